@@ -1,0 +1,119 @@
+# mailsled - see `make help`
+BUILD   ?= build
+PREFIX  ?= /usr/local
+CFLAGS  ?= -O2 -g
+VERSION  = 0.1.0
+
+# Library, and the Debian package that has it; named when pkg-config misses it.
+PKGS     = openssl:libssl-dev zlib:zlib1g-dev libarchive:libarchive-dev \
+           sqlite3:libsqlite3-dev libuv:libuv1-dev inih:libinih-dev \
+           jansson:libjansson-dev
+LIBS     = $(foreach p,$(PKGS),$(firstword $(subst :, ,$(p))))
+ifeq ($(filter clean help format,$(MAKECMDGOALS)),)
+ifeq ($(shell command -v pkg-config),)
+$(error pkg-config is missing: apt-get install pkg-config)
+endif
+MISSING := $(foreach p,$(PKGS),$(shell pkg-config --exists \
+  $(firstword $(subst :, ,$(p))) || echo $(lastword $(subst :, ,$(p)))))
+ifneq ($(strip $(MISSING)),)
+$(error libraries are missing: apt-get install $(strip $(MISSING)))
+endif
+LIBFLAGS := $(shell pkg-config --cflags $(LIBS))
+LDLIBS   := $(shell pkg-config --libs $(LIBS)) -lpthread
+endif
+
+STD      = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc \
+           -DSLED_VERSION='"$(VERSION)"' $(LIBFLAGS)
+WARN     = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual -Wvla \
+           -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+           -Wwrite-strings -Wpointer-arith -Wformat=2 -Wundef -Wswitch-enum \
+           -Wnull-dereference -Wdouble-promotion -fno-common
+HARDEN   = -fstack-protector-strong -fPIE
+LINK     = $(LDFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+ifdef DEV
+WARN    += -Werror
+endif
+ifdef SANITIZE
+CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=all
+LDFLAGS += -fsanitize=address,undefined
+else
+HARDEN  += -D_FORTIFY_SOURCE=2
+endif
+
+SRC      = $(sort $(wildcard src/*/*.c))
+HDR      = $(sort $(wildcard include/mailsled/*.h src/*/*.h))
+OBJ      = $(SRC:src/%.c=$(BUILD)/%.o)
+LIBOBJ   = $(filter-out $(BUILD)/cli/main.o,$(OBJ))
+TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+SUPPORT  = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/fx_*.c))
+ENGINES  = pop3 intake
+
+.PHONY: all check check-all check-unit check-e2e check-layers check-headers \
+        check-symbols check-dele check-format check-tidy check-cppcheck \
+        analyze fuzz bench torture format install uninstall help clean
+all: $(BUILD)/mailsled $(BUILD)/pop3d ## build the program and the demo server
+
+$(BUILD)/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/support/%.o: tests/support/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(STD) -Itests/support $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/libmailsled.a: $(LIBOBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(BUILD)/mailsled: $(BUILD)/cli/main.o $(BUILD)/libmailsled.a
+	$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
+$(BUILD)/pop3d: $(BUILD)/support/pop3d.o
+	$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
+$(BUILD)/unit/%: tests/unit/%.c $(SUPPORT) $(BUILD)/libmailsled.a Makefile
+	@mkdir -p $(@D)
+	$(CC) $(STD) -Itests/support $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< \
+	  $(SUPPORT) $(BUILD)/libmailsled.a $(LDLIBS) -lcmocka
+-include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(TESTS:=.d) $(BUILD)/support/pop3d.d
+
+check: ## every check of a change: lint, units, end to end
+	@sh tests/run.sh check "$(MAKE)" "$(BUILD)"
+check-all: ## check, and what takes longer
+	@sh tests/run.sh check-all "$(MAKE)" "$(BUILD)"
+check-unit: $(TESTS) ## cmocka suites (T=pop3_replay runs one)
+	@e=0; for t in $(if $(T),$(BUILD)/unit/test_$(T),$^); do $$t || e=1; done; exit $$e
+check-e2e: all ## whole visits against real servers (T=name runs one)
+	@BUILD=$(BUILD) python3 tests/e2e/run.py $(T)
+check-layers: ## includes point down the stack only
+	@awk -f tests/lint/check_layers.awk tests/lint/layers.txt $(SRC) $(HDR)
+check-headers: ## each header compiles alone
+	@for h in $(HDR); do printf '#include "%s"\n' $$PWD/$$h | \
+	  $(CC) $(STD) $(WARN) -Werror -fsyntax-only -x c - || exit 1; done; \
+	  echo "headers: each compiles alone"
+check-symbols: $(BUILD)/libmailsled.a ## exports are sled_*; engines call no kernel
+	@sh tests/lint/check_symbols.sh $(BUILD) $(ENGINES)
+check-dele: ## DELE has one caller in the tree
+	@sh tests/lint/check_dele.sh
+check-format: ## clang-format would change nothing
+	@clang-format --dry-run -Werror $(SRC) $(HDR) && echo "format: clean"
+check-tidy: ## clang-tidy 14 with .clang-tidy
+	@clang-tidy --quiet $(SRC) -- $(STD) && echo "tidy: clean"
+check-cppcheck: ## cppcheck
+	@cppcheck --quiet --enable=warning,performance,portability --inline-suppr \
+	  --std=c11 --error-exitcode=1 -Iinclude -Isrc $(SRC) && echo "cppcheck: clean"
+analyze: ## gcc -fanalyzer over the sources
+	@$(MAKE) BUILD=$(BUILD)-analyze CFLAGS="-O1 -g -fanalyzer" $(BUILD)-analyze/libmailsled.a
+fuzz: ## libFuzzer over each parser of foreign bytes (TIME=60 seconds each)
+	@sh tests/fuzz/run.sh "$(BUILD)" "$(or $(TIME),60)"
+format: ## rewrite with clang-format
+	clang-format -i $(SRC) $(HDR)
+install: all ## program, man pages, completion (DESTDIR= PREFIX=/usr/local)
+	install -D -m 0755 $(BUILD)/mailsled $(DESTDIR)$(PREFIX)/bin/mailsled
+	install -D -m 0644 packaging/man/mailsled.1 $(DESTDIR)$(PREFIX)/share/man/man1/mailsled.1
+	install -D -m 0644 packaging/man/mailsled.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/mailsled.conf.5
+	install -D -m 0644 packaging/completion/mailsled.bash \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailsled
+uninstall: ## take away what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/mailsled $(DESTDIR)$(PREFIX)/share/man/man1/mailsled.1 \
+	  $(DESTDIR)$(PREFIX)/share/man/man5/mailsled.conf.5 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailsled
+clean: ## remove build/
+	rm -rf $(BUILD)
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile

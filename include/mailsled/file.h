@@ -1,0 +1,67 @@
+/*
+ * file.h - whole reads, whole writes and durable steps over the sys table.
+ *
+ * Contract
+ *   Interrupted and short calls are carried on with; any other failure ends
+ *   the call, with errno's kind in *err and NAME in its text. A failed sync is
+ *   final for that descriptor: close it and trust nothing it held.
+ */
+#ifndef MAILSLED_FILE_H
+#define MAILSLED_FILE_H
+
+#include "mailsled/buf.h"
+#include "mailsled/err.h"
+#include "mailsled/sys.h"
+
+struct sled_file {
+	const struct sled_sys *sys;
+	int fd;           /* -1: closed */
+	const char *name; /* for messages; borrowed */
+};
+
+/* Open NAME under the folder DIR. MISSING when there is no such file. */
+SLED_CHECK bool sled_file_open(struct sled_file *out,
+                               const struct sled_sys *sys, int dir,
+                               const char *name, int flags, mode_t mode,
+                               struct sled_err *err);
+/* The last chance to hear of a failed write: check it where writes matter. */
+SLED_CHECK bool sled_file_close(struct sled_file *file, struct sled_err *err);
+/* Close, whatever it says: for readers and after a failure. */
+void sled_file_drop(struct sled_file *file);
+
+SLED_CHECK bool sled_file_write(struct sled_file *file, const void *data,
+                                size_t len, uint64_t at, struct sled_err *err);
+/* Up to LEN bytes, *got fewer only at the end of the file. */
+SLED_CHECK bool sled_file_read(struct sled_file *file, void *data, size_t len,
+                               uint64_t at, size_t *got, struct sled_err *err);
+SLED_CHECK bool sled_file_sync(struct sled_file *file, struct sled_err *err);
+SLED_CHECK bool sled_file_size(struct sled_file *file, uint64_t *size,
+                               struct sled_err *err);
+SLED_CHECK bool sled_file_truncate(struct sled_file *file, uint64_t size,
+                                   struct sled_err *err);
+
+/* All of a small file (at most MAX bytes, else DAMAGED) added to OUT. */
+SLED_CHECK bool sled_file_slurp(struct sled_buf *out,
+                                const struct sled_sys *sys, int dir,
+                                const char *name, size_t max,
+                                struct sled_err *err);
+/* Replace NAME whole: temp file, sync, close, rename, sync of the folder. */
+SLED_CHECK bool sled_file_replace(const struct sled_sys *sys, int dir,
+                                  const char *name, mode_t mode,
+                                  struct sled_span data, struct sled_err *err);
+
+/* The folder itself. */
+SLED_CHECK bool sled_dir_open(int *out, const struct sled_sys *sys, int dir,
+                              const char *name, struct sled_err *err);
+SLED_CHECK bool sled_dir_sync(const struct sled_sys *sys, int dir,
+                              const char *name, struct sled_err *err);
+/* Make NAME, durable in its parent, unless it is there already. */
+SLED_CHECK bool sled_dir_make(const struct sled_sys *sys, int parent,
+                              const char *name, mode_t mode,
+                              struct sled_err *err);
+/* Names in the folder, sorted, "." and ".." left out, each NUL-ended in OUT. */
+SLED_CHECK bool sled_dir_list(struct sled_buf *out, const struct sled_sys *sys,
+                              int parent, const char *name,
+                              struct sled_err *err);
+
+#endif
