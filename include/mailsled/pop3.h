@@ -1,0 +1,142 @@
+/*
+ * pop3.h - POP3 client engine: bytes in, events and bytes out.
+ * RFC 1939, RFC 2449 (CAPA, response codes), RFC 5034 (AUTH), RFC 2595 (STLS).
+ *
+ * Contract
+ *   The engine owns no descriptor, clock, thread or global. It never blocks.
+ *   The caller moves bytes, in this loop:
+ *
+ *       pending/sent   engine -> peer     feed   peer -> engine
+ *       next           engine -> caller, until SLED_POP3_HUNGRY
+ *
+ *   Fed bytes are borrowed until next() says HUNGRY; by then all are used.
+ *   Commands may be queued at any time; replies are matched first in, first
+ *   out [pop3-fifo]. Bodies stream through; none is held whole [pop3-stream]:
+ *   exact bytes, any byte, any line length, only the stuffed dots taken out.
+ *   Failure is sticky: after SLED_POP3_FAILED only free() is of use.
+ *   A span handed out is valid until the next call on the same engine.
+ *   The engine deletes nothing of its own accord [pop3-dele].
+ *   Text in events is the server's: escape it before it is shown.
+ */
+#ifndef MAILSLED_POP3_H
+#define MAILSLED_POP3_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mailsled/err.h"
+#include "mailsled/types.h"
+
+#define SLED_POP3_LINE_MAX    4096    /* octets kept of a reply line */
+#define SLED_POP3_STATUS_MAX  65536   /* a longer status line is a fault */
+#define SLED_POP3_QUEUE_MAX   1024    /* commands in flight */
+#define SLED_POP3_CAPA_MAX    512     /* capability lines */
+#define SLED_POP3_LISTING_MAX 2000000 /* lines of LIST or UIDL */
+
+struct sled_pop3; /* opaque */
+
+enum sled_pop3_step {
+	SLED_POP3_FAILED = -1, /* *err says why: PROTO or NOMEM */
+	SLED_POP3_HUNGRY = 0,  /* feed me; no event was stored */
+	SLED_POP3_EVENT = 1,   /* *event is filled */
+};
+
+enum sled_pop3_kind {
+	SLED_POP3_GREETING, /* +OK on connect; .text */
+	SLED_POP3_ACCEPTED, /* +OK to .verb; .text. Body or listing may follow */
+	SLED_POP3_REFUSED,  /* -ERR to .verb, or as the greeting (.verb NONE) */
+	SLED_POP3_CHALLENGE, /* "+ text" to AUTH: answer with respond() */
+	SLED_POP3_LISTED,    /* a line of CAPA, LIST or UIDL, see below */
+	SLED_POP3_BODY,      /* the next bytes of .msg (RETR, TOP) in .text */
+	SLED_POP3_END,       /* end of the listing or body of .verb, .msg */
+};
+
+enum sled_pop3_verb {
+	SLED_POP3_NONE,
+	SLED_POP3_CAPA,
+	SLED_POP3_STLS,
+	SLED_POP3_AUTH,
+	SLED_POP3_USER,
+	SLED_POP3_PASS,
+	SLED_POP3_STAT,
+	SLED_POP3_LIST,
+	SLED_POP3_UIDL,
+	SLED_POP3_TOP,
+	SLED_POP3_RETR,
+	SLED_POP3_DELE,
+	SLED_POP3_RSET,
+	SLED_POP3_NOOP,
+	SLED_POP3_QUIT,
+};
+
+/*
+ * LISTED and the replies to STAT, LIST n, UIDL n fill .msg, .size and .text:
+ *   CAPA  .text is the whole capability line
+ *   LIST  .msg and .size; a line that is not "number size" has .bad set
+ *   UIDL  .msg and .text (the unique-id, any length up to LINE_MAX, perhaps
+ *         empty; several spaces are taken); .bad when there is no number
+ *   STAT  (ACCEPTED) .count messages of .size octets together; .bad otherwise
+ */
+struct sled_pop3_event {
+	enum sled_pop3_kind kind;
+	enum sled_pop3_verb verb; /* the command this answers */
+	uint32_t msg;             /* 0 where there is none */
+	uint32_t count;
+	uint64_t size;
+	bool bad;              /* this line could not be understood */
+	bool cut;              /* .text lost what was beyond LINE_MAX */
+	struct sled_span code; /* response code without its brackets: IN-USE */
+	struct sled_span text;
+};
+
+SLED_CHECK bool sled_pop3_new(struct sled_pop3 **out, struct sled_err *err);
+void sled_pop3_free(struct sled_pop3 **pop);
+
+/* How many commands may be queued now. */
+size_t sled_pop3_room(const struct sled_pop3 *pop);
+/* How many are queued and not fully answered. */
+size_t sled_pop3_waiting(const struct sled_pop3 *pop);
+
+/* Queue a command. INTERNAL when the queue is full; USAGE when an argument
+ * holds CR, LF or NUL. Arguments are copied; secrets are wiped once sent. */
+SLED_CHECK bool sled_pop3_capa(struct sled_pop3 *pop, struct sled_err *err);
+/* Nothing may be queued behind STLS until its +OK was seen; bytes that came
+ * with that +OK are a fault (PROTO): they would cross the handshake. */
+SLED_CHECK bool sled_pop3_stls(struct sled_pop3 *pop, struct sled_err *err);
+/* INITIAL is base64 or NULL ("=" stands for an empty one). */
+SLED_CHECK bool sled_pop3_auth(struct sled_pop3 *pop, const char *mechanism,
+                               const char *initial, struct sled_err *err);
+/* Answer a CHALLENGE; "*" gives up. */
+SLED_CHECK bool sled_pop3_respond(struct sled_pop3 *pop, const char *base64,
+                                  struct sled_err *err);
+SLED_CHECK bool sled_pop3_user(struct sled_pop3 *pop, const char *user,
+                               struct sled_err *err);
+SLED_CHECK bool sled_pop3_pass(struct sled_pop3 *pop, const char *pass,
+                               struct sled_err *err);
+SLED_CHECK bool sled_pop3_stat(struct sled_pop3 *pop, struct sled_err *err);
+/* MSG 0: the whole listing; else the one-line form. */
+SLED_CHECK bool sled_pop3_list(struct sled_pop3 *pop, uint32_t msg,
+                               struct sled_err *err);
+SLED_CHECK bool sled_pop3_uidl(struct sled_pop3 *pop, uint32_t msg,
+                               struct sled_err *err);
+SLED_CHECK bool sled_pop3_top(struct sled_pop3 *pop, uint32_t msg,
+                              uint32_t lines, struct sled_err *err);
+SLED_CHECK bool sled_pop3_retr(struct sled_pop3 *pop, uint32_t msg,
+                               struct sled_err *err);
+SLED_CHECK bool sled_pop3_dele(struct sled_pop3 *pop, uint32_t msg,
+                               struct sled_err *err);
+SLED_CHECK bool sled_pop3_rset(struct sled_pop3 *pop, struct sled_err *err);
+SLED_CHECK bool sled_pop3_noop(struct sled_pop3 *pop, struct sled_err *err);
+SLED_CHECK bool sled_pop3_quit(struct sled_pop3 *pop, struct sled_err *err);
+
+/* Lend IN to the engine; allowed only when the last next() said HUNGRY. */
+void sled_pop3_feed(struct sled_pop3 *pop, struct sled_span in);
+SLED_CHECK enum sled_pop3_step sled_pop3_next(struct sled_pop3 *pop,
+                                              struct sled_pop3_event *event,
+                                              struct sled_err *err);
+
+/* Bytes due to the peer, and how many of them the caller has now sent. */
+struct sled_span sled_pop3_pending(const struct sled_pop3 *pop);
+void sled_pop3_sent(struct sled_pop3 *pop, size_t len);
+
+#endif
