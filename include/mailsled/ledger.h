@@ -1,0 +1,338 @@
+/*
+ * ledger.h - the cache of what the archives hold, and what is known of each
+ * message on its server. SQLite: WAL, synchronous=FULL, through a VFS over the
+ * sys table, so that faults and crash states see it.
+ *
+ * Contract
+ *   One object a process and store, usable from several threads: each call
+ *   takes the ledger's own mutex. Several calls become one transaction between
+ *   begin() and commit() or drop(); begin() waits for the mutex and the calling
+ *   thread holds it until then (the mutex is recursive). A call outside is a
+ *   transaction of its own. Readers in other processes never wait.
+ *   A row handed to a callback, its strings and blobs too, is valid during the
+ *   callback only; callbacks must not write to the ledger.
+ *   Errors: DAMAGED when SQLite calls the file corrupt or not a database or the
+ *   schema is of another program; CONFIG when the schema is newer than this
+ *   program; PLACE when the disk is full; IO; LINK when another process keeps
+ *   it locked. All may be thrown away: the store rebuilds it.
+ */
+#ifndef MAILSLED_LEDGER_H
+#define MAILSLED_LEDGER_H
+
+#include "mailsled/buf.h"
+#include "mailsled/err.h"
+#include "mailsled/sys.h"
+#include "mailsled/types.h"
+
+#define SLED_LEDGER_SCHEMA 1
+
+struct sled_ledger; /* opaque */
+
+enum sled_ledger_mode {
+	SLED_LEDGER_READ,   /* MISSING when there is none; writes nothing */
+	SLED_LEDGER_WRITE,  /* MISSING when there is none */
+	SLED_LEDGER_CREATE, /* makes it when there is none */
+};
+
+/* PATH is the file's absolute path. */
+SLED_CHECK bool sled_ledger_open(struct sled_ledger **out,
+                                 const struct sled_sys *sys, const char *path,
+                                 enum sled_ledger_mode mode,
+                                 struct sled_err *err);
+void sled_ledger_close(struct sled_ledger **ledger);
+
+SLED_CHECK bool sled_ledger_begin(struct sled_ledger *ledger,
+                                  struct sled_err *err);
+/* On false the transaction was rolled back. */
+SLED_CHECK bool sled_ledger_commit(struct sled_ledger *ledger,
+                                   struct sled_err *err);
+void sled_ledger_drop(struct sled_ledger *ledger);
+
+/* ---- small facts: store id, flags ---- */
+
+/* *found false and OUT untouched when there is no such key. */
+SLED_CHECK bool sled_ledger_get(struct sled_ledger *ledger, const char *key,
+                                struct sled_buf *out, bool *found,
+                                struct sled_err *err);
+SLED_CHECK bool sled_ledger_put(struct sled_ledger *ledger, const char *key,
+                                const char *value, struct sled_err *err);
+
+/* ---- places ---- */
+
+struct sled_place_row {
+	char id[33];     /* the place's id from COPY.txt */
+	char path[4096]; /* where it was last seen */
+	int64_t seen;    /* when it was last there, with its mark */
+	uint64_t fsid;   /* statfs f_fsid of its file system then */
+	bool suspect; /* something bad is known: absent, it counts for naught */
+};
+
+typedef bool sled_place_fn(void *ctx, const struct sled_place_row *row,
+                           struct sled_err *err);
+SLED_CHECK bool sled_ledger_place_put(struct sled_ledger *ledger,
+                                      const struct sled_place_row *row,
+                                      struct sled_err *err);
+SLED_CHECK bool sled_ledger_places(struct sled_ledger *ledger,
+                                   sled_place_fn *each, void *ctx,
+                                   struct sled_err *err);
+
+/* ---- maildrops: server name and user, and the server's habits ---- */
+
+struct sled_maildrop {
+	int64_t id;
+	int64_t first_visit;   /* wall time of the first whole listing, or 0 */
+	uint32_t exact;        /* messages whose octets were the listed size */
+	uint32_t lf_counted;   /* ... whose octets less their lines were it */
+	uint32_t loose;        /* ... neither */
+	bool reuses_ids;       /* was seen to give an id to another message */
+	bool drops_retrieved;  /* QUIT was seen to delete what was RETRieved */
+	bool expire_0;         /* announced it in CAPA at the last visit */
+	bool no_uidl;          /* refused UIDL at the last visit */
+	uint32_t listed_count; /* the last visit's listing */
+};
+
+/* Finds or makes the row. */
+SLED_CHECK bool sled_ledger_maildrop(struct sled_ledger *ledger,
+                                     const char *server, const char *user,
+                                     struct sled_maildrop *out,
+                                     struct sled_err *err);
+SLED_CHECK bool sled_ledger_maildrop_put(struct sled_ledger *ledger,
+                                         const struct sled_maildrop *row,
+                                         struct sled_err *err);
+
+/* ---- volumes and members ---- */
+
+struct sled_volume_row {
+	int64_t id; /* 0: not yet in the ledger */
+	char label[25];
+	char name[16];
+	int64_t maildrop;
+	uint64_t end;      /* committed end: bytes behind it are not ours */
+	unsigned receipts; /* the last receipts number used */
+	bool turned;       /* no more members; sha256 is that of it sealed */
+	struct sled_hash sha256;
+};
+
+typedef bool sled_volume_fn(void *ctx, const struct sled_volume_row *row,
+                            struct sled_err *err);
+/* Insert (id 0: filled in) or update by id. */
+SLED_CHECK bool sled_ledger_volume_put(struct sled_ledger *ledger,
+                                       struct sled_volume_row *row,
+                                       struct sled_err *err);
+/* By label, then name; LABEL NULL: all. */
+SLED_CHECK bool sled_ledger_volumes(struct sled_ledger *ledger,
+                                    const char *label, sled_volume_fn *each,
+                                    void *ctx, struct sled_err *err);
+/* The last by name of this label; *found false when it has none. */
+SLED_CHECK bool sled_ledger_volume_last(struct sled_ledger *ledger,
+                                        const char *label,
+                                        struct sled_volume_row *out,
+                                        bool *found, struct sled_err *err);
+/* By id; MISSING. */
+SLED_CHECK bool sled_ledger_volume_get(struct sled_ledger *ledger, int64_t id,
+                                       struct sled_volume_row *out,
+                                       struct sled_err *err);
+/* Forget a volume with its members, holdings and messages. */
+SLED_CHECK bool sled_ledger_volume_forget(struct sled_ledger *ledger,
+                                          int64_t id, struct sled_err *err);
+
+struct sled_member_row {
+	int64_t id;     /* 0: not yet in the ledger */
+	int64_t volume; /* id */
+	uint64_t at, length, tar_octets;
+	struct sled_hash body_sha256;
+};
+
+typedef bool sled_member_fn(void *ctx, const struct sled_member_row *row,
+                            struct sled_err *err);
+SLED_CHECK bool sled_ledger_member_put(struct sled_ledger *ledger,
+                                       struct sled_member_row *row,
+                                       struct sled_err *err);
+/* Of one volume, those with at >= FROM, in order. */
+SLED_CHECK bool sled_ledger_members(struct sled_ledger *ledger, int64_t volume,
+                                    uint64_t from, sled_member_fn *each,
+                                    void *ctx, struct sled_err *err);
+SLED_CHECK bool sled_ledger_member_get(struct sled_ledger *ledger, int64_t id,
+                                       struct sled_member_row *out,
+                                       struct sled_err *err);
+
+/* ---- holdings: which place was seen to hold a member, byte for byte ---- */
+
+struct sled_holding {
+	char place[33];
+	int64_t verified; /* wall time of the last good read-back */
+};
+
+typedef bool sled_holding_fn(void *ctx, const struct sled_holding *holding,
+                             struct sled_err *err);
+SLED_CHECK bool sled_ledger_hold(struct sled_ledger *ledger, int64_t member,
+                                 const char *place, int64_t verified,
+                                 struct sled_err *err);
+/* A place no longer holds it. MEMBER 0: nothing of what it held. */
+SLED_CHECK bool sled_ledger_unhold(struct sled_ledger *ledger, int64_t member,
+                                   const char *place, struct sled_err *err);
+SLED_CHECK bool sled_ledger_holdings(struct sled_ledger *ledger, int64_t member,
+                                     sled_holding_fn *each, void *ctx,
+                                     struct sled_err *err);
+/* Members of VOLUME that PLACE is not known to hold, in order. */
+SLED_CHECK bool sled_ledger_lacking(struct sled_ledger *ledger, int64_t volume,
+                                    const char *place, sled_member_fn *each,
+                                    void *ctx, struct sled_err *err);
+
+/* ---- messages ---- */
+
+enum {
+	SLED_MESSAGE_SHORT = 1, /* as in receipts (archive.h) */
+	SLED_MESSAGE_NOID = 2,
+	SLED_MESSAGE_REBUILT = 8, /* read from an archive, not from a server */
+	SLED_MESSAGE_PROVED = 16, /* a TOP proved it after the rebuild */
+};
+
+struct sled_message {
+	int64_t id; /* 0: not yet in the ledger */
+	int64_t maildrop;
+	char label[25];
+	uint64_t number;            /* never reused in the label */
+	char uid[SLED_UID_MAX + 1]; /* as last listed; "" for none */
+	struct sled_hash sha256;
+	uint64_t octets;
+	uint64_t listed; /* the first known size */
+	struct sled_hash head_sha256;
+	uint64_t head_octets; /* 0: not known or no header */
+	int64_t received;
+	char record[40];
+	char entry[101];
+	int64_t member;
+	unsigned flags;
+	int64_t safe;      /* when it was first in min-copies places, or 0 */
+	int64_t dele_sent; /* when DELE was last sent, or 0 */
+	int64_t gone;      /* when QUIT confirmed it (or a listing showed it) */
+	bool on_server; /* in the last listing; false is unknown if rebuilt */
+	struct sled_span from, subject, date; /* as they came, unfolded */
+};
+
+typedef bool sled_message_fn(void *ctx, const struct sled_message *message,
+                             struct sled_err *err);
+
+SLED_CHECK bool sled_ledger_message_put(struct sled_ledger *ledger,
+                                        struct sled_message *message,
+                                        struct sled_err *err);
+/* Update everything but from, subject, date by id. */
+SLED_CHECK bool sled_ledger_message_update(struct sled_ledger *ledger,
+                                           const struct sled_message *message,
+                                           struct sled_err *err);
+/* The number after the highest ever used by LABEL (1 for the first); numbers
+ * of forgotten volumes stay used. */
+SLED_CHECK bool sled_ledger_number_next(struct sled_ledger *ledger,
+                                        const char *label, uint64_t *out,
+                                        struct sled_err *err);
+SLED_CHECK bool sled_ledger_record_known(struct sled_ledger *ledger,
+                                         const char *record, bool *known,
+                                         struct sled_err *err);
+
+/* Rows of one maildrop: by unique-id (the row's own or another one known for
+ * it), newest number first; by hash; all not gone, in order of number. */
+SLED_CHECK bool sled_ledger_by_uid(struct sled_ledger *ledger, int64_t maildrop,
+                                   const char *uid, sled_message_fn *each,
+                                   void *ctx, struct sled_err *err);
+SLED_CHECK bool sled_ledger_by_hash(struct sled_ledger *ledger,
+                                    int64_t maildrop,
+                                    const struct sled_hash *sha256,
+                                    sled_message_fn *each, void *ctx,
+                                    struct sled_err *err);
+SLED_CHECK bool sled_ledger_live(struct sled_ledger *ledger, int64_t maildrop,
+                                 sled_message_fn *each, void *ctx,
+                                 struct sled_err *err);
+SLED_CHECK bool sled_ledger_by_id(struct sled_ledger *ledger, int64_t id,
+                                  sled_message_fn *each, void *ctx,
+                                  struct sled_err *err);
+/* Whatever the maildrop: hash begins with this lower-case hex prefix. */
+SLED_CHECK bool sled_ledger_by_prefix(struct sled_ledger *ledger,
+                                      const char *hex, sled_message_fn *each,
+                                      void *ctx, struct sled_err *err);
+SLED_CHECK bool sled_ledger_by_number(struct sled_ledger *ledger,
+                                      const char *label, uint64_t number,
+                                      sled_message_fn *each, void *ctx,
+                                      struct sled_err *err);
+
+/* Newest first. */
+struct sled_message_query {
+	const char *label; /* NULL: all */
+	int64_t since;     /* received at or after; 0: all */
+	int64_t volume;    /* 0: all; else that volume's, in archive order */
+	uint64_t limit;    /* 0: all */
+};
+
+SLED_CHECK bool sled_ledger_messages(struct sled_ledger *ledger,
+                                     const struct sled_message_query *query,
+                                     sled_message_fn *each, void *ctx,
+                                     struct sled_err *err);
+
+struct sled_message_counts {
+	uint64_t messages, octets, safe, on_server, gone;
+};
+
+SLED_CHECK bool sled_ledger_counts(struct sled_ledger *ledger,
+                                   const char *label,
+                                   struct sled_message_counts *out,
+                                   struct sled_err *err);
+
+/* Another size, or another unique-id, that this message was listed with. */
+SLED_CHECK bool sled_ledger_known_put(struct sled_ledger *ledger,
+                                      int64_t message, const char *uid,
+                                      uint64_t size, struct sled_err *err);
+/* Was it ever listed with this size (its own first one counts)? */
+SLED_CHECK bool sled_ledger_known_size(struct sled_ledger *ledger,
+                                       int64_t message, uint64_t size,
+                                       bool *known, struct sled_err *err);
+
+/* Set on_server false for all of the maildrop, before a listing is applied. */
+SLED_CHECK bool sled_ledger_unlist(struct sled_ledger *ledger, int64_t maildrop,
+                                   struct sled_err *err);
+SLED_CHECK bool sled_ledger_set_on_server(struct sled_ledger *ledger,
+                                          int64_t message, bool on_server,
+                                          struct sled_err *err);
+SLED_CHECK bool sled_ledger_set_dele(struct sled_ledger *ledger,
+                                     int64_t message, int64_t when,
+                                     struct sled_err *err);
+SLED_CHECK bool sled_ledger_set_gone(struct sled_ledger *ledger,
+                                     int64_t message, int64_t when,
+                                     struct sled_err *err);
+SLED_CHECK bool sled_ledger_set_safe(struct sled_ledger *ledger,
+                                     int64_t message, int64_t when,
+                                     struct sled_err *err);
+/* Gone and not yet told in a receipt; told() marks them up to now told. */
+SLED_CHECK bool sled_ledger_gone_untold(struct sled_ledger *ledger,
+                                        const char *label,
+                                        sled_message_fn *each, void *ctx,
+                                        struct sled_err *err);
+SLED_CHECK bool sled_ledger_gone_told(struct sled_ledger *ledger,
+                                      const char *label, struct sled_err *err);
+
+/* ---- visits ---- */
+
+struct sled_visit_row {
+	int64_t id;
+	char label[25];
+	int64_t maildrop;
+	int64_t began;
+	int64_t ms;
+	uint64_t listed, fetched, deleted, kept, held, left, failed;
+	uint64_t mail_bytes, wire_down, wire_up;
+	bool resumed;
+	int exit;
+	char error[512]; /* "" for none */
+};
+
+typedef bool sled_visit_fn(void *ctx, const struct sled_visit_row *row,
+                           struct sled_err *err);
+SLED_CHECK bool sled_ledger_visit_put(struct sled_ledger *ledger,
+                                      struct sled_visit_row *row,
+                                      struct sled_err *err);
+/* Newest first; LABEL NULL: all; LIMIT 0: all. */
+SLED_CHECK bool sled_ledger_visits(struct sled_ledger *ledger,
+                                   const char *label, uint64_t limit,
+                                   sled_visit_fn *each, void *ctx,
+                                   struct sled_err *err);
+
+#endif
