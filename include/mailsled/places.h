@@ -1,0 +1,138 @@
+/*
+ * places.h - the folders that hold the store, and durable writes in them.
+ *
+ * Contract
+ *   A place is written only when it bears its mark: COPY.txt with its own id
+ *   and its store's. A place without its mark is absent, so that a stick that
+ *   is not plugged in never fills the disk below its mount point.
+ *   Functions on one place are called by one thread at a time; a place that
+ *   failed (out) is not written again in this run.
+ */
+#ifndef MAILSLED_PLACES_H
+#define MAILSLED_PLACES_H
+
+#include "mailsled/archive.h"
+#include "mailsled/buf.h"
+#include "mailsled/err.h"
+#include "mailsled/file.h"
+#include "mailsled/sys.h"
+
+#define SLED_PLACE_ID 33 /* 32 hex digits and a NUL */
+
+enum sled_place_found {
+	SLED_PLACE_MARKED,    /* COPY.txt is there and could be read */
+	SLED_PLACE_USABLE,    /* nothing there yet, and a mark may be made */
+	SLED_PLACE_UNMOUNTED, /* nothing there: its disk is not mounted */
+	SLED_PLACE_UNMARKED,  /* something there, but no mark */
+	SLED_PLACE_MISSING,   /* not even the folder above it is there */
+	SLED_PLACE_BROKEN,    /* there, but cannot be read: .why */
+};
+
+struct sled_place {
+	const struct sled_sys *sys;
+	char *path; /* absolute; owned */
+	enum sled_place_found found;
+	int dir;                   /* -1 unless MARKED */
+	char id[SLED_PLACE_ID];    /* "" unless MARKED */
+	char store[SLED_PLACE_ID]; /* its store's id, "" unless MARKED */
+	struct sled_buf knows; /* ids and paths of other places, see below */
+	uint64_t dev, ino;     /* of the folder, 0 where there is none */
+	uint64_t fsid; /* of its file system, or of what lies there instead */
+	uint64_t disk; /* equal for places on one disk; 0: not known */
+	bool out;      /* a write failed: not used again in this run */
+	struct sled_err why; /* of out, and of BROKEN */
+};
+
+/* Look at PATH and fill *out; only NOMEM fails. Writes nothing. */
+SLED_CHECK bool sled_place_probe(struct sled_place *out,
+                                 const struct sled_sys *sys, const char *path,
+                                 struct sled_err *err);
+void sled_place_close(struct sled_place *place);
+
+/* Make the folder when needed, STORE.txt and COPY.txt; then it is MARKED. The
+ * caller decided that it may be: USABLE, or the user said so. A new id. */
+SLED_CHECK bool sled_place_mark(struct sled_place *place, const char *store,
+                                struct sled_err *err);
+/* Write COPY.txt anew with what this place knows of the others: a line
+ * "ID PATH" each (PATH percent-escaped), so that a lost ledger does not take
+ * a used place for a new one. No write when nothing changed. */
+SLED_CHECK bool sled_place_tell(struct sled_place *place,
+                                struct sled_span knows, struct sled_err *err);
+
+/* Do two probed paths name one folder, or one inside the other? */
+bool sled_place_overlap(const struct sled_place *a, const struct sled_place *b);
+
+/* Not for a ledger: network and FAT file systems cannot carry a WAL. NAME is
+ * set to the kind found, for messages. */
+bool sled_place_carries_ledger(int dir, const char **name);
+
+/* ---- appending ---- */
+
+/*
+ * One append to FOLDER/FILE of a place, which must be AT bytes long (0: not
+ * there). begin, write any number of times, patch within what was written,
+ * then commit or abort. A newborn file is written under a temporary name and
+ * renamed by commit(). When any step fails, abort() cuts the file back to AT
+ * (a newborn is unlinked) through a new descriptor whose sync must succeed;
+ * when that fails too the place is out.
+ */
+struct sled_append {
+	struct sled_place *place;
+	int folder;
+	struct sled_file file;
+	char name[SLED_VOLUME_FILE + 8];
+	char temp[SLED_VOLUME_FILE + 16];
+	uint64_t at, end;
+	bool newborn;
+};
+
+SLED_CHECK bool sled_append_begin(struct sled_append *out,
+                                  struct sled_place *place, const char *folder,
+                                  const char *file, uint64_t at,
+                                  struct sled_err *err);
+SLED_CHECK bool sled_append_write(struct sled_append *append, const void *data,
+                                  size_t len, struct sled_err *err);
+SLED_CHECK bool sled_append_patch(struct sled_append *append, const void *data,
+                                  size_t len, uint64_t at,
+                                  struct sled_err *err);
+/* On true the bytes and the name are durable (c3). On false: abort(). */
+SLED_CHECK bool sled_append_commit(struct sled_append *append,
+                                   struct sled_err *err);
+void sled_append_abort(struct sled_append *append);
+/* After a commit that was read back wrong: cut off what it wrote. */
+void sled_append_undo(struct sled_place *place, const char *folder,
+                      const char *file, uint64_t at);
+
+/* ---- reading ---- */
+
+/* An open file of a place as a source for archive.h. */
+struct sled_reading {
+	struct sled_file file;
+	char name[128];
+	struct sled_source source; /* .ctx is this struct: do not move it */
+};
+
+/* MISSING when it is not there. FRESH: drop the cached pages first, so that
+ * what is read comes from the disk (c4). */
+SLED_CHECK bool sled_reading_open(struct sled_reading *out,
+                                  struct sled_place *place, const char *folder,
+                                  const char *file, bool fresh,
+                                  struct sled_err *err);
+void sled_reading_close(struct sled_reading *reading);
+
+/* Size of FOLDER/FILE, *there false when it is not. */
+SLED_CHECK bool sled_place_size(struct sled_place *place, const char *folder,
+                                const char *file, uint64_t *size, bool *there,
+                                struct sled_err *err);
+
+/* Take FOLDER/FILE out of use: renamed to .mailsled/quarantine/ of its place,
+ * under a name that is free. */
+SLED_CHECK bool sled_place_quarantine(struct sled_place *place,
+                                      const char *folder, const char *file,
+                                      struct sled_err *err);
+/* Copy what lies behind AT there, then cut the file to AT. */
+SLED_CHECK bool sled_place_quarantine_tail(struct sled_place *place,
+                                           const char *folder, const char *file,
+                                           uint64_t at, struct sled_err *err);
+
+#endif
