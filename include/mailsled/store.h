@@ -1,0 +1,240 @@
+/*
+ * store.h - the mail that is kept: places, archives, ledger, journal.
+ *
+ * Contract
+ *   A store is opened to be read (never waits, writes nothing) or to be
+ *   written (takes the lock, then recovers, STORE.md's table in its order).
+ *   A box is one visit to one maildrop. It alone says what is new, what is
+ *   stored, and what may be deleted: sled_box_may_delete() is the gate of
+ *   law 1. Calls marked [job] may take long and run on a pool thread while the
+ *   loop goes on; nothing else of the same box may be called meanwhile but
+ *   begin, data, end and cancel. All other calls come from one thread.
+ *   Errors: PLACE a place is missing or full; DAMAGED; IO; LINK the lock is
+ *   held; CONFIG; NOMEM; MISSING.
+ */
+#ifndef MAILSLED_STORE_H
+#define MAILSLED_STORE_H
+
+#include "mailsled/err.h"
+#include "mailsled/intake.h"
+#include "mailsled/ledger.h"
+#include "mailsled/places.h"
+#include "mailsled/spool.h"
+#include "mailsled/sys.h"
+
+struct sled_store; /* opaque */
+struct sled_box;   /* opaque */
+
+/* Something the user should be told; TEXT is printable. */
+typedef void sled_say_fn(void *ctx, const char *text);
+
+struct sled_store_conf {
+	const char *path;          /* the first place */
+	const char *const *copies; /* more places */
+	size_t copies_len;
+	unsigned min_copies;
+	bool distinct_devices;
+	bool rotate_month;
+	uint64_t rotate_bytes;
+	const char *state; /* NULL: PATH/.mailsled */
+	bool found_new; /* make a store though a copy is absent (init --new) */
+	sled_say_fn *say; /* may be NULL */
+	void *say_ctx;
+};
+
+enum sled_store_mode {
+	SLED_STORE_READ,    /* MISSING when there is no store yet */
+	SLED_STORE_WRITE,   /* made when there is none and that is safe */
+	SLED_STORE_REBUILD, /* as WRITE, the ledger thrown away first */
+};
+
+/* The strings of CONF must outlive the store. */
+SLED_CHECK bool sled_store_open(struct sled_store **out,
+                                const struct sled_sys *sys,
+                                const struct sled_store_conf *conf,
+                                enum sled_store_mode mode,
+                                struct sled_err *err);
+void sled_store_close(struct sled_store **store);
+/* For reading commands; owned by the store. */
+struct sled_ledger *sled_store_ledger(struct sled_store *store);
+const char *sled_store_id(const struct sled_store *store);
+
+/* ---- places ---- */
+
+struct sled_place_status {
+	const char *path; /* borrowed */
+	const char *id;   /* "" when it was never marked */
+	bool present;
+	bool first;          /* the store's own path */
+	uint64_t disk;       /* equal for places on one disk; 0 unknown */
+	uint64_t free_bytes; /* when present */
+	uint64_t lacks;      /* committed octets it is not known to hold */
+	int64_t seen;        /* when it was last there, or 0 */
+	const char *why;     /* why it is not present or not written; "" */
+};
+
+size_t sled_store_places(const struct sled_store *store);
+SLED_CHECK bool sled_store_place(struct sled_store *store, size_t index,
+                                 struct sled_place_status *out,
+                                 struct sled_err *err);
+/* Are all present places on one disk? */
+bool sled_store_one_disk(const struct sled_store *store);
+/* Room on the first place for a message of LISTED octets, with what is kept
+ * back: 2 x LISTED + 16 MiB. */
+bool sled_store_has_room(struct sled_store *store, uint64_t listed);
+
+/* Bring every present place up to the first one. A place that was wiped (its
+ * file system is there, the mark is not) is marked anew, and so is ADOPT (a
+ * configured path) whatever it holds; NULL for none. *octets counts what was
+ * copied. PLACE when a configured place is still not whole. */
+SLED_CHECK bool sled_store_sync(struct sled_store *store, const char *adopt,
+                                uint64_t *octets, struct sled_err *err);
+/* Keep the configuration (secrets taken out by the caller) in each place. */
+SLED_CHECK bool sled_store_keep_config(struct sled_store *store,
+                                       struct sled_span text,
+                                       struct sled_err *err);
+
+/* ---- reading ---- */
+
+typedef bool sled_bytes_fn(void *ctx, const void *data, size_t len,
+                           struct sled_err *err);
+/* A message's exact bytes, from the first place whose member holds them;
+ * DAMAGED when none does: bytes may have been handed out before that. */
+SLED_CHECK bool sled_store_read(struct sled_store *store,
+                                const struct sled_message *message,
+                                sled_bytes_fn *each, void *ctx,
+                                struct sled_err *err);
+
+struct sled_verify_report {
+	uint64_t volumes, members, messages, octets; /* that hold, all places */
+	uint64_t damaged;                            /* members or sizes */
+	uint64_t absent;                             /* places not there */
+};
+
+typedef void sled_verify_fn(void *ctx, const char *place, const char *volume,
+                            uint64_t at, const char *fault, uint64_t done,
+                            uint64_t total);
+/* Every volume in every present place: its size, and with DEEP every byte.
+ * EACH is called for each fault, and with FAULT NULL as things go on. */
+SLED_CHECK bool sled_store_verify(struct sled_store *store, bool deep,
+                                  sled_verify_fn *each, void *ctx,
+                                  struct sled_verify_report *out,
+                                  struct sled_err *err);
+
+/* ---- one visit ---- */
+
+enum sled_verdict {
+	SLED_ITEM_ABSENT, /* no such message number */
+	SLED_ITEM_NEW,    /* fetch it */
+	SLED_ITEM_PROVE,  /* TOP n 0, then sled_box_proof() */
+	SLED_ITEM_STORED, /* it is ours: .row */
+	SLED_ITEM_WAITS,  /* renumbered, perhaps: decided with the proofs */
+};
+
+enum {
+	SLED_ITEM_NOID = 1,      /* no usable unique-id */
+	SLED_ITEM_RETRIEVED = 2, /* whole, in this visit */
+	SLED_ITEM_TOPPED = 4,
+	SLED_ITEM_SAFE = 8,     /* in min-copies places, verified */
+	SLED_ITEM_SHORT = 16,   /* shorter than it can be: fetch once more */
+	SLED_ITEM_DELE = 32,    /* DELE was sent and accepted */
+	SLED_ITEM_DUE = 64,     /* the policy wants it deleted */
+	SLED_ITEM_SAMPLE = 128, /* its proof speaks for those that wait */
+};
+
+/* 32 bytes a message; item i is message number i + 1. */
+struct sled_item {
+	uint64_t size; /* listed */
+	int64_t row;   /* in the ledger, or 0 */
+	uint32_t uid;  /* offset in .uids; the text there ends with a NUL */
+	uint8_t verdict;
+	uint8_t flags;
+};
+
+struct sled_listing {
+	struct sled_item *items;
+	size_t len;
+	struct sled_buf uids;
+	bool has_uidl;
+};
+
+/* Room for LEN messages, all ABSENT. */
+SLED_CHECK bool sled_listing_new(struct sled_listing *listing, size_t len,
+                                 struct sled_err *err);
+SLED_CHECK bool sled_listing_size(struct sled_listing *listing, uint32_t msg,
+                                  uint64_t size, struct sled_err *err);
+/* A unique-id that is not 1-70 bytes of 0x21-0x7E becomes "no id". */
+SLED_CHECK bool sled_listing_uid(struct sled_listing *listing, uint32_t msg,
+                                 struct sled_span uid, struct sled_err *err);
+void sled_listing_free(struct sled_listing *listing);
+const char *sled_listing_uid_of(const struct sled_listing *listing, size_t i);
+
+SLED_CHECK bool sled_box_open(struct sled_box **out, struct sled_store *store,
+                              const struct sled_spool_owner *owner, int64_t now,
+                              struct sled_err *err);
+/* The server's habits; the session notes what it learns and the box keeps it. */
+struct sled_maildrop *sled_box_maildrop(struct sled_box *box);
+
+/* The whole listing came: give each item its verdict. Messages received up to
+ * DELETE_UNTIL may be deleted. The listing is borrowed until close. Rows that
+ * it lacks are gone. */
+SLED_CHECK bool sled_box_listed(struct sled_box *box,
+                                struct sled_listing *listing,
+                                int64_t delete_until, int64_t now,
+                                struct sled_err *err);
+/* What TOP n 0 brought (NULL: refused). Afterwards the item is STORED or NEW,
+ * or another item's verdict has changed from WAITS. */
+SLED_CHECK bool sled_box_proof(struct sled_box *box, size_t item,
+                               const struct sled_digest *top, int64_t now,
+                               struct sled_err *err);
+
+/* One message on its way in: begin, data, end; or cancel. */
+SLED_CHECK bool sled_box_begin(struct sled_box *box, size_t item, int64_t now,
+                               struct sled_err *err);
+SLED_CHECK bool sled_box_data(struct sled_box *box, struct sled_span bytes,
+                              struct sled_err *err);
+SLED_CHECK bool sled_box_end(struct sled_box *box, struct sled_err *err);
+void sled_box_cancel(struct sled_box *box);
+
+/* Group commit. take() gathers what is whole (all of it with FLUSH, else full
+ * members only, and what must be synced) and says whether there is a job;
+ * commit() does it [job]; apply() brings its outcome to the items. On failure
+ * the messages stay in the spool, for the next start. */
+bool sled_box_commit_take(struct sled_box *box, bool flush);
+void sled_box_commit(struct sled_box *box); /* [job] */
+SLED_CHECK bool sled_box_commit_apply(struct sled_box *box,
+                                      struct sled_err *err);
+
+/* [job] Count the places again for what was stored in earlier visits, is
+ * listed and due: a present place reads the member again unless it did within
+ * 24 h, an absent one counts for 30 days. Sets SAFE. */
+SLED_CHECK bool sled_box_recheck(struct sled_box *box, int64_t now,
+                                 struct sled_err *err);
+
+/* Law 1. Verified in min-copies places, the row committed, due by the policy. */
+bool sled_box_may_delete(const struct sled_box *box, size_t item);
+/* Is everything RETRieved or TOPped in this visit safe? (EXPIRE 0) */
+bool sled_box_all_safe(const struct sled_box *box);
+/* Before the DELEs of all items with may_delete() leave. */
+SLED_CHECK bool sled_box_dele_sent(struct sled_box *box, int64_t now,
+                                   struct sled_err *err);
+/* QUIT was answered +OK: every item with SLED_ITEM_DELE is gone. */
+SLED_CHECK bool sled_box_gone(struct sled_box *box, int64_t now,
+                              struct sled_err *err);
+
+/* Octets and messages of this visit that are whole; and why mail of it is not
+ * safe, "" when all is. */
+struct sled_box_sums {
+	uint64_t fetched, mail_bytes, safe;
+	const char *unsafe_why;
+	enum sled_err_kind unsafe_kind;
+};
+struct sled_box_sums sled_box_sums(const struct sled_box *box);
+
+/* The visit's row, its journal lines, in every place; the next volume when one
+ * is due. Then free. VISIT may be NULL: nothing is noted. */
+SLED_CHECK bool sled_box_close(struct sled_box **box,
+                               struct sled_visit_row *visit,
+                               struct sled_err *err);
+
+#endif
