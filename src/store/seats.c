@@ -1,0 +1,486 @@
+/*
+ * seats.c - which of the configured places are there, and may be written.
+ *
+ * A place is marked once, when it was never used: no id of it in the ledger or
+ * in any reachable COPY.txt, nothing in it, and no disk missing above it. A
+ * place that should be there and bears no mark is absent and never written.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mailsled/clock.h"
+#include "mailsled/text.h"
+#include "store/store.h"
+
+static void
+explain(struct sled_seat *seat, const char *fmt, const char *arg)
+{
+	(void)snprintf(seat->why, sizeof(seat->why), "%s%s", fmt, arg);
+}
+
+/* Why a place that bears no mark of ours is not there. */
+static void
+explain_absence(struct sled_seat *seat)
+{
+	switch (seat->place.found) {
+	case SLED_PLACE_MARKED:
+		explain(seat, "belongs to another store", "");
+		break;
+	case SLED_PLACE_USABLE:
+	case SLED_PLACE_UNMARKED:
+		explain(seat,
+		        "has no mark (COPY.txt); if it is the right "
+		        "folder: mailsled sync --adopt ",
+		        seat->place.path);
+		break;
+	case SLED_PLACE_UNMOUNTED:
+		explain(seat, "its disk is not mounted", "");
+		break;
+	case SLED_PLACE_MISSING:
+		explain(seat, "no such folder, and none above it", "");
+		break;
+	case SLED_PLACE_BROKEN:
+	default:
+		explain(seat, seat->place.why.text, "");
+		break;
+	}
+}
+
+bool
+sled_seats_probe(struct sled_store *store, struct sled_err *err)
+{
+	size_t len = store->conf.copies_len + 1;
+
+	store->seats = calloc(len, sizeof(*store->seats));
+	if (store->seats == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "places");
+	for (size_t i = 0; i < len; i++) {
+		const char *path =
+		    i == 0 ? store->conf.path : store->conf.copies[i - 1];
+		if (!sled_place_probe(&store->seats[i].place, store->sys, path,
+		                      err))
+			return false;
+		store->len = i + 1;
+		for (size_t j = 0; j < i; j++)
+			if (sled_place_overlap(&store->seats[i].place,
+			                       &store->seats[j].place))
+				return sled_fail(
+				    err, SLED_ERR_CONFIG,
+				    "%s and %s are one folder, or one inside "
+				    "the other: they would be one copy",
+				    store->seats[j].place.path, path);
+	}
+	return true;
+}
+
+/* May a store be founded here? Creates nothing. */
+static bool
+may_found(struct sled_store *store, struct sled_err *err)
+{
+	for (size_t i = 0; i < store->len; i++) {
+		struct sled_seat *seat = &store->seats[i];
+
+		if (seat->place.found == SLED_PLACE_USABLE)
+			continue;
+		explain_absence(seat);
+		if (i > 0 && store->conf.found_new)
+			continue;
+		(void)sled_fail(err, SLED_ERR_PLACE,
+		                "%s: %s; nothing was created", seat->place.path,
+		                seat->why);
+		return sled_hint(err, i == 0
+		                          ? "mount or make the folder that "
+		                            "`path =` in [store] names"
+		                          : "plug it in, or make the store "
+		                            "without it: mailsled init --new");
+	}
+	return true;
+}
+
+static bool
+found_folder(struct sled_store *store, struct sled_err *err)
+{
+	struct sled_place *first = &store->seats[0].place;
+
+	if (store->mode == SLED_STORE_READ) {
+		(void)sled_fail(err, SLED_ERR_MISSING, "no store at %s yet",
+		                first->path);
+		return sled_hint(err, "run `mailsled fetch`");
+	}
+	if (store->id[0] == '\0' && !may_found(store, err))
+		return false;
+	if (first->found != SLED_PLACE_USABLE) {
+		explain_absence(&store->seats[0]);
+		(void)sled_fail(err, SLED_ERR_PLACE, "%s: %s", first->path,
+		                store->seats[0].why);
+		return sled_hint(err, "mount it, or empty the folder; the "
+		                      "store is then made anew from a copy");
+	}
+	return sled_dir_make(store->sys, AT_FDCWD, first->path, 0755, err);
+}
+
+/* The store's id: the first place's, else what a reachable copy says. */
+bool
+sled_seats_identify(struct sled_store *store, struct sled_err *err)
+{
+	for (size_t i = 0; i < store->len; i++) {
+		const struct sled_place *place = &store->seats[i].place;
+
+		if (place->found != SLED_PLACE_MARKED)
+			continue;
+		if (store->id[0] == '\0')
+			memcpy(store->id, place->store, sizeof(store->id));
+		else if (i > 0 && strcmp(store->id, place->store) != 0 &&
+		         store->seats[0].place.found != SLED_PLACE_MARKED)
+			return sled_fail(err, SLED_ERR_CONFIG,
+			                 "the copies belong to different "
+			                 "stores (%s)",
+			                 place->path);
+	}
+	return store->seats[0].place.found == SLED_PLACE_MARKED ||
+	       found_folder(store, err);
+}
+
+/* Under the lock: the first place gets its mark, unless another process was
+ * quicker. */
+bool
+sled_seats_found(struct sled_store *store, struct sled_err *err)
+{
+	struct sled_place *first = &store->seats[0].place;
+	uint8_t id[16];
+
+	if (first->found == SLED_PLACE_MARKED)
+		return true;
+	sled_place_close(first);
+	if (!sled_place_probe(first, store->sys, store->conf.path, err))
+		return false;
+	if (first->found == SLED_PLACE_MARKED) {
+		memcpy(store->id, first->store, sizeof(store->id));
+		return true;
+	}
+	if (store->id[0] == '\0') {
+		if (!sled_hash_random(id, sizeof(id), err))
+			return false;
+		sled_text_hex(store->id, id, sizeof(id));
+	} else {
+		sled_store_say(store, "%s is empty: made anew from a copy",
+		               first->path);
+	}
+	return sled_place_mark(first, store->id, err);
+}
+
+/* ---- what was known of a place before ---- */
+
+struct known {
+	struct sled_store *store;
+	struct sled_seat *seat;
+	bool used;
+};
+
+static bool
+match_row(void *ctx, const struct sled_place_row *row, struct sled_err *err)
+{
+	struct known *known = ctx;
+	struct sled_seat *seat = known->seat;
+	bool same = seat->place.found == SLED_PLACE_MARKED
+	                ? strcmp(row->id, seat->place.id) == 0
+	                : strcmp(row->path, seat->place.path) == 0;
+
+	(void)err;
+	if (!same || row->seen < seat->seen)
+		return true;
+	known->used = true;
+	memcpy(seat->id, row->id, sizeof(seat->id));
+	seat->seen = row->seen;
+	seat->suspect = row->suspect;
+	seat->wiped = seat->place.found != SLED_PLACE_MARKED &&
+	              seat->place.found != SLED_PLACE_BROKEN &&
+	              row->fsid == seat->place.fsid;
+	return true;
+}
+
+/* Does the text of a COPY.txt know a place of this path? */
+static bool
+is_told(const struct sled_buf *knows, const char *path, char *id)
+{
+	struct sled_buf escaped = { 0 };
+	struct sled_err err = { 0 };
+	const char *line = knows->data;
+	bool told = false;
+
+	if (knows->len == 0 ||
+	    !sled_text_percent(&escaped,
+	                       (struct sled_span){ path, strlen(path) }, &err))
+		return false;
+	while (!told && line < knows->data + knows->len) {
+		size_t len = strcspn(line, "\n");
+		told = len == escaped.len + SLED_PLACE_ID &&
+		       memcmp(line + SLED_PLACE_ID, escaped.data,
+		              escaped.len) == 0;
+		if (told)
+			(void)snprintf(id, SLED_PLACE_ID, "%.32s", line);
+		line += len + 1;
+	}
+	sled_buf_free(&escaped);
+	return told;
+}
+
+static bool
+was_used(struct sled_store *store, struct sled_seat *seat, bool *used,
+         struct sled_err *err)
+{
+	struct known known = { store, seat, false };
+
+	if (!sled_ledger_places(store->ledger, match_row, &known, err))
+		return false;
+	for (size_t i = 0; !known.used && i < store->len; i++)
+		known.used = is_told(&store->seats[i].place.knows,
+		                     seat->place.path, seat->id);
+	*used = known.used;
+	return true;
+}
+
+static bool
+is_twin(const struct sled_store *store, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (store->seats[i].present &&
+		    strcmp(store->seats[i].place.id,
+		           store->seats[index].place.id) == 0)
+			return true;
+	return false;
+}
+
+static bool
+settle(struct sled_store *store, size_t index, struct sled_err *err)
+{
+	struct sled_seat *seat = &store->seats[index];
+	struct sled_err why = { 0 };
+	bool used = false;
+
+	if (!was_used(store, seat, &used, err))
+		return false;
+	seat->present = seat->place.found == SLED_PLACE_MARKED &&
+	                strcmp(seat->place.store, store->id) == 0 &&
+	                !is_twin(store, index);
+	if (seat->present) {
+		memcpy(seat->id, seat->place.id, sizeof(seat->id));
+		return true;
+	}
+	if (seat->place.found == SLED_PLACE_USABLE && !used &&
+	    store->mode != SLED_STORE_READ) {
+		seat->present = sled_place_mark(&seat->place, store->id, &why);
+		if (seat->present)
+			memcpy(seat->id, seat->place.id, sizeof(seat->id));
+		else
+			explain(seat, why.text, "");
+		return true;
+	}
+	if (seat->place.found == SLED_PLACE_MARKED && is_twin(store, index))
+		explain(seat, "is another way to a place already counted", "");
+	else
+		explain_absence(seat);
+	return true;
+}
+
+bool
+sled_seats_settle(struct sled_store *store, struct sled_err *err)
+{
+	for (size_t i = 0; i < store->len; i++)
+		if (!settle(store, i, err))
+			return false;
+	if (store->seats[0].present)
+		return true;
+	return sled_fail(err, SLED_ERR_PLACE, "%s: %s", store->conf.path,
+	                 store->seats[0].why);
+}
+
+/* ---- what is remembered of the places ---- */
+
+static bool
+note_seat(struct sled_store *store, struct sled_seat *seat, int64_t now,
+          struct sled_err *err)
+{
+	struct sled_place_row row = { .seen = seat->seen,
+		                      .fsid = seat->place.fsid };
+
+	if (!seat->present && !seat->wiped)
+		return true;
+	if (seat->present) {
+		row.seen = seat->seen = now;
+		seat->suspect = false;
+	} else {
+		row.suspect = seat->suspect = true;
+	}
+	(void)snprintf(row.id, sizeof(row.id), "%s", seat->id);
+	(void)snprintf(row.path, sizeof(row.path), "%s", seat->place.path);
+	return sled_ledger_place_put(store->ledger, &row, err);
+}
+
+struct telling {
+	const char *self;
+	struct sled_buf lines;
+};
+
+static bool
+tell_row(void *ctx, const struct sled_place_row *row, struct sled_err *err)
+{
+	struct telling *telling = ctx;
+
+	if (strcmp(row->id, telling->self) == 0)
+		return true;
+	return sled_buf_printf(&telling->lines, err, "%s ", row->id) &&
+	       sled_text_percent(
+		   &telling->lines,
+		   (struct sled_span){ row->path, strlen(row->path) }, err) &&
+	       sled_buf_add(&telling->lines, "\n", 1, err);
+}
+
+static bool
+tell_seat(struct sled_store *store, struct sled_seat *seat,
+          struct sled_err *err)
+{
+	struct telling telling = { seat->id, { 0 } };
+	struct sled_err why = { 0 };
+	bool ok = sled_ledger_places(store->ledger, tell_row, &telling, err);
+
+	if (ok &&
+	    !sled_place_tell(&seat->place, sled_buf_span(&telling.lines), &why))
+		sled_seat_out(seat, &why);
+	sled_buf_free(&telling.lines);
+	return ok;
+}
+
+bool
+sled_seats_remember(struct sled_store *store, struct sled_err *err)
+{
+	int64_t now = sled_clock_now();
+
+	for (size_t i = 0; i < store->len; i++)
+		if (!note_seat(store, &store->seats[i], now, err))
+			return false;
+	for (size_t i = 0; i < store->len; i++)
+		if (store->seats[i].present &&
+		    !tell_seat(store, &store->seats[i], err))
+			return false;
+	return true;
+}
+
+/* ---- small questions ---- */
+
+bool
+sled_seat_usable(const struct sled_seat *seat)
+{
+	return seat->present && !seat->place.out && !seat->left;
+}
+
+void
+sled_seat_out(struct sled_seat *seat, const struct sled_err *why)
+{
+	seat->place.out = true;
+	seat->place.why = *why;
+	(void)snprintf(seat->why, sizeof(seat->why), "%s", why->text);
+}
+
+unsigned
+sled_seats_count(const struct sled_store *store, const bool *held)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < store->len; i++) {
+		bool twin = false;
+
+		for (size_t j = 0; store->conf.distinct_devices && j < i; j++)
+			twin = twin ||
+			       (held[i] && held[j] && store->seats[i].present &&
+			        store->seats[j].present &&
+			        store->seats[i].place.disk ==
+			            store->seats[j].place.disk);
+		count += held[i] && !twin;
+	}
+	return count;
+}
+
+void
+sled_seats_close(struct sled_store *store)
+{
+	bool left = false;
+
+	for (size_t i = 0; i < store->len; i++) {
+		left = left || store->seats[i].left;
+		if (store->seats[i].left)
+			continue;
+		sled_worker_free(&store->seats[i].worker);
+		sled_place_close(&store->seats[i].place);
+	}
+	if (!left) /* else a job that hangs still looks at its seat */
+		free(store->seats);
+}
+
+size_t
+sled_store_places(const struct sled_store *store)
+{
+	return store->len;
+}
+
+bool
+sled_store_one_disk(const struct sled_store *store)
+{
+	for (size_t i = 1; i < store->len; i++)
+		if (!store->seats[i].present ||
+		    store->seats[i].place.disk != store->seats[0].place.disk)
+			return false;
+	return true;
+}
+
+struct lack {
+	uint64_t octets;
+};
+
+static bool
+add_length(void *ctx, const struct sled_member_row *row, struct sled_err *err)
+{
+	(void)err;
+	((struct lack *)ctx)->octets += row->length;
+	return true;
+}
+
+struct lack_scan {
+	struct sled_store *store;
+	const char *id;
+	struct lack lack;
+};
+
+static bool
+add_lack(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
+{
+	struct lack_scan *scan = ctx;
+
+	return sled_ledger_lacking(scan->store->ledger, row->id, scan->id,
+	                           add_length, &scan->lack, err);
+}
+
+bool
+sled_store_place(struct sled_store *store, size_t index,
+                 struct sled_place_status *out, struct sled_err *err)
+{
+	struct sled_seat *seat = &store->seats[index];
+	struct lack_scan scan = { store, seat->id, { 0 } };
+
+	*out = (struct sled_place_status){ .path = seat->place.path,
+		                           .id = seat->id,
+		                           .present = seat->present,
+		                           .first = index == 0,
+		                           .disk = seat->place.disk,
+		                           .seen = seat->seen,
+		                           .why = seat->why };
+	if (seat->present)
+		(void)store->sys->space(store->sys->ctx, seat->place.dir,
+		                        &out->free_bytes);
+	if (!sled_ledger_volumes(store->ledger, NULL, add_lack, &scan, err))
+		return false;
+	out->lacks = scan.lack.octets;
+	return true;
+}

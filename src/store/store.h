@@ -1,0 +1,152 @@
+/* store.h - what the files of the store share; private to store. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <pthread.h>
+
+#include "mailsled/archive.h"
+#include "mailsled/hash.h"
+#include "mailsled/loop.h"
+#include "mailsled/store.h"
+
+#define SLED_SILENT_MS    30000        /* a place that says nothing is absent */
+#define SLED_RESERVE      (16u << 20)  /* kept free on the first place */
+#define SLED_VOLUME_CAP   4187593113u  /* 3.9 GiB: FAT32 carries 4 */
+#define SLED_MEMBER_TAR   (256u << 10) /* a member's tar octets, about */
+#define SLED_MEMBER_ALONE (1u << 20)   /* a larger message is alone in one */
+#define SLED_FRESH_S      (24 * 3600)  /* a read-back counts so long */
+#define SLED_ABSENT_S     (30 * 24 * 3600) /* ... and of an absent place */
+
+/* One configured place, as this run found it. */
+struct sled_seat {
+	struct sled_place place;
+	struct sled_worker *worker; /* copies only; made at first use */
+	char id[SLED_PLACE_ID]; /* its own, or that it is known to have had */
+	int64_t seen;           /* when it was last there, or 0 */
+	bool present;           /* marked, and of this store */
+	bool wiped;             /* its file system is there, its mark is not */
+	bool left;     /* a job of it hangs: its memory is not ours any more */
+	bool suspect;  /* something bad is known of it */
+	char why[512]; /* why it is not present */
+};
+
+struct sled_store {
+	const struct sled_sys *sys;
+	struct sled_store_conf conf;
+	enum sled_store_mode mode;
+	char id[SLED_PLACE_ID];
+	struct sled_seat *seats; /* [0] is the first place */
+	size_t len;
+	char *state; /* absolute path of the state folder */
+	int state_dir, spool_dir, lock;
+	bool rebuilt; /* rows read from archives now may be stale */
+	struct sled_ledger *ledger;
+	pthread_mutex_t commit; /* one commit at a time */
+};
+
+/* One more member in a volume, as it was written. */
+struct sled_extent {
+	uint64_t at;
+	struct sled_member_sum sum;
+	size_t first, count; /* of the pending messages */
+	unsigned receipts;
+};
+
+/* A whole message in the spool on its way into an archive. */
+struct sled_pending {
+	struct sled_record record;
+	struct sled_hash head_sha256;
+	uint64_t head_octets;
+	char *texts; /* from, subject, date: one block, owned */
+	size_t from_len, subject_len, date_len;
+	unsigned flags; /* SLED_MESSAGE_* */
+	size_t item;    /* of the listing; SIZE_MAX: none */
+	int64_t row;    /* outcome: its id in the ledger */
+	bool safe;      /* outcome: in min-copies places */
+};
+
+struct sled_batch {
+	struct sled_pending *list;
+	size_t len, cap;
+};
+
+bool sled_batch_add(struct sled_batch *batch, const struct sled_record *record,
+                    const struct sled_digest *digest, unsigned flags,
+                    size_t item, struct sled_err *err);
+void sled_batch_free(struct sled_batch *batch);
+
+/* Whose messages these are: a label and its maildrop. */
+struct sled_whose {
+	struct sled_spool_owner owner;
+	int64_t maildrop;
+};
+
+/* ---- store.c ---- */
+void sled_store_say(const struct sled_store *store, const char *fmt, ...)
+    SLED_PRINTF(2, 3);
+struct sled_place *sled_store_first(struct sled_store *store);
+
+/* ---- seats.c: which places there are ---- */
+bool sled_seats_probe(struct sled_store *store, struct sled_err *err);
+bool sled_seats_identify(struct sled_store *store, struct sled_err *err);
+bool sled_seats_found(struct sled_store *store, struct sled_err *err);
+bool sled_seats_settle(struct sled_store *store, struct sled_err *err);
+bool sled_seats_remember(struct sled_store *store, struct sled_err *err);
+void sled_seats_close(struct sled_store *store);
+/* How many places are represented by the seats in HELD (one bool a seat). */
+unsigned sled_seats_count(const struct sled_store *store, const bool *held);
+void sled_seat_out(struct sled_seat *seat, const struct sled_err *why);
+bool sled_seat_usable(const struct sled_seat *seat);
+
+/* ---- lock.c ---- */
+bool sled_lock_take(struct sled_store *store, struct sled_err *err);
+
+/* ---- commit.c ---- */
+bool sled_commit(struct sled_store *store, const struct sled_whose *whose,
+                 struct sled_spool *spool, struct sled_pending *list,
+                 size_t len, struct sled_err *err);
+
+/* ---- volumes.c ---- */
+bool sled_volume_for(struct sled_store *store, const struct sled_whose *whose,
+                     int64_t now, struct sled_volume_row *out,
+                     struct sled_volume_info *info, struct sled_err *err);
+bool sled_volume_turn_if_due(struct sled_store *store, const char *label,
+                             int64_t now, struct sled_err *err);
+/* The members of a volume from FROM on, in order; freed by the caller. */
+bool sled_volume_extents(struct sled_store *store, int64_t volume,
+                         uint64_t from, struct sled_member_row **out,
+                         size_t *len, struct sled_err *err);
+
+/* ---- copies.c ---- */
+/* Bring the seats to volume->end from the first place, each by its own worker,
+ * and read back; ok[i] says that seat i holds all of EXTENTS. */
+struct sled_member_row;
+bool sled_copies_extend(struct sled_store *store,
+                        const struct sled_volume_row *volume,
+                        const struct sled_member_row *extents, size_t len,
+                        bool *ok, struct sled_err *err);
+/* The whole of one volume on one seat, whatever it has now. */
+bool sled_copies_reconcile(struct sled_store *store, struct sled_seat *seat,
+                           const struct sled_volume_row *volume,
+                           uint64_t *octets, struct sled_err *err);
+
+/* ---- recover.c, adopt.c ---- */
+bool sled_recover(struct sled_store *store, struct sled_err *err);
+bool sled_adopt(struct sled_store *store, struct sled_volume_row *volume,
+                uint64_t limit, struct sled_err *err);
+/* Messages that only this file has go to a new spool, for rule 3. */
+bool sled_salvage(struct sled_store *store, struct sled_place *place,
+                  const struct sled_volume_row *volume, struct sled_err *err);
+bool sled_recover_copies(struct sled_store *store, uint64_t *octets,
+                         struct sled_err *err);
+
+/* ---- journal.c ---- */
+bool sled_journal_add(struct sled_store *store, struct sled_span lines,
+                      int64_t now, struct sled_err *err);
+bool sled_journal_line(struct sled_buf *out, int64_t now, const char *kind,
+                       const char *const *fields, size_t len,
+                       struct sled_err *err);
+bool sled_journal_merge(struct sled_store *store, struct sled_err *err);
+bool sled_journal_replay(struct sled_store *store, struct sled_err *err);
+
+#endif

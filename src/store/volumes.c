@@ -1,0 +1,197 @@
+/*
+ * volumes.c - which volume the next member goes to.
+ *
+ * A volume turns on a new month (UTC, never back) or at the size of `rotate`,
+ * only beside a visit's own work; never beyond 3.9 GiB. What is noted then is
+ * the hash that it will have once sealed, for the chain in the next VOLUME.txt.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mailsled/clock.h"
+#include "store/store.h"
+
+static bool
+hash_file(struct sled_store *store, const struct sled_volume_row *row,
+          struct sled_sha256 *sha, struct sled_err *err)
+{
+	struct sled_reading reading;
+	char file[SLED_VOLUME_FILE], chunk[65536];
+	uint64_t at = 0;
+	bool ok = true;
+
+	sled_volume_file(file, row->name, true);
+	if (!sled_reading_open(&reading, sled_store_first(store), row->label,
+	                       file, false, err))
+		return false;
+	while (ok && at < row->end) {
+		size_t want = row->end - at < sizeof(chunk)
+		                  ? (size_t)(row->end - at)
+		                  : sizeof(chunk);
+		size_t got = 0;
+
+		ok = sled_file_read(&reading.file, chunk, want, at, &got, err);
+		if (ok && got == 0)
+			ok = sled_fail(err, SLED_ERR_DAMAGED, "%s is cut off",
+			               reading.name);
+		sled_sha256_add(sha, chunk, got);
+		at += got;
+	}
+	sled_reading_close(&reading);
+	return ok;
+}
+
+/* No more members: note the hash of the volume as the seal will leave it. */
+static bool
+turn(struct sled_store *store, struct sled_volume_row *row,
+     struct sled_err *err)
+{
+	struct sled_sha256 *sha = NULL;
+	struct sled_buf last = { 0 };
+	bool ok = sled_sha256_new(&sha, err) &&
+	          hash_file(store, row, sha, err) &&
+	          sled_member_last(&last, err);
+
+	if (ok) {
+		sled_sha256_add(sha, last.data, last.len);
+		row->sha256 = sled_sha256_end(sha);
+		row->turned = true;
+		ok = sled_ledger_volume_put(store->ledger, row, err);
+	}
+	sled_buf_free(&last);
+	sled_sha256_free(&sha);
+	return ok || sled_note(err, "turn volume %s/%s", row->label, row->name);
+}
+
+static bool
+is_due(const struct sled_store *store, const struct sled_volume_row *row,
+       int64_t now)
+{
+	int month = 0;
+	unsigned seq = 0;
+
+	if (row->turned || row->end == 0)
+		return false;
+	if (row->end >= SLED_VOLUME_CAP || row->end >= store->conf.rotate_bytes)
+		return true;
+	return store->conf.rotate_month && !sled_clock_doubtful(now) &&
+	       sled_volume_name_parse(row->name, &month, &seq) &&
+	       sled_clock_month(now) > month;
+}
+
+bool
+sled_volume_turn_if_due(struct sled_store *store, const char *label,
+                        int64_t now, struct sled_err *err)
+{
+	struct sled_volume_row row;
+	bool found = false;
+
+	if (!sled_ledger_volume_last(store->ledger, label, &row, &found, err))
+		return false;
+	return !found || !is_due(store, &row, now) || turn(store, &row, err);
+}
+
+/* The name after LAST's: this month's, or the last one's if that is later. */
+static void
+next_name(char out[SLED_VOLUME_NAME], const struct sled_volume_row *last,
+          int64_t now)
+{
+	int month = sled_clock_month(now), last_month = 0;
+	unsigned seq = 0;
+
+	if (last == NULL ||
+	    !sled_volume_name_parse(last->name, &last_month, &seq))
+		last_month = 0;
+	if (last_month > month || sled_clock_doubtful(now))
+		month = last_month > 0 ? last_month : month;
+	sled_volume_name(out, month, last_month == month ? seq + 1 : 1);
+}
+
+static void
+describe(struct sled_volume_info *info, const struct sled_store *store,
+         const struct sled_whose *whose, const struct sled_volume_row *row,
+         const struct sled_volume_row *last)
+{
+	*info = (struct sled_volume_info){ 0 };
+	(void)strncpy(info->label, whose->owner.label, sizeof(info->label) - 1);
+	(void)strncpy(info->server, whose->owner.server,
+	              sizeof(info->server) - 1);
+	(void)strncpy(info->user, whose->owner.user, sizeof(info->user) - 1);
+	(void)strncpy(info->store, store->id, sizeof(info->store) - 1);
+	memcpy(info->volume, row->name, sizeof(info->volume));
+	if (last == NULL)
+		return;
+	memcpy(info->before, last->name, sizeof(info->before));
+	info->before_sha256 = last->sha256;
+}
+
+/*
+ * The volume that the label's next member goes to. A new one (id 0, end 0)
+ * when there is none, the last has turned, or it is another maildrop's; then
+ * *info is its VOLUME.txt.
+ */
+bool
+sled_volume_for(struct sled_store *store, const struct sled_whose *whose,
+                int64_t now, struct sled_volume_row *out,
+                struct sled_volume_info *info, struct sled_err *err)
+{
+	struct sled_volume_row last = { 0 };
+	bool found = false;
+
+	if (!sled_ledger_volume_last(store->ledger, whose->owner.label, &last,
+	                             &found, err))
+		return false;
+	*out = last;
+	if (found && !last.turned && last.maildrop == whose->maildrop &&
+	    last.end < SLED_VOLUME_CAP)
+		return true;
+	if (found && !last.turned && !turn(store, &last, err))
+		return false;
+	*out = (struct sled_volume_row){ .maildrop = whose->maildrop };
+	(void)strncpy(out->label, whose->owner.label, sizeof(out->label) - 1);
+	next_name(out->name, found ? &last : NULL, now);
+	describe(info, store, whose, out, found ? &last : NULL);
+	return true;
+}
+
+struct gather {
+	struct sled_member_row *rows;
+	size_t len, cap;
+};
+
+static bool
+gather_row(void *ctx, const struct sled_member_row *row, struct sled_err *err)
+{
+	struct gather *gather = ctx;
+
+	if (gather->len == gather->cap) {
+		size_t cap = gather->cap == 0 ? 64 : gather->cap * 2;
+		struct sled_member_row *rows =
+		    realloc(gather->rows, cap * sizeof(*rows));
+		if (rows == NULL)
+			return sled_fail(err, SLED_ERR_NOMEM, "members");
+		gather->rows = rows;
+		gather->cap = cap;
+	}
+	gather->rows[gather->len++] = *row;
+	return true;
+}
+
+bool
+sled_volume_extents(struct sled_store *store, int64_t volume, uint64_t from,
+                    struct sled_member_row **out, size_t *len,
+                    struct sled_err *err)
+{
+	struct gather gather = { 0 };
+
+	*out = NULL;
+	*len = 0;
+	if (!sled_ledger_members(store->ledger, volume, from, gather_row,
+	                         &gather, err)) {
+		free(gather.rows);
+		return false;
+	}
+	*out = gather.rows;
+	*len = gather.len;
+	return true;
+}
