@@ -18,7 +18,8 @@
  *   chain, dates, purpose and host name. No option turns that off.
  *   TLS 1.2 or newer. No renegotiation, compression, early data or tickets.
  *   Failure is sticky: each later call gives the same error, and only
- *   pending(), sent() and free() are still of use.
+ *   pending(), sent() and free() are still of use. A call at the wrong time
+ *   is refused (INTERNAL) and leaves the engine unharmed.
  *   Errors: PROTO for all that the peer does wrong (the text names the host,
  *   the hint what mends it), NOMEM, INTERNAL. What a certificate says is
  *   escaped and clipped before it enters an error.
@@ -71,7 +72,7 @@ SLED_CHECK bool sled_tls_new(struct sled_tls **out,
                              const struct sled_tls_trust *trust,
                              const char *host, int64_t now,
                              struct sled_err *err);
-/* Frees and wipes; sends nothing. */
+/* Frees at once; sends nothing. */
 void sled_tls_free(struct sled_tls **tls);
 
 /* Lend IN to the engine; allowed only when the last step said HUNGRY, or
@@ -88,8 +89,8 @@ SLED_CHECK enum sled_tls_step sled_tls_handshake(struct sled_tls *tls,
 SLED_CHECK enum sled_tls_step sled_tls_read(struct sled_tls *tls, void *out,
                                             size_t room, size_t *got,
                                             struct sled_err *err);
-/* Encrypt all of IN into pending(). INTERNAL, with nothing queued and the
- * engine unharmed, before READY [tls-proof] and after shutdown(). */
+/* Encrypt all of IN into pending(). INTERNAL, with nothing queued,
+ * before READY [tls-proof] and after shutdown(). */
 SLED_CHECK bool sled_tls_write(struct sled_tls *tls, struct sled_span in,
                                struct sled_err *err);
 /* Queue our close_notify; read() goes on. Nothing before READY. */
