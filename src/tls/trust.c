@@ -17,21 +17,12 @@
 #include "internal.h"
 #include "mailsled/text.h"
 
-/* Unattended: a file that wants a passphrase is a file that can't be read. */
-static int
-no_passphrase(char *out, int room, int writing, void *arg)
-{
-	(void)out;
-	(void)room;
-	(void)writing;
-	(void)arg;
-	return -1;
-}
-
 static bool
 add_anchor(X509_STORE *store, BIO *file, struct sled_err *err)
 {
-	X509 *cert = PEM_read_bio_X509_AUX(file, NULL, no_passphrase, NULL);
+	/* Given a passphrase, be it empty, OpenSSL asks no terminal for one. */
+	char none[] = "";
+	X509 *cert = PEM_read_bio_X509_AUX(file, NULL, NULL, none);
 	int added = cert == NULL ? 0 : X509_STORE_add_cert(store, cert);
 	unsigned long why = ERR_peek_last_error();
 
@@ -48,7 +39,8 @@ add_anchor(X509_STORE *store, BIO *file, struct sled_err *err)
 }
 
 static bool
-load_file(X509_STORE *store, const char *path, struct sled_err *err)
+load_file(X509_STORE *store, const char *what, const char *path,
+          struct sled_err *err)
 {
 	char shown[200];
 	struct sled_err why = { 0 };
@@ -63,13 +55,13 @@ load_file(X509_STORE *store, const char *path, struct sled_err *err)
 		int sys = errno;
 		ERR_clear_error();
 		return sled_fail_at(err, SLED_HERE, SLED_ERR_CONFIG, sys,
-		                    "ca-file %s", shown);
+		                    "%s %s", what, shown);
 	}
 	while (add_anchor(store, file, &why))
 		count++;
 	BIO_free_all(file);
 	if (why.kind != SLED_ERR_NONE) {
-		(void)sled_note(&why, "ca-file %s: number %zu", shown,
+		(void)sled_note(&why, "%s %s: number %zu", what, shown,
 		                count + 1);
 		*err = why;
 		return false;
@@ -148,8 +140,10 @@ load_system(X509_STORE *store, struct sled_err *err)
 	bool have = use_folder(store);
 
 	if (file != NULL)
-		return load_file(store, file, err);
-	if (have || load_file(store, X509_get_default_cert_file(), err))
+		return load_file(store, X509_get_default_cert_file_env(), file,
+		                 err);
+	if (have ||
+	    load_file(store, "bundle", X509_get_default_cert_file(), err))
 		return true;
 	(void)sled_fail(err, SLED_ERR_CONFIG,
 	                "this system has no certificate authorities");
@@ -195,7 +189,7 @@ load(struct sled_tls_trust *trust, const char *ca_file, struct sled_err *err)
 	trust->own_ca = true;
 	if (X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) != 1)
 		return sled_fail(err, SLED_ERR_INTERNAL, "partial chains");
-	return load_file(store, ca_file, err);
+	return load_file(store, "ca-file", ca_file, err);
 }
 
 bool

@@ -904,6 +904,15 @@ test_a_bad_ca_file_is_named(void **state)
 	                "-----BEGIN CERTIFICATE-----\nMIIB\n"
 	                "-----END CERTIFICATE-----\n",
 	                "number 1: damaged certificate");
+	/* No terminal is asked for the passphrase of this one. */
+	expect_no_trust(fx.own_path,
+	                "-----BEGIN CERTIFICATE-----\n"
+	                "Proc-Type: 4,ENCRYPTED\n"
+	                "DEK-Info: AES-128-CBC,"
+	                "00112233445566778899AABBCCDDEEFF\n\n"
+	                "MIIBMIIBMIIBMIIBMIIBMIIB\n"
+	                "-----END CERTIFICATE-----\n",
+	                "number 1: damaged certificate");
 }
 
 static bool
