@@ -68,8 +68,8 @@ load_file(X509_STORE *store, const char *what, const char *path,
 	}
 	if (count > 0)
 		return true;
-	(void)sled_fail(err, SLED_ERR_CONFIG, "ca-file %s holds no certificate",
-	                shown);
+	(void)sled_fail(err, SLED_ERR_CONFIG, "%s %s holds no certificate",
+	                what, shown);
 	return sled_hint(err, "it must be PEM text, with lines of "
 	                      "BEGIN CERTIFICATE");
 }

@@ -13,9 +13,10 @@
 #include "mailsled/buf.h"
 #include "mailsled/types.h"
 
-/* Certificates hold from 2020 to 2048 unless a wish says otherwise; this is
- * a moment between, for tests that need no real clock. */
-#define FX_TLS_NOW  INT64_C(1795000000)
+/* Certificates hold from 2020 to 2048 unless a wish says otherwise; FX_TLS_NOW
+ * lies between, years from the real clock, so that a test of times sees
+ * whether an engine took the one it was given. */
+#define FX_TLS_NOW  INT64_C(2051222400)
 #define FX_TLS_FROM INT64_C(1577836800)
 #define FX_TLS_TO   INT64_C(2493072000)
 

@@ -460,12 +460,12 @@ test_expired_says_since_when(void **state)
 {
 	struct fx_tls_wish wish = { .cn = HOST,
 		                    .names = "DNS:" HOST,
-		                    .to = INT64_C(1704067200) };
+		                    .to = INT64_C(1893456000) };
 
 	(void)state;
 	meet_by_wish(&wish, &fx.ca, HOST,
-	             HOST ": its certificate expired on 2024-01-01T00:00:00Z "
-	                  "(this machine's clock says 2026-11-18T11:06:40Z)",
+	             HOST ": its certificate expired on 2030-01-01T00:00:00Z "
+	                  "(this machine's clock says 2035-01-01T00:00:00Z)",
 	             "renew");
 }
 
@@ -474,13 +474,13 @@ test_not_yet_valid_points_at_the_clock(void **state)
 {
 	struct fx_tls_wish wish = { .cn = HOST,
 		                    .names = "DNS:" HOST,
-		                    .from = INT64_C(1893456000) };
+		                    .from = INT64_C(2208988800) };
 
 	(void)state;
 	meet_by_wish(&wish, &fx.ca, HOST,
 	             HOST ": its certificate is not valid before "
-	                  "2030-01-01T00:00:00Z (this machine's clock says "
-	                  "2026-11-18T11:06:40Z)",
+	                  "2040-01-01T00:00:00Z (this machine's clock says "
+	                  "2035-01-01T00:00:00Z)",
 	             "this machine's clock");
 }
 
@@ -488,7 +488,7 @@ static void
 test_expired_authority_is_told_from_the_server(void **state)
 {
 	struct fx_tls_wish ca_wish = { .cn = "Old Root",
-		                       .to = INT64_C(1704067200),
+		                       .to = INT64_C(1893456000),
 		                       .authority = true };
 	struct fx_tls_wish wish = { .cn = HOST, .names = "DNS:" HOST };
 	struct sled_tls_trust *trust = NULL;
@@ -502,8 +502,8 @@ test_expired_authority_is_told_from_the_server(void **state)
 	assert_true(sled_tls_trust_new(&trust, fx.own_path, &err));
 	expect_fault(trust, HOST, &id, 0,
 	             HOST ": its issuer's certificate expired on "
-	                  "2024-01-01T00:00:00Z (this machine's clock says "
-	                  "2026-11-18T11:06:40Z)",
+	                  "2030-01-01T00:00:00Z (this machine's clock says "
+	                  "2035-01-01T00:00:00Z)",
 	             "renew");
 	sled_tls_trust_free(&trust);
 	fx_tls_id_free(&id);
