@@ -76,7 +76,7 @@ void sled_timer_stop(struct sled_timer *timer);
  *   LINK    the name could not be looked up now (with no network at all that
  *           is how it shows), no route, no answer
  *   SERVER  each address that could be reached refused
- * The text names every address that failed, and why.
+ * The text names each address that failed, and why, as far as there is room.
  */
 struct sled_conn;
 struct sled_dial;
@@ -101,7 +101,8 @@ void sled_dial_free(struct sled_dial **dial);
  * A TCP connection, with TCP_NODELAY. Nothing is read before start().
  *   data     the next bytes
  *   ended    once, the last call: the peer's end of stream (err NULL), or LINK
- *   drained  after one or more writes: all queued bytes went to the kernel
+ *   drained  never from write(), once it was started: all that was queued by
+ *            one or more writes went to the kernel
  * A failed write shows as ended, after the data that came before it.
  */
 struct sled_conn_events {
