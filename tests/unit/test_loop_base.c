@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "mailsled/clock.h"
 #include "mailsled/loop.h"
 
 struct log {
@@ -153,6 +154,33 @@ a_timer_may_restart_and_free_itself(void **state)
 	assert_int_equal(log.count, 3);
 	assert_null(log.a);
 	sled_loop_free(&log.loop);
+}
+
+static void
+be_busy(void *ctx)
+{
+	int64_t until = sled_clock_ms() + 30;
+	struct log *log = ctx;
+
+	sled_timer_start(log->a, 40);
+	while (sled_clock_ms() < until)
+		;
+	sled_timer_start(log->b, 20);
+	sled_timer_start(log->c, 20);
+}
+
+static void
+time_spent_in_a_callback_counts(void **state)
+{
+	struct sled_err err = { 0 };
+	struct log log;
+
+	(void)state;
+	make_three(&log);
+	assert_true(sled_loop_post(log.loop, be_busy, &log, &err));
+	sled_loop_run(log.loop);
+	assert_string_equal(log.text, "abc"); /* due at 40, 50 and 50 */
+	free_three(&log);
 }
 
 static void
@@ -311,6 +339,7 @@ main(void)
 		cmocka_unit_test(a_restarted_timer_fires_once_and_later),
 		cmocka_unit_test(a_stopped_timer_is_silent),
 		cmocka_unit_test(a_timer_may_restart_and_free_itself),
+		cmocka_unit_test(time_spent_in_a_callback_counts),
 		cmocka_unit_test(a_stop_before_run_counts),
 		cmocka_unit_test(posts_of_all_threads_run_in_the_loops),
 		cmocka_unit_test(posts_run_in_order_and_never_after_free),

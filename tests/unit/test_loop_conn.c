@@ -151,6 +151,28 @@ data_then_end_of_stream(void **state)
 	teardown(&peer);
 }
 
+/* The first write after the peer's close is answered by a reset, the second by
+ * SIGPIPE, which must not end the program. */
+static void
+a_closed_peer_fails_the_second_write(void **state)
+{
+	struct sled_span quit = { "QUIT\r\n", 6 };
+	struct peer peer;
+
+	(void)state;
+	setup(&peer);
+	begin(&peer);
+	hang_up(&peer);
+	sled_loop_run(peer.loop);
+	assert_int_equal(peer.ends, 1);
+	assert_true(sled_conn_write(peer.conn, quit, &peer.err));
+	sled_loop_run(peer.loop);
+	assert_int_equal(peer.drains, 1);
+	(void)!sled_conn_write(peer.conn, quit, &peer.err);
+	teardown(&peer);
+	assert_int_equal(peer.ends, 1);
+}
+
 static void
 a_reset_is_the_links_fault(void **state)
 {
@@ -167,6 +189,7 @@ a_reset_is_the_links_fault(void **state)
 	assert_string_equal(peer.err.text, "connection to 127.0.0.1: "
 	                                   "Connection reset by peer");
 	teardown(&peer);
+	assert_int_equal(peer.ends, 1);
 }
 
 static void
@@ -428,11 +451,26 @@ free_with_bytes_queued_calls_nobody(void **state)
 	assert_int_equal(peer.drains + peer.ends, 0);
 }
 
+static void
+free_after_a_write_that_went_calls_nobody(void **state)
+{
+	struct peer peer;
+
+	(void)state;
+	setup(&peer);
+	begin(&peer);
+	assert_true(sled_conn_write(peer.conn, (struct sled_span){ "x", 1 },
+	                            &peer.err));
+	teardown(&peer);
+	assert_int_equal(peer.drains + peer.ends, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(data_then_end_of_stream),
+		cmocka_unit_test(a_closed_peer_fails_the_second_write),
 		cmocka_unit_test(a_reset_is_the_links_fault),
 		cmocka_unit_test(a_failed_write_shows_after_the_last_data),
 		cmocka_unit_test(writes_arrive_in_order_and_drain_once),
@@ -440,6 +478,7 @@ main(void)
 		cmocka_unit_test(a_paused_connection_hands_out_nothing),
 		cmocka_unit_test(each_callback_may_free),
 		cmocka_unit_test(free_with_bytes_queued_calls_nobody),
+		cmocka_unit_test(free_after_a_write_that_went_calls_nobody),
 	};
 
 	(void)alarm(120); /* what hangs fails */

@@ -25,7 +25,7 @@
 
 static const char *book[24];
 static sem_t entered, wake;
-static struct sled_loop *left_behind; /* so that it is no leak */
+static struct sled_loop *volatile left_behind; /* so that it is no leak */
 
 typedef int lookup_fn(const char *, const char *, const struct addrinfo *,
                       struct addrinfo **);
