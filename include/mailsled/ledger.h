@@ -186,6 +186,7 @@ enum {
 	SLED_MESSAGE_NOID = 2,
 	SLED_MESSAGE_REBUILT = 8, /* read from an archive, not from a server */
 	SLED_MESSAGE_PROVED = 16, /* a TOP proved it after the rebuild */
+	SLED_MESSAGE_UNSEEN = 32, /* rebuilt, and not in a listing since */
 };
 
 struct sled_message {

@@ -1,0 +1,301 @@
+/*
+ * adopt.c - members behind the committed end, brought into the ledger: all of
+ * them when it was lost. Each is read whole and proved before its rows are
+ * written; the first that does not hold ends it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mailsled/clock.h"
+#include "store/store.h"
+
+#define GROUP 64 /* members a transaction */
+
+/* A message found in a member. */
+struct found {
+	struct sled_receipt receipt;
+	struct sled_hash head_sha256;
+	uint64_t head_octets;
+	char *from, *subject, *date;
+};
+
+struct adoption {
+	struct sled_store *store;
+	struct sled_volume_row *volume;
+	struct sled_intake *intake;
+	struct found *list;
+	size_t len, cap;
+	uint64_t *gone; /* numbers told gone by these receipts */
+	size_t gone_len, gone_cap;
+};
+
+static bool
+on_volume(void *ctx, const struct sled_volume_info *info, struct sled_err *err)
+{
+	struct adoption *a = ctx;
+	struct sled_maildrop maildrop;
+
+	if (strcmp(info->label, a->volume->label) != 0 ||
+	    strcmp(info->volume, a->volume->name) != 0)
+		return sled_fail(err, SLED_ERR_DAMAGED,
+		                 "%s/%s calls itself %s/%s", a->volume->label,
+		                 a->volume->name, info->label, info->volume);
+	if (!sled_ledger_maildrop(a->store->ledger, info->server, info->user,
+	                          &maildrop, err))
+		return false;
+	a->volume->maildrop = maildrop.id;
+	return true;
+}
+
+static bool
+on_receipt(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
+{
+	struct adoption *a = ctx;
+
+	if ((receipt->flags & SLED_RECEIPT_GONE) == 0)
+		return true;
+	if (a->gone_len == a->gone_cap) {
+		size_t cap = a->gone_cap == 0 ? 64 : a->gone_cap * 2;
+		uint64_t *gone = realloc(a->gone, cap * sizeof(*gone));
+		if (gone == NULL)
+			return sled_fail(err, SLED_ERR_NOMEM, "receipts");
+		a->gone = gone;
+		a->gone_cap = cap;
+	}
+	a->gone[a->gone_len++] = receipt->number;
+	return true;
+}
+
+static bool
+on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
+         struct sled_err *err)
+{
+	struct adoption *a = ctx;
+
+	(void)receipt;
+	(void)tar_at;
+	if (a->len == a->cap) {
+		size_t cap = a->cap == 0 ? 64 : a->cap * 2;
+		struct found *list = realloc(a->list, cap * sizeof(*list));
+		if (list == NULL)
+			return sled_fail(err, SLED_ERR_NOMEM, "messages");
+		a->list = list;
+		a->cap = cap;
+	}
+	sled_intake_begin(a->intake);
+	return true;
+}
+
+static bool
+on_data(void *ctx, const void *data, size_t len, struct sled_err *err)
+{
+	struct adoption *a = ctx;
+
+	return sled_intake_feed(a->intake, (struct sled_span){ data, len },
+	                        err);
+}
+
+static bool
+on_end(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
+{
+	struct adoption *a = ctx;
+	struct sled_digest digest = sled_intake_end(a->intake);
+	struct found *found = &a->list[a->len];
+
+	found->receipt = *receipt;
+	found->head_sha256 = digest.head_sha256;
+	found->head_octets = digest.head_octets;
+	found->from =
+	    strndup(digest.from.data ? digest.from.data : "", digest.from.len);
+	found->subject = strndup(digest.subject.data ? digest.subject.data : "",
+	                         digest.subject.len);
+	found->date =
+	    strndup(digest.date.data ? digest.date.data : "", digest.date.len);
+	a->len++;
+	if (found->from == NULL || found->subject == NULL ||
+	    found->date == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "messages");
+	return true;
+}
+
+static void
+forget_found(struct adoption *a)
+{
+	for (size_t i = 0; i < a->len; i++) {
+		free(a->list[i].from);
+		free(a->list[i].subject);
+		free(a->list[i].date);
+	}
+	a->len = 0;
+	a->gone_len = 0;
+}
+
+static struct sled_span
+span_of(const char *text)
+{
+	return (struct sled_span){ text, strlen(text) };
+}
+
+static bool
+put_found(struct adoption *a, const struct found *found, int64_t member,
+          struct sled_err *err)
+{
+	const struct sled_receipt *receipt = &found->receipt;
+	struct sled_message row = { .maildrop = a->volume->maildrop,
+		                    .number = receipt->number,
+		                    .sha256 = receipt->sha256,
+		                    .octets = receipt->octets,
+		                    .listed = receipt->listed,
+		                    .head_sha256 = found->head_sha256,
+		                    .head_octets = found->head_octets,
+		                    .received = receipt->received,
+		                    .member = member,
+		                    .from = span_of(found->from),
+		                    .subject = span_of(found->subject),
+		                    .date = span_of(found->date) };
+	bool known = false;
+
+	if (!sled_ledger_record_known(a->store->ledger, receipt->record, &known,
+	                              err))
+		return false;
+	if (known)
+		return true;
+	if (receipt->flags & SLED_RECEIPT_SHORT)
+		row.flags |= SLED_MESSAGE_SHORT;
+	if (receipt->flags & SLED_RECEIPT_NOID)
+		row.flags |= SLED_MESSAGE_NOID;
+	if (a->store->rebuilt)
+		row.flags |= SLED_MESSAGE_REBUILT | SLED_MESSAGE_UNSEEN;
+	memcpy(row.label, a->volume->label, sizeof(row.label));
+	memcpy(row.uid, receipt->uid, sizeof(row.uid));
+	memcpy(row.record, receipt->record, sizeof(row.record));
+	memcpy(row.entry, receipt->entry, sizeof(row.entry));
+	return sled_ledger_message_put(a->store->ledger, &row, err);
+}
+
+struct gone_target {
+	int64_t id;
+	int64_t received;
+};
+
+static bool
+take_id(void *ctx, const struct sled_message *message, struct sled_err *err)
+{
+	struct gone_target *target = ctx;
+
+	(void)err;
+	target->id = message->id;
+	target->received = message->received;
+	return true;
+}
+
+static bool
+put_gone(struct adoption *a, uint64_t number, struct sled_err *err)
+{
+	struct gone_target target = { 0, 0 };
+
+	if (!sled_ledger_by_number(a->store->ledger, a->volume->label, number,
+	                           take_id, &target, err))
+		return false;
+	return target.id == 0 ||
+	       sled_ledger_set_gone(a->store->ledger, target.id,
+	                            target.received, err);
+}
+
+static bool
+put_member(struct adoption *a, uint64_t at, const struct sled_member_sum *sum,
+           struct sled_err *err)
+{
+	struct sled_member_row row = { .volume = a->volume->id,
+		                       .at = at,
+		                       .length = sum->length,
+		                       .tar_octets = sum->tar_octets,
+		                       .body_sha256 = sum->body_sha256 };
+
+	if (!sled_ledger_member_put(a->store->ledger, &row, err) ||
+	    !sled_ledger_hold(a->store->ledger, row.id, a->store->seats[0].id,
+	                      sled_clock_now(), err))
+		return false;
+	for (size_t i = 0; i < a->len; i++)
+		if (!put_found(a, &a->list[i], row.id, err))
+			return false;
+	for (size_t i = 0; i < a->gone_len; i++)
+		if (!put_gone(a, a->gone[i], err))
+			return false;
+	return true;
+}
+
+/* One member at volume->end; *held says whether it was proved. */
+static bool
+adopt_one(struct adoption *a, struct sled_reading *reading, bool *held,
+          struct sled_err *err)
+{
+	const struct sled_member_visitor visitor = {
+		a, on_volume, on_receipt, on_begin, on_data, on_end,
+	};
+	struct sled_volume_row *volume = a->volume;
+	struct sled_member_sum sum;
+	uint64_t at = volume->end;
+	unsigned seq = 0;
+
+	forget_found(a);
+	*held =
+	    sled_member_check(&reading->source, at, &visitor, &sum, &seq, err);
+	if (!*held) {
+		if (err->kind != SLED_ERR_DAMAGED)
+			return false;
+		sled_store_say(a->store, "%s: %s", reading->name, err->text);
+		*err = (struct sled_err){ 0 };
+		return true;
+	}
+	if (at == 0 && volume->id == 0 &&
+	    !sled_ledger_volume_put(a->store->ledger, volume, err))
+		return false;
+	volume->end += sum.length;
+	if (seq > volume->receipts)
+		volume->receipts = seq;
+	return put_member(a, at, &sum, err) &&
+	       sled_ledger_volume_put(a->store->ledger, volume, err);
+}
+
+static bool
+adopt_group(struct adoption *a, struct sled_reading *reading, uint64_t limit,
+            bool *more, struct sled_err *err)
+{
+	bool held = true;
+
+	if (!sled_ledger_begin(a->store->ledger, err))
+		return false;
+	for (unsigned n = 0; held && n < GROUP && a->volume->end < limit; n++)
+		if (!adopt_one(a, reading, &held, err)) {
+			sled_ledger_drop(a->store->ledger);
+			return false;
+		}
+	*more = held && a->volume->end < limit;
+	return sled_ledger_commit(a->store->ledger, err);
+}
+
+/* Adopt what holds of the first place's file, from volume->end to LIMIT. */
+bool
+sled_adopt(struct sled_store *store, struct sled_volume_row *volume,
+           uint64_t limit, struct sled_err *err)
+{
+	struct adoption a = { .store = store, .volume = volume };
+	struct sled_reading reading;
+	char file[SLED_VOLUME_FILE];
+	bool more = true, ok;
+
+	sled_volume_file(file, volume->name, true);
+	if (!sled_reading_open(&reading, sled_store_first(store), volume->label,
+	                       file, false, err))
+		return false;
+	ok = sled_intake_new(&a.intake, err);
+	while (ok && more)
+		ok = adopt_group(&a, &reading, limit, &more, err);
+	forget_found(&a);
+	free(a.list);
+	free(a.gone);
+	sled_intake_free(&a.intake);
+	sled_reading_close(&reading);
+	return ok || sled_note(err, "adopt %s/%s", volume->label, volume->name);
+}
