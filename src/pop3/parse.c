@@ -109,14 +109,15 @@ sled_pop3_parse_code(struct sled_pop3_event *event)
 	if (text.len == 0 || text.data[0] != '[')
 		return;
 	for (size_t i = 1; i < text.len; i++) {
-		char c = text.data[i];
+		unsigned char c = (unsigned char)text.data[i];
 
 		if (c == ']' && level > 0) {
 			event->code =
 			    (struct sled_span){ text.data + 1, i - 1 };
 			return;
 		}
-		if (c == ']' || c <= ' ' || c > '~' || (c == '/' && level == 0))
+		if (c == ']' || c <= ' ' || c > 0x7f ||
+		    (c == '/' && level == 0))
 			return;
 		level = c == '/' ? 0 : level + 1;
 	}

@@ -28,26 +28,40 @@ stop(struct sled_pop3 *pop, struct sled_err *err)
 	return SLED_POP3_FAILED;
 }
 
-/* A line that cannot be: WHAT is wrong, and the line as far as it may be told.
- * An answer to a login is not: servers are known to echo what they got. */
+/* Was a secret sent whose answer is due? */
+static bool
+is_secret_out(const struct sled_pop3 *pop)
+{
+	for (size_t i = 0; i < pop->queued; i++) {
+		size_t slot = (pop->head + i) % SLED_POP3_QUEUE_MAX;
+		enum sled_pop3_verb verb = pop->queue[slot].verb;
+
+		if (verb == SLED_POP3_AUTH || verb == SLED_POP3_PASS)
+			return true;
+	}
+	return false;
+}
+
+/* A line that cannot be: WHAT is wrong, and the line, escaped. What comes
+ * during a login is not told: servers are known to echo what they got. */
 static enum sled_pop3_step
 stop_at(struct sled_pop3 *pop, const char *what, struct sled_span line,
         struct sled_err *err)
 {
 	const struct pop3_command *oldest = &pop->queue[pop->head];
-	enum sled_pop3_verb verb = SLED_POP3_NONE;
 	const char *word = "POP3";
 	char shown[SHOWN] = "(not shown: it may repeat the secret)";
 	char number[16] = "";
 
-	if (pop->state != POP3_GREETING && pop->queued > 0)
-		verb = oldest->verb;
-	if (pop->state == POP3_GREETING || pop->queued > 0)
-		word = sled_pop3_word(verb);
-	if (verb != SLED_POP3_NONE && oldest->msg != 0)
-		(void)snprintf(number, sizeof(number), " %lu",
-		               (unsigned long)oldest->msg);
-	if (verb != SLED_POP3_AUTH && verb != SLED_POP3_PASS)
+	if (pop->state == POP3_GREETING) {
+		word = sled_pop3_word(SLED_POP3_NONE);
+	} else if (pop->queued > 0) {
+		word = sled_pop3_word(oldest->verb);
+		if (oldest->msg != 0)
+			(void)snprintf(number, sizeof(number), " %lu",
+			               (unsigned long)oldest->msg);
+	}
+	if (!is_secret_out(pop))
 		sled_text_clip(shown, sizeof(shown), line);
 	(void)sled_fail(&pop->failed, SLED_ERR_PROTO, "%s%s: %s: %s", word,
 	                number, what, shown);

@@ -227,8 +227,8 @@ secret_is_wiped_once_sent(void **state)
 		assert_int_equal(due.data[at], 0);
 	}
 	assert_int_equal(sled_pop3_pending(pop).len, 0);
-	for (size_t i = 0; i < pop->out.cap; i++)
-		assert_int_equal(pop->out.data[i], 0);
+	for (size_t i = 0; i < due.len; i++)
+		assert_int_equal(due.data[i], 0);
 }
 
 static void
@@ -244,7 +244,7 @@ moving_what_is_unsent_leaves_no_copy(void **state)
 	sled_pop3_sent(pop, 5 + strlen(secret));
 	assert_memory_equal(sled_pop3_pending(pop).data, "\r\nNOOP\r\n", 8);
 	assert_false(holds(pop->out.data, pop->out.cap, "hunter"));
-	assert_false(holds(pop->out.data, pop->out.cap, secret + 8));
+	assert_false(holds(pop->out.data, pop->out.cap, secret + 12));
 }
 
 static void
@@ -395,6 +395,21 @@ only_a_challenge_is_answered(void **state)
 }
 
 static void
+refused_challenge_is_not_answered(void **state)
+{
+	struct sled_pop3 *pop = *state;
+
+	greet(pop);
+	assert_true(sled_pop3_auth(pop, "LOGIN", NULL, &err));
+	send_all(pop);
+	feed(pop, "+ dXNlcg==\r\n-ERR too late\r\n");
+	expect_event(pop, SLED_POP3_CHALLENGE, SLED_POP3_AUTH, 0);
+	expect_event(pop, SLED_POP3_REFUSED, SLED_POP3_AUTH, 0);
+	assert_false(sled_pop3_respond(pop, secret, &err));
+	expect_nothing_queued(pop, SLED_ERR_INTERNAL);
+}
+
+static void
 command_sent_behind_auth_bars_the_answer(void **state)
 {
 	struct sled_pop3 *pop = *state;
@@ -456,6 +471,28 @@ listings_have_a_bound(void **state)
 	assert_int_equal(listed, SLED_POP3_LISTING_MAX);
 	feed(pop, "5 5\n");
 	expect_failed(pop, SLED_ERR_PROTO);
+}
+
+static void
+each_listing_is_counted_by_itself(void **state)
+{
+	struct sled_pop3 *pop = *state;
+
+	greet(pop);
+	for (int i = 0; i < 2; i++) {
+		assert_true(sled_pop3_capa(pop, &err));
+		feed(pop, "+OK\r\n");
+		expect_event(pop, SLED_POP3_ACCEPTED, SLED_POP3_CAPA, 0);
+		expect_hungry(pop);
+		for (int line = 0; line < SLED_POP3_CAPA_MAX; line++) {
+			feed(pop, "X-MANY\r\n");
+			expect_event(pop, SLED_POP3_LISTED, SLED_POP3_CAPA, 0);
+			expect_hungry(pop);
+		}
+		feed(pop, ".\r\n");
+		expect_event(pop, SLED_POP3_END, SLED_POP3_CAPA, 0);
+		expect_hungry(pop);
+	}
 }
 
 /* Bodies, stuffed as servers do and read back. */
@@ -594,9 +631,11 @@ main(void)
 		TEST(failure_is_sticky),
 		TEST(feeding_too_early_is_refused),
 		TEST(only_a_challenge_is_answered),
+		TEST(refused_challenge_is_not_answered),
 		TEST(command_sent_behind_auth_bars_the_answer),
 		TEST(bodies_are_not_copied),
 		TEST(listings_have_a_bound),
+		TEST(each_listing_is_counted_by_itself),
 		TEST(every_body_comes_back),
 	};
 
