@@ -101,33 +101,43 @@ in_line(struct pop3_body *body, struct sled_span *in, struct sled_span *out)
 	take(in, out->len);
 }
 
+/* Where a dot may mean something. */
+static enum pop3_part
+at_line(struct pop3_body *body, struct sled_span *in)
+{
+	if (in->data[0] == '.') {
+		take(in, 1);
+		body->at = POP3_AT_DOT;
+	} else {
+		enter_line(body, false);
+	}
+	return POP3_NONE;
+}
+
+static enum pop3_part
+step(struct pop3_body *body, struct sled_span *in, struct sled_span *out)
+{
+	switch (body->at) {
+	case POP3_AT_LINE:
+		return at_line(body, in);
+	case POP3_AT_DOT:
+		return after_dot(body, in, out);
+	case POP3_AT_CR:
+		return after_cr(body, in, out);
+	case POP3_IN_LINE:
+		break;
+	}
+	in_line(body, in, out);
+	return POP3_BYTES;
+}
+
 enum pop3_part
 sled_pop3_unstuff(struct pop3_body *body, struct sled_span *in,
                   struct sled_span *out)
 {
 	enum pop3_part part = POP3_NONE;
 
-	while (in->len > 0 && part == POP3_NONE) {
-		switch (body->at) {
-		case POP3_AT_LINE:
-			if (in->data[0] == '.') {
-				take(in, 1);
-				body->at = POP3_AT_DOT;
-			} else {
-				enter_line(body, false);
-			}
-			break;
-		case POP3_AT_DOT:
-			part = after_dot(body, in, out);
-			break;
-		case POP3_AT_CR:
-			part = after_cr(body, in, out);
-			break;
-		case POP3_IN_LINE:
-			in_line(body, in, out);
-			part = POP3_BYTES;
-			break;
-		}
-	}
+	while (in->len > 0 && part == POP3_NONE)
+		part = step(body, in, out);
 	return part;
 }

@@ -91,10 +91,12 @@ take_line(struct sled_pop3 *pop, size_t limit, struct line *line)
 	const char *lf = memchr(pop->in.data, '\n', pop->in.len);
 	size_t len = lf == NULL ? pop->in.len : (size_t)(lf - pop->in.data);
 	const char *data = pop->in.data;
-	char last = len > 0 ? data[len - 1] : pop->line_last;
+	char last = pop->line_last;
 
 	if (len > limit || pop->line_len > limit - len)
 		return TAKEN_LONG;
+	if (len > 0)
+		last = data[len - 1];
 	if (lf == NULL || pop->line_len > 0) {
 		keep(pop, data, len);
 		data = pop->line;
