@@ -13,6 +13,10 @@
  *   Commands may be queued at any time; replies are matched first in, first
  *   out [pop3-fifo]. Bodies stream through; none is held whole [pop3-stream]:
  *   exact bytes, any byte, any line length, only the stuffed dots taken out.
+ *   A body ends at "." alone on a line [pop3-end]. Its first line end tells
+ *   what its lines end with: where that is CRLF, a bare LF begins no line, so
+ *   that no message can end itself early and answer the next command. After
+ *   such an LF only a doubled dot loses one. Other lines end with CRLF or LF.
  *   Failure is sticky: after SLED_POP3_FAILED only free() is of use.
  *   A span handed out is valid until the next call on the same engine.
  *   The engine deletes nothing of its own accord [pop3-dele].
@@ -29,6 +33,7 @@
 
 #define SLED_POP3_LINE_MAX    4096    /* octets kept of a reply line */
 #define SLED_POP3_STATUS_MAX  65536   /* a longer status line is a fault */
+#define SLED_POP3_ARG_MAX     16384   /* octets of a command's argument */
 #define SLED_POP3_QUEUE_MAX   1024    /* commands in flight */
 #define SLED_POP3_CAPA_MAX    512     /* capability lines */
 #define SLED_POP3_LISTING_MAX 2000000 /* lines of LIST or UIDL */
@@ -36,7 +41,7 @@
 struct sled_pop3; /* opaque */
 
 enum sled_pop3_step {
-	SLED_POP3_FAILED = -1, /* *err says why: PROTO or NOMEM */
+	SLED_POP3_FAILED = -1, /* *err says why: PROTO, INTERNAL for misuse */
 	SLED_POP3_HUNGRY = 0,  /* feed me; no event was stored */
 	SLED_POP3_EVENT = 1,   /* *event is filled */
 };
@@ -72,10 +77,17 @@ enum sled_pop3_verb {
 /*
  * LISTED and the replies to STAT, LIST n, UIDL n fill .msg, .size and .text:
  *   CAPA  .text is the whole capability line
- *   LIST  .msg and .size; a line that is not "number size" has .bad set
+ *   LIST  .msg and .size; what follows a space is ignored. A line that is not
+ *         "number size" has .bad set
  *   UIDL  .msg and .text (the unique-id, any length up to LINE_MAX, perhaps
- *         empty; several spaces are taken); .bad when there is no number
+ *         empty: all of the line behind the number, without the blanks around
+ *         it); .bad when there is no number
  *   STAT  (ACCEPTED) .count messages of .size octets together; .bad otherwise
+ *   A message-number is 1 to 2^32-1. A bad line has .msg and .size 0 and all
+ *   of itself in .text; the reply to LIST n or UIDL n keeps n, and is bad too
+ *   when it tells of another message.
+ * GREETING, ACCEPTED, REFUSED: .text is what follows "+OK " or "-ERR ", the
+ * response code included; .code is set only by a well-formed one right there.
  */
 struct sled_pop3_event {
 	enum sled_pop3_kind kind;
@@ -92,13 +104,18 @@ struct sled_pop3_event {
 SLED_CHECK bool sled_pop3_new(struct sled_pop3 **out, struct sled_err *err);
 void sled_pop3_free(struct sled_pop3 **pop);
 
-/* How many commands may be queued now. */
+/* "RETR" for SLED_POP3_RETR; "greeting" for NONE. */
+const char *sled_pop3_word(enum sled_pop3_verb verb);
+
+/* How many commands may be queued now; 0 while STLS waits for its answer. */
 size_t sled_pop3_room(const struct sled_pop3 *pop);
 /* How many are queued and not fully answered. */
 size_t sled_pop3_waiting(const struct sled_pop3 *pop);
 
-/* Queue a command. INTERNAL when the queue is full; USAGE when an argument
- * holds CR, LF or NUL. Arguments are copied; secrets are wiped once sent. */
+/* Queue a command. INTERNAL when the queue is full or a message-number is 0;
+ * USAGE when an argument holds CR or LF, is over ARG_MAX, or is empty or holds
+ * a space where the command is made of words. NOMEM. Nothing is queued then.
+ * Arguments are copied; each byte sent is wiped at once, the rest by free(). */
 SLED_CHECK bool sled_pop3_capa(struct sled_pop3 *pop, struct sled_err *err);
 /* Nothing may be queued behind STLS until its +OK was seen; bytes that came
  * with that +OK are a fault (PROTO): they would cross the handshake. */
@@ -106,7 +123,9 @@ SLED_CHECK bool sled_pop3_stls(struct sled_pop3 *pop, struct sled_err *err);
 /* INITIAL is base64 or NULL ("=" stands for an empty one). */
 SLED_CHECK bool sled_pop3_auth(struct sled_pop3 *pop, const char *mechanism,
                                const char *initial, struct sled_err *err);
-/* Answer a CHALLENGE; "*" gives up. */
+/* Answer a CHALLENGE; "*" gives up, "" is an empty answer. INTERNAL when none
+ * is open, or when a command was queued behind AUTH: the server has taken that
+ * one for the answer already, and only closing is left. */
 SLED_CHECK bool sled_pop3_respond(struct sled_pop3 *pop, const char *base64,
                                   struct sled_err *err);
 SLED_CHECK bool sled_pop3_user(struct sled_pop3 *pop, const char *user,
