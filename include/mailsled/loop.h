@@ -1,0 +1,184 @@
+/*
+ * loop.h - sockets, timers, signals, threads and children, on libuv.
+ *
+ * Contract
+ *   One thread, the loop's, owns the loop and all timers, dials and conns on
+ *   it; every callback runs there, one at a time, and only inside run(). Only
+ *   sled_loop_post() and sled_worker_*() may be called from other threads.
+ *
+ *   Who made an object frees it. Free is allowed at any time, in the object's
+ *   own callback too; after it no callback of that object is called. It sets
+ *   the pointer to NULL and takes NULL. Only a loop must outlive the rest.
+ *
+ *   A callback's err is NULL when all went well; err and spans are borrowed
+ *   for the time of the call. Times are milliseconds of CLOCK_MONOTONIC, which
+ *   stands still while the machine sleeps. Functions that may fail for want of
+ *   memory say NOMEM; other errors are named below.
+ */
+#ifndef MAILSLED_LOOP_H
+#define MAILSLED_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mailsled/buf.h"
+#include "mailsled/err.h"
+#include "mailsled/types.h"
+
+typedef void sled_loop_fn(void *ctx);
+
+/* The loop. From the first one on, SIGPIPE is ignored by the whole process:
+ * a write to a closed connection is an error like others. */
+struct sled_loop;
+
+SLED_CHECK bool sled_loop_new(struct sled_loop **out, struct sled_err *err);
+/*
+ * Everything on it must have been freed, and every job of sled_work_start() be
+ * done: this is asserted. Posted calls that did not run yet never will. Look-ups
+ * that a freed dial left in the thread pool get 250 ms to end; one that does
+ * not is left behind with the loop's memory, so that a dead name server holds
+ * up nothing. A program in which this can be ends by _exit(): exit() waits.
+ */
+void sled_loop_free(struct sled_loop **loop);
+/* Run callbacks until one calls stop(); a stop() before it counts too. */
+void sled_loop_run(struct sled_loop *loop);
+void sled_loop_stop(struct sled_loop *loop);
+/* From any thread: call FN in the loop's thread, in the order posted. */
+SLED_CHECK bool sled_loop_post(struct sled_loop *loop, sled_loop_fn *fn,
+                               void *ctx, struct sled_err *err);
+
+/* Call FN at each SIGINT and SIGTERM, until the loop is freed. Once a loop. */
+typedef void sled_signal_fn(void *ctx, int signum);
+SLED_CHECK bool sled_loop_signals(struct sled_loop *loop, sled_signal_fn *fn,
+                                  void *ctx, struct sled_err *err);
+
+/* A one-shot timer. It is made stopped; start() restarts one that runs. FN may
+ * start it again. Timers of one time fire in the order they were started. */
+struct sled_timer;
+
+SLED_CHECK bool sled_timer_new(struct sled_timer **out, struct sled_loop *loop,
+                               sled_loop_fn *fn, void *ctx,
+                               struct sled_err *err);
+void sled_timer_free(struct sled_timer **timer);
+void sled_timer_start(struct sled_timer *timer, uint64_t after_ms);
+void sled_timer_stop(struct sled_timer *timer);
+
+/*
+ * Dial: look a name up, and connect to the first of its addresses that answers
+ * (RFC 8305, sections 4 and 5; the order within a family is getaddrinfo's, RFC
+ * 6724). Families take turns; a further address is tried when the one before
+ * has failed, or said nothing for stagger_ms. The losers are closed. It has no
+ * deadline of its own: free it when yours is over.
+ *
+ * FN is called once, from run(): CONN is then the caller's, or NULL with err:
+ *   HOST    there is no such name
+ *   LINK    the name could not be looked up now (with no network at all that
+ *           is how it shows), no route, no answer
+ *   SERVER  each address that could be reached refused
+ * The text names each address that failed, and why, as far as there is room.
+ */
+struct sled_conn;
+struct sled_dial;
+#define SLED_DIAL_STAGGER_MS 250
+#define SLED_DIAL_MAX        16 /* addresses tried; the rest is not */
+
+struct sled_dial_to {
+	const char *host; /* a name, or an IPv4 or IPv6 address */
+	uint16_t port;
+	uint32_t stagger_ms; /* 0: SLED_DIAL_STAGGER_MS; more on long paths */
+};
+
+typedef void sled_dial_fn(void *ctx, struct sled_conn *conn,
+                          const struct sled_err *err);
+/* TO and its text are copied. */
+SLED_CHECK bool sled_dial_new(struct sled_dial **out, struct sled_loop *loop,
+                              const struct sled_dial_to *to, sled_dial_fn *fn,
+                              void *ctx, struct sled_err *err);
+void sled_dial_free(struct sled_dial **dial);
+
+/*
+ * A TCP connection, with TCP_NODELAY. Nothing is read before start().
+ *   data     the next bytes
+ *   ended    once, the last call: the peer's end of stream (err NULL), or LINK
+ *   drained  never from write(), once it was started: all that was queued by
+ *            one or more writes went to the kernel
+ * A failed write shows as ended, after the data that came before it.
+ */
+struct sled_conn_events {
+	void (*data)(void *ctx, struct sled_span in);
+	void (*ended)(void *ctx, const struct sled_err *err);
+	void (*drained)(void *ctx); /* or NULL */
+	void *ctx;
+};
+
+/* The struct is copied. LINK when the connection is gone already. */
+SLED_CHECK bool sled_conn_start(struct sled_conn *conn,
+                                const struct sled_conn_events *events,
+                                struct sled_err *err);
+/* Close; what is still queued is lost. */
+void sled_conn_free(struct sled_conn **conn);
+/* No data and no ended until resume(). Bytes stay with the peer. */
+void sled_conn_pause(struct sled_conn *conn);
+void sled_conn_resume(struct sled_conn *conn);
+/* Queue a copy of OUT behind what is queued. LINK after a failed write. There
+ * is no limit: the caller looks at queued() and waits for drained. */
+SLED_CHECK bool sled_conn_write(struct sled_conn *conn, struct sled_span out,
+                                struct sled_err *err);
+size_t sled_conn_queued(const struct sled_conn *conn);
+/* Numeric addresses without port, "-" when unknown; they live as long as CONN.
+ * The peer's may be given to sled_dial_new() again. */
+const char *sled_conn_peer(const struct sled_conn *conn);
+const char *sled_conn_local(const struct sled_conn *conn);
+
+/*
+ * Run JOB(ctx) on a thread of libuv's pool, then DONE(ctx) in the loop's. It
+ * cannot be called back. Jobs may run at the same time and end in any order:
+ * who needs an order starts the next in done. The pool has four threads and
+ * look-ups take at most two; never a disk that may hang: that is a worker's.
+ */
+SLED_CHECK bool sled_work_start(struct sled_loop *loop, sled_loop_fn *job,
+                                sled_loop_fn *done, void *ctx,
+                                struct sled_err *err);
+
+/*
+ * A worker is one thread with room for one job, for work that may hang for
+ * ever in the kernel. It needs no loop. The calls below may come from any
+ * thread, but from one at a time for each worker, and never from its own job.
+ *
+ * A job that may be abandoned owns what it touches: it must not post to a loop
+ * or use memory that others free.
+ */
+struct sled_worker;
+
+SLED_CHECK bool sled_worker_new(struct sled_worker **out, struct sled_err *err);
+/* INTERNAL when a job is still there: wait() first. */
+SLED_CHECK bool sled_worker_submit(struct sled_worker *worker,
+                                   sled_loop_fn *job, void *ctx,
+                                   struct sled_err *err);
+/* True as soon as no job is there, all it wrote being visible; false when it
+ * is silent for that long. 0 asks and does not wait. */
+SLED_CHECK bool sled_worker_wait(struct sled_worker *worker,
+                                 uint64_t timeout_ms);
+/* Wait for the job, however long, and end the thread. */
+void sled_worker_free(struct sled_worker **worker);
+/* Never waits. An idle worker ends. Else its thread is left behind; if the job
+ * ends after all, LATE(ctx), unless it is NULL, runs there to free what was
+ * the job's, and the thread ends. */
+void sled_worker_abandon(struct sled_worker **worker, sled_loop_fn *late);
+
+/*
+ * Run COMMAND by /bin/sh -c and wait for its end; stdin is /dev/null, stderr
+ * is ours. OUT, which must be empty, gets what it printed, as it is; that may
+ * be a secret: no other copy is kept, and the caller wipes it. On failure OUT
+ * is empty and wiped. The command has a session of its own; at the deadline,
+ * or when it prints too much, all of that is killed. CONFIG: exit status not 0,
+ * killed, more than MAX_BYTES, or not ended after deadline_ms.
+ */
+#define SLED_CHILD_MAX 65536
+
+SLED_CHECK bool sled_child_capture(struct sled_buf *out, const char *command,
+                                   size_t max_bytes, uint64_t deadline_ms,
+                                   struct sled_err *err);
+
+#endif
