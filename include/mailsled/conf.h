@@ -27,8 +27,8 @@
 #include "mailsled/err.h"
 #include "mailsled/types.h"
 
-#define SLED_CONF_MAX          (256 * 1024) /* bytes of a file */
-#define SLED_CONF_LINE_MAX     197          /* bytes, without the line's end */
+#define SLED_CONF_MAX          262144      /* bytes of a file */
+#define SLED_CONF_LINE_MAX     197         /* bytes, without the line's end */
 #define SLED_CONF_TRIAL_S      (7 * 86400) /* how long an unwritten delete waits */
 #define SLED_CONF_NO_LIMIT     UINT64_MAX
 #define SLED_CONF_DAY_MIN      1440

@@ -86,25 +86,37 @@ sled_conf_time(const char *text, uint64_t *seconds)
 	return scaled(text, scales, COUNT(scales), 36500ULL * 86400, seconds);
 }
 
-/* Up to six digits behind the point, up to a billion before it. */
+/* ".48" at *AT as millionths, at most six digits; 0 when there is no point. */
+static bool
+fraction(const char **at, uint64_t *millionths)
+{
+	uint64_t unit = 1000000;
+	size_t len;
+
+	*millionths = 0;
+	if (**at != '.')
+		return true;
+	len = strspn(*at + 1, "0123456789");
+	if (len < 1 || len > 6)
+		return false;
+	for (size_t i = 1; i <= len; i++) {
+		unit /= 10;
+		*millionths += unit * (uint64_t)((*at)[i] - '0');
+	}
+	*at += len + 1;
+	return true;
+}
+
+/* A billion is the most, so that sums stay in range. */
 bool
 sled_conf_money(const char **text, uint64_t *millionths, char currency[4])
 {
 	const char *at = *text;
-	uint64_t whole, part = 0, unit = 1000000;
+	uint64_t whole, part;
 
-	if (!sled_conf_number(&at, &whole) || whole > 1000000000)
+	if (!sled_conf_number(&at, &whole) || whole > 1000000000 ||
+	    !fraction(&at, &part))
 		return false;
-	if (*at == '.') {
-		if (at[1] < '0' || at[1] > '9')
-			return false;
-		for (at++; *at >= '0' && *at <= '9'; at++) {
-			unit /= 10;
-			if (unit == 0)
-				return false;
-			part += unit * (uint64_t)(*at - '0');
-		}
-	}
 	at += strspn(at, " \t");
 	for (size_t i = 0; i < 3; i++, at++) {
 		if (*at < 'A' || *at > 'Z')
