@@ -218,9 +218,10 @@ SLED_CHECK bool sled_conf_write_first(struct sled_buf *out,
                                       const struct sled_conf_env *env,
                                       struct sled_err *err);
 
-/* The text of a configuration for STORE/config.ini, added to OUT: each line
- * that bears or may bear a secret, in a comment too, becomes a comment that
- * says so. All other bytes stay as they are. */
+/* The text of a configuration for STORE/config.ini, added to OUT: a line whose
+ * key bears a secret, a command that may hold one, and a comment that speaks of
+ * one give way to a comment that says so. The rest stays as it is, but for a
+ * BOM. What is left out is missing: the copy is to be read, not parsed. */
 SLED_CHECK bool sled_conf_strip_secrets(struct sled_buf *out,
                                         struct sled_span text,
                                         struct sled_err *err);

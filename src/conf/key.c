@@ -44,7 +44,7 @@ static const char *
 title(enum sled_conf_section section)
 {
 	static const char *const titles[] = {
-		[SLED_CONF_NONE] = "no section",
+		[SLED_CONF_NONE] = "",
 		[SLED_CONF_STORE] = "[store]",
 		[SLED_CONF_ACCOUNT] = "[account NAME]",
 		[SLED_CONF_SCHEDULE] = "[schedule]",
@@ -89,15 +89,15 @@ unknown(struct sled_conf_parse *p, const char *key)
 	size_t count = 0, near;
 	bool close = false;
 
+	if (p->section == SLED_CONF_NONE)
+		return sled_conf_bad(p, "%s stands before the first [section]",
+		                     shown.text);
 	for (size_t i = 0; i < ROWS; i++)
 		if (rows[i].section != p->section &&
 		    strcmp(rows[i].key, key) == 0)
 			return sled_conf_bad(p, "%s belongs in %s, not in %s",
 			                     key, title(rows[i].section),
 			                     title(p->section));
-	if (p->section == SLED_CONF_NONE)
-		return sled_conf_bad(p, "%s stands before the first [section]",
-		                     shown.text);
 	for (size_t i = 0; i < ROWS && count < SLED_CONF_KEYS; i++)
 		if (rows[i].section == p->section)
 			words[count++] = rows[i].key;

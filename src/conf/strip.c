@@ -92,13 +92,17 @@ strip_line(struct sled_buf *out, struct sled_span line, struct sled_err *err)
 {
 	static const char notice[] =
 	    "; not copied: this line may tell of a secret";
-	struct sled_span text = skip_blanks(line), head;
+	struct sled_span text = skip_blanks(line);
+	struct sled_span head = before_comment(text);
+	struct sled_span comment = { text.data + head.len,
+		                     text.len - head.len };
 
 	if (!tells(line))
 		return sled_buf_add(out, line.data, line.len, err);
-	head = before_comment(text);
 	if (text.data[0] == ';' || text.data[0] == '#' || !is_harmless(head))
 		return sled_buf_addstr(out, notice, err);
+	if (!tells(comment))
+		head = text;
 	return sled_buf_add(out, head.data, head.len, err);
 }
 
