@@ -12,6 +12,7 @@
  *      committed; torn ones are dropped
  * Each step may be cut off and run again.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,10 +54,10 @@ append_member(struct sled_store *store, struct sled_reading *from,
 		uint64_t left = at + length - append.end;
 		size_t got = 0;
 
-		ok = sled_file_read(
-		    &from->file, chunk,
-		    left < sizeof(chunk) ? (size_t)left : sizeof(chunk),
-		    append.end, &got, err);
+		ok = sled_file_read(&from->file, chunk,
+		                    left < sizeof(chunk) ? (size_t)left
+		                                         : sizeof(chunk),
+		                    append.end, &got, err);
 		if (ok && got == 0)
 			ok = sled_fail(err, SLED_ERR_DAMAGED, "%s is cut off",
 			               from->name);
@@ -99,8 +100,7 @@ last_boundary(struct sled_store *store, const struct sled_volume_row *volume,
 {
 	struct sled_member_row *rows = NULL;
 	size_t len = 0;
-	bool ok =
-	    sled_volume_extents(store, volume->id, 0, &rows, &len, err);
+	bool ok = sled_volume_extents(store, volume->id, 0, &rows, &len, err);
 
 	*boundary = 0;
 	for (size_t i = 0; ok && i < len; i++)
@@ -118,8 +118,9 @@ cut_first(struct sled_store *store, const struct sled_volume_row *volume,
 	char file[SLED_VOLUME_FILE];
 
 	sled_volume_file(file, volume->name, true);
-	sled_store_say(store, "%s/%s: what lies behind byte %llu is no whole "
-	                      "member; it is kept in quarantine",
+	sled_store_say(store,
+	               "%s/%s: what lies behind byte %llu is no whole "
+	               "member; it is kept in quarantine",
 	               volume->label, file, (unsigned long long)at);
 	if (sled_place_quarantine_tail(first, volume->label, file, at, err))
 		return true;
@@ -380,8 +381,8 @@ collect_volume(void *ctx, const struct sled_volume_row *row,
                struct sled_err *err)
 {
 	struct volumes *volumes = ctx;
-	struct sled_volume_row *rows = realloc(
-	    volumes->rows, (volumes->len + 1) * sizeof(*volumes->rows));
+	struct sled_volume_row *rows =
+	    realloc(volumes->rows, (volumes->len + 1) * sizeof(*volumes->rows));
 
 	if (rows == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "volumes");
@@ -481,10 +482,10 @@ static bool
 unspool(struct unspool *u, struct sled_err *err)
 {
 	unsigned torn = 0;
-	bool ok = sled_ledger_maildrop(u->store->ledger, u->whose.owner.server,
-	                               u->whose.owner.user, &u->maildrop,
-	                               err) &&
-	          sled_intake_new(&u->intake, err);
+	bool ok =
+	    sled_ledger_maildrop(u->store->ledger, u->whose.owner.server,
+	                         u->whose.owner.user, &u->maildrop, err) &&
+	    sled_intake_new(&u->intake, err);
 
 	u->whose.maildrop = u->maildrop.id;
 	ok = ok && sled_spool_scan(u->spool, on_record, u, &torn, err) &&
@@ -509,11 +510,15 @@ recover_spool(struct sled_store *store, const char *name, struct sled_err *err)
 
 	if (!sled_spool_open(&u.spool, &u.whose.owner, store->sys,
 	                     store->spool_dir, name, &why)) {
-		if (why.kind == SLED_ERR_DAMAGED)
-			return sled_spool_discard(store->sys, store->spool_dir,
-			                          name, err);
-		*err = why;
-		return false;
+		if (why.kind != SLED_ERR_DAMAGED) {
+			*err = why;
+			return false;
+		}
+		/* Cut off before its first record: nothing was in it. */
+		if (store->sys->unlinkat(store->sys->ctx, store->spool_dir,
+		                         name, 0) == -1)
+			return sled_fail_sys(err, errno, "unlink %s", name);
+		return sled_dir_sync(store->sys, store->spool_dir, name, err);
 	}
 	if (unspool(&u, &why))
 		return sled_spool_finish(&u.spool, err);

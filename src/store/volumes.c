@@ -5,6 +5,7 @@
  * only beside a visit's own work; never beyond 3.9 GiB. What is noted then is
  * the hash that it will have once sealed, for the chain in the next VOLUME.txt.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,11 +114,12 @@ describe(struct sled_volume_info *info, const struct sled_store *store,
          const struct sled_volume_row *last)
 {
 	*info = (struct sled_volume_info){ 0 };
-	(void)strncpy(info->label, whose->owner.label, sizeof(info->label) - 1);
-	(void)strncpy(info->server, whose->owner.server,
-	              sizeof(info->server) - 1);
-	(void)strncpy(info->user, whose->owner.user, sizeof(info->user) - 1);
-	(void)strncpy(info->store, store->id, sizeof(info->store) - 1);
+	(void)snprintf(info->label, sizeof(info->label), "%s",
+	               whose->owner.label);
+	(void)snprintf(info->server, sizeof(info->server), "%s",
+	               whose->owner.server);
+	(void)snprintf(info->user, sizeof(info->user), "%s", whose->owner.user);
+	(void)snprintf(info->store, sizeof(info->store), "%s", store->id);
 	memcpy(info->volume, row->name, sizeof(info->volume));
 	if (last == NULL)
 		return;
@@ -148,7 +150,8 @@ sled_volume_for(struct sled_store *store, const struct sled_whose *whose,
 	if (found && !last.turned && !turn(store, &last, err))
 		return false;
 	*out = (struct sled_volume_row){ .maildrop = whose->maildrop };
-	(void)strncpy(out->label, whose->owner.label, sizeof(out->label) - 1);
+	(void)snprintf(out->label, sizeof(out->label), "%s",
+	               whose->owner.label);
 	next_name(out->name, found ? &last : NULL, now);
 	describe(info, store, whose, out, found ? &last : NULL);
 	return true;
