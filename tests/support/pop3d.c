@@ -34,19 +34,21 @@ complain(const char *what)
 	return false;
 }
 
-/* Out of the list first: nobody may touch a descriptor that was closed. */
+/* Out of the list before close(): stop() may touch a listed descriptor. What
+ * OpenSSL keeps for this thread goes before main can end. */
 static void
 leave(struct pop3d_conn *conn)
 {
 	struct pop3d_server *server = conn->server;
 	struct pop3d_conn **link;
 
+	SSL_free(conn->ssl);
+	OPENSSL_thread_stop();
 	(void)pthread_mutex_lock(&server->lock);
 	link = &server->conns;
 	while (*link != conn)
 		link = &(*link)->next;
 	*link = conn->next;
-	SSL_free(conn->ssl);
 	(void)close(conn->fd);
 	if (server->conf.once && conn->logged_in)
 		(void)eventfd_write(server->wake_fd, 1);

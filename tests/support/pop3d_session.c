@@ -144,11 +144,11 @@ run_stls(struct session *s, char *arg)
 		return;
 	}
 	reply(s, "+OK begin TLS");
+	pop3d_wire_flush(conn);
 	if (conn->in_at < conn->in_len) {
 		pop3d_log(s->server, "CONN %u early", conn->id);
 		conn->dead = true;
 	}
-	pop3d_wire_flush(conn);
 	if (!conn->dead)
 		(void)pop3d_wire_tls(conn);
 	s->user[0] = '\0';
