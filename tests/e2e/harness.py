@@ -480,8 +480,9 @@ Account = collections.namedtuple("Account",
 def account_of(server):
     """A Pop3d, a Dovecot (its first user) or an Account itself."""
     if isinstance(server, Pop3d):
+        ca = server.ca if server.tls != "plain" else None
         return Account(server.host, server.port, server.user, server.password,
-                       server.ca, server.tls)
+                       ca, server.tls)
     return server.account() if isinstance(server, Dovecot) else server
 
 

@@ -579,3 +579,9 @@ def test_sled_writes_a_private_config(tmp):
         secret = sled.dir / "password-home"
         assert secret.read_text() == "demo\n"
         assert os.stat(secret).st_mode & 0o777 == 0o600
+
+
+def test_sled_speaks_tls_to_what_is_not(tmp):
+    with Pop3d(tmp, "--sample", "--plain") as server:
+        text = harness.Sled(tmp, {"home": server}).config.read_text()
+        assert "ca-file" not in text and "tls =" not in text

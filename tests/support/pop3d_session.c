@@ -90,6 +90,18 @@ end_part(struct session *s)
 	s->conn->part_left = UINT64_MAX;
 }
 
+static bool
+is_off(const struct pop3d_conf *conf, const char *line)
+{
+	size_t len = strcspn(line, " ");
+
+	for (size_t i = 0; i < conf->capa_offs; i++)
+		if (strncasecmp(line, conf->capa_off[i], len) == 0 &&
+		    conf->capa_off[i][len] == '\0')
+			return true;
+	return false;
+}
+
 static void
 run_capa(struct session *s, char *arg)
 {
@@ -117,17 +129,9 @@ run_capa(struct session *s, char *arg)
 	(void)snprintf(sasl, sizeof(sasl), "SASL %s", conf->sasl);
 	reply(s, "+OK");
 	begin_part(s);
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		size_t off = 0;
-		size_t len = lines[i] == NULL ? 0 : strcspn(lines[i], " ");
-
-		while (len > 0 && off < conf->capa_offs &&
-		       (strncasecmp(lines[i], conf->capa_off[off], len) != 0 ||
-		        conf->capa_off[off][len] != '\0'))
-			off++;
-		if (len > 0 && off == conf->capa_offs)
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (lines[i] != NULL && !is_off(conf, lines[i]))
 			say(s, "%s", lines[i]);
-	}
 	for (size_t i = 0; i < conf->capa_adds; i++)
 		say(s, "%s", conf->capa_add[i]);
 	end_part(s);
