@@ -46,6 +46,7 @@ OBJ      = $(SRC:src/%.c=$(BUILD)/%.o)
 LIBOBJ   = $(filter-out $(BUILD)/cli/main.o,$(OBJ))
 TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 SUPPORT  = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/fx_*.c))
+POP3D    = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/pop3d*.c))
 ENGINES  = pop3 intake
 
 .PHONY: all check check-all check-unit check-e2e check-layers check-headers \
@@ -64,13 +65,13 @@ $(BUILD)/libmailsled.a: $(LIBOBJ)
 	$(AR) rcs $@ $^
 $(BUILD)/mailsled: $(BUILD)/cli/main.o $(BUILD)/libmailsled.a
 	$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
-$(BUILD)/pop3d: $(BUILD)/support/pop3d.o
+$(BUILD)/pop3d: $(POP3D)
 	$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
 $(BUILD)/unit/%: tests/unit/%.c $(SUPPORT) $(BUILD)/libmailsled.a Makefile
 	@mkdir -p $(@D)
 	$(CC) $(STD) -Itests/support $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< \
 	  $(SUPPORT) $(BUILD)/libmailsled.a $(LDLIBS) -lcmocka
--include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(TESTS:=.d) $(BUILD)/support/pop3d.d
+-include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(TESTS:=.d) $(POP3D:.o=.d)
 
 check: ## every check of a change: lint, units, end to end
 	@sh tests/run.sh check "$(MAKE)" "$(BUILD)"

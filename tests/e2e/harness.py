@@ -1,0 +1,619 @@
+"""What end-to-end tests stand on: servers, a store, and the program itself.
+
+    with Pop3d(tmp, "--generate", "20") as server:
+        sled = Sled(tmp, {"home": server}, copies=1)
+        assert sled.fetch().status == 0
+        assert server.retrs() == 20
+
+Standard library only. Nothing here has a fixed port or sleeps for luck: each
+wait is for an event, with a deadline. TMP is the test's own folder.
+"""
+import collections
+import grp
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
+DEADLINE = 30  # seconds for anything that has to happen
+
+
+class Skip(Exception):
+    """This machine lacks what the test needs."""
+
+
+def wait_for(check, what, deadline=DEADLINE):
+    """The first true value of check()."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        got = check()
+        if got:
+            return got
+        time.sleep(0.005)
+    raise AssertionError(f"waited {deadline} s for {what}")
+
+
+def wire(message):
+    """A message as POP3 carries it: CRLF lines, the last one ended."""
+    out = re.sub(rb"(?<!\r)\n", b"\r\n", message)
+    return out if out.endswith(b"\r\n") or not out else out + b"\r\n"
+
+
+def message(number, body=None, subject=None):
+    """A small message with LF lines, unlike any other NUMBER."""
+    body = body if body is not None else f"This is message {number}.\n"
+    if isinstance(body, str):
+        body = body.encode()
+    head = (f"From: Sender {number % 7} <s{number % 7}@example.org>\n"
+            f"To: base@example.net\nSubject: {subject or f'Note {number}'}\n"
+            f"Date: Mon, 02 Nov 2026 08:{number % 60:02d}:00 +0000\n"
+            f"Message-ID: <note-{number}@example.org>\n\n")
+    return head.encode() + body
+
+
+def odd_messages():
+    """Messages that break others, by name (LF lines but where CR is meant)."""
+    return {
+        "dots": message(1, ".\n..\n.a\n...\n.\n\n."),
+        "no-final-newline": message(2, "no end"),
+        "empty-body": message(3, ""),
+        "no-header": b"\njust text\n",
+        "long-line": message(5, "x" * 70000 + "\n"),
+        "high-bytes": message(6, bytes(range(128, 256)) + b"\n"),
+        "bare-cr": message(7, b"one\rtwo\r\rthree\n\r\rfour\n"),
+        "blank-lines": message(8, "\n" * 5000),
+        "twin-a": message(9), "twin-b": message(9),
+    }
+
+
+def fill_folder(folder, messages):
+    """MESSAGES is {name: bytes} or a list: files for Pop3d, by name."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not isinstance(messages, dict):
+        messages = {f"m{i:05d}": m for i, m in enumerate(messages, 1)}
+    for name, data in messages.items():
+        (folder / f"{name}.eml").write_bytes(data)
+    return folder
+
+
+class Process:
+    """A child that is always ended, and told from one that fails."""
+
+    process = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        status = self.stop()
+        if kind is None:
+            assert status == 0, f"server ended with status {status}"
+
+    def stop(self):
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            status = self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("server did not end upon SIGTERM") from None
+        finally:
+            self.release()
+        return status
+
+    def release(self):
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.process = None
+
+
+class Pop3d(Process):
+    """build/pop3d. ARGS are its options; FOLDER may be left out for --sample
+    and --generate. Its log is read afresh by each question."""
+
+    def __init__(self, tmp, *args, folder=None, user="demo", password="demo",
+                 name="pop3d"):
+        self.dir = Path(tmp) / name
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(folder) if folder is not None else None
+        self.user, self.password, self.host = user, password, "localhost"
+        self.ca, self.log = self.dir / "ca.pem", self.dir / "log"
+        self.tls = ("starttls" if "--starttls" in args else
+                    "plain" if "--plain" in args else "implicit")
+        self.args = [str(a) for a in args]
+        self.start()
+
+    def start(self, port=0):
+        """Again, after stop(): the log goes on, certificates are new."""
+        argv = [str(BUILD / "pop3d"), "--ca-out", str(self.ca), "--log",
+                str(self.log), "--user", self.user, "--pass", self.password,
+                "--port", str(port), *self.args]
+        if self.folder is not None:
+            argv.append(str(self.folder))
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE,
+                                        text=True)
+        line = self.process.stdout.readline()
+        if not re.fullmatch(r"listening \d+\n", line):
+            self.process.wait()
+            self.release()
+            raise AssertionError(f"pop3d did not start: {line!r}")
+        self.port = int(line.split()[1])
+
+    def lines(self):
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def commands(self, verb=None):
+        """[(connection, verb, arguments)] as they came, in all sessions."""
+        got = (re.match(r"(\d+)> (\S+) ?(.*)", line) for line in self.lines())
+        return [(int(m[1]), m[2], m[3]) for m in got
+                if m and verb in (None, m[2])]
+
+    def count(self, verb):
+        return len(self.commands(verb))
+
+    def retrs(self):
+        return self.count("RETR")
+
+    def deles(self):
+        return self.count("DELE")
+
+    def events(self, word):
+        """Connections with the event: open, tls, tls-failed, close, fault."""
+        got = (re.match(r"CONN (\d+) (\S+)", line) for line in self.lines())
+        return [int(m[1]) for m in got if m and m[2] == word]
+
+    def mails(self, word):
+        """Names in order of the event: RETR (sent), TOP, DELE, gone."""
+        got = (re.match(r"MAIL \d+ (\S+) (.*)", line)
+               for line in self.lines())
+        return [m[2] for m in got if m and m[1] == word]
+
+    def retrs_by_name(self):
+        return collections.Counter(self.mails("RETR"))
+
+    def wait_line(self, pattern, deadline=DEADLINE):
+        """Until a line of the log matches."""
+        return wait_for(lambda: next((line for line in self.lines()
+                                      if re.search(pattern, line)), None),
+                        f"{pattern} in the log of pop3d", deadline)
+
+    def wait_closed(self):
+        """Until each connection that was opened has been closed."""
+        wait_for(lambda: sorted(self.events("open")) ==
+                 sorted(self.events("close")), "open connections to end")
+
+    def left(self):
+        """Names of the messages that are still in the folder."""
+        return sorted(p.name for p in self.folder.glob("*.eml"))
+
+    def context(self):
+        return ssl.create_default_context(cafile=self.ca)
+
+
+def free_ports(count):
+    """Free now; who binds them must be ready to try again."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def make_ca(folder):
+    """A CA and a certificate for localhost and 127.0.0.1, by openssl."""
+    script = """set -e
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+  -keyout ca.key -out ca.pem -days 30 -subj '/O=mailsled tests/CN=root' \
+  -addext basicConstraints=critical,CA:TRUE \
+  -addext keyUsage=critical,keyCertSign,cRLSign
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+  -keyout leaf.key -out leaf.csr -subj /CN=localhost
+printf '%s\\n' subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1 \
+  extendedKeyUsage=serverAuth keyUsage=digitalSignature >leaf.ext
+openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial \
+  -days 20 -extfile leaf.ext -out leaf.pem
+"""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["sh", "-c", script], cwd=folder, check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return folder / "ca.pem"
+
+
+DOVECOT_CONF = """
+base_dir = {dir}/run
+state_dir = {dir}/state
+log_path = {dir}/log
+protocols = pop3
+listen = 127.0.0.1
+ssl = required
+ssl_cert = <{dir}/tls/leaf.pem
+ssl_key = <{dir}/tls/leaf.key
+ssl_min_protocol = TLSv1.2
+auth_mechanisms = plain login
+mail_location = {location}
+mail_uid = {mail_user}
+mail_gid = {mail_group}
+first_valid_uid = 1
+default_login_user = {login_user}
+default_internal_user = {internal_user}
+default_internal_group = {internal_group}
+mail_max_userip_connections = 50
+mail_fsync = never
+pop3_lock_session = {lock}
+passdb {{
+  driver = passwd-file
+  args = {dir}/users
+}}
+userdb {{
+  driver = static
+  args = uid={mail_user} gid={mail_group} home={dir}/mail/%u
+}}
+service pop3-login {{
+  service_count = {service_count}
+  {chroot}
+  inet_listener pop3 {{
+    port = {plain_port}
+  }}
+  inet_listener pop3s {{
+    port = {port}
+    ssl = yes
+  }}
+}}
+service anvil {{
+  {chroot}
+  client_limit = 1000
+}}
+{extra}
+"""
+
+
+class Dovecot(Process):
+    """A real Dovecot 2.3 in a folder of its own: implicit TLS at .port, STLS
+    at .starttls_port. Passwords are "secret-USER". Works as root, and for
+    anybody else with that user's own rights."""
+
+    def __init__(self, users=("u1",), service_count=1, mbox=False, lock=True,
+                 extra=""):
+        if shutil.which("dovecot") is None:
+            raise Skip("dovecot is not installed")
+        # Short: the paths of its sockets have to stay below 108 bytes.
+        self.dir = Path(tempfile.mkdtemp(prefix="dove.", dir="/tmp"))
+        self.dir.chmod(0o755)
+        self.users, self.mbox, self.host = list(users), mbox, "localhost"
+        self.options = {"service_count": service_count, "extra": extra,
+                        "lock": "yes" if lock else "no"}
+        self.made = 0
+        try:
+            self.ca = make_ca(self.dir / "tls")
+            self.make_users()
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def make_users(self):
+        root = os.geteuid() == 0
+        me = pwd.getpwuid(os.geteuid()).pw_name
+        own = grp.getgrgid(os.getegid()).gr_name
+        self.mail_user = "mail" if root else me
+        self.names = {
+            "mail_user": self.mail_user, "mail_group": "mail" if root else own,
+            "login_user": "dovenull" if root else me,
+            "internal_user": "dovecot" if root else me,
+            "internal_group": "dovecot" if root else own,
+            "chroot": "" if root else "chroot =",
+        }
+        (self.dir / "users").write_text("".join(
+            f"{u}:{{PLAIN}}secret-{u}::::::\n" for u in self.users))
+        for user in self.users:
+            self.empty(user)
+
+    def start(self):
+        for _ in range(5):
+            self.port, self.starttls_port = free_ports(2)
+            self.write_conf()
+            self.process = subprocess.Popen(
+                ["dovecot", "-F", "-c", str(self.dir / "dovecot.conf")],
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            if wait_for(self.answers, "Dovecot") == "yes":
+                return
+            said = self.process.stderr.read().decode(errors="replace")
+            self.halt()
+        raise AssertionError(f"Dovecot did not start: {said}{self.log()}")
+
+    def write_conf(self):
+        box = "mbox" if self.mbox else "maildir"
+        where = "mail:INBOX=%s/mail/%%u/inbox" if self.mbox else "Maildir"
+        location = f"{box}:{self.dir}/mail/%u/" + (
+            where % self.dir if self.mbox else where)
+        (self.dir / "dovecot.conf").write_text(DOVECOT_CONF.format(
+            dir=self.dir, location=location, port=self.port,
+            plain_port=self.starttls_port, **self.names, **self.options))
+
+    def answers(self):
+        """yes: both ports; no: it has ended; None: not yet."""
+        if self.process.poll() is not None:
+            return "no"
+        for port in (self.port, self.starttls_port):
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                return None
+        return "yes"
+
+    def children(self):
+        pid = self.process.pid
+        try:
+            got = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        except OSError:
+            return []
+        return [int(child) for child in got.split()]
+
+    def kill(self):
+        """At once, its children too: it would take seconds to say goodbye.
+        Stopped first, so that it makes no more of them."""
+        self.process.send_signal(signal.SIGSTOP)
+        for pid in [*self.children(), self.process.pid]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+
+    def halt(self):
+        """End it in order, keep the mail; start() may follow."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(1.5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.release()
+
+    def release(self):
+        self.process.stderr.close()
+        self.process = None
+
+    def stop(self):
+        if self.process is not None:
+            self.kill()
+            self.release()
+
+        def gone():
+            shutil.rmtree(self.dir, ignore_errors=True)
+            return not self.dir.exists()
+        wait_for(gone, f"{self.dir} to go")
+        return 0
+
+    def log(self):
+        path = self.dir / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def account(self, user=None, starttls=False):
+        """What Sled needs to know to fetch USER's mail."""
+        user = user or self.users[0]
+        return Account(self.host,
+                       self.starttls_port if starttls else self.port, user,
+                       f"secret-{user}", self.ca,
+                       "starttls" if starttls else "implicit")
+
+    def inbox(self, user):
+        return self.dir / "mail" / user / ("inbox" if self.mbox else "Maildir")
+
+    def own(self, path):
+        if os.geteuid() == 0:
+            shutil.chown(path, self.mail_user, "mail")
+
+    def empty(self, user):
+        """A maildrop without mail, its unique-ids forgotten."""
+        home = self.dir / "mail" / user
+        shutil.rmtree(home, ignore_errors=True)
+        boxes = [] if self.mbox else [home / "Maildir" / part
+                                      for part in ("cur", "new", "tmp")]
+        for folder in [self.dir / "mail", home, home / "mail",
+                       home / "Maildir", *boxes]:
+            folder.mkdir(exist_ok=True)
+            self.own(folder)
+        if self.mbox:
+            (home / "inbox").touch()
+            self.own(home / "inbox")
+
+    def fill(self, user, messages):
+        """Deliver MESSAGES (bytes each, LF lines); returns how many."""
+        count = 0
+        for data in messages:
+            self.made += 1
+            count += 1
+            if self.mbox:
+                self.append(user, data)
+                continue
+            name = f"{1790000000 + self.made}.M{self.made}P1.test"
+            path = self.inbox(user) / "tmp" / name
+            path.write_bytes(data)
+            self.own(path)
+            path.rename(self.inbox(user) / "new" / name)
+        return count
+
+    def append(self, user, data):
+        data = re.sub(rb"(?m)^(>*From )", rb">\1", data)
+        if not data.endswith(b"\n"):
+            data += b"\n"
+        with open(self.inbox(user), "ab") as box:
+            box.write(b"From test@example.org Mon Nov  2 08:00:00 2026\n" +
+                      data + b"\n")
+
+    def left(self, user):
+        """How many messages the maildrop holds."""
+        box = self.inbox(user)
+        if self.mbox:
+            return len(re.findall(rb"(?m)^From ", box.read_bytes()))
+        return sum(1 for part in ("new", "cur")
+                   for _ in (box / part).iterdir())
+
+    def context(self):
+        return ssl.create_default_context(cafile=self.ca)
+
+
+Account = collections.namedtuple("Account",
+                                 "host port user password ca tls")
+
+
+def account_of(server):
+    """A Pop3d, a Dovecot (its first user) or an Account itself."""
+    if isinstance(server, Pop3d):
+        ca = server.ca if server.tls != "plain" else None
+        return Account(server.host, server.port, server.user, server.password,
+                       ca, server.tls)
+    return server.account() if isinstance(server, Dovecot) else server
+
+
+class Result:
+    """One run of the program: .status, .out, .err, .lines, .json."""
+
+    def __init__(self, argv, status, out, err):
+        self.argv, self.status, self.out, self.err = argv, status, out, err
+        self.lines = out.splitlines()
+
+    @property
+    def json(self):
+        """Each line as an object; progress ("event") included."""
+        return [json.loads(line) for line in self.lines]
+
+    @property
+    def reports(self):
+        return [o for o in self.json if "event" not in o]
+
+    def __repr__(self):
+        return (f"{' '.join(self.argv)}: status {self.status}\n"
+                f"{self.out}{self.err}")
+
+
+class Sled:
+    """A config with a store of COPIES further places, and the program.
+
+    ACCOUNTS is {label: Pop3d | Dovecot | Account}. ACCOUNT and STORE hold
+    further keys, as config text wants them: account={"delete": "never"}."""
+
+    def __init__(self, tmp, accounts, copies=1, account=None, store=None,
+                 name="sled"):
+        self.dir = Path(tmp) / name
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.path = self.dir / "store"
+        self.copies = [self.dir / f"copy{i + 1}" for i in range(copies)]
+        self.config = self.dir / "config.ini"
+        self.accounts = dict(accounts)
+        self.account_keys = {"delete": "verified", **(account or {})}
+        self.store_keys = {"path": self.path,
+                           "min-copies": min(2, copies + 1),
+                           **(store or {})}
+        if copies:
+            self.store_keys.setdefault(
+                "copies", ", ".join(str(c) for c in self.copies))
+        self.write()
+
+    @property
+    def places(self):
+        return [self.path, *self.copies]
+
+    def write(self):
+        """The config anew, as when a server has another port."""
+        lines = ["[store]"]
+        lines += [f"{k} = {v}" for k, v in self.store_keys.items()]
+        for label, server in self.accounts.items():
+            account = account_of(server)
+            secret = self.dir / f"password-{label}"
+            keys = {"server": account.host, "port": account.port,
+                    "user": account.user, "password-file": secret}
+            if account.tls == "starttls":
+                keys["tls"] = "starttls"
+            if account.ca is not None:
+                keys["ca-file"] = account.ca
+            keys.update(self.account_keys)
+            lines += ["", f"[account {label}]"]
+            lines += [f"{k} = {v}" for k, v in keys.items() if v is not None]
+            self.secret(secret, account.password + "\n")
+        self.secret(self.config, "\n".join(lines) + "\n")
+
+    @staticmethod
+    def secret(path, text):
+        path.touch(mode=0o600)
+        path.write_text(text)
+
+    def argv(self, *args):
+        return [str(BUILD / "mailsled"), "-c", str(self.config),
+                *(str(a) for a in args)]
+
+    def run(self, *args, timeout=120, stdin="", env=None):
+        argv = self.argv(*args)
+        done = subprocess.run(argv, input=stdin, text=True, timeout=timeout,
+                              capture_output=True, errors="surrogateescape",
+                              env={**os.environ, **(env or {})})
+        return Result(argv, done.returncode, done.stdout, done.stderr)
+
+    def fetch(self, *args, timeout=120):
+        return self.run("--json", "fetch", *args, timeout=timeout)
+
+    def list(self, *args):
+        return self.run("--json", "list", *args).json
+
+    def popen(self, *args):
+        """For tests that stop it half-way; they wait() for it themselves."""
+        return subprocess.Popen(self.argv(*args), stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+
+    def killed(self, *args, when, deadline=DEADLINE):
+        """Run, SIGKILL as soon as when() is true; the status (-9: killed)."""
+        process = self.popen(*args)
+        try:
+            wait_for(lambda: process.poll() is not None or when(),
+                     "the moment of the kill", deadline)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+        return process.wait()
+
+
+def volumes(place, account="*"):
+    """The archives of a place, oldest first."""
+    return sorted(Path(place).glob(f"{account}/*.tar.gz"))
+
+
+def untar(place, folder, account="*"):
+    """Each archive by GNU tar alone; {entry name: bytes} of the messages."""
+    folder = Path(folder)
+    folder.mkdir(parents=True)
+    for volume in volumes(place, account):
+        done = subprocess.run(["tar", "xzf", str(volume), "-C", str(folder)],
+                              capture_output=True, text=True)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+    return {str(p.relative_to(folder)): p.read_bytes()
+            for p in sorted(folder.rglob("*.eml"))}
+
+
+def same_mail(got, expected):
+    """Fail unless both hold the same messages, each as often."""
+    got, expected = (collections.Counter(x.values() if isinstance(x, dict)
+                                         else x) for x in (got, expected))
+    missing, extra = expected - got, got - expected
+    assert not missing and not extra, (
+        f"{missing.total()} missing, {extra.total()} too many; first: "
+        f"{next(iter(missing or extra))[:200]!r}")
