@@ -65,9 +65,10 @@ fx_tmp_drop(struct fx_tmp *tmp)
 void
 fx_tmp_write(struct fx_tmp *tmp, const char *name, const void *data, size_t len)
 {
+	/* Not O_TRUNC: ext4 then writes to the disk at close(), each time. */
+	int fd = openat(tmp->dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	const char *from = data;
-	int fd = openat(tmp->dir, name,
-	                O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	off_t whole = (off_t)len;
 
 	insist(fd != -1);
 	while (len > 0) {
@@ -77,7 +78,7 @@ fx_tmp_write(struct fx_tmp *tmp, const char *name, const void *data, size_t len)
 		from += n;
 		len -= (size_t)n;
 	}
-	insist(close(fd) == 0);
+	insist(ftruncate(fd, whole) == 0 && close(fd) == 0);
 }
 
 size_t
