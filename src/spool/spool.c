@@ -224,12 +224,12 @@ sled_spool_finish(struct sled_spool **spool, struct sled_err *err)
 static bool
 check_state(const struct sled_spool *spool, bool begun, struct sled_err *err)
 {
-	if (spool->readonly || spool->begun != begun)
-		return sled_fail(err, SLED_ERR_INTERNAL,
-		                 "%s: called out of order", spool->name);
 	if (spool->write_failed || atomic_load(&spool->sync_failed))
 		return sled_fail(err, SLED_ERR_IO, "%s: failed before",
 		                 spool->name);
+	if (spool->readonly || spool->begun != begun)
+		return sled_fail(err, SLED_ERR_INTERNAL,
+		                 "%s: called out of order", spool->name);
 	return true;
 }
 
