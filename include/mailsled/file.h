@@ -45,7 +45,8 @@ SLED_CHECK bool sled_file_slurp(struct sled_buf *out,
                                 const struct sled_sys *sys, int dir,
                                 const char *name, size_t max,
                                 struct sled_err *err);
-/* Replace NAME whole: temp file, sync, close, rename, sync of the folder. */
+/* Replace NAME whole: temp file NAME.tmp (a left one is removed first), sync,
+ * close, rename, sync of the folder. On false NAME is the old or the new. */
 SLED_CHECK bool sled_file_replace(const struct sled_sys *sys, int dir,
                                   const char *name, mode_t mode,
                                   struct sled_span data, struct sled_err *err);
@@ -55,11 +56,12 @@ SLED_CHECK bool sled_dir_open(int *out, const struct sled_sys *sys, int dir,
                               const char *name, struct sled_err *err);
 SLED_CHECK bool sled_dir_sync(const struct sled_sys *sys, int dir,
                               const char *name, struct sled_err *err);
-/* Make NAME, durable in its parent, unless it is there already. */
+/* Make NAME unless it is there already; durable in its parent either way. */
 SLED_CHECK bool sled_dir_make(const struct sled_sys *sys, int parent,
                               const char *name, mode_t mode,
                               struct sled_err *err);
-/* Names in the folder, sorted, "." and ".." left out, each NUL-ended in OUT. */
+/* Names in the folder, in strcmp()'s order, without "." and "..", each with
+ * its NUL added to OUT. */
 SLED_CHECK bool sled_dir_list(struct sled_buf *out, const struct sled_sys *sys,
                               int parent, const char *name,
                               struct sled_err *err);

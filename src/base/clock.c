@@ -59,7 +59,9 @@ sled_clock_month(int64_t when)
 	time_t t = (time_t)when;
 	struct tm tm;
 
-	if (gmtime_r(&t, &tm) == NULL)
+	/* No year that would not fit an int of months. */
+	if (gmtime_r(&t, &tm) == NULL || tm.tm_year > 99999999 ||
+	    tm.tm_year < -99999999)
 		return 0;
 	return (tm.tm_year + 1900) * 12 + tm.tm_mon;
 }
@@ -69,9 +71,16 @@ sled_clock_parse(const char *text, int64_t *when)
 {
 	struct tm tm = { 0 };
 	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	char again[SLED_TIME_TEXT];
+	int64_t t;
 
 	if (end == NULL || *end != '\0')
 		return false;
-	*when = (int64_t)timegm(&tm);
+	/* strptime() takes spaces, short numbers and the 31st of February. */
+	t = (int64_t)timegm(&tm);
+	sled_clock_rfc3339(t, again);
+	if (strcmp(text, again) != 0)
+		return false;
+	*when = t;
 	return true;
 }

@@ -77,8 +77,10 @@ sled_text_clip(char *out, size_t room, struct sled_span in)
 {
 	struct sled_buf buf = { 0 };
 	struct sled_err err = { 0 };
-	size_t len;
+	size_t dots = room > 3 ? 3 : 0, len;
 
+	if (room == 0)
+		return;
 	if (in.len > room)
 		in.len = room;
 	if (!sled_text_printable(&buf, in, &err)) {
@@ -87,16 +89,15 @@ sled_text_clip(char *out, size_t room, struct sled_span in)
 	}
 	len = buf.len;
 	if (len < room) {
-		memcpy(out, buf.data, len);
+		dots = 0;
 	} else {
-		len = room - 4;
+		len = room - 1 - dots;
 		while (len > 0 && ((unsigned char)buf.data[len] & 0xc0) == 0x80)
 			len--;
-		memcpy(out, buf.data, len);
-		memcpy(out + len, "...", 3);
-		len += 3;
 	}
-	out[len] = '\0';
+	memcpy(out, buf.data, len);
+	memcpy(out + len, "...", dots);
+	out[len + dots] = '\0';
 	sled_buf_free(&buf);
 }
 
@@ -140,6 +141,8 @@ sled_text_unpercent(struct sled_buf *out, struct sled_span in,
 {
 	if (in.len == 1 && in.data[0] == '-')
 		return sled_buf_reserve(out, 1, err);
+	if (in.len == 0)
+		return sled_fail(err, SLED_ERR_USAGE, "not a field");
 	for (size_t i = 0; i < in.len; i++) {
 		uint8_t byte = (uint8_t)in.data[i];
 

@@ -14,7 +14,9 @@ sled_file_open(struct sled_file *out, const struct sled_sys *sys, int dir,
                const char *name, int flags, mode_t mode, struct sled_err *err)
 {
 	*out = (struct sled_file){ sys, -1, name };
-	out->fd = sys->openat(sys->ctx, dir, name, flags, mode);
+	do
+		out->fd = sys->openat(sys->ctx, dir, name, flags, mode);
+	while (out->fd == -1 && errno == EINTR);
 	if (out->fd != -1)
 		return true;
 	(void)sled_fail_sys(err, errno, "open %s", name);
@@ -57,6 +59,9 @@ sled_file_write(struct sled_file *file, const void *data, size_t len,
 		if (n == -1)
 			return sled_fail_sys(err, errno, "write %s",
 			                     file->name);
+		if (n ==
+		    0) /* never on a disk; asking again could be for ever */
+			return sled_fail_sys(err, EIO, "write %s", file->name);
 		from += n;
 		len -= (size_t)n;
 		at += (uint64_t)n;
@@ -89,7 +94,13 @@ sled_file_read(struct sled_file *file, void *data, size_t len, uint64_t at,
 bool
 sled_file_sync(struct sled_file *file, struct sled_err *err)
 {
-	if (file->sys->fdatasync(file->sys->ctx, file->fd) == -1)
+	int result;
+
+	/* EINTR says that the wait ended, not that a write failed. */
+	do
+		result = file->sys->fdatasync(file->sys->ctx, file->fd);
+	while (result == -1 && errno == EINTR);
+	if (result == -1)
 		return sled_fail_sys(err, errno, "sync %s", file->name);
 	return true;
 }
@@ -108,7 +119,13 @@ sled_file_size(struct sled_file *file, uint64_t *size, struct sled_err *err)
 bool
 sled_file_truncate(struct sled_file *file, uint64_t size, struct sled_err *err)
 {
-	if (file->sys->ftruncate(file->sys->ctx, file->fd, (off_t)size) == -1)
+	int result;
+
+	do
+		result =
+		    file->sys->ftruncate(file->sys->ctx, file->fd, (off_t)size);
+	while (result == -1 && errno == EINTR);
+	if (result == -1)
 		return sled_fail_sys(err, errno, "truncate %s", file->name);
 	return true;
 }
@@ -149,13 +166,25 @@ sled_file_slurp(struct sled_buf *out, const struct sled_sys *sys, int dir,
 	return ok;
 }
 
+/* What a killed run left would keep its mode, and may be a link: away with it.
+ */
+static bool
+remove_temp(const struct sled_sys *sys, int dir, const char *temp,
+            struct sled_err *err)
+{
+	if (sys->unlinkat(sys->ctx, dir, temp, 0) == 0 || errno == ENOENT)
+		return true;
+	return sled_fail_sys(err, errno, "unlink %s", temp);
+}
+
 static bool
 fill_temp(const struct sled_sys *sys, int dir, const char *temp, mode_t mode,
           struct sled_span data, struct sled_err *err)
 {
 	struct sled_file file;
 
-	if (!sled_file_open(&file, sys, dir, temp, O_WRONLY | O_CREAT | O_TRUNC,
+	if (!remove_temp(sys, dir, temp, err) ||
+	    !sled_file_open(&file, sys, dir, temp, O_WRONLY | O_CREAT | O_EXCL,
 	                    mode, err))
 		return false;
 	if (sled_file_write(&file, data.data, data.len, 0, err) &&
@@ -204,20 +233,25 @@ bool
 sled_dir_sync(const struct sled_sys *sys, int dir, const char *name,
               struct sled_err *err)
 {
-	if (sys->fsync(sys->ctx, dir) == -1)
+	int result;
+
+	do
+		result = sys->fsync(sys->ctx, dir);
+	while (result == -1 && errno == EINTR);
+	if (result == -1)
 		return sled_fail_sys(err, errno, "sync the folder of %s", name);
 	return true;
 }
 
+/* One that is there may have been made by a run that was killed before its
+ * sync, so it is synced too. */
 bool
 sled_dir_make(const struct sled_sys *sys, int parent, const char *name,
               mode_t mode, struct sled_err *err)
 {
-	if (sys->mkdirat(sys->ctx, parent, name, mode) == 0)
-		return sled_dir_sync(sys, parent, name, err);
-	if (errno == EEXIST)
-		return true;
-	return sled_fail_sys(err, errno, "make folder %s", name);
+	if (sys->mkdirat(sys->ctx, parent, name, mode) == -1 && errno != EEXIST)
+		return sled_fail_sys(err, errno, "make folder %s", name);
+	return sled_dir_sync(sys, parent, name, err);
 }
 
 static int
@@ -246,13 +280,14 @@ collect(struct sled_buf *out, const char *name, DIR *dir, struct sled_err *err)
 	return true;
 }
 
+/* NAMES, each ended by a NUL, added to OUT in order. */
 static bool
-sort_names(struct sled_buf *names, struct sled_err *err)
+add_sorted(struct sled_buf *out, const struct sled_buf *names,
+           struct sled_err *err)
 {
-	struct sled_buf sorted = { 0 };
 	size_t count = 0, at = 0;
 	char **list;
-	bool ok = true;
+	bool ok;
 
 	for (size_t i = 0; i < names->len; i++)
 		count += names->data[i] == '\0';
@@ -264,31 +299,49 @@ sort_names(struct sled_buf *names, struct sled_err *err)
 		at += strlen(list[i]) + 1;
 	}
 	qsort(list, count, sizeof(*list), compare);
+	ok = sled_buf_reserve(out, names->len, err);
 	for (size_t i = 0; ok && i < count; i++)
-		ok = sled_buf_add(&sorted, list[i], strlen(list[i]) + 1, err);
+		ok = sled_buf_add(out, list[i], strlen(list[i]) + 1, err);
 	free(list);
-	sled_buf_free(names);
-	*names = sorted;
 	return ok;
+}
+
+/* The stream has a descriptor of its own, so that the table's one is closed
+ * by the table. */
+static DIR *
+stream_of(int fd)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	DIR *dir = own == -1 ? NULL : fdopendir(own);
+	int error = errno;
+
+	if (dir == NULL && own != -1)
+		(void)close(own);
+	errno = error;
+	return dir;
 }
 
 bool
 sled_dir_list(struct sled_buf *out, const struct sled_sys *sys, int parent,
               const char *name, struct sled_err *err)
 {
+	struct sled_file folder;
+	struct sled_buf names = { 0 };
 	DIR *dir;
-	int fd = -1;
 	bool ok;
 
-	if (!sled_dir_open(&fd, sys, parent, name, err))
+	if (!sled_file_open(&folder, sys, parent, name, O_RDONLY | O_DIRECTORY,
+	                    0, err))
 		return false;
-	dir = fdopendir(fd);
-	if (dir == NULL) {
-		(void)sled_fail_sys(err, errno, "read folder %s", name);
-		(void)sys->close(sys->ctx, fd);
-		return false;
-	}
-	ok = collect(out, name, dir, err) && sort_names(out, err);
-	(void)closedir(dir);
+	dir = stream_of(folder.fd);
+	if (dir == NULL)
+		ok = sled_fail_sys(err, errno, "read folder %s", name);
+	else
+		ok = collect(&names, name, dir, err) &&
+		     add_sorted(out, &names, err);
+	if (dir != NULL)
+		(void)closedir(dir);
+	sled_file_drop(&folder);
+	sled_buf_free(&names);
 	return ok;
 }
