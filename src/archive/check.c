@@ -23,6 +23,8 @@ struct expected {
 };
 
 struct check {
+	const struct sled_source *source;
+	uint64_t at;
 	struct sled_unpack *unpack;
 	const struct sled_member_visitor *visitor;
 	struct sled_sha256 *sha;
@@ -37,21 +39,25 @@ struct check {
 	struct sled_entry entry;
 };
 
-/* What follows the end member's first zero block: one more, and no entry. */
+/* A member that begins with a zero block is the end member, the very bytes. */
 static bool
-finish_end_member(struct check *check, struct sled_err *err)
+prove_last(struct check *check, struct sled_err *err)
 {
-	uint8_t block[SLED_TAR_BLOCK];
-	struct sled_span none;
+	struct sled_buf last = { 0 };
+	uint8_t found[SLED_TAR_BLOCK];
+	struct sled_span rest = { NULL, 1 };
+	bool ok =
+	    sled_member_last(&last, err) &&
+	    sled_source_exact(check->source, check->at, found, last.len, err);
 
-	if (!sled_unpack_exact(check->unpack, block, sizeof(block), err) ||
-	    !sled_unpack_take(check->unpack, 1, &none, err))
-		return false;
-	if (!sled_tar_is_zero(block, sizeof(block)) || none.len != 0)
-		return sled_fail(err, SLED_ERR_DAMAGED,
-		                 "tar: something behind the end");
+	if (ok && memcmp(found, last.data, last.len) != 0)
+		ok = sled_fail(err, SLED_ERR_DAMAGED,
+		               "tar: zero block, but no end member");
+	sled_buf_free(&last);
+	while (ok && rest.len > 0)
+		ok = sled_unpack_take(check->unpack, CHUNK, &rest, err);
 	check->end = true;
-	return true;
+	return ok;
 }
 
 /* The next header into check->entry, or check->end. */
@@ -73,7 +79,7 @@ next_entry(struct check *check, struct sled_err *err)
 	                       sizeof(block) - part.len, err))
 		return false;
 	if (check->tar_at == 0 && sled_tar_is_zero(block, sizeof(block)))
-		return finish_end_member(check, err);
+		return prove_last(check, err);
 	return sled_tar_parse(block, &check->entry, err);
 }
 
@@ -324,6 +330,8 @@ sled_member_check(const struct sled_source *source, uint64_t at,
 {
 	static const struct sled_member_visitor nobody = { 0 };
 	struct check check = {
+		.source = source,
+		.at = at,
 		.visitor = visitor == NULL ? &nobody : visitor,
 	};
 	bool ok = sled_unpack_open(&check.unpack, source, at, err) &&
