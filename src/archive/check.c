@@ -229,7 +229,7 @@ static bool
 find_receipt(struct check *check, const struct sled_receipt **out,
              struct sled_err *err)
 {
-	struct expected key, *found = NULL;
+	struct expected key = { .seen = false }, *found = NULL;
 
 	memcpy(key.receipt.entry, check->entry.name, SLED_ENTRY_NAME);
 	if (check->count > 0)

@@ -1,4 +1,4 @@
-/* names.c - names of volumes and entries; see mailsled/archive.h. */
+/* names.c - names and fields; see names.h and mailsled/archive.h. */
 #include "names.h"
 
 #include <inttypes.h>
@@ -156,4 +156,26 @@ sled_receipts_name_parse(const char *name, char label[LABEL_MAX + 1],
 		return false;
 	sled_receipts_name(again, label, volume, *seq);
 	return strcmp(again, name) == 0;
+}
+
+bool
+sled_field_text(char *out, size_t room, struct sled_span in,
+                struct sled_buf *scratch, struct sled_err *err)
+{
+	scratch->len = 0;
+	if (in.len == 0 || in.len > 3 * room)
+		return sled_fail(err, SLED_ERR_DAMAGED, "field of bad length");
+	if (!sled_text_unpercent(scratch, in, err)) {
+		if (err->kind == SLED_ERR_USAGE)
+			err->kind = SLED_ERR_DAMAGED;
+		return false;
+	}
+	if (scratch->len >= room ||
+	    (scratch->len > 0 &&
+	     memchr(scratch->data, '\0', scratch->len) != NULL))
+		return sled_fail(err, SLED_ERR_DAMAGED, "field of bad length");
+	if (scratch->len > 0)
+		memcpy(out, scratch->data, scratch->len);
+	out[scratch->len] = '\0';
+	return true;
 }

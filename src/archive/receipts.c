@@ -133,28 +133,6 @@ split(struct sled_span line, struct sled_span field[FIELDS])
 }
 
 static bool
-get_text(char *out, size_t room, struct sled_span in, struct sled_buf *scratch,
-         struct sled_err *err)
-{
-	scratch->len = 0;
-	if (in.len == 0 || in.len > 3 * room)
-		return sled_fail(err, SLED_ERR_DAMAGED, "field of bad length");
-	if (!sled_text_unpercent(scratch, in, err)) {
-		if (err->kind == SLED_ERR_USAGE)
-			err->kind = SLED_ERR_DAMAGED;
-		return false;
-	}
-	if (scratch->len >= room ||
-	    (scratch->len > 0 &&
-	     memchr(scratch->data, '\0', scratch->len) != NULL))
-		return sled_fail(err, SLED_ERR_DAMAGED, "field of bad length");
-	if (scratch->len > 0)
-		memcpy(out, scratch->data, scratch->len);
-	out[scratch->len] = '\0';
-	return true;
-}
-
-static bool
 get_time(struct sled_span in, int64_t *out)
 {
 	char text[SLED_TIME_TEXT], again[SLED_TIME_TEXT];
@@ -178,7 +156,8 @@ get_flags(struct sled_span in, unsigned *out)
 	for (size_t i = 0; i < FLAG_WORDS; i++) {
 		size_t len = strlen(flag_words[i].word);
 
-		if (in.len < len || memcmp(in.data, flag_words[i].word, len))
+		if (in.len < len ||
+		    memcmp(in.data, flag_words[i].word, len) != 0)
 			continue;
 		*out |= flag_words[i].bit;
 		in.data += len;
@@ -196,7 +175,7 @@ get_flags(struct sled_span in, unsigned *out)
 static bool
 get_numbers(const struct sled_span field[FIELDS], struct sled_receipt *r)
 {
-	return field[0].len == 2 * SLED_HASH_LEN &&
+	return field[0].len == SLED_HASH_HEX - 1 &&
 	       sled_text_unhex(r->sha256.b, field[0].data, SLED_HASH_LEN) &&
 	       sled_text_u64(field[1], &r->octets) &&
 	       sled_text_u64(field[2], &r->listed) &&
@@ -218,9 +197,11 @@ parse_line(struct sled_span line, struct sled_receipt *r,
 		                 FIELDS);
 	if (!get_numbers(field, r))
 		return sled_fail(err, SLED_ERR_DAMAGED, "bad field");
-	if (!get_text(r->uid, sizeof(r->uid), field[3], scratch, err) ||
-	    !get_text(r->record, sizeof(r->record), field[4], scratch, err) ||
-	    !get_text(r->entry, sizeof(r->entry), field[7], scratch, err))
+	if (!sled_field_text(r->uid, sizeof(r->uid), field[3], scratch, err) ||
+	    !sled_field_text(r->record, sizeof(r->record), field[4], scratch,
+	                     err) ||
+	    !sled_field_text(r->entry, sizeof(r->entry), field[7], scratch,
+	                     err))
 		return false;
 	why = fault(r);
 	if (why != NULL)

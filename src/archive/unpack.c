@@ -88,7 +88,7 @@ sled_member_peek(const struct sled_source *source, uint64_t at,
 static bool
 start(struct sled_unpack *unpack, uint64_t at, struct sled_err *err)
 {
-	uint64_t length;
+	uint64_t length = 0;
 
 	if (!read_header(unpack->source, at, &length, err))
 		return false;
@@ -275,7 +275,7 @@ compare(const struct sled_source *source, uint64_t at,
         const struct sled_member_sum *sum, struct sled_err *err)
 {
 	struct sled_hash hash;
-	uint64_t length;
+	uint64_t length = 0;
 
 	if (!read_header(source, at, &length, err))
 		return false;

@@ -95,71 +95,70 @@ sled_volume_info_format(struct sled_buf *out,
 	return ok;
 }
 
-/* The next line, which must be KEY's, and its value unescaped. */
+/* The rest of the text, and where fields are unescaped. */
+struct rest {
+	struct sled_span text;
+	struct sled_buf scratch;
+};
+
+/* The value of the next line, which must be KEY's. */
 static bool
-take_field(struct sled_span *text, const char *key, struct sled_buf *value,
+take_field(struct rest *rest, const char *key, char *out, size_t room,
            struct sled_err *err)
 {
-	const char *end =
-	    text->len > 0 ? memchr(text->data, '\n', text->len) : NULL;
-	size_t skip = strlen(key) + 2, len;
-	struct sled_span raw;
+	struct sled_span *text = &rest->text, value;
+	size_t skip = strlen(key) + 2, len = 0;
+	const char *end = NULL;
 
-	len = end == NULL ? 0 : (size_t)(end - text->data);
-	if (len <= skip || memcmp(text->data, key, skip - 2) != 0 ||
+	if (text->len > 0)
+		end = memchr(text->data, '\n', text->len);
+	if (end != NULL)
+		len = (size_t)(end - text->data);
+	if (len < skip || memcmp(text->data, key, skip - 2) != 0 ||
 	    memcmp(text->data + skip - 2, ": ", 2) != 0)
 		return sled_fail(err, SLED_ERR_DAMAGED, "no %s line", key);
-	raw = (struct sled_span){ text->data + skip, len - skip };
+	value = (struct sled_span){ text->data + skip, len - skip };
 	text->data += len + 1;
 	text->len -= len + 1;
-	value->len = 0;
-	if (!sled_text_unpercent(value, raw, err)) {
-		if (err->kind == SLED_ERR_USAGE)
-			err->kind = SLED_ERR_DAMAGED;
+	if (!sled_field_text(out, room, value, &rest->scratch, err))
 		return sled_note(err, "%s", key);
-	}
-	value->data[value->len] = '\0';
-	if (strlen(value->data) != value->len)
-		return sled_fail(err, SLED_ERR_DAMAGED, "NUL in %s", key);
 	return true;
 }
 
 static bool
-take_hash(struct sled_span *text, struct sled_volume_info *info,
-          struct sled_buf *value, struct sled_err *err)
+take_hash(struct rest *rest, struct sled_volume_info *info,
+          struct sled_err *err)
 {
-	size_t len = info->before[0] == '\0' ? 0 : SLED_HASH_HEX - 1;
+	size_t len = info->before[0] == '\0' ? 0 : SLED_HASH_LEN;
+	char hex[SLED_HASH_HEX] = "";
 
-	if (!take_field(text, hash_key, value, err))
+	if (!take_field(rest, hash_key, hex, sizeof(hex), err))
 		return false;
-	if (value->len != len ||
-	    !sled_text_unhex(info->before_sha256.b, value->data, len / 2))
+	if (strlen(hex) != 2 * len ||
+	    !sled_text_unhex(info->before_sha256.b, hex, len))
 		return sled_fail(err, SLED_ERR_DAMAGED, "bad %s", hash_key);
 	return true;
 }
 
 static bool
-parse_fields(struct sled_span text, struct sled_volume_info *info,
-             struct sled_buf *value, struct sled_err *err)
+parse_fields(struct rest *rest, struct sled_volume_info *info,
+             struct sled_err *err)
 {
 	const char *why;
+	char format[2] = "";
 
-	if (!take_field(&text, "format", value, err))
+	if (!take_field(rest, "format", format, sizeof(format), err))
 		return false;
-	if (strcmp(value->data, "1") != 0)
+	if (strcmp(format, "1") != 0)
 		return sled_fail(err, SLED_ERR_DAMAGED, "format is not 1");
-	for (size_t i = 0; i < FIELDS; i++) {
-		if (!take_field(&text, fields[i].key, value, err))
+	for (size_t i = 0; i < FIELDS; i++)
+		if (!take_field(rest, fields[i].key,
+		                (char *)info + fields[i].at, fields[i].room,
+		                err))
 			return false;
-		if (value->len >= fields[i].room)
-			return sled_fail(err, SLED_ERR_DAMAGED, "%s too long",
-			                 fields[i].key);
-		memcpy((char *)info + fields[i].at, value->data,
-		       value->len + 1);
-	}
-	if (!take_hash(&text, info, value, err))
+	if (!take_hash(rest, info, err))
 		return false;
-	if (text.len > 0)
+	if (rest->text.len > 0)
 		return sled_fail(err, SLED_ERR_DAMAGED, "too many lines");
 	why = fault(info);
 	if (why != NULL)
@@ -171,12 +170,12 @@ bool
 sled_volume_info_parse(struct sled_span text, struct sled_volume_info *info,
                        struct sled_err *err)
 {
-	struct sled_buf value = { 0 };
+	struct rest rest = { .text = text };
 	bool ok;
 
 	*info = (struct sled_volume_info){ 0 };
-	ok = parse_fields(text, info, &value, err);
-	sled_buf_free(&value);
+	ok = parse_fields(&rest, info, err);
+	sled_buf_free(&rest.scratch);
 	if (!ok)
 		return sled_note(err, "VOLUME.txt");
 	return true;

@@ -107,10 +107,12 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static char
+static unsigned
 lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	unsigned code = (unsigned char)c;
+
+	return code >= 'A' && code <= 'Z' ? code - 'A' + 'a' : code;
 }
 
 /* NAME is in lower case; field names have no case. */
@@ -120,7 +122,7 @@ is_named(struct sled_span field, const char *name)
 	if (strlen(name) != field.len)
 		return false;
 	for (size_t i = 0; i < field.len; i++)
-		if (lower(field.data[i]) != name[i])
+		if (lower(field.data[i]) != (unsigned char)name[i])
 			return false;
 	return true;
 }
