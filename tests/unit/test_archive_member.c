@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+#define ZLIB_CONST
+#include <zlib.h>
 
 #include "fx_mem.h"
 #include "fx_member.h"
@@ -545,6 +547,135 @@ a_length_that_is_not_the_streams_is_damaged(void **state)
 	sled_buf_free(&file);
 }
 
+/* ---- gzip right, tar wrong ---- */
+
+static void
+unpack_tar(const struct sled_buf *file, uint8_t *tar, size_t len)
+{
+	z_stream z = { .next_in =
+		           (const uint8_t *)file->data + SLED_MEMBER_HEAD,
+		       .avail_in = (uInt)file->len - SLED_MEMBER_HEAD,
+		       .next_out = tar,
+		       .avail_out = (uInt)len };
+
+	assert_int_equal(inflateInit2(&z, -15), Z_OK);
+	assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
+	assert_int_equal(z.avail_out, 0);
+	assert_int_equal(inflateEnd(&z), Z_OK);
+}
+
+/* TAR in one stored block, so that all but the tar holds. */
+static bool
+tar_is_taken(const uint8_t *tar, size_t len, const char *why)
+{
+	struct sled_buf file = { 0 };
+	struct sled_source source;
+	struct sled_member_sum sum;
+	struct sled_err err = { 0 };
+	uint8_t head[SLED_MEMBER_HEAD], block[5] = { 1 }, tail[8];
+	uint64_t crc = crc32_z(0, tar, len);
+	unsigned seq;
+	bool ok;
+
+	assert_in_range(len, 1, 65535);
+	for (int i = 0; i < 4; i++) {
+		tail[i] = (uint8_t)(crc >> 8 * i);
+		tail[4 + i] = (uint8_t)(len >> 8 * i);
+		block[1 + i] =
+		    (uint8_t)((len ^ (i < 2 ? 0 : 0xffff)) >> 8 * (i % 2));
+	}
+	sled_member_header(head, sizeof(head) + 5 + len + 8);
+	assert_true(sled_buf_add(&file, head, sizeof(head), &err) &&
+	            sled_buf_add(&file, block, sizeof(block), &err) &&
+	            sled_buf_add(&file, tar, len, &err) &&
+	            sled_buf_add(&file, tail, sizeof(tail), &err));
+	source = fx_mem_source(&file);
+	ok = sled_member_check(&source, 0, NULL, &sum, &seq, &err);
+	if (!ok) {
+		assert_int_equal(err.kind, SLED_ERR_DAMAGED);
+		if (strstr(err.text, why) == NULL)
+			fail_msg("not \"%s\" but: %s", why, err.text);
+	}
+	sled_buf_free(&file);
+	return ok;
+}
+
+static void
+mend_checksum(uint8_t *header)
+{
+	unsigned sum = 8 * ' ';
+
+	for (int i = 0; i < 512; i++)
+		if (i < 148 || i >= 156)
+			sum += header[i];
+	(void)snprintf((char *)header + 148, 7, "%06o", sum);
+}
+
+/* Every octet of a message's entry, its padding too, with a CRC that holds. */
+static void
+every_changed_byte_of_an_entry_is_found(void **state)
+{
+	struct sled_buf file = { 0 };
+	struct sled_member_sum sum;
+	uint8_t *tar, header[512];
+	size_t at;
+
+	(void)state;
+	sum = fx_member_add(&file, &home, small, COUNT(small));
+	tar = malloc(sum.tar_octets);
+	assert_non_null(tar);
+	unpack_tar(&file, tar, sum.tar_octets);
+	assert_true(tar_is_taken(tar, sum.tar_octets, ""));
+	at = sum.tar_octets - 1024; /* the last message's header */
+	for (size_t i = at; i < sum.tar_octets; i++) {
+		tar[i] ^= 1;
+		assert_false(tar_is_taken(tar, sum.tar_octets, ""));
+		tar[i] ^= 1;
+	}
+	memcpy(header, tar + at, sizeof(header));
+	for (size_t i = 0; i < sizeof(header); i++) {
+		bool mtime = i >= 136 && i < 147;
+
+		if (i >= 148 && i < 156)
+			continue;
+		tar[at + i] ^= 1;
+		mend_checksum(tar + at);
+		if (tar_is_taken(tar, sum.tar_octets, "") != mtime)
+			fail_msg("header octet %zu", i);
+		memcpy(tar + at, header, sizeof(header));
+	}
+	for (size_t len = at - 512; len < sum.tar_octets; len++)
+		assert_false(tar_is_taken(tar, len, ""));
+	free(tar);
+	sled_buf_free(&file);
+}
+
+/* What stands behind end blocks would be hidden from tar: never taken. */
+static void
+zero_blocks_are_for_the_end_member_only(void **state)
+{
+	struct sled_buf file = { 0 };
+	struct sled_member_sum sum;
+	uint8_t *tar;
+
+	(void)state;
+	sum = fx_member_add(&file, &home, small, COUNT(small));
+	tar = calloc(1, sum.tar_octets + 2048);
+	assert_non_null(tar);
+	unpack_tar(&file, tar, sum.tar_octets);
+	for (size_t zeros = 512; zeros <= 2048; zeros += 512) {
+		assert_false(tar_is_taken(tar, sum.tar_octets + zeros,
+		                          "tar: no header"));
+		assert_false(
+		    tar_is_taken(tar + sum.tar_octets, zeros, "no end member"));
+	}
+	memmove(tar + 1024, tar, sum.tar_octets);
+	memset(tar, 0, 1024);
+	assert_false(tar_is_taken(tar, sum.tar_octets + 1024, "no end member"));
+	free(tar);
+	sled_buf_free(&file);
+}
+
 /* ---- whole gzip members whose contents are wrong ---- */
 
 struct made_up {
@@ -785,6 +916,8 @@ main(void)
 		cmocka_unit_test(every_changed_byte_is_found),
 		cmocka_unit_test(every_cut_is_found),
 		cmocka_unit_test(a_length_that_is_not_the_streams_is_damaged),
+		cmocka_unit_test(every_changed_byte_of_an_entry_is_found),
+		cmocka_unit_test(zero_blocks_are_for_the_end_member_only),
 		cmocka_unit_test(
 		    contents_that_receipts_do_not_prove_are_damaged),
 		cmocka_unit_test(volume_info_must_be_that_of_its_place),
