@@ -7,7 +7,10 @@
  *   source. A member is one complete gzip stream whose header is always 24
  *   bytes: FEXTRA with the subfield `MS`, the length of the whole member as 8
  *   bytes LE; no name, no time, no FHCRC. It holds whole tar entries and no
- *   end-of-archive blocks. DAMAGED is the kind of every fault in what is read.
+ *   end-of-archive blocks. DAMAGED is the kind of every fault in what is read,
+ *   USAGE of every value that could not be read back if it were written;
+ *   failures of sinks, sources and visitors pass through as they are.
+ *   Names here are 1-100 bytes of 0x21-0x7E, relative, without "." and "..".
  */
 #ifndef MAILSLED_ARCHIVE_H
 #define MAILSLED_ARCHIVE_H
@@ -16,14 +19,16 @@
 #include "mailsled/err.h"
 #include "mailsled/types.h"
 
-#define SLED_ENTRY_NAME  101 /* tar names: at most 100 bytes, and a NUL */
-#define SLED_VOLUME_NAME 16  /* "2026-11-001" with its NUL, and room */
-#define SLED_VOLUME_FILE 40  /* the file's name with its NUL */
-#define SLED_MEMBER_HEAD 24
+#define SLED_ENTRY_NAME   101 /* tar names: at most 100 bytes, and a NUL */
+#define SLED_VOLUME_NAME  16  /* "2026-11-001" with its NUL, and room */
+#define SLED_VOLUME_FILE  40  /* the file's name with its NUL */
+#define SLED_MEMBER_HEAD  24
+#define SLED_RECEIPTS_MAX (16U << 20) /* octets of a receipts entry */
 
 /* ---- names ---- */
 
-/* "2026-11-001" from a month (12 * year + month - 1) and a count from 1. */
+/* "2026-11-001" from a month (12 * year + month - 1) and a count from 1 (three
+ * digits or more, at most 9999999). Parsing takes that very form only. */
 void sled_volume_name(char out[SLED_VOLUME_NAME], int month, unsigned seq);
 SLED_CHECK bool sled_volume_name_parse(const char *name, int *month,
                                        unsigned *seq);
@@ -32,7 +37,8 @@ void sled_volume_file(char out[SLED_VOLUME_FILE], const char *name, bool open);
 /* The name and openness of a volume's file; false for any other file. */
 SLED_CHECK bool sled_volume_file_parse(const char *file,
                                        char name[SLED_VOLUME_NAME], bool *open);
-/* "home/2026/11/23/20261123T145031Z-00000123-<16 hex>.eml" */
+/* "home/2026/11/23/20261123T145031Z-00000123-<16 hex>.eml"; of a label, here
+ * and below, no more than 24 bytes are taken. */
 void sled_entry_name(char out[SLED_ENTRY_NAME], const char *label,
                      int64_t received, uint64_t number,
                      const struct sled_hash *sha256);
@@ -45,13 +51,16 @@ void sled_volume_info_name(char out[SLED_ENTRY_NAME], const char *label,
 /* ---- receipts ---- */
 
 enum {
-	SLED_RECEIPT_SHORT =
-	    1,                 /* fewer octets than the server's habit allows */
-	SLED_RECEIPT_NOID = 2, /* the server gave no usable unique-id */
-	SLED_RECEIPT_GONE = 4, /* not a message here: QUIT confirmed it gone */
+	/* Fewer octets than the server's habit allows. */
+	SLED_RECEIPT_SHORT = 1,
+	/* The server gave no usable unique-id. */
+	SLED_RECEIPT_NOID = 2,
+	/* Not a message here: QUIT confirmed it gone. */
+	SLED_RECEIPT_GONE = 4,
 };
 
-/* One line. A GONE line has no entry and names label-wide number and hash. */
+/* One line. A GONE line, and no other, has no entry: its number and hash say
+ * which of the account's messages is gone. RECEIVED is in the years 1970-9999. */
 struct sled_receipt {
 	struct sled_hash sha256;
 	uint64_t octets;
@@ -65,7 +74,10 @@ struct sled_receipt {
 };
 
 /* The header line, then a line a receipt, tab-separated, LF:
- * sha256 octets listed uid record received number entry flags */
+ * sha256 octets listed uid record received number entry flags
+ * uid, record, entry are percent-escaped (text.h); received is RFC 3339; flags
+ * are "-" or words of "short", "noid", "gone" with commas. A line that parse()
+ * would refuse is not added. */
 SLED_CHECK bool sled_receipts_head(struct sled_buf *out, struct sled_err *err);
 SLED_CHECK bool sled_receipts_add(struct sled_buf *out,
                                   const struct sled_receipt *receipt,
@@ -78,7 +90,8 @@ SLED_CHECK bool sled_receipts_parse(struct sled_span text,
 
 /* ---- VOLUME.txt ---- */
 
-/* "key: value" lines, values percent-escaped, format line first. */
+/* "key: value" lines, values percent-escaped, in this order: format (1),
+ * account, server, user, store, volume, before, before-sha256. */
 struct sled_volume_info {
 	char label[25];
 	char server[256], user[256]; /* the maildrop */
@@ -114,9 +127,12 @@ struct sled_member_sum {
 typedef bool sled_sink(void *ctx, const void *data, size_t len,
                        struct sled_err *err);
 
-struct sled_member; /* opaque */
+struct sled_member; /* opaque, about 350 KiB */
 
-/* The sink first gets a header with length 0: when the member has ended, put
+/* Calling sequence: begin, then for each entry entry() and data() until its
+ * size is reached, then end(). The first failure is final for the member: each
+ * later call reports it again. Entries that plain ustar cannot hold (8 GiB and
+ * more, a time before 1970) are refused. Chunks are at most 64 KiB. The sink first gets a header with length 0: when the member has ended, put
  * sled_member_header(sum.length) over it, before the data is synced. */
 SLED_CHECK bool sled_member_begin(struct sled_member **out, sled_sink *sink,
                                   void *ctx, struct sled_err *err);
@@ -149,20 +165,25 @@ struct sled_source {
 };
 
 /* The member's length from its header at AT, without inflating. *whole says
- * whether that many bytes are there. DAMAGED when it is no member's header. */
+ * whether that many bytes are there. DAMAGED when it is no member's header:
+ * also one that is cut off, or whose length was not yet put in. */
 SLED_CHECK bool sled_member_peek(const struct sled_source *source, uint64_t at,
                                  uint64_t *length, bool *whole,
                                  struct sled_err *err);
 
-/* Every byte of one member read again and proved: header, CRC-32 and ISIZE by
- * zlib, tar structure, names unique to it, each message's SHA-256 and octets
- * against the member's own receipts, every receipt's entry present. */
+/* One member read again and proved: header, inflated to exactly its length,
+ * CRC-32 and ISIZE, tar structure, names unique to it and in the account's
+ * folder, each message's SHA-256 and octets against the member's own receipts,
+ * every receipt's entry present. What it delivers is what was written; that the
+ * compressed bytes are those of another copy, only compare() tells (deflate can
+ * say one thing in two ways). Memory is flat: 128 KiB, zlib, and receipts. */
 struct sled_member_visitor {
 	void *ctx;
 	/* Each may be NULL. volume() comes once, for a volume's first member;
 	 * receipt() for each line, before any message; begin/data/end for each
 	 * message; tar_at is the entry's header in the inflated member. END
-	 * comes only when the message's hash held. */
+	 * comes only when the message's hash held. Nothing that came is proved
+	 * as a whole before sled_member_check() returns true. */
 	bool (*volume)(void *ctx, const struct sled_volume_info *info,
 	               struct sled_err *err);
 	bool (*receipt)(void *ctx, const struct sled_receipt *receipt,
@@ -176,7 +197,8 @@ struct sled_member_visitor {
 };
 
 /* *receipts_seq is the number in the receipts' entry name. The end member of a
- * sealed volume is accepted: no receipts, tar_octets 1024. */
+ * sealed volume is accepted: no receipts (*receipts_seq 0), tar_octets 1024.
+ * VISITOR may be NULL. */
 SLED_CHECK bool sled_member_check(const struct sled_source *source, uint64_t at,
                                   const struct sled_member_visitor *visitor,
                                   struct sled_member_sum *sum,

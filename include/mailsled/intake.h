@@ -11,6 +11,9 @@
  * Lines, X-Expire-Timestamp; names without regard to case, continuation lines
  * with them), each line ended by CRLF. head_octets counts what was hashed: 0
  * proves nothing. `From ` lines of an mbox at the start are part of the block.
+ * A line ends with LF, and a CR just before it is no part of it; any other CR
+ * is. A block that ends with the message, without an empty line, is hashed as
+ * if its last line had ended.
  */
 #ifndef MAILSLED_INTAKE_H
 #define MAILSLED_INTAKE_H
@@ -27,7 +30,8 @@ struct sled_digest {
 	uint64_t octets;              /* the exact bytes, CRLF lines */
 	uint64_t lines;               /* CRLF pairs in them */
 	uint64_t head_octets;
-	/* Unfolded values of the first such field, as they came, else empty.
+	/* Unfolded values of the first such field, as they came but without
+	 * blanks around them, cut at SLED_FIELD_MAX; else empty.
 	 * Borrowed from the intake until its next begin or free. */
 	struct sled_span from, subject, date;
 };
@@ -36,7 +40,9 @@ struct sled_intake; /* opaque; about 5 KiB, reused for message after message */
 
 SLED_CHECK bool sled_intake_new(struct sled_intake **out, struct sled_err *err);
 void sled_intake_free(struct sled_intake **intake);
+/* Drops what was fed and not ended. */
 void sled_intake_begin(struct sled_intake *intake);
+/* Any pieces of the message, cut anywhere; does not fail as it is today. */
 SLED_CHECK bool sled_intake_feed(struct sled_intake *intake,
                                  struct sled_span bytes, struct sled_err *err);
 struct sled_digest sled_intake_end(struct sled_intake *intake);
