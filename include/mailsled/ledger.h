@@ -9,12 +9,18 @@
  *   begin() and commit() or drop(); begin() waits for the mutex and the calling
  *   thread holds it until then (the mutex is recursive). A call outside is a
  *   transaction of its own. Readers in other processes never wait.
+ *   A call that fails to write dooms the transaction it is in: those after it
+ *   fail with the same story, commit() too, and nothing of it is kept.
+ *   After a failed sync the object only reads (IO): close it and open it anew.
  *   A row handed to a callback, its strings and blobs too, is valid during the
- *   callback only; callbacks must not write to the ledger.
+ *   callback only; a callback may read the ledger, not write to it (INTERNAL);
+ *   one that returns false ends the walk, which then fails with its *err.
+ *   Changing a row by an id that is not there is MISSING.
  *   Errors: DAMAGED when SQLite calls the file corrupt or not a database or the
  *   schema is of another program; CONFIG when the schema is newer than this
  *   program; PLACE when the disk is full; IO; LINK when another process keeps
- *   it locked. All may be thrown away: the store rebuilds it.
+ *   it locked; INTERNAL for a second row of what is unique (a record, a number
+ *   in a label, a volume's name). All may be thrown away: the store rebuilds it.
  */
 #ifndef MAILSLED_LEDGER_H
 #define MAILSLED_LEDGER_H
@@ -29,23 +35,30 @@
 struct sled_ledger; /* opaque */
 
 enum sled_ledger_mode {
-	SLED_LEDGER_READ,   /* MISSING when there is none; writes nothing */
+	/* MISSING when there is none, also an empty one; writes nothing but the
+	 * shared memory that SQLite's readers meet in (PATH-shm) */
+	SLED_LEDGER_READ,
 	SLED_LEDGER_WRITE,  /* MISSING when there is none */
 	SLED_LEDGER_CREATE, /* makes it when there is none */
 };
 
-/* PATH is the file's absolute path. */
+/* PATH is the file's absolute path; its folder exists. INTERNAL when this
+ * process has it open already: closing one would drop the other's locks. What
+ * an earlier process wrote is made durable before it is believed. */
 SLED_CHECK bool sled_ledger_open(struct sled_ledger **out,
                                  const struct sled_sys *sys, const char *path,
                                  enum sled_ledger_mode mode,
                                  struct sled_err *err);
+/* Drops an open transaction. With no other process there, -wal is folded in. */
 void sled_ledger_close(struct sled_ledger **ledger);
 
+/* INTERNAL inside another one of the same thread. */
 SLED_CHECK bool sled_ledger_begin(struct sled_ledger *ledger,
                                   struct sled_err *err);
-/* On false the transaction was rolled back. */
+/* On false the transaction was rolled back, and the mutex is free again. */
 SLED_CHECK bool sled_ledger_commit(struct sled_ledger *ledger,
                                    struct sled_err *err);
+/* Nothing happens when this thread has none open. */
 void sled_ledger_drop(struct sled_ledger *ledger);
 
 /* ---- small facts: store id, flags ---- */
@@ -91,7 +104,7 @@ struct sled_maildrop {
 	uint32_t listed_count; /* the last visit's listing */
 };
 
-/* Finds or makes the row. */
+/* Finds or makes the row (MISSING instead in a ledger opened to READ). */
 SLED_CHECK bool sled_ledger_maildrop(struct sled_ledger *ledger,
                                      const char *server, const char *user,
                                      struct sled_maildrop *out,
@@ -223,7 +236,7 @@ SLED_CHECK bool sled_ledger_message_update(struct sled_ledger *ledger,
                                            const struct sled_message *message,
                                            struct sled_err *err);
 /* The number after the highest ever used by LABEL (1 for the first); numbers
- * of forgotten volumes stay used. */
+ * of forgotten volumes stay used. A number is used once its row is put. */
 SLED_CHECK bool sled_ledger_number_next(struct sled_ledger *ledger,
                                         const char *label, uint64_t *out,
                                         struct sled_err *err);
@@ -247,7 +260,8 @@ SLED_CHECK bool sled_ledger_live(struct sled_ledger *ledger, int64_t maildrop,
 SLED_CHECK bool sled_ledger_by_id(struct sled_ledger *ledger, int64_t id,
                                   sled_message_fn *each, void *ctx,
                                   struct sled_err *err);
-/* Whatever the maildrop: hash begins with this lower-case hex prefix. */
+/* Whatever the maildrop: hash begins with this hex prefix; none does with
+ * what is not hex. */
 SLED_CHECK bool sled_ledger_by_prefix(struct sled_ledger *ledger,
                                       const char *hex, sled_message_fn *each,
                                       void *ctx, struct sled_err *err);
@@ -278,7 +292,8 @@ SLED_CHECK bool sled_ledger_counts(struct sled_ledger *ledger,
                                    struct sled_message_counts *out,
                                    struct sled_err *err);
 
-/* Another size, or another unique-id, that this message was listed with. */
+/* Another size, or another unique-id ("" for none), that this message was
+ * listed with. */
 SLED_CHECK bool sled_ledger_known_put(struct sled_ledger *ledger,
                                       int64_t message, const char *uid,
                                       uint64_t size, struct sled_err *err);
@@ -296,13 +311,15 @@ SLED_CHECK bool sled_ledger_set_on_server(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_set_dele(struct sled_ledger *ledger,
                                      int64_t message, int64_t when,
                                      struct sled_err *err);
+/* 0: not gone after all. */
 SLED_CHECK bool sled_ledger_set_gone(struct sled_ledger *ledger,
                                      int64_t message, int64_t when,
                                      struct sled_err *err);
 SLED_CHECK bool sled_ledger_set_safe(struct sled_ledger *ledger,
                                      int64_t message, int64_t when,
                                      struct sled_err *err);
-/* Gone and not yet told in a receipt; told() marks them up to now told. */
+/* Gone and not yet told in a receipt, in order of number; told() marks all of
+ * them told: in one transaction with the receipt, and after a rebuild. */
 SLED_CHECK bool sled_ledger_gone_untold(struct sled_ledger *ledger,
                                         const char *label,
                                         sled_message_fn *each, void *ctx,
@@ -327,6 +344,7 @@ struct sled_visit_row {
 
 typedef bool sled_visit_fn(void *ctx, const struct sled_visit_row *row,
                            struct sled_err *err);
+/* Insert (id 0: filled in) or update by id. */
 SLED_CHECK bool sled_ledger_visit_put(struct sled_ledger *ledger,
                                       struct sled_visit_row *row,
                                       struct sled_err *err);

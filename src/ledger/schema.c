@@ -1,0 +1,330 @@
+/*
+ * schema.c - opening and closing, and the tables. See mailsled/ledger.h.
+ *
+ * Crash states of a new ledger: no file, an empty file, an empty database in
+ * WAL mode, and all tables with the schema's version: the last step is one
+ * transaction. The first three count as no ledger, and CREATE goes on from any.
+ * Commit instant of every transaction: the fdatasync of the -wal.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mailsled/text.h"
+#include "sql.h"
+
+#define APPLICATION "1297304396" /* "MSLL" */
+#define VERSION     SLED_STR(SLED_LEDGER_SCHEMA)
+
+/* Numbers are unsigned 64-bit as SQLite's signed; times are seconds since 1970
+ * or 0; a reference to no row is NULL. counter outlives the rows it counted. */
+static const char schema[] =
+    "CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
+    " WITHOUT ROWID;"
+
+    "CREATE TABLE place (id TEXT PRIMARY KEY, path TEXT NOT NULL,"
+    " seen INTEGER NOT NULL, fsid INTEGER NOT NULL,"
+    " suspect INTEGER NOT NULL) WITHOUT ROWID;"
+
+    "CREATE TABLE maildrop (id INTEGER PRIMARY KEY, server TEXT NOT NULL,"
+    " user TEXT NOT NULL, first_visit INTEGER NOT NULL DEFAULT 0,"
+    " exact INTEGER NOT NULL DEFAULT 0,"
+    " lf_counted INTEGER NOT NULL DEFAULT 0,"
+    " loose INTEGER NOT NULL DEFAULT 0,"
+    " reuses_ids INTEGER NOT NULL DEFAULT 0,"
+    " drops_retrieved INTEGER NOT NULL DEFAULT 0,"
+    " expire_0 INTEGER NOT NULL DEFAULT 0,"
+    " no_uidl INTEGER NOT NULL DEFAULT 0,"
+    " listed_count INTEGER NOT NULL DEFAULT 0, UNIQUE (server, user));"
+
+    "CREATE TABLE volume (id INTEGER PRIMARY KEY, label TEXT NOT NULL,"
+    " name TEXT NOT NULL, maildrop INTEGER NOT NULL,"
+    " committed INTEGER NOT NULL, receipts INTEGER NOT NULL,"
+    " turned INTEGER NOT NULL, sha256 BLOB NOT NULL,"
+    " UNIQUE (label, name));"
+
+    "CREATE TABLE member (id INTEGER PRIMARY KEY,"
+    " volume INTEGER NOT NULL REFERENCES volume ON DELETE CASCADE,"
+    " at INTEGER NOT NULL, length INTEGER NOT NULL,"
+    " tar_octets INTEGER NOT NULL, body_sha256 BLOB NOT NULL,"
+    " UNIQUE (volume, at));"
+
+    "CREATE TABLE holding ("
+    " member INTEGER NOT NULL REFERENCES member ON DELETE CASCADE,"
+    " place TEXT NOT NULL, verified INTEGER NOT NULL,"
+    " PRIMARY KEY (member, place)) WITHOUT ROWID;"
+    "CREATE INDEX holding_place ON holding (place);"
+
+    "CREATE TABLE message (id INTEGER PRIMARY KEY,"
+    " maildrop INTEGER NOT NULL, label TEXT NOT NULL,"
+    " number INTEGER NOT NULL, uid TEXT NOT NULL, sha256 BLOB NOT NULL,"
+    " octets INTEGER NOT NULL, listed INTEGER NOT NULL,"
+    " head_sha256 BLOB NOT NULL, head_octets INTEGER NOT NULL,"
+    " received INTEGER NOT NULL, record TEXT NOT NULL,"
+    " entry TEXT NOT NULL,"
+    " member INTEGER REFERENCES member ON DELETE CASCADE,"
+    " flags INTEGER NOT NULL, safe INTEGER NOT NULL,"
+    " dele_sent INTEGER NOT NULL, gone INTEGER NOT NULL,"
+    " on_server INTEGER NOT NULL, sender BLOB NOT NULL,"
+    " subject BLOB NOT NULL, date BLOB NOT NULL,"
+    " told INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX message_uid ON message (maildrop, uid);"
+    "CREATE INDEX message_drop_sha256 ON message (maildrop, sha256);"
+    "CREATE INDEX message_sha256 ON message (sha256);"
+    "CREATE INDEX message_received ON message (received);"
+    "CREATE INDEX message_member ON message (member);"
+    "CREATE UNIQUE INDEX message_number ON message (label, number);"
+    "CREATE UNIQUE INDEX message_record ON message (record)"
+    " WHERE record <> '';"
+    "CREATE INDEX message_live ON message (maildrop, number)"
+    " WHERE gone = 0;"
+    "CREATE INDEX message_on_server ON message (maildrop)"
+    " WHERE on_server <> 0;"
+    "CREATE INDEX message_untold ON message (label, number)"
+    " WHERE gone <> 0 AND told = 0;"
+
+    "CREATE TABLE known ("
+    " message INTEGER NOT NULL REFERENCES message ON DELETE CASCADE,"
+    " uid TEXT NOT NULL, size INTEGER NOT NULL,"
+    " PRIMARY KEY (message, uid, size)) WITHOUT ROWID;"
+    "CREATE INDEX known_uid ON known (uid);"
+
+    "CREATE TABLE counter (label TEXT PRIMARY KEY, used INTEGER NOT NULL)"
+    " WITHOUT ROWID;"
+
+    "CREATE TABLE visit (id INTEGER PRIMARY KEY, label TEXT NOT NULL,"
+    " maildrop INTEGER NOT NULL, began INTEGER NOT NULL,"
+    " ms INTEGER NOT NULL, listed INTEGER NOT NULL,"
+    " fetched INTEGER NOT NULL, deleted INTEGER NOT NULL,"
+    " kept INTEGER NOT NULL, held INTEGER NOT NULL,"
+    " left_there INTEGER NOT NULL, failed INTEGER NOT NULL,"
+    " mail_bytes INTEGER NOT NULL, wire_down INTEGER NOT NULL,"
+    " wire_up INTEGER NOT NULL, resumed INTEGER NOT NULL,"
+    " exit INTEGER NOT NULL, error TEXT NOT NULL);"
+    "CREATE INDEX visit_began ON visit (began);"
+
+    "PRAGMA application_id = " APPLICATION ";"
+    "PRAGMA user_version = " VERSION ";";
+
+/* 2 MiB of pages; nothing outside memory but the database and its -wal, which
+ * is folded in by sql.c and at close. */
+static const char settings[] = "PRAGMA synchronous = FULL;"
+			       "PRAGMA cache_size = -2048;"
+			       "PRAGMA temp_store = MEMORY;"
+			       "PRAGMA mmap_size = 0;"
+			       "PRAGMA wal_autocheckpoint = 0;"
+			       "PRAGMA foreign_keys = ON;"
+			       "PRAGMA cell_size_check = ON;"
+			       "PRAGMA trusted_schema = OFF;";
+
+static bool
+execute(struct sled_ledger *ledger, const char *sql, struct sled_err *err)
+{
+	int code = sqlite3_exec(ledger->db, sql, NULL, NULL, NULL);
+
+	return code == SQLITE_OK || sled_sql_fail(ledger, code, err);
+}
+
+/* ---- whose file is it? ---- */
+
+static bool
+pragma_number(struct sled_ledger *ledger, const char *sql, int64_t *out,
+              struct sled_err *err)
+{
+	bool found;
+
+	*out = 0;
+	return sled_sql_number(ledger, &(const struct sled_sql){ sql, NULL, 0 },
+	                       out, &found, err);
+}
+
+static bool
+identify(struct sled_ledger *ledger, bool *empty, struct sled_err *err)
+{
+	int64_t application, version, tables;
+
+	if (!pragma_number(ledger, "PRAGMA application_id", &application,
+	                   err) ||
+	    !pragma_number(ledger, "PRAGMA user_version", &version, err) ||
+	    !pragma_number(ledger, "SELECT count(*) FROM sqlite_master",
+	                   &tables, err))
+		return false;
+	*empty = application == 0 && version == 0 && tables == 0;
+	if (*empty)
+		return true;
+	if (application != strtoll(APPLICATION, NULL, 10) || version < 1) {
+		(void)sled_fail(err, SLED_ERR_DAMAGED,
+		                "ledger %s: a database of another program",
+		                ledger->shown);
+		return sled_hint(err, SLED_REBUILD_HINT);
+	}
+	if (version > SLED_LEDGER_SCHEMA) {
+		(void)sled_fail(err, SLED_ERR_CONFIG,
+		                "ledger %s: schema %lld is newer than this "
+		                "program's " VERSION,
+		                ledger->shown, (long long)version);
+		return sled_hint(err, "use the newer mailsled that wrote it");
+	}
+	return true;
+}
+
+/* Another process may have been first: look again with the lock held. */
+static bool
+make_tables(struct sled_ledger *ledger, struct sled_err *err)
+{
+	bool empty = false;
+
+	if (!sled_sql_enter(ledger, err))
+		return false;
+	return sled_sql_leave(ledger,
+	                      identify(ledger, &empty, err) &&
+	                          (!empty || execute(ledger, schema, err)),
+	                      err);
+}
+
+/* ---- opening ---- */
+
+static bool
+check_mode(void *ctx, struct sled_row *row, struct sled_err *err)
+{
+	char mode[16];
+
+	sled_row_text(row, mode, sizeof(mode));
+	if (strcmp(mode, "wal") == 0)
+		return true;
+	(void)sled_fail(err, SLED_ERR_PLACE,
+	                "ledger %s: its file system has no shared memory",
+	                (const char *)ctx);
+	return sled_hint(err, "put it on a local disk: state = DIR in [store]");
+}
+
+static int
+note_wal(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+	struct sled_ledger *ledger = ctx;
+
+	(void)db;
+	(void)name;
+	ledger->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+static bool
+missing(const struct sled_ledger *ledger, struct sled_err *err)
+{
+	return sled_fail(err, SLED_ERR_MISSING, "ledger %s: there is none",
+	                 ledger->shown);
+}
+
+static bool
+set_up(struct sled_ledger *ledger, struct sled_err *err)
+{
+	bool empty = false;
+
+	(void)sqlite3_busy_timeout(ledger->db, 5000);
+	if (!execute(ledger, settings, err) || !identify(ledger, &empty, err))
+		return false;
+	if (empty && ledger->mode != SLED_LEDGER_CREATE)
+		return missing(ledger, err);
+	if (ledger->mode == SLED_LEDGER_READ)
+		return true;
+	if (!sled_sql_each(ledger, SLED_SQL_PLAIN("PRAGMA journal_mode = WAL"),
+	                   check_mode, ledger->shown, err))
+		return false;
+	(void)sqlite3_wal_hook(ledger->db, note_wal, ledger);
+	return !empty || make_tables(ledger, err);
+}
+
+static bool
+open_database(struct sled_ledger *ledger, const char *path,
+              struct sled_err *err)
+{
+	static const int flags[] = {
+		[SLED_LEDGER_READ] = SQLITE_OPEN_READONLY,
+		[SLED_LEDGER_WRITE] = SQLITE_OPEN_READWRITE,
+		[SLED_LEDGER_CREATE] =
+		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+	};
+	const struct sled_sys *sys = ledger->vfs->sys;
+	struct stat st;
+	int code;
+
+	if (ledger->mode != SLED_LEDGER_CREATE &&
+	    sys->fstatat(sys->ctx, AT_FDCWD, path, &st, 0) == -1) {
+		if (errno == ENOENT)
+			return missing(ledger, err);
+		return sled_fail_sys(err, errno, "ledger %s", ledger->shown);
+	}
+	code = sqlite3_open_v2(path, &ledger->db,
+	                       flags[ledger->mode] | SQLITE_OPEN_NOMUTEX |
+	                           SQLITE_OPEN_EXRESCODE,
+	                       ledger->vfs->base.zName);
+	if (code != SQLITE_OK)
+		return sled_sql_fail(ledger, code, err);
+	return set_up(ledger, err);
+}
+
+static bool
+make_mutex(struct sled_ledger *ledger, struct sled_err *err)
+{
+	pthread_mutexattr_t attr;
+	int code = pthread_mutexattr_init(&attr);
+
+	if (code == 0) {
+		(void)pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+		code = pthread_mutex_init(&ledger->mutex, &attr);
+		(void)pthread_mutexattr_destroy(&attr);
+	}
+	return code == 0 || sled_fail_sys(err, code, "ledger mutex");
+}
+
+bool
+sled_ledger_open(struct sled_ledger **out, const struct sled_sys *sys,
+                 const char *path, enum sled_ledger_mode mode,
+                 struct sled_err *err)
+{
+	struct sled_ledger *ledger = calloc(1, sizeof(*ledger));
+
+	if (ledger == NULL)
+		return sled_fail_sys(err, ENOMEM, "ledger");
+	ledger->mode = mode;
+	sled_text_clip(ledger->shown, sizeof(ledger->shown),
+	               (struct sled_span){ path, strlen(path) });
+	if (!make_mutex(ledger, err)) {
+		free(ledger);
+		return false;
+	}
+	if (!sled_vfs_new(&ledger->vfs, sys, path, mode == SLED_LEDGER_READ,
+	                  err) ||
+	    !open_database(ledger, path, err)) {
+		sled_ledger_close(&ledger);
+		return false;
+	}
+	*out = ledger;
+	return true;
+}
+
+void
+sled_ledger_close(struct sled_ledger **out)
+{
+	struct sled_ledger *ledger = *out;
+
+	*out = NULL;
+	if (ledger == NULL)
+		return;
+	sled_ledger_drop(ledger);
+	sled_sql_finalize(ledger);
+	if (ledger->db != NULL && ledger->mode != SLED_LEDGER_READ &&
+	    !ledger->vfs->dead) {
+		/* Not worth a wait: SQLite folds in what no reader needs. */
+		(void)sqlite3_busy_timeout(ledger->db, 0);
+		(void)sqlite3_wal_checkpoint_v2(
+		    ledger->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	}
+	(void)sqlite3_close(ledger->db);
+	sled_vfs_free(&ledger->vfs);
+	(void)pthread_mutex_destroy(&ledger->mutex);
+	free(ledger);
+}
