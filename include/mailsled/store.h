@@ -124,11 +124,12 @@ SLED_CHECK bool sled_store_verify(struct sled_store *store, bool deep,
 /* ---- one visit ---- */
 
 enum sled_verdict {
-	SLED_ITEM_ABSENT, /* no such message number */
-	SLED_ITEM_NEW,    /* fetch it */
-	SLED_ITEM_PROVE,  /* TOP n 0, then sled_box_proof() */
-	SLED_ITEM_STORED, /* it is ours: .row */
-	SLED_ITEM_WAITS,  /* renumbered, perhaps: decided with the proofs */
+	SLED_ITEM_ABSENT,  /* no such message number */
+	SLED_ITEM_NEW,     /* fetch it */
+	SLED_ITEM_PROVE,   /* TOP n 0, then sled_box_proof() */
+	SLED_ITEM_STORED,  /* it is ours: .row */
+	SLED_ITEM_WAITS,   /* renumbered, perhaps: decided with the proofs */
+	SLED_ITEM_SPOOLED, /* whole in a spool that no place has room for */
 };
 
 enum {

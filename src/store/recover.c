@@ -501,33 +501,89 @@ unspool(struct unspool *u, struct sled_err *err)
 	return ok;
 }
 
+static bool
+note_spooled(void *ctx, const struct sled_record *record, struct sled_err *err)
+{
+	struct unspool *u = ctx;
+	struct sled_store *store = u->store;
+	struct sled_spooled *list;
+	bool known = false;
+
+	if (!sled_ledger_record_known(store->ledger, record->id, &known, err))
+		return false;
+	if (known)
+		return true;
+	list =
+	    realloc(store->spooled, (store->spooled_len + 1) * sizeof(*list));
+	if (list == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "spooled messages");
+	store->spooled = list;
+	list[store->spooled_len] =
+	    (struct sled_spooled){ .maildrop = u->whose.maildrop,
+		                   .listed = record->listed };
+	memcpy(list[store->spooled_len].uid, record->uid, sizeof(record->uid));
+	store->spooled_len++;
+	return true;
+}
+
+/* One that was cut before its header is empty; a damaged one is kept aside. */
+static bool
+leave_spool(struct sled_store *store, const char *name,
+            const struct sled_err *why, struct sled_err *err)
+{
+	const struct sled_sys *sys = store->sys;
+	char aside[SLED_SPOOL_NAME + 16];
+	int done;
+
+	(void)snprintf(aside, sizeof(aside), "%.63s.damaged", name);
+	if (why->kind == SLED_ERR_DAMAGED)
+		sled_store_say(store, "%s; kept as %s/spool/%s", why->text,
+		               store->state, aside);
+	done = why->kind == SLED_ERR_DAMAGED
+	           ? sys->renameat(sys->ctx, store->spool_dir, name,
+	                           store->spool_dir, aside)
+	           : sys->unlinkat(sys->ctx, store->spool_dir, name, 0);
+	if (done == -1)
+		return sled_fail_sys(err, errno, "set %s aside", name);
+	return sled_dir_sync(sys, store->spool_dir, name, err);
+}
+
+static bool
+is_spool(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 6 && strcmp(name + len - 6, ".spool") == 0;
+}
+
 /* A spool that cannot be emptied now stays; what it holds counts as known. */
 static bool
 recover_spool(struct sled_store *store, const char *name, struct sled_err *err)
 {
 	struct unspool u = { .store = store };
 	struct sled_err why = { 0 };
+	unsigned torn = 0;
+	bool done;
 
 	if (!sled_spool_open(&u.spool, &u.whose.owner, store->sys,
 	                     store->spool_dir, name, &why)) {
-		if (why.kind != SLED_ERR_DAMAGED) {
-			*err = why;
-			return false;
-		}
-		/* Cut off before its first record: nothing was in it. */
-		if (store->sys->unlinkat(store->sys->ctx, store->spool_dir,
-		                         name, 0) == -1)
-			return sled_fail_sys(err, errno, "unlink %s", name);
-		return sled_dir_sync(store->sys, store->spool_dir, name, err);
+		if (why.kind == SLED_ERR_MISSING ||
+		    why.kind == SLED_ERR_DAMAGED)
+			return leave_spool(store, name, &why, err);
+		*err = why;
+		return false;
 	}
 	if (unspool(&u, &why))
 		return sled_spool_finish(&u.spool, err);
-	sled_spool_close(&u.spool);
 	sled_store_say(store, "%s: %s; the spool is kept", name, why.text);
-	if (why.kind == SLED_ERR_PLACE)
-		return true;
-	*err = why;
-	return false;
+	if (why.kind != SLED_ERR_PLACE) {
+		sled_spool_close(&u.spool);
+		*err = why;
+		return false;
+	}
+	done = sled_spool_scan(u.spool, note_spooled, &u, &torn, err);
+	sled_spool_close(&u.spool);
+	return done;
 }
 
 static bool
@@ -538,7 +594,7 @@ recover_spools(struct sled_store *store, struct sled_err *err)
 
 	for (size_t at = 0; ok && at < names.len;
 	     at += strlen(names.data + at) + 1)
-		if (strstr(names.data + at, ".spool") != NULL)
+		if (is_spool(names.data + at))
 			ok = recover_spool(store, names.data + at, err);
 	sled_buf_free(&names);
 	return ok;

@@ -247,6 +247,7 @@ sled_store_close(struct sled_store **store_p)
 	if (store->lock != -1)
 		(void)store->sys->close(store->sys->ctx, store->lock);
 	(void)pthread_mutex_destroy(&store->commit);
+	free(store->spooled);
 	free(store->state);
 	free(store);
 	*store_p = NULL;

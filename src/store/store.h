@@ -41,7 +41,16 @@ struct sled_store {
 	int state_dir, spool_dir, lock;
 	bool rebuilt; /* rows read from archives now may be stale */
 	struct sled_ledger *ledger;
-	pthread_mutex_t commit; /* one commit at a time */
+	pthread_mutex_t commit;       /* one commit at a time */
+	struct sled_spooled *spooled; /* whole, but in no archive yet */
+	size_t spooled_len;
+};
+
+/* A message that waits in a spool for room. */
+struct sled_spooled {
+	int64_t maildrop;
+	uint64_t listed;
+	char uid[SLED_UID_MAX + 1];
 };
 
 /* One more member in a volume, as it was written. */
@@ -100,6 +109,48 @@ bool sled_seat_usable(const struct sled_seat *seat);
 
 /* ---- lock.c ---- */
 bool sled_lock_take(struct sled_store *store, struct sled_err *err);
+
+/* ---- box.c ---- */
+
+struct sled_box {
+	struct sled_store *store;
+	struct sled_whose whose;
+	struct sled_maildrop maildrop;
+	struct sled_spool *spool; /* NULL until a message comes */
+	struct sled_intake *intake;
+	struct sled_listing *listing; /* borrowed */
+	int64_t delete_until;
+	int64_t last_received;
+	size_t current;            /* the item on its way in */
+	struct sled_batch pending; /* whole, and in no job yet */
+	struct sled_batch job;     /* what commit() works on */
+	struct sled_err job_err;
+	bool unsynced;     /* something ended since the last job */
+	bool spool_kept;   /* something in it is in no archive */
+	bool proof_failed; /* of a sample: no renumbering after all */
+	size_t samples;    /* proofs that others wait for */
+	struct sled_buf journal;
+	struct sled_box_sums sums;
+	char *names; /* label, server, user: owned */
+};
+
+bool sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
+                       uint64_t listed);
+/* The item is this row: note its size and id, and that it is listed. */
+bool sled_box_same(struct sled_box *box, size_t item,
+                   const struct sled_message *row, struct sled_err *err);
+
+/* Note in the sums which place keeps mail from being safe. */
+void sled_box_explain(struct sled_box *box);
+
+/* A copy of a row that outlives the callback, without its texts. */
+struct sled_row_copy {
+	struct sled_message row;
+	bool found;
+};
+
+bool sled_row_take(void *ctx, const struct sled_message *row,
+                   struct sled_err *err);
 
 /* ---- commit.c ---- */
 bool sled_commit(struct sled_store *store, const struct sled_whose *whose,

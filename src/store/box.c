@@ -1,0 +1,612 @@
+/*
+ * box.c - one visit to one maildrop: messages in, commits, what is gone.
+ * match.c says what is new; recheck.c what is safe. See mailsled/store.h.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mailsled/clock.h"
+#include "mailsled/text.h"
+#include "store/store.h"
+
+#define HABIT_KNOWN 20 /* messages that teach how a server counts octets */
+
+bool
+sled_row_take(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct sled_row_copy *copy = ctx;
+	const struct sled_span none = { "", 0 };
+
+	(void)err;
+	copy->row = *row;
+	copy->row.from = copy->row.subject = copy->row.date = none;
+	copy->found = true;
+	return true;
+}
+
+bool
+sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
+                  uint64_t listed)
+{
+	return maildrop->exact >= HABIT_KNOWN && maildrop->lf_counted == 0 &&
+	       maildrop->loose == 0 && octets < listed;
+}
+
+static void
+learn_habit(struct sled_maildrop *maildrop, const struct sled_digest *digest,
+            uint64_t listed)
+{
+	if (digest->octets == listed)
+		maildrop->exact++;
+	else if (digest->octets - digest->lines == listed)
+		maildrop->lf_counted++;
+	else
+		maildrop->loose++;
+}
+
+/* ---- open ---- */
+
+static bool
+keep_names(struct sled_box *box, const struct sled_spool_owner *owner,
+           struct sled_err *err)
+{
+	size_t label = strlen(owner->label) + 1;
+	size_t server = strlen(owner->server) + 1;
+	size_t user = strlen(owner->user) + 1;
+
+	box->names = malloc(label + server + user);
+	if (box->names == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "visit");
+	memcpy(box->names, owner->label, label);
+	memcpy(box->names + label, owner->server, server);
+	memcpy(box->names + label + server, owner->user, user);
+	box->whose.owner =
+	    (struct sled_spool_owner){ box->names, box->names + label,
+		                       box->names + label + server };
+	return true;
+}
+
+static bool
+open_parts(struct sled_box *box, const struct sled_spool_owner *owner,
+           int64_t now, struct sled_err *err)
+{
+	struct sled_ledger *ledger = box->store->ledger;
+	struct sled_row_copy newest = { .found = false };
+	const struct sled_message_query query = { .label = owner->label,
+		                                  .limit = 1 };
+
+	if (!keep_names(box, owner, err) ||
+	    !sled_intake_new(&box->intake, err) ||
+	    !sled_ledger_maildrop(ledger, owner->server, owner->user,
+	                          &box->maildrop, err) ||
+	    !sled_ledger_messages(ledger, &query, sled_row_take, &newest, err))
+		return false;
+	box->whose.maildrop = box->maildrop.id;
+	box->last_received = newest.found ? newest.row.received : 0;
+	return sled_volume_turn_if_due(box->store, owner->label, now, err);
+}
+
+static void
+free_box(struct sled_box **box_p)
+{
+	struct sled_box *box = *box_p;
+
+	sled_batch_free(&box->pending);
+	sled_batch_free(&box->job);
+	sled_intake_free(&box->intake);
+	sled_spool_close(&box->spool);
+	sled_buf_free(&box->journal);
+	free(box->names);
+	free(box);
+	*box_p = NULL;
+}
+
+bool
+sled_box_open(struct sled_box **out, struct sled_store *store,
+              const struct sled_spool_owner *owner, int64_t now,
+              struct sled_err *err)
+{
+	struct sled_box *box = calloc(1, sizeof(*box));
+
+	if (box == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "visit");
+	box->store = store;
+	box->delete_until = INT64_MIN;
+	box->sums.unsafe_why = "";
+	if (!open_parts(box, owner, now, err)) {
+		free_box(&box);
+		return false;
+	}
+	*out = box;
+	return true;
+}
+
+struct sled_maildrop *
+sled_box_maildrop(struct sled_box *box)
+{
+	return &box->maildrop;
+}
+
+/* ---- what is known of an item ---- */
+
+static bool
+journal_known(struct sled_box *box, size_t item, const struct sled_message *row,
+              struct sled_err *err)
+{
+	char number[24], size[24];
+	const char *fields[] = { row->label, number,
+		                 sled_listing_uid_of(box->listing, item),
+		                 size };
+
+	(void)snprintf(number, sizeof(number), "%llu",
+	               (unsigned long long)row->number);
+	(void)snprintf(size, sizeof(size), "%llu",
+	               (unsigned long long)box->listing->items[item].size);
+	return sled_journal_line(&box->journal, sled_clock_now(), "known",
+	                         fields, 4, err);
+}
+
+static bool
+note_known(struct sled_box *box, size_t item, const struct sled_message *row,
+           struct sled_err *err)
+{
+	const struct sled_item *it = &box->listing->items[item];
+	const char *uid = sled_listing_uid_of(box->listing, item);
+	bool known = false;
+
+	if (!sled_ledger_known_size(box->store->ledger, row->id, it->size,
+	                            &known, err))
+		return false;
+	if (known && strcmp(uid, row->uid) == 0)
+		return true;
+	return sled_ledger_known_put(box->store->ledger, row->id, uid, it->size,
+	                             err) &&
+	       journal_known(box, item, row, err);
+}
+
+bool
+sled_box_same(struct sled_box *box, size_t item, const struct sled_message *row,
+              struct sled_err *err)
+{
+	struct sled_item *it = &box->listing->items[item];
+	struct sled_message now = *row;
+
+	it->row = row->id;
+	it->verdict = SLED_ITEM_STORED;
+	if (row->received <= box->delete_until)
+		it->flags |= SLED_ITEM_DUE;
+	now.gone = 0;
+	now.dele_sent = 0;
+	now.on_server = true;
+	now.flags &= ~(unsigned)SLED_MESSAGE_UNSEEN;
+	now.flags |= SLED_MESSAGE_PROVED;
+	return sled_ledger_message_update(box->store->ledger, &now, err) &&
+	       note_known(box, item, row, err);
+}
+
+/* ---- one message on its way in ---- */
+
+/* Never ahead of the clock, nor behind the last receipt if it is in doubt. */
+static int64_t
+received_at(struct sled_box *box, int64_t now)
+{
+	if (sled_clock_doubtful(now) || now < box->last_received)
+		now = box->last_received > 0 ? box->last_received : now;
+	box->last_received = now;
+	return now < 0 ? 0 : now;
+}
+
+bool
+sled_box_begin(struct sled_box *box, size_t item, int64_t now,
+               struct sled_err *err)
+{
+	const struct sled_item *it = &box->listing->items[item];
+	const char *uid = it->flags & SLED_ITEM_NOID
+	                      ? ""
+	                      : sled_listing_uid_of(box->listing, item);
+
+	if (box->spool == NULL &&
+	    !sled_spool_create(&box->spool, box->store->sys,
+	                       box->store->spool_dir, &box->whose.owner, err))
+		return false;
+	box->current = item;
+	sled_intake_begin(box->intake);
+	return sled_spool_begin(box->spool, uid, it->size,
+	                        received_at(box, now), err);
+}
+
+bool
+sled_box_data(struct sled_box *box, struct sled_span bytes,
+              struct sled_err *err)
+{
+	return sled_intake_feed(box->intake, bytes, err) &&
+	       sled_spool_append(box->spool, bytes.data, bytes.len, err);
+}
+
+static bool
+is_claimed(const struct sled_box *box, int64_t row)
+{
+	for (size_t i = 0; i < box->listing->len; i++)
+		if (box->listing->items[i].row == row && i != box->current)
+			return true;
+	return false;
+}
+
+struct twin {
+	struct sled_box *box;
+	const struct sled_digest *digest;
+	struct sled_row_copy copy;
+};
+
+static bool
+take_twin(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct twin *twin = ctx;
+
+	if (twin->copy.found || row->gone != 0 ||
+	    row->octets != twin->digest->octets ||
+	    (row->flags & SLED_MESSAGE_NOID) == 0 ||
+	    is_claimed(twin->box, row->id))
+		return true;
+	return sled_row_take(&twin->copy, row, err);
+}
+
+/* Is it a row that we have? By its id's row; without an id by its hash. */
+static bool
+find_twin(struct sled_box *box, const struct sled_digest *digest,
+          struct twin *twin, struct sled_err *err)
+{
+	const struct sled_item *it = &box->listing->items[box->current];
+	struct sled_ledger *ledger = box->store->ledger;
+
+	*twin = (struct twin){ .box = box, .digest = digest };
+	if (it->flags & SLED_ITEM_NOID)
+		return sled_ledger_by_hash(ledger, box->maildrop.id,
+		                           &digest->sha256, take_twin, twin,
+		                           err);
+	if (it->row == 0)
+		return true;
+	if (!sled_ledger_by_id(ledger, it->row, sled_row_take, &twin->copy,
+	                       err))
+		return false;
+	twin->copy.found =
+	    twin->copy.found && twin->copy.row.octets == digest->octets &&
+	    sled_hash_equal(&twin->copy.row.sha256, &digest->sha256);
+	return true;
+}
+
+static bool
+accept_twin(struct sled_box *box, struct twin *twin, struct sled_err *err)
+{
+	struct sled_item *it = &box->listing->items[box->current];
+
+	if (it->flags & SLED_ITEM_SHORT) {
+		sled_store_say(box->store,
+		               "%s: message %llu came twice with the same %llu "
+		               "octets, fewer than the server lists: taken as "
+		               "whole",
+		               box->whose.owner.label,
+		               (unsigned long long)twin->copy.row.number,
+		               (unsigned long long)twin->copy.row.octets);
+		twin->copy.row.flags &= ~(unsigned)SLED_MESSAGE_SHORT;
+		it->flags &= (uint8_t)~SLED_ITEM_SHORT;
+	}
+	it->flags |= SLED_ITEM_RETRIEVED;
+	return sled_spool_abort(box->spool, err) &&
+	       sled_box_same(box, box->current, &twin->copy.row, err);
+}
+
+static bool
+accept_new(struct sled_box *box, const struct sled_digest *digest,
+           struct sled_err *err)
+{
+	struct sled_item *it = &box->listing->items[box->current];
+	struct sled_record record;
+	unsigned flags = it->flags & SLED_ITEM_NOID ? SLED_MESSAGE_NOID : 0;
+
+	if (it->row != 0 && (it->flags & SLED_ITEM_SHORT) == 0)
+		box->maildrop.reuses_ids = true;
+	it->row = 0;
+	it->flags &= (uint8_t)~SLED_ITEM_SHORT;
+	if (sled_box_is_short(&box->maildrop, digest->octets, it->size)) {
+		flags |= SLED_MESSAGE_SHORT;
+		it->flags |= SLED_ITEM_SHORT;
+	} else {
+		learn_habit(&box->maildrop, digest, it->size);
+	}
+	if (!sled_spool_end(box->spool, &digest->sha256, &record, err) ||
+	    !sled_batch_add(&box->pending, &record, digest, flags, box->current,
+	                    err))
+		return false;
+	it->flags |= SLED_ITEM_RETRIEVED;
+	box->unsynced = true;
+	return true;
+}
+
+bool
+sled_box_end(struct sled_box *box, struct sled_err *err)
+{
+	struct sled_digest digest = sled_intake_end(box->intake);
+	struct twin twin;
+
+	if (!find_twin(box, &digest, &twin, err))
+		return false;
+	if (twin.copy.found ? !accept_twin(box, &twin, err)
+	                    : !accept_new(box, &digest, err))
+		return false;
+	box->sums.fetched++;
+	box->sums.mail_bytes += digest.octets;
+	return true;
+}
+
+void
+sled_box_cancel(struct sled_box *box)
+{
+	struct sled_err err = { 0 };
+
+	if (box->spool != NULL && !sled_spool_abort(box->spool, &err))
+		sled_store_say(box->store, "%s", err.text);
+}
+
+/* ---- group commit ---- */
+
+/* How many of the pending messages fill whole members. */
+static size_t
+full_members(const struct sled_batch *pending)
+{
+	size_t full = 0, tar = 0;
+
+	for (size_t i = 0; i < pending->len; i++) {
+		tar += (size_t)pending->list[i].record.octets + 1024;
+		if (tar >= SLED_MEMBER_TAR) {
+			full = i + 1;
+			tar = 0;
+		}
+	}
+	return full;
+}
+
+bool
+sled_box_commit_take(struct sled_box *box, bool flush)
+{
+	size_t len = flush ? box->pending.len : full_members(&box->pending);
+	struct sled_batch taken = box->pending;
+
+	if (box->spool == NULL || (len == 0 && !box->unsynced) ||
+	    box->spool_kept)
+		return false;
+	box->unsynced = false;
+	box->job_err = (struct sled_err){ 0 };
+	if (len < taken.len) {
+		struct sled_pending *rest =
+		    malloc((taken.len - len) * sizeof(*rest));
+		if (rest == NULL)
+			return false;
+		memcpy(rest, taken.list + len,
+		       (taken.len - len) * sizeof(*rest));
+		box->pending = (struct sled_batch){ rest, taken.len - len,
+			                            taken.len - len };
+	} else {
+		box->pending = (struct sled_batch){ 0 };
+	}
+	taken.len = len;
+	box->job = taken;
+	return true;
+}
+
+void
+sled_box_commit(struct sled_box *box)
+{
+	struct sled_err err = { 0 };
+
+	if (!sled_commit(box->store, &box->whose, box->spool, box->job.list,
+	                 box->job.len, &err))
+		box->job_err = err;
+}
+
+/* Which place keeps mail from being safe? */
+void
+sled_box_explain(struct sled_box *box)
+{
+	box->sums.unsafe_kind = SLED_ERR_PLACE;
+	box->sums.unsafe_why = "too few places";
+	for (size_t i = 0; i < box->store->len; i++)
+		if (!sled_seat_usable(&box->store->seats[i]))
+			box->sums.unsafe_why = box->store->seats[i].why;
+}
+
+bool
+sled_box_commit_apply(struct sled_box *box, struct sled_err *err)
+{
+	bool ok = box->job_err.kind == SLED_ERR_NONE;
+
+	for (size_t i = 0; ok && i < box->job.len; i++) {
+		const struct sled_pending *done = &box->job.list[i];
+		struct sled_item *it = &box->listing->items[done->item];
+
+		it->row = done->row;
+		it->verdict = SLED_ITEM_STORED;
+		if (done->record.received <= box->delete_until)
+			it->flags |= SLED_ITEM_DUE;
+		if (done->safe) {
+			it->flags |= SLED_ITEM_SAFE;
+			box->sums.safe++;
+		} else {
+			sled_box_explain(box);
+		}
+	}
+	sled_batch_free(&box->job);
+	if (ok)
+		return true;
+	box->spool_kept = true;
+	box->sums.unsafe_kind = box->job_err.kind;
+	box->sums.unsafe_why = box->job_err.text;
+	*err = box->job_err;
+	return false;
+}
+
+struct sled_box_sums
+sled_box_sums(const struct sled_box *box)
+{
+	return box->sums;
+}
+
+/* ---- deleting ---- */
+
+bool
+sled_box_may_delete(const struct sled_box *box, size_t item)
+{
+	const struct sled_item *it = &box->listing->items[item];
+	const unsigned needed = SLED_ITEM_SAFE | SLED_ITEM_DUE;
+
+	return it->verdict == SLED_ITEM_STORED && it->row != 0 &&
+	       (it->flags & needed) == needed &&
+	       (it->flags & SLED_ITEM_SHORT) == 0 &&
+	       ((it->flags & SLED_ITEM_NOID) == 0 ||
+	        (it->flags & SLED_ITEM_RETRIEVED) != 0);
+}
+
+bool
+sled_box_all_safe(const struct sled_box *box)
+{
+	const unsigned seen = SLED_ITEM_RETRIEVED | SLED_ITEM_TOPPED;
+
+	for (size_t i = 0; box->listing != NULL && i < box->listing->len; i++)
+		if ((box->listing->items[i].flags & seen) != 0 &&
+		    (box->listing->items[i].flags & SLED_ITEM_SAFE) == 0)
+			return false;
+	return true;
+}
+
+bool
+sled_box_dele_sent(struct sled_box *box, int64_t now, struct sled_err *err)
+{
+	struct sled_ledger *ledger = box->store->ledger;
+
+	if (!sled_ledger_begin(ledger, err))
+		return false;
+	for (size_t i = 0; i < box->listing->len; i++)
+		if (sled_box_may_delete(box, i) &&
+		    !sled_ledger_set_dele(ledger, box->listing->items[i].row,
+		                          now, err)) {
+			sled_ledger_drop(ledger);
+			return false;
+		}
+	return sled_ledger_commit(ledger, err);
+}
+
+static bool
+journal_gone(struct sled_box *box, int64_t row, int64_t now,
+             struct sled_err *err)
+{
+	struct sled_row_copy copy = { .found = false };
+	char number[24], hex[SLED_HASH_HEX];
+	const char *fields[] = { copy.row.label, number, hex,
+		                 box->whose.owner.server,
+		                 box->whose.owner.user };
+
+	if (!sled_ledger_by_id(box->store->ledger, row, sled_row_take, &copy,
+	                       err))
+		return false;
+	if (!copy.found)
+		return true;
+	(void)snprintf(number, sizeof(number), "%llu",
+	               (unsigned long long)copy.row.number);
+	sled_hash_hex(hex, &copy.row.sha256);
+	return sled_journal_line(&box->journal, now, "gone", fields, 5, err);
+}
+
+bool
+sled_box_gone(struct sled_box *box, int64_t now, struct sled_err *err)
+{
+	struct sled_ledger *ledger = box->store->ledger;
+
+	if (!sled_ledger_begin(ledger, err))
+		return false;
+	for (size_t i = 0; i < box->listing->len; i++) {
+		const struct sled_item *it = &box->listing->items[i];
+
+		if ((it->flags & SLED_ITEM_DELE) != 0 &&
+		    (!sled_ledger_set_gone(ledger, it->row, now, err) ||
+		     !journal_gone(box, it->row, now, err))) {
+			sled_ledger_drop(ledger);
+			return false;
+		}
+	}
+	return sled_ledger_commit(ledger, err);
+}
+
+/* ---- close ---- */
+
+static bool
+journal_visit(struct sled_box *box, const struct sled_visit_row *v,
+              struct sled_err *err)
+{
+	const unsigned long long values[] = {
+		(unsigned long long)v->began,
+		(unsigned long long)v->ms,
+		v->listed,
+		v->fetched,
+		v->deleted,
+		v->kept,
+		v->held,
+		v->left,
+		v->failed,
+		v->mail_bytes,
+		v->wire_down,
+		v->wire_up,
+		v->resumed,
+		(unsigned long long)v->exit,
+	};
+	char texts[14][24];
+	const char *fields[18] = { box->whose.owner.label,
+		                   box->whose.owner.server,
+		                   box->whose.owner.user };
+
+	for (size_t i = 0; i < 14; i++) {
+		(void)snprintf(texts[i], sizeof(texts[i]), "%llu", values[i]);
+		fields[3 + i] = texts[i];
+	}
+	fields[17] = v->error;
+	return sled_journal_line(&box->journal, v->began, "visit", fields, 18,
+	                         err);
+}
+
+static bool
+note_visit(struct sled_box *box, struct sled_visit_row *visit,
+           struct sled_err *err)
+{
+	int64_t now = sled_clock_now();
+
+	(void)snprintf(visit->label, sizeof(visit->label), "%s",
+	               box->whose.owner.label);
+	visit->maildrop = box->maildrop.id;
+	if (box->listing != NULL)
+		box->maildrop.listed_count = (uint32_t)box->listing->len;
+	return sled_ledger_maildrop_put(box->store->ledger, &box->maildrop,
+	                                err) &&
+	       sled_ledger_visit_put(box->store->ledger, visit, err) &&
+	       journal_visit(box, visit, err) &&
+	       sled_journal_add(box->store, sled_buf_span(&box->journal), now,
+	                        err) &&
+	       sled_volume_turn_if_due(box->store, box->whose.owner.label, now,
+	                               err);
+}
+
+bool
+sled_box_close(struct sled_box **box_p, struct sled_visit_row *visit,
+               struct sled_err *err)
+{
+	struct sled_box *box = *box_p;
+	bool ok = true;
+
+	if (box == NULL)
+		return true;
+	if (box->spool != NULL && !box->spool_kept && box->pending.len == 0)
+		ok = sled_spool_finish(&box->spool, err);
+	if (visit != NULL && !note_visit(box, visit, err))
+		ok = false;
+	free_box(box_p);
+	return ok;
+}

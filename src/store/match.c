@@ -1,0 +1,489 @@
+/*
+ * match.c - is a listed message one that is stored? (STORE.md, "Is it the
+ * same message?")
+ *
+ * A unique-id is a claim. It is believed together with a size that the row is
+ * known to have been listed with, while the row is not gone. In every other
+ * case the header block decides, by one TOP; also for a row that was rebuilt
+ * and is about to be deleted, for a maildrop that was seen to reuse ids, and
+ * after a DELE whose QUIT was not answered: there the id may be another's now.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store.h"
+
+#define SAMPLE_EVERY 20 /* proofs of a renumbering */
+
+/* ---- the listing ---- */
+
+bool
+sled_listing_new(struct sled_listing *listing, size_t len, struct sled_err *err)
+{
+	*listing = (struct sled_listing){ 0 };
+	listing->items = calloc(len + 1, sizeof(*listing->items));
+	if (listing->items == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "listing");
+	listing->len = len;
+	for (size_t i = 0; i < len; i++)
+		listing->items[i].flags = SLED_ITEM_NOID;
+	return sled_buf_add(&listing->uids, "", 1, err);
+}
+
+void
+sled_listing_free(struct sled_listing *listing)
+{
+	free(listing->items);
+	sled_buf_free(&listing->uids);
+	*listing = (struct sled_listing){ 0 };
+}
+
+bool
+sled_listing_size(struct sled_listing *listing, uint32_t msg, uint64_t size,
+                  struct sled_err *err)
+{
+	if (msg == 0 || msg > listing->len)
+		return sled_fail(err, SLED_ERR_PROTO,
+		                 "LIST names message %lu of %zu",
+		                 (unsigned long)msg, listing->len);
+	listing->items[msg - 1].size = size;
+	listing->items[msg - 1].verdict = SLED_ITEM_NEW;
+	return true;
+}
+
+bool
+sled_listing_uid(struct sled_listing *listing, uint32_t msg,
+                 struct sled_span uid, struct sled_err *err)
+{
+	struct sled_item *item;
+
+	if (msg == 0 || msg > listing->len)
+		return sled_fail(err, SLED_ERR_PROTO,
+		                 "UIDL names message %lu of %zu",
+		                 (unsigned long)msg, listing->len);
+	listing->has_uidl = true;
+	if (uid.len == 0 || uid.len > SLED_UID_MAX)
+		return true;
+	for (size_t i = 0; i < uid.len; i++)
+		if (uid.data[i] < 0x21 || uid.data[i] > 0x7e)
+			return true;
+	item = &listing->items[msg - 1];
+	item->uid = (uint32_t)listing->uids.len;
+	item->flags &= (uint8_t)~SLED_ITEM_NOID;
+	return sled_buf_add(&listing->uids, uid.data, uid.len, err) &&
+	       sled_buf_add(&listing->uids, "", 1, err);
+}
+
+const char *
+sled_listing_uid_of(const struct sled_listing *listing, size_t i)
+{
+	return listing->uids.data + listing->items[i].uid;
+}
+
+static int
+by_uid(const void *a, const void *b, void *ctx)
+{
+	const struct sled_listing *listing = ctx;
+
+	return strcmp(sled_listing_uid_of(listing, *(const uint32_t *)a),
+	              sled_listing_uid_of(listing, *(const uint32_t *)b));
+}
+
+/* An id that is listed twice identifies nothing. */
+static bool
+drop_doubles(struct sled_listing *listing, struct sled_err *err)
+{
+	uint32_t *order = calloc(listing->len + 1, sizeof(*order));
+	size_t len = 0;
+
+	if (order == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "listing");
+	for (size_t i = 0; i < listing->len; i++)
+		if ((listing->items[i].flags & SLED_ITEM_NOID) == 0)
+			order[len++] = (uint32_t)i;
+	qsort_r(order, len, sizeof(*order), by_uid, listing);
+	for (size_t i = 1; i < len; i++)
+		if (by_uid(&order[i - 1], &order[i], listing) == 0) {
+			listing->items[order[i - 1]].flags |= SLED_ITEM_NOID;
+			listing->items[order[i]].flags |= SLED_ITEM_NOID;
+		}
+	free(order);
+	return true;
+}
+
+/* ---- one item ---- */
+
+struct candidate {
+	struct sled_box *box;
+	uint64_t size;
+	struct sled_row_copy best; /* the newest, or the one that fits */
+	bool fits;                 /* not gone, and of a known size */
+};
+
+static bool
+take_candidate(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct candidate *c = ctx;
+	bool known = false;
+
+	if (c->fits)
+		return true;
+	if (!sled_ledger_known_size(c->box->store->ledger, row->id, c->size,
+	                            &known, err))
+		return false;
+	c->fits = known && row->gone == 0;
+	return (c->best.found && !c->fits) || sled_row_take(&c->best, row, err);
+}
+
+static bool
+is_spooled(const struct sled_box *box, size_t item)
+{
+	const struct sled_store *store = box->store;
+
+	for (size_t i = 0; i < store->spooled_len; i++)
+		if (store->spooled[i].maildrop == box->maildrop.id &&
+		    store->spooled[i].listed ==
+		        box->listing->items[item].size &&
+		    strcmp(store->spooled[i].uid,
+		           sled_listing_uid_of(box->listing, item)) == 0)
+			return true;
+	return false;
+}
+
+static void
+judge_fit(struct sled_box *box, struct sled_item *it,
+          const struct sled_message *row)
+{
+	bool due = row->received <= box->delete_until;
+	bool stale = (row->flags & SLED_MESSAGE_REBUILT) != 0 &&
+	             (row->flags & SLED_MESSAGE_PROVED) == 0;
+
+	if (row->flags & SLED_MESSAGE_SHORT) {
+		it->flags |= SLED_ITEM_SHORT; /* fetched once more */
+		return;
+	}
+	if (box->maildrop.reuses_ids || row->dele_sent != 0 || (stale && due)) {
+		it->verdict = SLED_ITEM_PROVE;
+		return;
+	}
+	it->verdict = SLED_ITEM_STORED;
+	if (due)
+		it->flags |= SLED_ITEM_DUE;
+}
+
+static bool
+judge(struct sled_box *box, size_t item, struct sled_err *err)
+{
+	struct sled_item *it = &box->listing->items[item];
+	struct candidate c = { .box = box, .size = it->size };
+
+	if (it->verdict == SLED_ITEM_ABSENT || (it->flags & SLED_ITEM_NOID))
+		return true;
+	if (!sled_ledger_by_uid(box->store->ledger, box->maildrop.id,
+	                        sled_listing_uid_of(box->listing, item),
+	                        take_candidate, &c, err))
+		return false;
+	if (!c.best.found) {
+		if (is_spooled(box, item))
+			it->verdict = SLED_ITEM_SPOOLED;
+		return true;
+	}
+	it->row = c.best.row.id;
+	if (c.fits)
+		judge_fit(box, it, &c.best.row);
+	else if (c.best.row.head_octets > 0)
+		it->verdict = SLED_ITEM_PROVE;
+	return it->verdict != SLED_ITEM_STORED ||
+	       sled_ledger_set_on_server(box->store->ledger, it->row, true,
+	                                 err);
+}
+
+/* ---- renumbered: all ids new, the sizes in the old order ---- */
+
+struct old_order {
+	struct sled_box *box;
+	size_t at;
+	bool same;
+};
+
+static bool
+compare_size(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct old_order *order = ctx;
+	struct sled_listing *listing = order->box->listing;
+	bool known = false;
+
+	if (!order->same)
+		return true;
+	if (order->at >= listing->len ||
+	    (listing->items[order->at].flags & SLED_ITEM_NOID) != 0) {
+		order->same = false;
+		return true;
+	}
+	if (!sled_ledger_known_size(order->box->store->ledger, row->id,
+	                            listing->items[order->at].size, &known,
+	                            err))
+		return false;
+	order->same = known;
+	listing->items[order->at].row = row->id;
+	order->at++;
+	return true;
+}
+
+static void
+plan_samples(struct sled_box *box, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		struct sled_item *it = &box->listing->items[i];
+		bool sample = i == 0 || i == len - 1 || i % SAMPLE_EVERY == 0;
+
+		it->verdict = sample ? SLED_ITEM_PROVE : SLED_ITEM_WAITS;
+		if (sample) {
+			it->flags |= SLED_ITEM_SAMPLE;
+			box->samples++;
+		}
+	}
+}
+
+static bool
+look_for_renumbering(struct sled_box *box, struct sled_err *err)
+{
+	struct old_order order = { .box = box, .same = true };
+
+	for (size_t i = 0; i < box->listing->len; i++)
+		if (box->listing->items[i].row != 0 ||
+		    box->listing->items[i].verdict != SLED_ITEM_NEW)
+			return true;
+	if (!sled_ledger_live(box->store->ledger, box->maildrop.id,
+	                      compare_size, &order, err))
+		return false;
+	if (order.same && order.at > 0) {
+		plan_samples(box, order.at);
+		return true;
+	}
+	for (size_t i = 0; i < box->listing->len; i++)
+		box->listing->items[i].row = 0;
+	return true;
+}
+
+/* ---- rows that the listing lacks ---- */
+
+static int
+by_id(const void *a, const void *b)
+{
+	int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+struct vanished {
+	struct sled_box *box;
+	int64_t *seen; /* sorted */
+	size_t seen_len;
+	int64_t *gone;
+	size_t gone_len, gone_cap;
+	int64_t last_began;
+	size_t kept, kept_gone; /* RETRieved in the last visit, no DELE sent */
+};
+
+static bool
+check_row(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct vanished *v = ctx;
+	bool kept = v->last_began > 0 && row->dele_sent == 0 &&
+	            row->received >= v->last_began;
+
+	v->kept += kept;
+	if ((row->flags & SLED_MESSAGE_NOID) != 0 && v->box->listing->len > 0)
+		return true;
+	if (bsearch(&row->id, v->seen, v->seen_len, sizeof(*v->seen), by_id) !=
+	    NULL)
+		return true;
+	v->kept_gone += kept;
+	if (v->gone_len == v->gone_cap) {
+		size_t cap = v->gone_cap == 0 ? 64 : v->gone_cap * 2;
+		int64_t *gone = realloc(v->gone, cap * sizeof(*gone));
+		if (gone == NULL)
+			return sled_fail(err, SLED_ERR_NOMEM, "listing");
+		v->gone = gone;
+		v->gone_cap = cap;
+	}
+	v->gone[v->gone_len++] = row->id;
+	return true;
+}
+
+static bool
+take_visit(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
+{
+	(void)err;
+	if (row->error[0] == '\0')
+		*(int64_t *)ctx = row->began;
+	return true;
+}
+
+static bool
+collect_seen(struct vanished *v, struct sled_err *err)
+{
+	const struct sled_listing *listing = v->box->listing;
+
+	v->seen = calloc(listing->len + 1, sizeof(*v->seen));
+	if (v->seen == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "listing");
+	for (size_t i = 0; i < listing->len; i++)
+		if (listing->items[i].row != 0)
+			v->seen[v->seen_len++] = listing->items[i].row;
+	qsort(v->seen, v->seen_len, sizeof(*v->seen), by_id);
+	return true;
+}
+
+static bool
+note_vanished(struct sled_box *box, int64_t now, struct sled_err *err)
+{
+	struct vanished v = { .box = box };
+	struct sled_ledger *ledger = box->store->ledger;
+	bool ok =
+	    collect_seen(&v, err) &&
+	    sled_ledger_visits(ledger, box->whose.owner.label, 1, take_visit,
+	                       &v.last_began, err) &&
+	    sled_ledger_live(ledger, box->maildrop.id, check_row, &v, err);
+
+	for (size_t i = 0; ok && i < v.gone_len; i++)
+		ok = sled_ledger_set_gone(ledger, v.gone[i], now, err);
+	if (v.kept > 0 && v.kept == v.kept_gone)
+		box->maildrop.drops_retrieved = true;
+	free(v.seen);
+	free(v.gone);
+	return ok;
+}
+
+static bool
+apply_listing(struct sled_box *box, int64_t now, struct sled_err *err)
+{
+	struct sled_listing *listing = box->listing;
+
+	if (!sled_ledger_unlist(box->store->ledger, box->maildrop.id, err))
+		return false;
+	for (size_t i = 0; i < listing->len; i++)
+		if (!judge(box, i, err))
+			return false;
+	if (!look_for_renumbering(box, err))
+		return false;
+	/* Without ids a listing says only how many there are. */
+	return (!listing->has_uidl && listing->len > 0) ||
+	       note_vanished(box, now, err);
+}
+
+bool
+sled_box_listed(struct sled_box *box, struct sled_listing *listing,
+                int64_t delete_until, int64_t now, struct sled_err *err)
+{
+	box->listing = listing;
+	box->delete_until = delete_until;
+	if (box->maildrop.first_visit == 0)
+		box->maildrop.first_visit = now;
+	if (!drop_doubles(listing, err) ||
+	    !sled_ledger_begin(box->store->ledger, err))
+		return false;
+	if (!apply_listing(box, now, err)) {
+		sled_ledger_drop(box->store->ledger);
+		return false;
+	}
+	return sled_ledger_commit(box->store->ledger, err);
+}
+
+/* ---- proofs ---- */
+
+struct proof {
+	const struct sled_digest *top;
+	struct sled_row_copy copy;
+};
+
+static bool
+hold_against(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct proof *proof = ctx;
+
+	if (proof->copy.found || row->head_octets == 0 ||
+	    !sled_hash_equal(&row->head_sha256, &proof->top->head_sha256))
+		return true;
+	return sled_row_take(&proof->copy, row, err);
+}
+
+static bool
+find_proved(struct sled_box *box, size_t item, struct proof *proof,
+            struct sled_err *err)
+{
+	const struct sled_item *it = &box->listing->items[item];
+	struct sled_ledger *ledger = box->store->ledger;
+
+	if (proof->top == NULL || proof->top->head_octets == 0)
+		return true;
+	return sled_ledger_by_id(ledger, it->row, hold_against, proof, err) &&
+	       sled_ledger_by_uid(ledger, box->maildrop.id,
+	                          sled_listing_uid_of(box->listing, item),
+	                          hold_against, proof, err);
+}
+
+static bool
+settle_waiting(struct sled_box *box, size_t item, struct sled_err *err)
+{
+	struct sled_item *it = &box->listing->items[item];
+	struct sled_row_copy copy = { .found = false };
+
+	if (it->verdict != SLED_ITEM_WAITS)
+		return true;
+	if (box->proof_failed) {
+		it->verdict = SLED_ITEM_PROVE;
+		return true;
+	}
+	return sled_ledger_by_id(box->store->ledger, it->row, sled_row_take,
+	                         &copy, err) &&
+	       (!copy.found || sled_box_same(box, item, &copy.row, err));
+}
+
+static bool
+settle_all(struct sled_box *box, struct sled_err *err)
+{
+	for (size_t i = 0; i < box->listing->len; i++)
+		if (!settle_waiting(box, i, err))
+			return false;
+	return true;
+}
+
+static bool
+apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
+            struct sled_err *err)
+{
+	struct sled_item *it = &box->listing->items[item];
+	struct proof proof = { .top = top };
+
+	if (!find_proved(box, item, &proof, err))
+		return false;
+	if (proof.copy.found) {
+		if (!sled_box_same(box, item, &proof.copy.row, err))
+			return false;
+	} else {
+		it->verdict = SLED_ITEM_NEW;
+		box->proof_failed =
+		    box->proof_failed || (it->flags & SLED_ITEM_SAMPLE) != 0;
+	}
+	if ((it->flags & SLED_ITEM_SAMPLE) == 0)
+		return true;
+	it->flags &= (uint8_t)~SLED_ITEM_SAMPLE;
+	return --box->samples > 0 || settle_all(box, err);
+}
+
+bool
+sled_box_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
+               int64_t now, struct sled_err *err)
+{
+	(void)now;
+	box->listing->items[item].flags |= SLED_ITEM_TOPPED;
+	if (!sled_ledger_begin(box->store->ledger, err))
+		return false;
+	if (!apply_proof(box, item, top, err)) {
+		sled_ledger_drop(box->store->ledger);
+		return false;
+	}
+	return sled_ledger_commit(box->store->ledger, err);
+}
