@@ -4,17 +4,33 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How long a character that begins with C is; 0 when none does. */
+static size_t
+length_of(unsigned char c)
+{
+	if (c < 0x80)
+		return 1;
+	if (c < 0xc0 || c > 0xf7)
+		return 0;
+	return c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
+/* A code point in its shortest form, in range, and no surrogate? */
+static bool
+is_valid(int32_t point, size_t len)
+{
+	static const int32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+
+	return point >= least[len] && point <= 0x10ffff &&
+	       (point < 0xd800 || point > 0xdfff);
+}
+
 /* The code point at IN, its length in *used; -1 and 1 for a stray byte. */
 static int32_t
 decode(struct sled_span in, size_t *used)
 {
-	static const int32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	unsigned char c = (unsigned char)in.data[0];
-	size_t len = c < 0x80             ? 1
-	             : (c & 0xe0) == 0xc0 ? 2
-	             : (c & 0xf0) == 0xe0 ? 3
-	             : (c & 0xf8) == 0xf0 ? 4
-	                                  : 0;
+	size_t len = length_of(c);
 	int32_t point = len == 1 ? c : c & (0x7f >> len);
 
 	*used = 1;
@@ -26,8 +42,7 @@ decode(struct sled_span in, size_t *used)
 			return -1;
 		point = point << 6 | (next & 0x3f);
 	}
-	if (point < least[len] || point > 0x10ffff ||
-	    (point >= 0xd800 && point <= 0xdfff))
+	if (!is_valid(point, len))
 		return -1;
 	*used = len;
 	return point;
