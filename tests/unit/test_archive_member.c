@@ -547,6 +547,38 @@ a_length_that_is_not_the_streams_is_damaged(void **state)
 	sled_buf_free(&file);
 }
 
+/* The stream ends early, and the trailer is where the length says. */
+static void
+bytes_between_stream_and_trailer_are_damaged(void **state)
+{
+	static const size_t gaps[] = { 1, 8, 65536, 200000 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(gaps); i++) {
+		struct sled_buf file = { 0 }, junk = { 0 };
+		struct sled_member_sum sum =
+		    fx_member_add(&file, &home, small, COUNT(small));
+		struct sled_source source;
+		struct sled_err err = { 0 };
+		char trailer[8];
+		unsigned seq;
+
+		memcpy(trailer, file.data + file.len - 8, 8);
+		assert_true(sled_buf_reserve(&junk, gaps[i], &err));
+		memset(junk.data, 0, gaps[i]);
+		file.len -= 8;
+		assert_true(sled_buf_add(&file, junk.data, gaps[i], &err) &&
+		            sled_buf_add(&file, trailer, 8, &err));
+		fx_header_put(&file, 0, sum.length + gaps[i]);
+		source = fx_mem_source(&file);
+		assert_false(
+		    sled_member_check(&source, 0, NULL, &sum, &seq, &err));
+		assert_int_equal(err.kind, SLED_ERR_DAMAGED);
+		sled_buf_free(&file);
+		sled_buf_free(&junk);
+	}
+}
+
 /* ---- gzip right, tar wrong ---- */
 
 static void
@@ -916,6 +948,7 @@ main(void)
 		cmocka_unit_test(every_changed_byte_is_found),
 		cmocka_unit_test(every_cut_is_found),
 		cmocka_unit_test(a_length_that_is_not_the_streams_is_damaged),
+		cmocka_unit_test(bytes_between_stream_and_trailer_are_damaged),
 		cmocka_unit_test(every_changed_byte_of_an_entry_is_found),
 		cmocka_unit_test(zero_blocks_are_for_the_end_member_only),
 		cmocka_unit_test(
