@@ -20,7 +20,7 @@
 #define BIG         (5U << 20)
 
 static const struct fx_member home = { "home", "2024-02-001", 123, 1, false };
-static const struct fx_member first = { "home", "2024-02-001", 0, 1, true };
+static const struct fx_member first = { "home", "2024-02-001", 1, 1, true };
 
 /* ---- a visitor that holds what it gets against what went in ---- */
 
@@ -798,6 +798,8 @@ contents_that_receipts_do_not_prove_are_damaged(void **state)
 	assert_refused(&lone, 1, "another account");
 	lone.data = receipts_of(&text, NULL, 0);
 	lone.name = "mailsled/home/2024-02-001/receipts-123.tsv";
+	assert_refused(&lone, 1, "no receipts, but");
+	lone.name = "mailsled/home/2024-02-001/receipts-000000.tsv";
 	assert_refused(&lone, 1, "no receipts, but");
 	sled_buf_free(&text);
 }
