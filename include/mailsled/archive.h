@@ -196,8 +196,9 @@ struct sled_member_visitor {
 	            struct sled_err *err);
 };
 
-/* *receipts_seq is the number in the receipts' entry name. The end member of a
- * sealed volume is accepted: no receipts (*receipts_seq 0), tar_octets 1024.
+/* *receipts_seq is the number in the receipts' entry name, counted from 1. The
+ * end member of a sealed volume is accepted, and it alone gives 0 here (its
+ * tar_octets, 1024, are also those of short receipts without messages).
  * VISITOR may be NULL. */
 SLED_CHECK bool sled_member_check(const struct sled_source *source, uint64_t at,
                                   const struct sled_member_visitor *visitor,

@@ -152,7 +152,8 @@ sled_receipts_name_parse(const char *name, char label[LABEL_MAX + 1],
 	if (sscanf(name, "mailsled/%24[^/]/%15[^/]/receipts-%n", label, volume,
 	           &used) != 2 ||
 	    used == 0 || !sled_volume_name_parse(volume, &month, &count) ||
-	    !number(name + used, strcspn(name + used, "."), UINT32_MAX, seq))
+	    !number(name + used, strcspn(name + used, "."), UINT32_MAX, seq) ||
+	    *seq == 0)
 		return false;
 	sled_receipts_name(again, label, volume, *seq);
 	return strcmp(again, name) == 0;

@@ -20,7 +20,7 @@
 #define BIG         (5U << 20)
 
 static const struct fx_member home = { "home", "2024-02-001", 123, 1, false };
-static const struct fx_member first = { "home", "2024-02-001", 0, 1, true };
+static const struct fx_member first = { "home", "2024-02-001", 1, 1, true };
 
 /* ---- a visitor that holds what it gets against what went in ---- */
 
@@ -547,6 +547,38 @@ a_length_that_is_not_the_streams_is_damaged(void **state)
 	sled_buf_free(&file);
 }
 
+/* The stream ends early, and the trailer is where the length says. */
+static void
+bytes_between_stream_and_trailer_are_damaged(void **state)
+{
+	static const size_t gaps[] = { 1, 8, 65536, 200000 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(gaps); i++) {
+		struct sled_buf file = { 0 }, junk = { 0 };
+		struct sled_member_sum sum =
+		    fx_member_add(&file, &home, small, COUNT(small));
+		struct sled_source source;
+		struct sled_err err = { 0 };
+		char trailer[8];
+		unsigned seq;
+
+		memcpy(trailer, file.data + file.len - 8, 8);
+		assert_true(sled_buf_reserve(&junk, gaps[i], &err));
+		memset(junk.data, 0, gaps[i]);
+		file.len -= 8;
+		assert_true(sled_buf_add(&file, junk.data, gaps[i], &err) &&
+		            sled_buf_add(&file, trailer, 8, &err));
+		fx_header_put(&file, 0, sum.length + gaps[i]);
+		source = fx_mem_source(&file);
+		assert_false(
+		    sled_member_check(&source, 0, NULL, &sum, &seq, &err));
+		assert_int_equal(err.kind, SLED_ERR_DAMAGED);
+		sled_buf_free(&file);
+		sled_buf_free(&junk);
+	}
+}
+
 /* ---- gzip right, tar wrong ---- */
 
 static void
@@ -767,6 +799,8 @@ contents_that_receipts_do_not_prove_are_damaged(void **state)
 	lone.data = receipts_of(&text, NULL, 0);
 	lone.name = "mailsled/home/2024-02-001/receipts-123.tsv";
 	assert_refused(&lone, 1, "no receipts, but");
+	lone.name = "mailsled/home/2024-02-001/receipts-000000.tsv";
+	assert_refused(&lone, 1, "no receipts, but");
 	sled_buf_free(&text);
 }
 
@@ -916,6 +950,7 @@ main(void)
 		cmocka_unit_test(every_changed_byte_is_found),
 		cmocka_unit_test(every_cut_is_found),
 		cmocka_unit_test(a_length_that_is_not_the_streams_is_damaged),
+		cmocka_unit_test(bytes_between_stream_and_trailer_are_damaged),
 		cmocka_unit_test(every_changed_byte_of_an_entry_is_found),
 		cmocka_unit_test(zero_blocks_are_for_the_end_member_only),
 		cmocka_unit_test(
