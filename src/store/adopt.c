@@ -241,6 +241,10 @@ adopt_one(struct adoption *a, struct sled_reading *reading, bool *held,
 	forget_found(a);
 	*held =
 	    sled_member_check(&reading->source, at, &visitor, &sum, &seq, err);
+	if (*held && seq == 0) {
+		*held = false; /* a seal's end: nothing may follow it */
+		return true;
+	}
 	if (!*held) {
 		if (err->kind != SLED_ERR_DAMAGED)
 			return false;

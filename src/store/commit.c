@@ -59,9 +59,18 @@ to_receipt(const struct commit *c, size_t i, struct sled_receipt *out)
 		out->flags |= SLED_RECEIPT_NOID;
 }
 
+/* The journal has them all; a receipts entry has room for so many. */
+#define GONE_MAX 20000
+
+struct gone_lines {
+	struct sled_buf *text;
+	size_t len;
+};
+
 static bool
 add_gone(void *ctx, const struct sled_message *message, struct sled_err *err)
 {
+	struct gone_lines *lines = ctx;
 	struct sled_receipt gone = { .sha256 = message->sha256,
 		                     .octets = message->octets,
 		                     .listed = message->listed,
@@ -71,7 +80,8 @@ add_gone(void *ctx, const struct sled_message *message, struct sled_err *err)
 
 	memcpy(gone.uid, message->uid, sizeof(gone.uid));
 	memcpy(gone.record, message->record, sizeof(gone.record));
-	return sled_receipts_add(ctx, &gone, err);
+	return lines->len++ >= GONE_MAX ||
+	       sled_receipts_add(lines->text, &gone, err);
 }
 
 static bool
@@ -90,6 +100,7 @@ put_receipts(struct commit *c, struct sled_member *member,
              const struct sled_extent *extent, struct sled_err *err)
 {
 	struct sled_buf text = { 0 };
+	struct gone_lines gone = { &text, 0 };
 	struct sled_receipt receipt;
 	char name[SLED_ENTRY_NAME];
 	bool ok = sled_receipts_head(&text, err);
@@ -101,7 +112,7 @@ put_receipts(struct commit *c, struct sled_member *member,
 	if (ok && extent == c->extents)
 		ok = sled_ledger_gone_untold(c->store->ledger,
 		                             c->whose->owner.label, add_gone,
-		                             &text, err);
+		                             &gone, err);
 	sled_receipts_name(name, c->volume.label, c->volume.name,
 	                   extent->receipts);
 	ok = ok && put_text(member, name, sled_buf_span(&text),

@@ -1,0 +1,115 @@
+/* read.c - a stored message's bytes, from whichever place still has them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store.h"
+
+struct wanted {
+	const struct sled_message *message;
+	bool matches; /* the message that is coming is the one */
+	bool done;
+	sled_bytes_fn *each;
+	void *ctx;
+};
+
+static bool
+on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
+         struct sled_err *err)
+{
+	struct wanted *wanted = ctx;
+
+	(void)tar_at;
+	(void)err;
+	wanted->matches =
+	    strcmp(receipt->record, wanted->message->record) == 0 &&
+	    receipt->number == wanted->message->number;
+	return true;
+}
+
+static bool
+on_data(void *ctx, const void *data, size_t len, struct sled_err *err)
+{
+	struct wanted *wanted = ctx;
+
+	return !wanted->matches || wanted->each(wanted->ctx, data, len, err);
+}
+
+static bool
+on_end(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
+{
+	struct wanted *wanted = ctx;
+
+	(void)receipt;
+	(void)err;
+	wanted->done = wanted->done || wanted->matches;
+	wanted->matches = false;
+	return true;
+}
+
+/* Does the member hold here, byte for byte? Only then is it read out. */
+static bool
+read_from(struct sled_reading *reading, const struct sled_member_row *row,
+          struct wanted *wanted, struct sled_err *err)
+{
+	const struct sled_member_visitor visitor = {
+		wanted, NULL, NULL, on_begin, on_data, on_end,
+	};
+	const struct sled_member_sum expected = { row->length, row->tar_octets,
+		                                  row->body_sha256 };
+	struct sled_member_sum sum;
+	unsigned seq = 0;
+
+	return sled_member_compare(&reading->source, row->at, &expected, err) &&
+	       sled_member_check(&reading->source, row->at, &visitor, &sum,
+	                         &seq, err);
+}
+
+static bool
+try_seat(struct sled_seat *seat, const struct sled_volume_row *volume,
+         const struct sled_member_row *row, struct wanted *wanted,
+         struct sled_err *err)
+{
+	struct sled_reading reading;
+	char file[SLED_VOLUME_FILE];
+	bool ok;
+
+	sled_volume_file(file, volume->name, true);
+	if (!sled_reading_open(&reading, &seat->place, volume->label, file,
+	                       false, err))
+		return false;
+	ok = read_from(&reading, row, wanted, err);
+	sled_reading_close(&reading);
+	return ok;
+}
+
+bool
+sled_store_read(struct sled_store *store, const struct sled_message *message,
+                sled_bytes_fn *each, void *ctx, struct sled_err *err)
+{
+	struct wanted wanted = { .message = message, .each = each, .ctx = ctx };
+	struct sled_member_row row;
+	struct sled_volume_row volume;
+
+	if (!sled_ledger_member_get(store->ledger, message->member, &row,
+	                            err) ||
+	    !sled_ledger_volume_get(store->ledger, row.volume, &volume, err))
+		return false;
+	(void)sled_fail(err, SLED_ERR_PLACE, "no place is there");
+	for (size_t i = 0; i < store->len && !wanted.done; i++) {
+		struct sled_err why = { 0 };
+
+		if (!store->seats[i].present)
+			continue;
+		if (try_seat(&store->seats[i], &volume, &row, &wanted, &why))
+			break;
+		*err = why;
+		if (why.kind != SLED_ERR_DAMAGED && why.kind != SLED_ERR_IO &&
+		    why.kind != SLED_ERR_MISSING)
+			return false;
+	}
+	if (wanted.done)
+		*err = (struct sled_err){ 0 };
+	return wanted.done ||
+	       sled_note(err, "message %llu of %s",
+	                 (unsigned long long)message->number, message->label);
+}
