@@ -50,7 +50,7 @@ SLED_CHECK bool sled_ledger_open(struct sled_ledger **out,
                                  enum sled_ledger_mode mode,
                                  struct sled_err *err);
 /* Drops an open transaction. With no other process there, -wal is folded in. */
-void sled_ledger_close(struct sled_ledger **ledger);
+void sled_ledger_close(struct sled_ledger **closing);
 
 /* INTERNAL inside another one of the same thread. */
 SLED_CHECK bool sled_ledger_begin(struct sled_ledger *ledger,

@@ -307,11 +307,11 @@ sled_ledger_open(struct sled_ledger **out, const struct sled_sys *sys,
 }
 
 void
-sled_ledger_close(struct sled_ledger **out)
+sled_ledger_close(struct sled_ledger **closing)
 {
-	struct sled_ledger *ledger = *out;
+	struct sled_ledger *ledger = *closing;
 
-	*out = NULL;
+	*closing = NULL;
 	if (ledger == NULL)
 		return;
 	sled_ledger_drop(ledger);

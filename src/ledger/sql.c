@@ -228,8 +228,8 @@ sled_sql_each(struct sled_ledger *ledger, const struct sled_sql *sql,
 }
 
 struct number {
-	int64_t *out;
-	bool *found;
+	int64_t value;
+	bool found;
 };
 
 static bool
@@ -237,8 +237,8 @@ take_number(void *ctx, struct sled_row *row, struct sled_err *err)
 {
 	struct number *number = ctx;
 
-	*number->out = sled_row_int(row);
-	*number->found = true;
+	number->value = sled_row_int(row);
+	number->found = true;
 	return sled_row_end(row, err);
 }
 
@@ -246,10 +246,15 @@ bool
 sled_sql_number(struct sled_ledger *ledger, const struct sled_sql *sql,
                 int64_t *out, bool *found, struct sled_err *err)
 {
-	struct number number = { out, found };
+	struct number number = { 0, false };
 
 	*found = false;
-	return sled_sql_each(ledger, sql, take_number, &number, err);
+	if (!sled_sql_each(ledger, sql, take_number, &number, err))
+		return false;
+	*found = number.found;
+	if (number.found)
+		*out = number.value;
+	return true;
 }
 
 /* The -wal is folded in before a transaction, never behind a commit: so a

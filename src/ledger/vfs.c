@@ -130,8 +130,8 @@ vfs_current_time(sqlite3_vfs *base, double *out)
 static int
 vfs_last_error(sqlite3_vfs *base, int room, char *out)
 {
-	(void)room;
-	(void)out;
+	if (room > 0)
+		out[0] = '\0'; /* sql.c adds errno's text */
 	return vfs_of(base)->errnum;
 }
 
