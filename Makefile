@@ -1,5 +1,6 @@
 # mailsled - see `make help`
 BUILD   ?= build
+Q        = $(if $(V),,@)
 PREFIX  ?= /usr/local
 CFLAGS  ?= -O2 -g
 VERSION  = 0.1.0
@@ -56,21 +57,22 @@ all: $(BUILD)/mailsled $(BUILD)/pop3d ## build the program and the demo server
 
 $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/support/%.o: tests/support/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(STD) -Itests/support $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(STD) -Itests/support $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/libmailsled.a: $(LIBOBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 $(BUILD)/mailsled: $(BUILD)/cli/main.o $(BUILD)/libmailsled.a
-	$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
 $(BUILD)/pop3d: $(POP3D)
-	$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
 $(BUILD)/unit/%: tests/unit/%.c $(SUPPORT) $(BUILD)/libmailsled.a Makefile
 	@mkdir -p $(@D)
-	$(CC) $(STD) -Itests/support $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< \
+	$(Q)$(CC) $(STD) -Itests/support $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< \
 	  $(SUPPORT) $(BUILD)/libmailsled.a $(LDLIBS) -lcmocka
+.SECONDARY: $(SUPPORT)
 -include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(TESTS:=.d) $(POP3D:.o=.d)
 
 check: ## every check of a change: lint, units, end to end

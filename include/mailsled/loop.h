@@ -131,6 +131,10 @@ size_t sled_conn_queued(const struct sled_conn *conn);
 const char *sled_conn_peer(const struct sled_conn *conn);
 const char *sled_conn_local(const struct sled_conn *conn);
 
+/* IP bytes so far, headers and retransmissions as the kernel counted them
+ * (TCP_INFO); zero where it does not say. */
+void sled_conn_wire(const struct sled_conn *conn, uint64_t *down, uint64_t *up);
+
 /*
  * Run JOB(ctx) on a thread of libuv's pool, then DONE(ctx) in the loop's. It
  * cannot be called back. Jobs may run at the same time and end in any order:

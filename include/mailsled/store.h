@@ -143,13 +143,15 @@ enum {
 	SLED_ITEM_SAMPLE = 128, /* its proof speaks for those that wait */
 };
 
-/* 32 bytes a message; item i is message number i + 1. */
+/* 24 bytes a message; item i is message number i + 1. */
 struct sled_item {
 	uint64_t size; /* listed */
 	int64_t row;   /* in the ledger, or 0 */
 	uint32_t uid;  /* offset in .uids; the text there ends with a NUL */
 	uint8_t verdict;
 	uint8_t flags;
+	uint8_t asked; /* the session's: a command for it is on its way */
+	uint8_t fate;  /* the session's: why it was not fetched */
 };
 
 struct sled_listing {

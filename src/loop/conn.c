@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "loop/internal.h"
+#include "loop/tcpinfo.h"
 #include "mailsled/loop.h"
 
 bool
@@ -236,4 +237,14 @@ const char *
 sled_conn_local(const struct sled_conn *conn)
 {
 	return conn->local;
+}
+
+void
+sled_conn_wire(const struct sled_conn *conn, uint64_t *down, uint64_t *up)
+{
+	uv_os_fd_t fd;
+
+	*down = *up = 0;
+	if (uv_fileno((const uv_handle_t *)&conn->tcp, &fd) == 0)
+		sled_tcpinfo_wire(fd, down, up);
 }

@@ -1,0 +1,368 @@
+/*
+ * fetch.c - TOPs that prove, RETRs that fetch, and commits beside them.
+ *
+ * The network never waits for the disk: a commit runs on a pool thread while
+ * bodies go on into the spool. One job at a time a visit.
+ */
+#include <string.h>
+
+#include "mailsled/clock.h"
+#include "mailsled/text.h"
+#include "session/session.h"
+
+static void finish_when_idle(struct sled_session *s);
+
+/* ---- jobs ---- */
+
+static void
+run_commit(void *ctx)
+{
+	struct sled_session *s = ctx;
+
+	sled_box_commit(s->box);
+}
+
+static void
+stop_fetching(struct sled_session *s, const struct sled_err *err)
+{
+	s->store_failed = true;
+	s->result.err = *err;
+	sled_session_warn(s, "%s", err->text);
+}
+
+static void
+commit_done(void *ctx)
+{
+	struct sled_session *s = ctx;
+	struct sled_err err = { 0 };
+
+	s->job = false;
+	if (!sled_box_commit_apply(s->box, &err))
+		stop_fetching(s, &err);
+	s->now.safe = sled_box_sums(s->box).safe;
+	finish_when_idle(s);
+}
+
+bool
+sled_fetch_commit(struct sled_session *s, bool flush)
+{
+	struct sled_err err = { 0 };
+
+	if (s->job || s->box == NULL || !sled_box_commit_take(s->box, flush))
+		return s->job;
+	s->job = sled_work_start(s->loop, run_commit, commit_done, s, &err);
+	if (!s->job) { /* no thread: here, then */
+		sled_box_commit(s->box);
+		if (!sled_box_commit_apply(s->box, &err))
+			stop_fetching(s, &err);
+	}
+	return s->job;
+}
+
+static void
+run_recheck(void *ctx)
+{
+	struct sled_session *s = ctx;
+
+	s->job_err = (struct sled_err){ 0 };
+	(void)!sled_box_recheck(s->box, sled_clock_now(), &s->job_err);
+}
+
+static void
+recheck_done(void *ctx)
+{
+	struct sled_session *s = ctx;
+
+	s->job = false;
+	if (s->job_err.kind != SLED_ERR_NONE)
+		stop_fetching(s, &s->job_err);
+	finish_when_idle(s);
+}
+
+/* Count the places again for mail of earlier visits: it may be deleted now. */
+static bool
+recheck(struct sled_session *s)
+{
+	struct sled_err err = { 0 };
+
+	if (s->rechecked || s->job)
+		return s->job;
+	s->rechecked = true;
+	s->job = sled_work_start(s->loop, run_recheck, recheck_done, s, &err);
+	return s->job;
+}
+
+/* ---- asking ---- */
+
+static bool
+may_ask(const struct sled_session *s, uint64_t size)
+{
+	size_t most = s->caps.pipelining ? sled_pop3_room(s->pop) : 1;
+
+	if (s->closed || s->ending || s->in_flight >= most)
+		return false;
+	return s->in_flight < (s->caps.pipelining ? 2U : 1U) ||
+	       s->flight_bytes + size <= SLED_FLIGHT_BYTES;
+}
+
+static bool
+ask_proof(struct sled_session *s, size_t i)
+{
+	struct sled_item *item = &s->listing.items[i];
+	struct sled_err err = { 0 };
+
+	item->asked = 1;
+	if (!sled_session_did(
+		s, sled_pop3_top(s->pop, (uint32_t)i + 1, 0, &err), &err))
+		return false;
+	s->in_flight++;
+	return true;
+}
+
+static bool
+ask_message(struct sled_session *s, size_t i)
+{
+	struct sled_item *item = &s->listing.items[i];
+	struct sled_err err = { 0 };
+
+	item->asked = 2;
+	if (!sled_session_did(s, sled_pop3_retr(s->pop, (uint32_t)i + 1, &err),
+	                      &err))
+		return false;
+	s->in_flight++;
+	s->flight_bytes += item->size;
+	return true;
+}
+
+static bool
+has_room(struct sled_session *s, struct sled_item *item)
+{
+	if (sled_store_has_room(s->conf.store, item->size + s->flight_bytes))
+		return true;
+	item->fate = SLED_FATE_LEFT;
+	if (s->result.err.kind == SLED_ERR_NONE) {
+		(void)sled_fail(&s->result.err, SLED_ERR_PLACE,
+		                "no room for a message of %llu bytes (twice "
+		                "that and 16 MiB are kept free)",
+		                (unsigned long long)item->size);
+		(void)sled_hint(&s->result.err,
+		                "make room on the first place, then `mailsled "
+		                "fetch` again");
+	}
+	return false;
+}
+
+/* TOPs first: what they prove need not be fetched. */
+static bool
+ask_proofs(struct sled_session *s)
+{
+	for (; s->next_proof < s->listing.len; s->next_proof++) {
+		struct sled_item *item = &s->listing.items[s->next_proof];
+
+		if (item->verdict != SLED_ITEM_PROVE || item->asked != 0)
+			continue;
+		if (!may_ask(s, 2048) || !ask_proof(s, s->next_proof))
+			return false;
+	}
+	return true;
+}
+
+static bool
+ask_messages(struct sled_session *s)
+{
+	for (; s->next_retr < s->listing.len; s->next_retr++) {
+		struct sled_item *item = &s->listing.items[s->next_retr];
+
+		if (item->verdict != SLED_ITEM_NEW || item->asked == 2 ||
+		    item->fate != SLED_FATE_NONE)
+			continue;
+		if (s->stopping || s->store_failed)
+			return true;
+		if (!may_ask(s, item->size))
+			return false;
+		if (has_room(s, item) && !ask_message(s, s->next_retr))
+			return false;
+	}
+	return true;
+}
+
+/* Proofs may have turned items into ones to prove, or to fetch. */
+static bool
+ask_again(struct sled_session *s)
+{
+	for (size_t i = 0; i < s->listing.len; i++) {
+		const struct sled_item *item = &s->listing.items[i];
+
+		if ((item->verdict == SLED_ITEM_PROVE && item->asked == 0) ||
+		    (item->verdict == SLED_ITEM_NEW && item->asked != 2 &&
+		     item->fate == SLED_FATE_NONE)) {
+			s->next_proof = s->next_retr = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+sled_fetch_more(struct sled_session *s)
+{
+	bool all = ask_proofs(s) && ask_messages(s);
+
+	if (all && s->in_flight == 0 && !s->stopping && !s->store_failed &&
+	    ask_again(s))
+		all = ask_proofs(s) && ask_messages(s);
+	if (all)
+		finish_when_idle(s);
+}
+
+/* Everything asked for has come: save the rest, then delete. */
+static void
+finish_when_idle(struct sled_session *s)
+{
+	if (s->ending) {
+		sled_session_end(s);
+		return;
+	}
+	if (s->phase == SLED_PHASE_DELETE || s->in_flight > 0)
+		return;
+	if (!s->stopping && !s->store_failed && s->phase == SLED_PHASE_FETCH &&
+	    ask_again(s)) {
+		sled_fetch_more(s);
+		return;
+	}
+	sled_session_phase(s, SLED_PHASE_SAVE);
+	/* The disk's time is not the server's silence. */
+	sled_timer_stop(s->stall);
+	if (s->job || sled_fetch_commit(s, true) || recheck(s))
+		return;
+	sled_delete_start(s);
+	sled_wire_flush(s);
+}
+
+void
+sled_fetch_start(struct sled_session *s)
+{
+	struct sled_err err = { 0 };
+
+	if (!sled_session_did(s, sled_intake_new(&s->top, &err), &err))
+		return;
+	sled_session_phase(s, SLED_PHASE_FETCH);
+	sled_fetch_more(s);
+}
+
+/* ---- what comes ---- */
+
+static void
+begin(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	struct sled_err err = { 0 };
+
+	if (event->verb == SLED_POP3_TOP) {
+		sled_intake_begin(s->top);
+		return;
+	}
+	s->taking = true;
+	if (!sled_box_begin(s->box, event->msg - 1, sled_clock_now(), &err)) {
+		s->store_failed = true;
+		(void)sled_session_did(s, false, &err);
+	}
+}
+
+static void
+body(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	struct sled_err err = { 0 };
+	bool ok = event->verb == SLED_POP3_TOP
+	              ? sled_intake_feed(s->top, event->text, &err)
+	              : sled_box_data(s->box, event->text, &err);
+
+	if (event->verb == SLED_POP3_RETR)
+		s->now.bytes += event->text.len;
+	(void)sled_session_did(s, ok, &err);
+}
+
+static void
+prove(struct sled_session *s, size_t i, const struct sled_digest *top)
+{
+	struct sled_err err = { 0 };
+	struct sled_item *item = &s->listing.items[i];
+
+	if (!sled_session_did(
+		s, sled_box_proof(s->box, i, top, sled_clock_now(), &err),
+		&err) ||
+	    item->verdict != SLED_ITEM_NEW)
+		return;
+	s->now.wanted++;
+	s->now.wanted_bytes += item->size;
+	if (i < s->next_retr)
+		s->next_retr = i;
+}
+
+static void
+end(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	size_t i = event->msg - 1;
+	struct sled_err err = { 0 };
+	struct sled_digest top;
+
+	s->in_flight--;
+	if (event->verb == SLED_POP3_TOP) {
+		top = sled_intake_end(s->top);
+		prove(s, i, &top);
+	} else {
+		s->flight_bytes -= s->listing.items[i].size;
+		s->taking = false;
+		if (!sled_session_did(s, sled_box_end(s->box, &err), &err))
+			return;
+		s->now.fetched++;
+		(void)sled_fetch_commit(s, false);
+	}
+	sled_fetch_more(s);
+}
+
+/* A fault in one message touches that message only. */
+static void
+refused(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	struct sled_item *item = &s->listing.items[event->msg - 1];
+	char text[160];
+
+	s->in_flight--;
+	if (event->verb == SLED_POP3_TOP) {
+		prove(s, event->msg - 1, NULL);
+	} else {
+		s->flight_bytes -= item->size;
+		item->fate = SLED_FATE_FAILED;
+		sled_text_clip(text, sizeof(text), event->text);
+		sled_session_warn(s, "message %lu: the server refuses it: %s",
+		                  (unsigned long)event->msg, text);
+	}
+	sled_fetch_more(s);
+}
+
+void
+sled_fetch_event(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	switch (event->kind) {
+	case SLED_POP3_ACCEPTED:
+		begin(s, event);
+		break;
+	case SLED_POP3_BODY:
+		body(s, event);
+		break;
+	case SLED_POP3_END:
+		end(s, event);
+		break;
+	case SLED_POP3_REFUSED:
+		refused(s, event);
+		break;
+	case SLED_POP3_GREETING:
+	case SLED_POP3_CHALLENGE:
+	case SLED_POP3_LISTED:
+	default:
+		break;
+	}
+	if (s->progress != NULL && !s->closed &&
+	    event->kind != SLED_POP3_ACCEPTED)
+		s->progress(s->ctx, &s->now);
+}

@@ -1,0 +1,211 @@
+/* listing.c - STAT, UIDL and LIST, and what the policies say of each item. */
+#include <string.h>
+
+#include "mailsled/clock.h"
+#include "mailsled/text.h"
+#include "session/session.h"
+
+static void
+ask(struct sled_session *s,
+    bool (*command)(struct sled_pop3 *, uint32_t, struct sled_err *))
+{
+	struct sled_err err = { 0 };
+
+	(void)sled_session_did(s, command(s->pop, 0, &err), &err);
+}
+
+void
+sled_list_start(struct sled_session *s)
+{
+	struct sled_err err = { 0 };
+
+	sled_session_phase(s, SLED_PHASE_LIST);
+	s->result.pipelining = s->caps.pipelining;
+	s->result.expire_0 = s->caps.expire_0;
+	if (!sled_session_did(s, sled_pop3_stat(s->pop, &err), &err) ||
+	    !s->caps.pipelining)
+		return;
+	ask(s, sled_pop3_uidl);
+	ask(s, sled_pop3_list);
+}
+
+/* Messages received until then may be deleted. */
+static int64_t
+delete_until(struct sled_session *s, int64_t now)
+{
+	const struct sled_conf_account *account = s->conf.account;
+	const struct sled_maildrop *drop = sled_box_maildrop(s->box);
+	int64_t first = drop->first_visit == 0 ? now : drop->first_visit;
+
+	switch (account->del) {
+	case SLED_CONF_DELETE_VERIFIED:
+		return INT64_MAX;
+	case SLED_CONF_DELETE_AFTER:
+		return sled_clock_doubtful(now) ? INT64_MIN
+		                                : now - account->delete_after_s;
+	case SLED_CONF_DELETE_UNWRITTEN:
+		s->result.trial_ends = first + SLED_CONF_TRIAL_S;
+		s->result.trial =
+		    now < s->result.trial_ends || sled_clock_doubtful(now);
+		return s->result.trial ? INT64_MIN : INT64_MAX;
+	case SLED_CONF_DELETE_NEVER:
+	default:
+		return INT64_MIN;
+	}
+}
+
+static void
+note_wanted(struct sled_session *s)
+{
+	const struct sled_conf_hold *hold = &s->conf.account->hold_larger;
+
+	for (size_t i = 0; i < s->listing.len; i++) {
+		struct sled_item *item = &s->listing.items[i];
+
+		if (item->verdict == SLED_ITEM_ABSENT)
+			continue;
+		s->now.listed++;
+		s->result.mail_octets += item->size;
+		if (item->verdict != SLED_ITEM_NEW)
+			continue;
+		if (hold->set && item->size > hold->bytes) {
+			item->fate = SLED_FATE_HELD;
+			continue;
+		}
+		s->now.wanted++;
+		s->now.wanted_bytes += item->size;
+	}
+}
+
+/* The listing is whole: learn, judge, go on. */
+static void
+listing_done(struct sled_session *s)
+{
+	struct sled_err err = { 0 };
+	int64_t now = sled_clock_now();
+	struct sled_maildrop *drop;
+
+	s->result.no_uidl = s->listing.len > 0 && !s->listing.has_uidl;
+	if (s->box != NULL) {
+		drop = sled_box_maildrop(s->box);
+		drop->expire_0 = s->caps.expire_0;
+		drop->no_uidl = s->result.no_uidl;
+		if (!sled_session_did(s,
+		                      sled_box_listed(s->box, &s->listing,
+		                                      delete_until(s, now), now,
+		                                      &err),
+		                      &err))
+			return;
+	}
+	note_wanted(s);
+	if (s->box == NULL)
+		sled_delete_start(s);
+	else
+		sled_fetch_start(s);
+}
+
+static void
+on_stat(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	struct sled_err err = { 0 };
+
+	if (event->bad || event->count > SLED_POP3_LISTING_MAX) {
+		char text[80];
+
+		sled_text_clip(text, sizeof(text), event->text);
+		(void)sled_fail(&err, SLED_ERR_PROTO,
+		                "%s: STAT says \"%s\", which is no count of "
+		                "messages",
+		                s->conf.account->server, text);
+		sled_session_fail(s, &err);
+		return;
+	}
+	if (!sled_session_did(
+		s, sled_listing_new(&s->listing, event->count, &err), &err))
+		return;
+	if (s->caps.pipelining)
+		return;
+	if (event->count == 0)
+		listing_done(s);
+	else
+		ask(s, sled_pop3_uidl);
+}
+
+static void
+on_line(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	struct sled_err err = { 0 };
+	bool ok;
+
+	if (event->bad || event->msg == 0 || event->msg > s->listing.len) {
+		char text[80];
+
+		sled_text_clip(text, sizeof(text), event->text);
+		sled_session_warn(s, "a line of %s was not understood: %s",
+		                  sled_pop3_word(event->verb), text);
+		return;
+	}
+	ok = event->verb == SLED_POP3_LIST
+	         ? sled_listing_size(&s->listing, event->msg, event->size, &err)
+	         : sled_listing_uid(&s->listing, event->msg,
+	                            event->cut ? (struct sled_span){ "", 0 }
+	                                       : event->text,
+	                            &err);
+	(void)sled_session_did(s, ok, &err);
+}
+
+static void
+on_end(struct sled_session *s, enum sled_pop3_verb verb)
+{
+	if (verb == SLED_POP3_UIDL) {
+		s->uids_done = true;
+		if (!s->caps.pipelining)
+			ask(s, sled_pop3_list);
+	} else {
+		s->sizes_done = true;
+	}
+	if (s->uids_done && s->sizes_done && !s->closed)
+		listing_done(s);
+}
+
+static void
+on_refused(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	struct sled_err err = { 0 };
+	char text[200];
+
+	if (event->verb == SLED_POP3_UIDL) {
+		on_end(s, SLED_POP3_UIDL); /* a server without unique-ids */
+		return;
+	}
+	sled_text_clip(text, sizeof(text), event->text);
+	(void)sled_fail(&err, SLED_ERR_SERVER, "%s refuses %s: %s",
+	                s->conf.account->server, sled_pop3_word(event->verb),
+	                text);
+	sled_session_fail(s, &err);
+}
+
+void
+sled_list_event(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	switch (event->kind) {
+	case SLED_POP3_ACCEPTED:
+		if (event->verb == SLED_POP3_STAT)
+			on_stat(s, event);
+		break;
+	case SLED_POP3_LISTED:
+		on_line(s, event);
+		break;
+	case SLED_POP3_END:
+		on_end(s, event->verb);
+		break;
+	case SLED_POP3_REFUSED:
+		on_refused(s, event);
+		break;
+	case SLED_POP3_GREETING:
+	case SLED_POP3_CHALLENGE:
+	case SLED_POP3_BODY:
+	default:
+		break;
+	}
+}

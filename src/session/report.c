@@ -1,0 +1,116 @@
+/* report.c - what a visit came to: every listed message in one count. */
+#include <stdio.h>
+#include <string.h>
+
+#include "mailsled/clock.h"
+#include "session/session.h"
+
+/* Stored, but not in as many places as it must be, though it should go. */
+static bool
+waits_for_places(const struct sled_item *item)
+{
+	const unsigned due = SLED_ITEM_DUE | SLED_ITEM_SAFE;
+
+	return (item->flags & due) == SLED_ITEM_DUE;
+}
+
+static void
+count_item(struct sled_session *s, const struct sled_item *item)
+{
+	struct sled_visit_row *row = &s->result.row;
+
+	if (item->verdict == SLED_ITEM_ABSENT)
+		return;
+	row->listed++;
+	if ((item->flags & SLED_ITEM_DELE) != 0 && row->deleted > 0)
+		return; /* counted when QUIT confirmed it */
+	if (item->verdict == SLED_ITEM_STORED ||
+	    item->verdict == SLED_ITEM_SPOOLED ||
+	    (item->flags & SLED_ITEM_RETRIEVED) != 0) {
+		row->kept++;
+		s->result.pending += (item->flags & SLED_ITEM_DUE) != 0 ||
+		                     item->verdict == SLED_ITEM_SPOOLED;
+	} else if (item->fate == SLED_FATE_HELD) {
+		row->held++;
+	} else if (item->fate == SLED_FATE_FAILED) {
+		row->failed++;
+	} else {
+		row->left++;
+	}
+}
+
+static void
+fail_with(struct sled_session *s, enum sled_err_kind kind, const char *text)
+{
+	if (s->result.err.kind == SLED_ERR_NONE)
+		(void)sled_fail(&s->result.err, kind, "%s", text);
+	else
+		s->result.err.kind = sled_err_worse(s->result.err.kind, kind);
+}
+
+/* A partial run never ends with 0. */
+static void
+judge(struct sled_session *s)
+{
+	struct sled_visit_row *row = &s->result.row;
+	size_t waiting = 0, spooled = 0, shorts = 0;
+	char text[400];
+
+	for (size_t i = 0; i < s->listing.len; i++) {
+		const struct sled_item *item = &s->listing.items[i];
+
+		waiting +=
+		    item->verdict == SLED_ITEM_STORED && waits_for_places(item);
+		spooled += item->verdict == SLED_ITEM_SPOOLED;
+		shorts += (item->flags & SLED_ITEM_SHORT) != 0;
+	}
+	if (waiting > 0) {
+		(void)snprintf(text, sizeof(text),
+		               "%zu messages stay on the server until they are "
+		               "in enough places: %.300s",
+		               waiting, sled_box_sums(s->box).unsafe_why);
+		fail_with(s, SLED_ERR_PLACE, text);
+	}
+	if (spooled > 0)
+		fail_with(
+		    s, SLED_ERR_PLACE,
+		    "mail waits in the spool for room on the first place");
+	if (shorts > 0)
+		fail_with(s, SLED_ERR_PROTO,
+		          "a message came shorter than the server lists it; it "
+		          "is kept there and fetched once more");
+	if (row->failed > 0)
+		fail_with(s, SLED_ERR_SERVER,
+		          "the server refused some of the messages");
+	if (row->left > 0)
+		fail_with(s, SLED_ERR_LINK,
+		          "some messages are left for the next visit");
+}
+
+void
+sled_report(struct sled_session *s)
+{
+	struct sled_visit_row *row = &s->result.row;
+	struct sled_box_sums sums = { 0 };
+	struct sled_err err = { 0 };
+
+	if (s->box != NULL)
+		sums = sled_box_sums(s->box);
+	row->fetched = sums.fetched;
+	row->mail_bytes = sums.mail_bytes;
+	row->ms = sled_clock_ms() - s->began_ms;
+	for (size_t i = 0; i < s->listing.len; i++)
+		count_item(s, &s->listing.items[i]);
+	if (s->box != NULL)
+		judge(s);
+	row->exit = sled_err_exit(s->result.err.kind);
+	(void)snprintf(row->error, sizeof(row->error), "%s",
+	               s->result.err.text);
+	if (!sled_box_close(&s->box, row, &err)) {
+		if (s->result.err.kind == SLED_ERR_NONE)
+			s->result.err = err;
+		sled_session_warn(s, "%s", err.text);
+		row->exit =
+		    sled_err_exit(sled_err_worse(s->result.err.kind, err.kind));
+	}
+}

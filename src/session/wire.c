@@ -1,0 +1,202 @@
+/* wire.c - bytes between the socket, TLS and the engine. */
+#include <string.h>
+
+#include "mailsled/clock.h"
+#include "session/session.h"
+
+static void
+dispatch(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	switch (s->phase) {
+	case SLED_PHASE_CONNECT:
+	case SLED_PHASE_TLS:
+	case SLED_PHASE_LOGIN:
+		sled_login_event(s, event);
+		break;
+	case SLED_PHASE_LIST:
+		sled_list_event(s, event);
+		break;
+	case SLED_PHASE_FETCH:
+	case SLED_PHASE_SAVE:
+		sled_fetch_event(s, event);
+		break;
+	case SLED_PHASE_DELETE:
+		sled_delete_event(s, event);
+		break;
+	case SLED_PHASE_DONE:
+	default:
+		break;
+	}
+}
+
+static void
+feed_engine(struct sled_session *s, struct sled_span in)
+{
+	struct sled_pop3_event event;
+	struct sled_err err = { 0 };
+	enum sled_pop3_step step;
+
+	sled_pop3_feed(s->pop, in);
+	while ((step = sled_pop3_next(s->pop, &event, &err)) ==
+	       SLED_POP3_EVENT) {
+		dispatch(s, &event);
+		if (s->closed)
+			return;
+	}
+	if (step == SLED_POP3_FAILED)
+		sled_session_fail(s, &err);
+}
+
+/* Plaintext out of TLS, until it wants more. */
+static void
+read_tls(struct sled_session *s)
+{
+	struct sled_err err = { 0 };
+	enum sled_tls_step step;
+	size_t got = 0;
+
+	while (!s->closed &&
+	       (step = sled_tls_read(s->tls, s->text, sizeof(s->text), &got,
+	                             &err)) != SLED_TLS_HUNGRY) {
+		if (step == SLED_TLS_READY) {
+			feed_engine(s, (struct sled_span){ s->text, got });
+			continue;
+		}
+		if (step == SLED_TLS_CLOSED)
+			(void)sled_fail(&err, SLED_ERR_LINK,
+			                "the server closed the connection");
+		sled_session_fail(s, &err);
+	}
+}
+
+static void
+note_tls(struct sled_session *s)
+{
+	const struct sled_tls_facts *facts = sled_tls_facts(s->tls);
+
+	(void)strncpy(s->result.tls_version, facts->version,
+	              sizeof(s->result.tls_version) - 1);
+	s->result.row.resumed = facts->resumed;
+	s->secure = true;
+	sled_login_secure(s);
+}
+
+static void
+drive_tls(struct sled_session *s)
+{
+	struct sled_err err = { 0 };
+	enum sled_tls_step step;
+
+	if (!s->secure) {
+		step = sled_tls_handshake(s->tls, &err);
+		if (step == SLED_TLS_FAILED) {
+			sled_wire_flush(s);
+			sled_session_fail(s, &err);
+			return;
+		}
+		if (step == SLED_TLS_HUNGRY)
+			return;
+		note_tls(s);
+	}
+	read_tls(s);
+}
+
+static void
+on_data(void *ctx, struct sled_span in)
+{
+	struct sled_session *s = ctx;
+
+	sled_timer_start(s->stall, s->conf.account->timeout_ms);
+	if (s->tls != NULL) {
+		sled_tls_feed(s->tls, in);
+		drive_tls(s);
+	} else {
+		feed_engine(s, in);
+	}
+	if (!s->closed)
+		sled_wire_flush(s);
+}
+
+static void
+on_ended(void *ctx, const struct sled_err *why)
+{
+	struct sled_session *s = ctx;
+	struct sled_err err = { 0 };
+
+	if (s->tls != NULL && why == NULL) {
+		sled_tls_eof(s->tls);
+		drive_tls(s);
+	}
+	if (s->closed)
+		return;
+	if (why == NULL)
+		(void)sled_fail(&err, SLED_ERR_LINK,
+		                "the server closed the connection");
+	sled_session_fail(s, why == NULL ? &err : why);
+}
+
+static void
+on_drained(void *ctx)
+{
+	struct sled_session *s = ctx;
+
+	/* QUIT without DELE: nobody waits for its answer. */
+	if (s->quit_sent && !s->quit_matters)
+		sled_session_end(s);
+}
+
+void
+sled_wire_connected(struct sled_session *s, struct sled_conn *conn)
+{
+	const struct sled_conn_events events = { on_data, on_ended, on_drained,
+		                                 s };
+	struct sled_err err = { 0 };
+	bool implicit = s->conf.account->tls == SLED_CONF_TLS_IMPLICIT;
+
+	s->conn = conn;
+	(void)strncpy(s->result.peer, sled_conn_peer(conn),
+	              sizeof(s->result.peer) - 1);
+	sled_session_phase(s, implicit ? SLED_PHASE_TLS : SLED_PHASE_LOGIN);
+	if (!sled_conn_start(conn, &events, &err) ||
+	    (implicit && !sled_wire_start_tls(s, &err)))
+		sled_session_fail(s, &err);
+}
+
+bool
+sled_wire_start_tls(struct sled_session *s, struct sled_err *err)
+{
+	if (!sled_tls_new(&s->tls, s->conf.trust, s->conf.account->server,
+	                  sled_clock_now(), err))
+		return false;
+	if (sled_tls_handshake(s->tls, err) == SLED_TLS_FAILED)
+		return false;
+	sled_wire_flush(s);
+	return true;
+}
+
+/* Send what the engine and TLS have queued. Commands go in the clear only
+ * before STLS; login.c queues nothing secret there. */
+void
+sled_wire_flush(struct sled_session *s)
+{
+	struct sled_err err = { 0 };
+	struct sled_span out;
+	bool ok = true;
+
+	if (s->closed)
+		return;
+	out = sled_pop3_pending(s->pop);
+	if (out.len > 0 && (s->tls == NULL || s->secure)) {
+		ok = s->tls != NULL ? sled_tls_write(s->tls, out, &err)
+		                    : sled_conn_write(s->conn, out, &err);
+		sled_pop3_sent(s->pop, out.len);
+	}
+	if (ok && s->tls != NULL) {
+		out = sled_tls_pending(s->tls);
+		if (out.len > 0)
+			ok = sled_conn_write(s->conn, out, &err);
+		sled_tls_sent(s->tls, out.len);
+	}
+	if (!ok)
+		sled_session_fail(s, &err);
+}
