@@ -181,6 +181,11 @@ const struct sled_conf_account *sled_conf_account(const struct sled_conf *conf,
 const char *sled_conf_account_near(const struct sled_conf *conf,
                                    const char *name);
 
+/* The index of the word nearest to TEXT; *close tells whether it looks like a
+ * slip of the pen. COUNT is 1 or more. */
+size_t sled_conf_nearest(const char *text, const char *const *words,
+                         size_t count, bool *close);
+
 /* Where the configuration is when -c names none: for root
  * /etc/mailsled/config.ini, else $XDG_CONFIG_HOME/mailsled/config.ini.
  * CONFIG when neither HOME nor XDG_CONFIG_HOME is set. */

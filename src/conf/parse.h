@@ -54,11 +54,6 @@ bool sled_conf_bad_at(struct sled_conf_parse *p, unsigned line, const char *fmt,
 SLED_CHECK bool sled_conf_warn(struct sled_conf_parse *p, unsigned line,
                                const char *fmt, ...) SLED_PRINTF(3, 4);
 
-/* near.c: the index of the word nearest to TEXT; *close tells whether it looks
- * like a slip of the pen. COUNT is 1 or more. */
-size_t sled_conf_nearest(const char *text, const char *const *words,
-                         size_t count, bool *close);
-
 /* line.c: what the library calls for a line, as fgets() would be. */
 char *sled_conf_read_line(char *out, int room, void *parse);
 

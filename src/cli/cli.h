@@ -1,0 +1,170 @@
+/*
+ * cli.h - what the commands of mailsled share; private to cli.
+ *
+ * Contract
+ *   A command is one file, cmd_NAME.c, that exports one row,
+ *   `const struct sled_cli_command sled_cli_NAME`, declared here and entered
+ *   in main.c. Before run() the options were parsed, and refused when unknown
+ *   or of the wrong number. run() returns the exit status; it may leave the
+ *   configuration and the store open: main closes them and flushes stdout.
+ *   Results go to stdout, everything else to stderr. With json set, stdout has
+ *   nothing but one object a line. What came from mail, a server or a file is
+ *   made printable (text.h) before it is printed.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdio.h>
+
+#include "mailsled/conf.h"
+#include "mailsled/json.h"
+#include "mailsled/store.h"
+
+struct sled_cli;
+
+struct sled_cli_flag {
+	const char *name;  /* without the "--" */
+	const char *value; /* what its value is called; NULL: it has none */
+	const char *about; /* one line for the help */
+};
+
+#define SLED_CLI_FLAGS 24 /* flags of one command, at most */
+#define SLED_CLI_MANY  UINT32_MAX
+
+struct sled_cli_command {
+	const char *name;
+	const char *args;     /* "[ACCOUNT...]", or "" */
+	const char *about;    /* one line, no full stop */
+	const char *more;     /* lines of at most 79 columns, or NULL */
+	const char *examples; /* lines, each "  mailsled ...\n" */
+	const struct sled_cli_flag *flags; /* ends with a NULL name; or NULL */
+	unsigned args_min, args_max;
+	int (*run)(struct sled_cli *cli);
+};
+
+struct sled_cli {
+	const struct sled_cli_command *command;
+	const char *file;          /* -c, or NULL */
+	bool json, quiet, verbose; /* never both of the last */
+	bool help, version;
+	const char **args; /* what stands behind COMMAND, options taken out */
+	unsigned args_len;
+	const char *values[SLED_CLI_FLAGS]; /* of command->flags; see flag() */
+	const struct sled_sys *sys;
+	/* After sled_cli_conf(): */
+	struct sled_conf_env env;
+	struct sled_buf conf_path, conf_text;
+	struct sled_conf *conf;
+	struct sled_store_conf store_conf;
+	const char **copies; /* of store_conf */
+	/* After sled_cli_store(): */
+	struct sled_store *store;
+	unsigned live_rows; /* rows of the live block on the terminal now */
+};
+
+extern const struct sled_cli_command sled_cli_check, sled_cli_export,
+    sled_cli_fetch, sled_cli_init, sled_cli_list, sled_cli_rebuild,
+    sled_cli_show, sled_cli_status, sled_cli_sync, sled_cli_verify;
+
+/* ---- options.c ---- */
+
+/* Fill CLI from argv; TABLE ends with NULL. USAGE, with the nearest known
+ * word. Without a command, command stays NULL. `help X` is `X --help`. */
+SLED_CHECK bool sled_cli_parse(struct sled_cli *cli,
+                               const struct sled_cli_command *const *table,
+                               int argc, char **argv, struct sled_err *err);
+/* A flag's value; "" for one without; NULL: not given. */
+const char *sled_cli_flag(const struct sled_cli *cli, const char *name);
+
+/* ---- usage.c ---- */
+
+void sled_cli_usage(FILE *out, const struct sled_cli_command *const *table);
+void sled_cli_help(FILE *out, const struct sled_cli_command *command);
+
+/* ---- context.c: configuration and store ---- */
+
+/* Read and parse the configuration, once; its warnings go to stderr, not with
+ * -q. CONFIG with the hint to run init when there is no file. */
+SLED_CHECK bool sled_cli_conf(struct sled_cli *cli, struct sled_err *err);
+/* The path that conf() reads, whether there is a file or not. */
+SLED_CHECK bool sled_cli_conf_path(struct sled_cli *cli, struct sled_err *err);
+/* Both: the configuration, then the store, which says its things on stderr. */
+SLED_CHECK bool sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
+                               struct sled_err *err);
+/* Is NAME a configured account, or one with mail in the open store?
+ * MISSING with the nearest name when not. */
+SLED_CHECK bool sled_cli_known(struct sled_cli *cli, const char *name,
+                               struct sled_err *err);
+void sled_cli_close(struct sled_cli *cli);
+
+/* ---- report.c: what is said ---- */
+
+/* "mailsled: WHAT: WHY" and "mailsled: try: HINT" on stderr. */
+void sled_cli_complain(struct sled_cli *cli, const struct sled_err *err);
+/* complain(), with json also {"error","exit"} on stdout; the exit status. */
+int sled_cli_fail(struct sled_cli *cli, const struct sled_err *err);
+/* "mailsled: TEXT" on stderr; a sled_say_fn, CTX is the sled_cli. */
+void sled_cli_say(void *ctx, const char *text);
+/* Show lines (LF between them, printable) at the bottom of the terminal in
+ * place of those shown before; "" takes them away. Nothing happens when
+ * stderr is no terminal, with -q or with --json. From one thread at a time;
+ * complain() and say() take the block away first. */
+void sled_cli_live(struct sled_cli *cli, const char *lines);
+/* Would live() show anything? */
+bool sled_cli_is_live(const struct sled_cli *cli);
+
+/* ---- format.c: for people ---- */
+
+#define SLED_CLI_WORD 32 /* room for a size or time with its NUL */
+
+/* Columns of the terminal FD; 0 when it is none. */
+unsigned sled_cli_columns(int fd);
+/* Columns that TEXT takes: UTF-8, already printable. */
+unsigned sled_cli_width(const char *text);
+/* TEXT cut to COLUMNS, ended by "..." then, or filled up to them when PAD. */
+SLED_CHECK bool sled_cli_fit(struct sled_buf *out, const char *text,
+                             unsigned columns, bool pad, struct sled_err *err);
+void sled_cli_bytes(char out[SLED_CLI_WORD], uint64_t bytes); /* "4.6 MB" */
+void sled_cli_span(char out[SLED_CLI_WORD], int64_t ms);      /* "2 min 5 s" */
+void sled_cli_time(char out[SLED_CLI_WORD], int64_t when);    /* local */
+
+/* ---- message.c: one stored message ---- */
+
+/* 12 hex digits and a NUL, or more where another message has the same 12. */
+SLED_CHECK bool sled_cli_id(struct sled_ledger *ledger,
+                            const struct sled_hash *hash,
+                            char out[SLED_HASH_HEX], struct sled_err *err);
+/* One line as `list` shows it, no LF: id, received, from, subject; fitted to
+ * COLUMNS, 0: subject uncut. */
+SLED_CHECK bool sled_cli_message_line(struct sled_cli *cli,
+                                      const struct sled_message *message,
+                                      unsigned columns, struct sled_buf *out,
+                                      struct sled_err *err);
+/* The members of `list`'s object. */
+SLED_CHECK bool sled_cli_message_json(struct sled_cli *cli,
+                                      const struct sled_message *message,
+                                      struct sled_json *json,
+                                      struct sled_err *err);
+
+/* Ids of rows in the ledger, in the order found. */
+struct sled_cli_rows {
+	int64_t *ids;
+	size_t len, cap;
+};
+
+SLED_CHECK bool sled_cli_rows_add(struct sled_cli_rows *rows, int64_t id,
+                                  struct sled_err *err);
+void sled_cli_rows_free(struct sled_cli_rows *rows);
+/* What ID names is added: a prefix of at least 4 hex digits, ACCOUNT/NUMBER or
+ * a number. All that are added have the same bytes; MISSING when nothing has
+ * that name, or different messages have: those are listed on stderr. */
+SLED_CHECK bool sled_cli_find(struct sled_cli *cli, const char *id,
+                              struct sled_cli_rows *rows, struct sled_err *err);
+
+/* ---- date.c ---- */
+
+/* A Date header's value (RFC 5322, section 3.3; obsolete zones too) as wall
+ * time. False when it is not understood. */
+bool sled_cli_date_parse(struct sled_span text, int64_t *when);
+
+#endif

@@ -1,0 +1,170 @@
+/* cmd_list.c - `mailsled list`: what is in the archive, newest first. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+/* One account, and since when its mail is shown. */
+struct wanted {
+	char label[25];
+	int64_t since;
+};
+
+struct list {
+	struct sled_cli *cli;
+	struct wanted *wanted; /* none: all mail of all accounts */
+	size_t len, cap;
+	unsigned columns;
+	bool only_new;
+};
+
+static bool
+want(struct list *list, const char *label, struct sled_err *err)
+{
+	size_t cap = list->cap == 0 ? 8 : list->cap * 2;
+	struct wanted *more;
+
+	for (size_t i = 0; i < list->len; i++)
+		if (strcmp(list->wanted[i].label, label) == 0)
+			return true;
+	if (list->len == list->cap) {
+		more = reallocarray(list->wanted, cap, sizeof(*more));
+		if (more == NULL)
+			return sled_fail(err, SLED_ERR_NOMEM, "accounts");
+		list->wanted = more;
+		list->cap = cap;
+	}
+	list->wanted[list->len] = (struct wanted){ "", INT64_MIN };
+	(void)snprintf(list->wanted[list->len].label, 25, "%s", label);
+	list->len++;
+	return true;
+}
+
+static bool
+want_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
+{
+	return want(ctx, row->label, err);
+}
+
+static bool
+note_began(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
+{
+	(void)err;
+	((struct wanted *)ctx)->since = row->began;
+	return true;
+}
+
+/* The accounts asked for, or with --new all that have mail. */
+static bool
+choose(struct list *list, struct sled_err *err)
+{
+	struct sled_ledger *ledger = sled_store_ledger(list->cli->store);
+
+	for (unsigned i = 0; i < list->cli->args_len; i++)
+		if (!sled_cli_known(list->cli, list->cli->args[i], err) ||
+		    !want(list, list->cli->args[i], err))
+			return false;
+	if (!list->only_new)
+		return true;
+	if (list->len == 0 &&
+	    !sled_ledger_volumes(ledger, NULL, want_volume, list, err))
+		return false;
+	for (size_t i = 0; i < list->len; i++)
+		if (!sled_ledger_visits(ledger, list->wanted[i].label, 1,
+		                        note_began, &list->wanted[i], err))
+			return false;
+	return true;
+}
+
+static bool
+is_wanted(const struct list *list, const struct sled_message *message)
+{
+	for (size_t i = 0; i < list->len; i++)
+		if (strcmp(list->wanted[i].label, message->label) == 0)
+			return message->received >= list->wanted[i].since;
+	return list->len == 0 && !list->only_new;
+}
+
+static bool
+print_json(struct list *list, const struct sled_message *message,
+           struct sled_err *err)
+{
+	struct sled_json *json = NULL;
+
+	if (!sled_json_new(&json, err))
+		return false;
+	if (sled_cli_message_json(list->cli, message, json, err))
+		return sled_json_print(&json, stdout, err);
+	sled_json_free(&json);
+	return false;
+}
+
+static bool
+print_message(void *ctx, const struct sled_message *message,
+              struct sled_err *err)
+{
+	struct list *list = ctx;
+	struct sled_buf line = { 0 };
+	bool ok;
+
+	if (!is_wanted(list, message))
+		return true;
+	if (list->cli->json)
+		return print_json(list, message, err);
+	ok = sled_cli_message_line(list->cli, message, list->columns, &line,
+	                           err);
+	if (ok && puts(line.data) == EOF)
+		ok = sled_fail(err, SLED_ERR_IO, "output: cannot be written");
+	sled_buf_free(&line);
+	return ok;
+}
+
+static bool
+list_mail(struct list *list, struct sled_err *err)
+{
+	struct sled_message_query query = { 0 };
+
+	if (!sled_cli_store(list->cli, SLED_STORE_READ, err) ||
+	    !choose(list, err))
+		return false;
+	if (list->len == 1)
+		query.label = list->wanted[0].label;
+	if (list->only_new && list->len == 1 &&
+	    list->wanted[0].since != INT64_MIN)
+		query.since = list->wanted[0].since;
+	return sled_ledger_messages(sled_store_ledger(list->cli->store), &query,
+	                            print_message, list, err);
+}
+
+static int
+run(struct sled_cli *cli)
+{
+	struct list list = { .cli = cli,
+		             .columns = sled_cli_columns(STDOUT_FILENO),
+		             .only_new = sled_cli_flag(cli, "new") != NULL };
+	struct sled_err err = { 0 };
+	bool ok = list_mail(&list, &err);
+
+	free(list.wanted);
+	return ok ? 0 : sled_cli_fail(cli, &err);
+}
+
+static const struct sled_cli_flag flags[] = {
+	{ "new", NULL, "only what came since the last visit began" },
+	{ NULL, NULL, NULL },
+};
+
+const struct sled_cli_command sled_cli_list = {
+	.name = "list",
+	.args = "[ACCOUNT...]",
+	.about = "the mail in the archive, newest first",
+	.more = "Each line has the message's id, when it was received, its "
+		"sender and subject.\n`mailsled show ID` takes the id.\n",
+	.examples = "  mailsled list\n"
+		    "  mailsled list --new home\n"
+		    "  mailsled --json list | jq -r .subject\n",
+	.flags = flags,
+	.args_max = SLED_CLI_MANY,
+	.run = run,
+};

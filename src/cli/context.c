@@ -1,0 +1,163 @@
+/* context.c - the configuration and the store that a command works with. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "mailsled/file.h"
+#include "mailsled/text.h"
+
+bool
+sled_cli_conf_path(struct sled_cli *cli, struct sled_err *err)
+{
+	if (cli->conf_path.len > 0)
+		return true;
+	cli->env =
+	    (struct sled_conf_env){ getenv("HOME"), getenv("XDG_CONFIG_HOME"),
+		                    getenv("XDG_DATA_HOME"),
+		                    getenv("XDG_STATE_HOME") };
+	if (cli->file != NULL)
+		return sled_buf_addstr(&cli->conf_path, cli->file, err);
+	return sled_conf_default_path(&cli->conf_path, &cli->env,
+	                              geteuid() == 0, err);
+}
+
+static bool
+read_conf(struct sled_cli *cli, const char *shown, struct sled_err *err)
+{
+	if (sled_file_slurp(&cli->conf_text, cli->sys, AT_FDCWD,
+	                    cli->conf_path.data, SLED_CONF_MAX, err))
+		return true;
+	if (err->kind == SLED_ERR_MISSING) {
+		(void)sled_fail(err, SLED_ERR_CONFIG,
+		                "%s: there is no configuration", shown);
+		return sled_hint(err, "mailsled init");
+	}
+	if (err->kind != SLED_ERR_NOMEM)
+		err->kind = SLED_ERR_CONFIG;
+	return false;
+}
+
+bool
+sled_cli_conf(struct sled_cli *cli, struct sled_err *err)
+{
+	char shown[256];
+
+	if (cli->conf != NULL)
+		return true;
+	if (!sled_cli_conf_path(cli, err))
+		return false;
+	sled_text_clip(shown, sizeof(shown), sled_buf_span(&cli->conf_path));
+	if (!read_conf(cli, shown, err) ||
+	    !sled_conf_parse(&cli->conf, sled_buf_span(&cli->conf_text), shown,
+	                     &cli->env, err))
+		return false;
+	for (size_t i = 0; !cli->quiet && i < cli->conf->warnings_len; i++)
+		sled_cli_say(cli, cli->conf->warnings[i]);
+	return true;
+}
+
+/* Folders only: rclone's places are refused for now. */
+static bool
+take_copies(struct sled_cli *cli, struct sled_err *err)
+{
+	const struct sled_conf_store *store = &cli->conf->store;
+
+	cli->copies = calloc(store->copies_len + 1, sizeof(*cli->copies));
+	if (cli->copies == NULL)
+		return sled_fail_sys(err, ENOMEM, "places");
+	for (size_t i = 0; i < store->copies_len; i++) {
+		cli->copies[i] = store->copies[i].where;
+		if (!store->copies[i].rclone)
+			continue;
+		(void)sled_fail(err, SLED_ERR_CONFIG,
+		                "[store] copies: rclone:%s: far copies come in "
+		                "a later version",
+		                store->copies[i].where);
+		return sled_hint(err, "take it out of `copies` for now");
+	}
+	return true;
+}
+
+static void
+map_store_conf(struct sled_cli *cli)
+{
+	const struct sled_conf_store *store = &cli->conf->store;
+
+	cli->store_conf = (struct sled_store_conf){
+		.path = store->path,
+		.copies = cli->copies,
+		.copies_len = store->copies_len,
+		.min_copies = store->min_copies,
+		.distinct_devices = store->distinct_devices,
+		.rotate_month = store->rotate_month,
+		.rotate_bytes = store->rotate_bytes,
+		.state = store->state,
+		.found_new = cli->store_conf.found_new,
+		.say = sled_cli_say,
+		.say_ctx = cli,
+	};
+}
+
+bool
+sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
+               struct sled_err *err)
+{
+	if (cli->store != NULL)
+		return true;
+	if (!sled_cli_conf(cli, err))
+		return false;
+	if (cli->copies == NULL && !take_copies(cli, err))
+		return false;
+	map_store_conf(cli);
+	return sled_store_open(&cli->store, cli->sys, &cli->store_conf, mode,
+	                       err);
+}
+
+static bool
+note_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
+{
+	(void)row;
+	(void)err;
+	*(bool *)ctx = true;
+	return true;
+}
+
+bool
+sled_cli_known(struct sled_cli *cli, const char *name, struct sled_err *err)
+{
+	const char *near = sled_conf_account_near(cli->conf, name);
+	char shown[64];
+	bool found = sled_conf_account(cli->conf, name) != NULL;
+
+	if (!found && cli->store != NULL &&
+	    !sled_ledger_volumes(sled_store_ledger(cli->store), name,
+	                         note_volume, &found, err))
+		return false;
+	if (found)
+		return true;
+	sled_text_clip(shown, sizeof(shown),
+	               (struct sled_span){ name, strlen(name) });
+	if (near == NULL)
+		return sled_fail(err, SLED_ERR_MISSING, "%s: no such account",
+		                 shown);
+	return sled_fail(err, SLED_ERR_MISSING,
+	                 "%s: no such account; did you mean %s?", shown, near);
+}
+
+void
+sled_cli_close(struct sled_cli *cli)
+{
+	sled_cli_live(cli, "");
+	sled_store_close(&cli->store);
+	sled_conf_free(&cli->conf);
+	sled_buf_free(&cli->conf_path);
+	sled_buf_free(&cli->conf_text);
+	free(cli->copies);
+	free(cli->args);
+	cli->copies = NULL;
+	cli->args = NULL;
+}
