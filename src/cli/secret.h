@@ -1,0 +1,18 @@
+/* secret.h - an account's password, from where the configuration says. */
+#ifndef CLI_SECRET_H
+#define CLI_SECRET_H
+
+#include "mailsled/buf.h"
+#include "mailsled/conf.h"
+#include "mailsled/sys.h"
+
+#define SLED_SECRET_WAIT_MS 60000 /* for password-command */
+
+/* OUT, empty before, gets the password without the line's end; the caller
+ * wipes it. CONFIG for everything that is wrong, with what mends it. */
+SLED_CHECK bool sled_secret_get(struct sled_buf *out,
+                                const struct sled_sys *sys,
+                                const struct sled_conf_account *account,
+                                struct sled_err *err);
+
+#endif
