@@ -60,6 +60,9 @@ SLED_CHECK bool sled_dir_sync(const struct sled_sys *sys, int dir,
 SLED_CHECK bool sled_dir_make(const struct sled_sys *sys, int parent,
                               const char *name, mode_t mode,
                               struct sled_err *err);
+/* The same for an absolute path, whose parent must be there. */
+SLED_CHECK bool sled_dir_make_path(const struct sled_sys *sys, const char *path,
+                                   mode_t mode, struct sled_err *err);
 /* Names in the folder, in strcmp()'s order, without "." and "..", each with
  * its NUL added to OUT. */
 SLED_CHECK bool sled_dir_list(struct sled_buf *out, const struct sled_sys *sys,
