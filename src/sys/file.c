@@ -254,6 +254,30 @@ sled_dir_make(const struct sled_sys *sys, int parent, const char *name,
 	return sled_dir_sync(sys, parent, name, err);
 }
 
+bool
+sled_dir_make_path(const struct sled_sys *sys, const char *path, mode_t mode,
+                   struct sled_err *err)
+{
+	char *parent = strdup(path);
+	char *slash = parent == NULL ? NULL : strrchr(parent, '/');
+	int fd = -1;
+	bool ok;
+
+	if (slash == NULL) {
+		free(parent);
+		return sled_fail_sys(err, parent == NULL ? ENOMEM : EINVAL,
+		                     "make folder %s", path);
+	}
+	*slash = '\0';
+	ok = sled_dir_open(&fd, sys, AT_FDCWD, slash == parent ? "/" : parent,
+	                   err) &&
+	     sled_dir_make(sys, fd, slash + 1, mode, err);
+	if (fd != -1)
+		(void)sys->close(sys->ctx, fd);
+	free(parent);
+	return ok;
+}
+
 static int
 compare(const void *a, const void *b)
 {
