@@ -16,8 +16,9 @@ static const char *const names[] = { "From", "To", "Cc", "Date", "Subject" };
 struct show {
 	struct sled_cli *cli;
 	bool raw, in_body;
-	struct sled_buf head;        /* until the empty line */
-	struct sled_buf line;        /* of the body, not yet ended */
+	bool failed;          /* to write: another place would not help */
+	struct sled_buf head; /* until the empty line */
+	struct sled_buf line; /* of the body, not yet ended */
 	struct sled_message message; /* without its strings */
 	bool found;
 };
@@ -215,9 +216,9 @@ end_head(struct show *show, size_t body, struct sled_err *err)
 }
 
 static bool
-take_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
+show_bytes(struct show *show, const void *data, size_t len,
+           struct sled_err *err)
 {
-	struct show *show = ctx;
 	size_t body;
 
 	if (show->raw)
@@ -230,6 +231,17 @@ take_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
 	if (body > 0)
 		return end_head(show, body, err);
 	return show->head.len < HEAD_MAX || end_head(show, 0, err);
+}
+
+static bool
+take_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
+{
+	struct show *show = ctx;
+
+	if (show->failed)
+		return sled_fail(err, SLED_ERR_IO, "output");
+	show->failed = !show_bytes(show, data, len, err);
+	return !show->failed;
 }
 
 /* A message of a head alone, and a last line without its end. */

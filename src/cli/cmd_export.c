@@ -1,0 +1,340 @@
+/* cmd_export.c - `mailsled export`: mail for other programs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/export.h"
+#include "mailsled/text.h"
+
+struct picking {
+	struct sled_cli *cli;
+	struct sled_ledger *ledger;
+	struct sled_cli_rows
+	    named;                 /* sorted; only these when some were named */
+	struct sled_cli_rows rows; /* what is to be written, in order */
+};
+
+/* One message on its way out. */
+struct passing {
+	struct sled_cli_export *x;
+	struct sled_message message; /* without its strings */
+	uint64_t octets;
+	bool found, target_failed;
+};
+
+/* ---- which messages ---- */
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+static bool
+pick_message(void *ctx, const struct sled_message *message,
+             struct sled_err *err)
+{
+	struct picking *p = ctx;
+
+	if (p->cli->args_len > 0 &&
+	    bsearch(&message->id, p->named.ids, p->named.len,
+	            sizeof(*p->named.ids), compare_ids) == NULL)
+		return true;
+	return sled_cli_rows_add(&p->rows, message->id, err);
+}
+
+static bool
+pick_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
+{
+	struct picking *p = ctx;
+	const struct sled_message_query query = { .volume = row->id };
+
+	return sled_ledger_messages(p->ledger, &query, pick_message, p, err);
+}
+
+static bool
+pick(struct picking *p, struct sled_err *err)
+{
+	const char *account = sled_cli_flag(p->cli, "account");
+
+	p->ledger = sled_store_ledger(p->cli->store);
+	if (account != NULL && !sled_cli_known(p->cli, account, err))
+		return false;
+	for (unsigned i = 0; i < p->cli->args_len; i++)
+		if (!sled_cli_find(p->cli, p->cli->args[i], &p->named, err))
+			return false;
+	if (p->named.len > 0)
+		qsort(p->named.ids, p->named.len, sizeof(*p->named.ids),
+		      compare_ids);
+	if (!sled_ledger_volumes(p->ledger, account, pick_volume, p, err))
+		return false;
+	if (p->rows.len == 0 && p->cli->args_len > 0)
+		return sled_fail(err, SLED_ERR_MISSING,
+		                 "no such message in this account");
+	return true;
+}
+
+/* ---- one message ---- */
+
+static bool
+keep_message(void *ctx, const struct sled_message *message,
+             struct sled_err *err)
+{
+	struct passing *passing = ctx;
+
+	(void)err;
+	passing->message = *message;
+	passing->message.from = passing->message.subject =
+	    passing->message.date = (struct sled_span){ "", 0 };
+	passing->found = true;
+	return true;
+}
+
+static bool
+pass_bytes(void *ctx, const void *bytes, size_t len, struct sled_err *err)
+{
+	struct passing *passing = ctx;
+	struct sled_cli_export *x = passing->x;
+
+	passing->octets += len;
+	if (!passing->target_failed &&
+	    x->format->data(x, (struct sled_span){ bytes, len }, err))
+		return true;
+	passing->target_failed = true;
+	return false;
+}
+
+static bool
+change_box(struct sled_cli_export *x, const char *label, struct sled_err *err)
+{
+	if (strcmp(x->label, label) == 0)
+		return true;
+	if (x->label[0] != '\0' && !x->format->close_box(x, err))
+		return false;
+	if (!sled_cli_path_is_inside(label) || strchr(label, '/') != NULL)
+		return sled_fail(err, SLED_ERR_DAMAGED,
+		                 "an account's name leads out of the folder");
+	memcpy(x->label, label, sizeof(x->label));
+	return x->format->open_box(x, label, err);
+}
+
+/* The archive does not give this one: it is named, and the rest goes on. */
+static bool
+pass_over(struct passing *passing, struct sled_err *why, struct sled_err *err)
+{
+	struct sled_cli_export *x = passing->x;
+
+	(void)sled_note(why, "%s/%" PRIu64, passing->message.label,
+	                passing->message.number);
+	why->kind = SLED_ERR_DAMAGED;
+	(void)sled_cli_fail(x->cli, why);
+	x->failed++;
+	return x->format->drop(x, err);
+}
+
+static bool
+export_bytes(struct passing *passing, struct sled_err *err)
+{
+	struct sled_cli_export *x = passing->x;
+	struct sled_err why = { 0 };
+	bool ok = sled_store_read(x->cli->store, &passing->message, pass_bytes,
+	                          passing, &why);
+
+	if (ok && passing->octets != passing->message.octets)
+		ok = sled_fail(&why, SLED_ERR_DAMAGED,
+		               "%" PRIu64 " octets instead of %" PRIu64,
+		               passing->octets, passing->message.octets);
+	if (ok) {
+		x->exported++;
+		return x->format->end(x, &passing->message, err);
+	}
+	if (!passing->target_failed && why.kind != SLED_ERR_NOMEM)
+		return pass_over(passing, &why, err);
+	*err = why;
+	return false;
+}
+
+static bool
+export_message(struct sled_cli_export *x, int64_t id, struct sled_err *err)
+{
+	struct passing passing = { .x = x };
+	bool there = false;
+
+	if (!sled_ledger_by_id(sled_store_ledger(x->cli->store), id,
+	                       keep_message, &passing, err))
+		return false;
+	if (!passing.found)
+		return true; /* its volume was forgotten meanwhile */
+	if (!change_box(x, passing.message.label, err) ||
+	    !x->format->has(x, &passing.message, &there, err))
+		return false;
+	if (there) {
+		x->present++;
+		return true;
+	}
+	return x->format->begin(x, &passing.message, err) &&
+	       export_bytes(&passing, err);
+}
+
+/* ---- the command ---- */
+
+static void
+show_progress(struct sled_cli_export *x, size_t done, size_t total)
+{
+	char text[64];
+
+	if (done % 64 != 0)
+		return;
+	(void)snprintf(text, sizeof(text), "export: %zu of %zu messages", done,
+	               total);
+	sled_cli_live(x->cli, text);
+}
+
+/* DIR itself, its name durable in the folder above. */
+static bool
+open_target(struct sled_cli_export *x, const char *to, struct sled_err *err)
+{
+	const struct sled_sys *sys = x->cli->sys;
+	char shown[256];
+	int above = -1;
+	bool ok;
+
+	sled_text_clip(shown, sizeof(shown),
+	               (struct sled_span){ to, strlen(to) });
+	if (sys->mkdirat(sys->ctx, AT_FDCWD, to, 0700) == -1 && errno != EEXIST)
+		return sled_fail_sys(err, errno, "make folder %s", shown);
+	ok = sled_dir_open(&x->dir, sys, AT_FDCWD, to, err) &&
+	     sled_dir_open(&above, sys, x->dir, "..", err) &&
+	     sled_dir_sync(sys, above, shown, err);
+	if (above != -1)
+		(void)sys->close(sys->ctx, above);
+	return ok;
+}
+
+static bool
+export_all(struct sled_cli_export *x, const struct sled_cli_rows *rows,
+           struct sled_err *err)
+{
+	if (!open_target(x, sled_cli_flag(x->cli, "to"), err))
+		return false;
+	for (size_t i = 0; i < rows->len; i++) {
+		show_progress(x, i, rows->len);
+		if (!export_message(x, rows->ids[i], err))
+			return false;
+	}
+	return x->label[0] == '\0' || x->format->close_box(x, err);
+}
+
+static bool
+print_sums(struct sled_cli_export *x, struct sled_err *err)
+{
+	struct sled_json *json = NULL;
+
+	sled_cli_live(x->cli, "");
+	if (x->cli->json) {
+		if (!sled_json_new(&json, err))
+			return false;
+		sled_json_u64(json, "exported", x->exported);
+		sled_json_u64(json, "present", x->present);
+		sled_json_u64(json, "failed", x->failed);
+		return sled_json_print(&json, stdout, err);
+	}
+	if (!x->cli->quiet)
+		(void)printf("exported %" PRIu64 " messages; %" PRIu64
+		             " were there already, %" PRIu64
+		             " could not be read\n",
+		             x->exported, x->present, x->failed);
+	return true;
+}
+
+static bool
+choose_format(struct sled_cli_export *x, struct sled_err *err)
+{
+	static const struct sled_cli_format *const formats[] = {
+		&sled_cli_maildir, &sled_cli_mbox, &sled_cli_eml
+	};
+	const char *format = sled_cli_flag(x->cli, "format");
+	const char *to = sled_cli_flag(x->cli, "to");
+
+	for (size_t i = 0; format != NULL && i < 3; i++)
+		if (strcmp(formats[i]->name, format) == 0)
+			x->format = formats[i];
+	if (to == NULL || to[0] == '\0')
+		(void)sled_fail(err, SLED_ERR_USAGE, "export: --to is missing");
+	else if (x->format == NULL)
+		(void)sled_fail(
+		    err, SLED_ERR_USAGE,
+		    "export: --format is one of maildir, mbox, eml");
+	else
+		return true;
+	return sled_hint(err, "mailsled help export");
+}
+
+static void
+free_export(struct sled_cli_export *x)
+{
+	const struct sled_sys *sys = x->cli->sys;
+
+	/* Still open: the target failed, and what is there is of no use. */
+	if (x->out.file.sys != NULL && x->out.file.fd != -1)
+		(void)sys->unlinkat(sys->ctx, x->box != -1 ? x->box : x->dir,
+		                    x->temp, 0);
+	sled_cli_out_drop(&x->out);
+	sled_buf_free(&x->out.buf);
+	sled_buf_free(&x->there);
+	free(x->names);
+	if (x->box != -1)
+		(void)sys->close(sys->ctx, x->box);
+	if (x->dir != -1)
+		(void)sys->close(sys->ctx, x->dir);
+}
+
+static int
+run(struct sled_cli *cli)
+{
+	struct sled_cli_export x = { .cli = cli, .dir = -1, .box = -1 };
+	struct picking picking = { .cli = cli };
+	struct sled_err err = { 0 };
+	bool ok = choose_format(&x, &err) &&
+	          sled_cli_store(cli, SLED_STORE_READ, &err) &&
+	          pick(&picking, &err) && export_all(&x, &picking.rows, &err) &&
+	          print_sums(&x, &err);
+
+	free_export(&x);
+	sled_cli_rows_free(&picking.named);
+	sled_cli_rows_free(&picking.rows);
+	if (!ok)
+		return sled_cli_fail(cli, &err);
+	return x.failed == 0 ? 0 : sled_err_exit(SLED_ERR_DAMAGED);
+}
+
+static const struct sled_cli_flag flags[] = {
+	{ "to", "DIR", "the folder to write to; its parent must be there" },
+	{ "format", "FORMAT", "maildir, mbox or eml" },
+	{ "account", "A", "only mail of this account" },
+	{ NULL, NULL, NULL },
+};
+
+const struct sled_cli_command sled_cli_export = {
+	.name = "export",
+	.args = "[ID...]",
+	.about = "write mail as Maildir, mbox or eml files",
+	.more = "Without an ID: all mail.\n"
+		"  maildir  DIR/ACCOUNT/{cur,new,tmp}, LF lines; a second run "
+		"adds what is missing\n"
+		"  mbox     DIR/ACCOUNT.mbox in the mboxrd form, LF lines; "
+		"written anew each time\n"
+		"  eml      under the archive's names, the exact bytes (CRLF); "
+		"adds what is missing\n"
+		"A message that cannot be read is named, the rest goes on; "
+		"the exit status is 65.\n",
+	.examples = "  mailsled export --to ~/Maildir.d --format maildir\n"
+		    "  mailsled export --to /tmp/x --format eml 3f9a0c51d2e8\n",
+	.flags = flags,
+	.args_max = SLED_CLI_MANY,
+	.run = run,
+};

@@ -1,0 +1,88 @@
+/* export_mbox.c - DIR/ACCOUNT.mbox, all messages in one file, as mboxrd: LF
+ * lines, and a line that is ">"s and "From " gets one ">" more. */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/export.h"
+
+static bool
+open_box(struct sled_cli_export *x, const char *label, struct sled_err *err)
+{
+	(void)snprintf(x->name, sizeof(x->name), "%s.mbox", label);
+	(void)snprintf(x->temp, sizeof(x->temp), "%s.mbox.tmp", label);
+	return sled_cli_out_open(&x->out, x->cli->sys, x->dir, x->temp, err);
+}
+
+/* The file is made anew each time. */
+static bool
+has(struct sled_cli_export *x, const struct sled_message *message, bool *there,
+    struct sled_err *err)
+{
+	(void)x;
+	(void)message;
+	(void)err;
+	*there = false;
+	return true;
+}
+
+static bool
+begin(struct sled_cli_export *x, const struct sled_message *message,
+      struct sled_err *err)
+{
+	time_t t = (time_t)message->received;
+	char when[32] = "Thu Jan  1 00:00:00 1970";
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) != NULL)
+		(void)strftime(when, sizeof(when), "%a %b %e %H:%M:%S %Y", &tm);
+	x->mark = x->out.at + x->out.buf.len;
+	sled_cli_lines_begin(&x->lines, true);
+	return sled_buf_printf(&x->out.buf, err, "From MAILER-DAEMON %s\n",
+	                       when);
+}
+
+static bool
+data(struct sled_cli_export *x, struct sled_span bytes, struct sled_err *err)
+{
+	return sled_cli_lines_add(&x->lines, bytes, &x->out.buf, err) &&
+	       sled_cli_out_flush(&x->out, false, err);
+}
+
+static bool
+end(struct sled_cli_export *x, const struct sled_message *message,
+    struct sled_err *err)
+{
+	(void)message;
+	return sled_cli_lines_end(&x->lines, &x->out.buf, err) &&
+	       sled_buf_add(&x->out.buf, "\n", 1, err);
+}
+
+static bool
+drop(struct sled_cli_export *x, struct sled_err *err)
+{
+	return sled_cli_out_cut(&x->out, x->mark, err);
+}
+
+static bool
+close_box(struct sled_cli_export *x, struct sled_err *err)
+{
+	const struct sled_sys *sys = x->cli->sys;
+
+	if (!sled_cli_out_close(&x->out, err))
+		return false;
+	if (sys->renameat(sys->ctx, x->dir, x->temp, x->dir, x->name) == -1)
+		return sled_fail_sys(err, errno, "rename %s", x->temp);
+	return sled_dir_sync(sys, x->dir, ".", err);
+}
+
+const struct sled_cli_format sled_cli_mbox = {
+	.name = "mbox",
+	.open_box = open_box,
+	.has = has,
+	.begin = begin,
+	.data = data,
+	.end = end,
+	.drop = drop,
+	.close_box = close_box,
+};
