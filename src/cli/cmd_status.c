@@ -1,11 +1,390 @@
+/* cmd_status.c - `mailsled status`: one screen on accounts and places. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
 #include "cli/cli.h"
+#include "mailsled/clock.h"
+#include "mailsled/file.h"
+#include "mailsled/text.h"
+
+struct account {
+	const char *name;
+	const struct sled_conf_account *conf; /* NULL: no longer configured */
+	struct sled_visit_row visit;          /* id 0: never visited */
+	struct sled_message_counts counts;
+	uint64_t unsafe;    /* on the server, in too few places */
+	int64_t trial_ends; /* 0: there is none, or not known */
+};
+
+struct status {
+	struct sled_cli *cli;
+	struct sled_ledger *ledger;
+	int64_t now;
+	char before[25]; /* volumes come sorted by label */
+};
+
+/* ---- accounts ---- */
+
+static bool
+take_visit(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
+{
+	(void)err;
+	((struct account *)ctx)->visit = *row;
+	return true;
+}
+
+static bool
+count_unsafe(void *ctx, const struct sled_message *message,
+             struct sled_err *err)
+{
+	(void)err;
+	if (message->on_server && message->safe == 0)
+		((struct account *)ctx)->unsafe++;
+	return true;
+}
+
+/* Only an account whose `delete` is unwritten is on trial. */
+static bool
+find_trial(struct status *status, struct account *account, struct sled_err *err)
+{
+	struct sled_maildrop maildrop = { 0 };
+
+	if (account->conf == NULL ||
+	    account->conf->del != SLED_CONF_DELETE_UNWRITTEN)
+		return true;
+	if (!sled_ledger_maildrop(status->ledger, account->conf->server,
+	                          account->conf->user, &maildrop, err)) {
+		if (err->kind != SLED_ERR_MISSING)
+			return false;
+		*err = (struct sled_err){ 0 };
+	}
+	if (maildrop.first_visit != 0)
+		account->trial_ends = maildrop.first_visit + SLED_CONF_TRIAL_S;
+	return true;
+}
+
+static bool
+look_up(struct status *status, struct account *account, struct sled_err *err)
+{
+	const struct sled_message_query query = { .label = account->name };
+
+	return sled_ledger_visits(status->ledger, account->name, 1, take_visit,
+	                          account, err) &&
+	       sled_ledger_counts(status->ledger, account->name,
+	                          &account->counts, err) &&
+	       (account->counts.on_server == 0 ||
+	        sled_ledger_messages(status->ledger, &query, count_unsafe,
+	                             account, err)) &&
+	       find_trial(status, account, err);
+}
+
+static bool
+print_account_json(const struct account *a, struct sled_err *err)
+{
+	const struct sled_visit_row *visit = &a->visit;
+	struct sled_json *json = NULL;
+	char when[SLED_TIME_TEXT];
+
+	if (!sled_json_new(&json, err))
+		return false;
+	sled_clock_rfc3339(visit->began, when);
+	sled_json_text(json, "account", a->name);
+	sled_json_text(json, "last_visit", visit->id == 0 ? NULL : when);
+	sled_json_real(json, "seconds", (double)visit->ms / 1000);
+	sled_json_u64(json, "fetched", visit->fetched);
+	sled_json_u64(json, "deleted", visit->deleted);
+	sled_json_u64(json, "mail_bytes", visit->mail_bytes);
+	sled_json_u64(json, "wire_down", visit->wire_down);
+	sled_json_u64(json, "wire_up", visit->wire_up);
+	sled_json_i64(json, "exit", visit->exit);
+	sled_json_text(json, "error",
+	               visit->error[0] == '\0' ? NULL : visit->error);
+	sled_json_u64(json, "messages", a->counts.messages);
+	sled_json_u64(json, "stored_bytes", a->counts.octets);
+	sled_json_u64(json, "on_server", a->counts.on_server);
+	sled_json_u64(json, "unsafe", a->unsafe);
+	if (a->trial_ends != 0)
+		sled_clock_rfc3339(a->trial_ends, when);
+	sled_json_text(json, "trial_ends", a->trial_ends == 0 ? NULL : when);
+	return sled_json_print(&json, stdout, err);
+}
+
+static void
+print_visit(const struct sled_visit_row *visit, int64_t now)
+{
+	char ago[SLED_CLI_WORD], took[SLED_CLI_WORD], when[SLED_CLI_WORD];
+	char mail[SLED_CLI_WORD], down[SLED_CLI_WORD], up[SLED_CLI_WORD];
+	char error[600];
+
+	sled_cli_time(when, visit->began);
+	sled_cli_span(ago,
+	              now > visit->began ? (now - visit->began) * 1000 : 0);
+	sled_cli_span(took, visit->ms);
+	sled_cli_bytes(mail, visit->mail_bytes);
+	sled_cli_bytes(down, visit->wire_down);
+	sled_cli_bytes(up, visit->wire_up);
+	(void)printf("  visited   %s (%s ago): %s, %s down, %s up\n", when, ago,
+	             took, down, up);
+	(void)printf("  came      %" PRIu64 " messages, %s; deleted %" PRIu64
+	             ", kept %" PRIu64 ", held %" PRIu64 ", left %" PRIu64
+	             ", failed %" PRIu64 "\n",
+	             visit->fetched, mail, visit->deleted, visit->kept,
+	             visit->held, visit->left, visit->failed);
+	if (visit->error[0] == '\0')
+		return;
+	sled_text_clip(
+	    error, sizeof(error),
+	    (struct sled_span){ visit->error, strlen(visit->error) });
+	(void)printf("  failed    %s (exit %d)\n", error, visit->exit);
+}
+
+/* Why what is safe stays on the server. */
+static void
+print_policy(const struct account *a, int64_t now)
+{
+	char when[SLED_CLI_WORD];
+
+	if (a->conf == NULL) {
+		(void)printf("the account is not configured any more\n");
+		return;
+	}
+	switch (a->conf->del) {
+	case SLED_CONF_DELETE_NEVER:
+		(void)printf("delete = never\n");
+		return;
+	case SLED_CONF_DELETE_AFTER:
+		sled_cli_span(when, a->conf->delete_after_s * 1000);
+		(void)printf("deleted %s after it came\n", when);
+		return;
+	case SLED_CONF_DELETE_UNWRITTEN:
+		if (a->trial_ends == 0 || now < a->trial_ends) {
+			sled_cli_time(when, a->trial_ends);
+			(void)printf("on trial, nothing is deleted%s%s\n",
+			             a->trial_ends == 0 ? "" : " before ",
+			             a->trial_ends == 0 ? "" : when);
+			return;
+		}
+		break;
+	case SLED_CONF_DELETE_VERIFIED:
+		break;
+	}
+	(void)printf("deleted at the next visit\n");
+}
+
+static void
+print_account(const struct account *a, int64_t now)
+{
+	uint64_t safe = a->counts.on_server > a->unsafe
+	                    ? a->counts.on_server - a->unsafe
+	                    : 0;
+	char bytes[SLED_CLI_WORD];
+
+	(void)printf("%s\n", a->name);
+	if (a->visit.id == 0)
+		(void)printf("  visited   never\n");
+	else
+		print_visit(&a->visit, now);
+	sled_cli_bytes(bytes, a->counts.octets);
+	(void)printf("  stored    %" PRIu64 " messages, %s\n",
+	             a->counts.messages, bytes);
+	if (a->unsafe > 0)
+		(void)printf("  on server %" PRIu64
+		             " stored in too few places: "
+		             "not deleted before that is mended\n",
+		             a->unsafe);
+	if (safe > 0) {
+		(void)printf("  on server %" PRIu64 " stored safely: ", safe);
+		print_policy(a, now);
+	}
+}
+
+static bool
+show_account(struct status *status, const char *name, struct sled_err *err)
+{
+	struct account account = {
+		.name = name,
+		.conf = sled_conf_account(status->cli->conf, name),
+	};
+
+	if (!look_up(status, &account, err))
+		return false;
+	if (status->cli->json)
+		return print_account_json(&account, err);
+	print_account(&account, status->now);
+	return true;
+}
+
+/* Accounts that have mail, but no section any more. */
+static bool
+show_former(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
+{
+	struct status *status = ctx;
+
+	if (strcmp(status->before, row->label) == 0)
+		return true;
+	memcpy(status->before, row->label, sizeof(status->before));
+	return sled_conf_account(status->cli->conf, row->label) != NULL ||
+	       show_account(status, status->before, err);
+}
+
+static bool
+show_accounts(struct status *status, struct sled_err *err)
+{
+	const struct sled_conf *conf = status->cli->conf;
+
+	for (size_t i = 0; i < conf->accounts_len; i++)
+		if (!show_account(status, conf->accounts[i].name, err))
+			return false;
+	return sled_ledger_volumes(status->ledger, NULL, show_former, status,
+	                           err);
+}
+
+/* ---- places ---- */
+
+static bool
+print_place_json(const struct sled_place_status *place, struct sled_err *err)
+{
+	struct sled_json *json = NULL;
+	char seen[SLED_TIME_TEXT];
+
+	if (!sled_json_new(&json, err))
+		return false;
+	sled_clock_rfc3339(place->seen, seen);
+	sled_json_text(json, "place", place->path);
+	sled_json_bool(json, "present", place->present);
+	sled_json_text(json, "seen", place->seen == 0 ? NULL : seen);
+	if (place->present)
+		sled_json_u64(json, "free_bytes", place->free_bytes);
+	else
+		sled_json_null(json, "free_bytes");
+	sled_json_u64(json, "lacks", place->lacks);
+	sled_json_text(json, "why", place->why[0] == '\0' ? NULL : place->why);
+	return sled_json_print(&json, stdout, err);
+}
+
+static void
+print_place(const struct sled_place_status *place)
+{
+	char path[256], why[300], lacks[SLED_CLI_WORD], word[SLED_CLI_WORD];
+
+	sled_text_clip(path, sizeof(path),
+	               (struct sled_span){ place->path, strlen(place->path) });
+	sled_text_clip(why, sizeof(why),
+	               (struct sled_span){ place->why, strlen(place->why) });
+	sled_cli_bytes(lacks, place->lacks);
+	(void)printf("  %s  ", path);
+	if (place->present) {
+		sled_cli_bytes(word, place->free_bytes);
+		(void)printf("there, %s free", word);
+	} else if (place->seen != 0) {
+		sled_cli_time(word, place->seen);
+		(void)printf("absent, last seen %s", word);
+	} else {
+		(void)printf("absent, never seen");
+	}
+	if (place->lacks > 0)
+		(void)printf(", lacks %s", lacks);
+	(void)printf("%s%s\n", why[0] == '\0' ? "" : ": ", why);
+}
+
+static bool
+show_places(struct status *status, struct sled_err *err)
+{
+	struct sled_store *store = status->cli->store;
+
+	if (!status->cli->json)
+		(void)printf("places\n");
+	for (size_t i = 0; i < sled_store_places(store); i++) {
+		struct sled_place_status place = { 0 };
+
+		if (!sled_store_place(store, i, &place, err))
+			return false;
+		if (!status->cli->json)
+			print_place(&place);
+		else if (!print_place_json(&place, err))
+			return false;
+	}
+	return true;
+}
+
+/* ---- the store ---- */
+
+/* Spools: mail that came whole and is not in an archive yet, or is coming. */
+static uint64_t
+count_spools(struct sled_cli *cli)
+{
+	const struct sled_conf_store *conf = &cli->conf->store;
+	struct sled_buf path = { 0 }, names = { 0 };
+	struct sled_err err = { 0 };
+	uint64_t count = 0;
+
+	if (sled_buf_printf(&path, &err, "%s%s/spool",
+	                    conf->state == NULL ? conf->path : conf->state,
+	                    conf->state == NULL ? "/.mailsled" : "") &&
+	    sled_dir_list(&names, cli->sys, AT_FDCWD, path.data, &err))
+		for (size_t i = 0; i < names.len; i++)
+			count += names.data[i] == '\0';
+	sled_buf_free(&path);
+	sled_buf_free(&names);
+	return count;
+}
+
+static bool
+show_store(struct status *status, struct sled_err *err)
+{
+	struct sled_cli *cli = status->cli;
+	uint64_t spools = count_spools(cli);
+	bool one_disk = sled_store_one_disk(cli->store);
+	struct sled_json *json = NULL;
+
+	if (cli->json) {
+		if (!sled_json_new(&json, err))
+			return false;
+		sled_json_text(json, "store", sled_store_id(cli->store));
+		sled_json_u64(json, "min_copies", cli->conf->store.min_copies);
+		sled_json_bool(json, "one_disk", one_disk);
+		sled_json_u64(json, "spools", spools);
+		return sled_json_print(&json, stdout, err);
+	}
+	if (one_disk)
+		(void)printf(
+		    "  all on one disk: when it dies, all copies do\n");
+	if (cli->conf->store.min_copies == 1)
+		(void)printf(
+		    "  min-copies = 1: mail is deleted from the server "
+		    "when one place holds it\n");
+	if (spools > 0)
+		(void)printf("waiting\n  %" PRIu64 " spool%s with mail that is "
+		             "not in an archive yet: the next fetch puts it "
+		             "there\n",
+		             spools, spools == 1 ? "" : "s");
+	return true;
+}
 
 static int
 run(struct sled_cli *cli)
 {
-	(void)cli;
-	return 70;
+	struct status status = { .cli = cli, .now = sled_clock_now() };
+	struct sled_err err = { 0 };
+
+	if (!sled_cli_store(cli, SLED_STORE_READ, &err))
+		return sled_cli_fail(cli, &err);
+	status.ledger = sled_store_ledger(cli->store);
+	if (!show_accounts(&status, &err) || !show_places(&status, &err) ||
+	    !show_store(&status, &err))
+		return sled_cli_fail(cli, &err);
+	return 0;
 }
+
 const struct sled_cli_command sled_cli_status = {
-	.name = "status", .args = "", .about = "x", .examples = "", .run = run
+	.name = "status",
+	.args = "",
+	.about = "last visits and their cost, places, and what waits",
+	.more = "For each account the last visit, what it cost on the wire and "
+		"brought, and what is\nstill on the server, and why; for each "
+		"place whether it is there and whole.\n",
+	.examples = "  mailsled status\n"
+		    "  mailsled --json status\n",
+	.run = run,
 };
