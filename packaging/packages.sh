@@ -4,6 +4,7 @@
 # by apt-get, as root or through sudo. Nothing is asked, and nothing is done
 # when all is there. Returns non-zero when something is still missing.
 
+# shellcheck disable=SC2154 # root
 listed() {
 	awk -v want=" $* " '
 		/^\[/ { gsub(/[][]/, ""); on = index(want, " " $0 " "); next }

@@ -49,7 +49,7 @@ limited() {
 # mk TARGET...: make, as the run was called (CC=, DEV= and SANITIZE= reach it
 # by MAKEFLAGS).
 mk() {
-	limited 1800 $make --no-print-directory "$@"
+	limited 1800 "$make" --no-print-directory "$@"
 }
 
 # say NAME VERDICT
@@ -124,7 +124,9 @@ units() {
 	begin "$name"
 	mk -j"$jobs" check-unit "$@" >"$log" 2>&1
 	status=$?
-	want=$(ls tests/unit/test_*.c 2>/dev/null | grep -c .)
+	set -- tests/unit/test_*.c
+	want=$#
+	# shellcheck disable=SC2046 # three numbers
 	set -- $(awk -v want="$want" -f tests/lint/count_units.awk "$log")
 	add "$name" "$status" "$@"
 }
@@ -160,6 +162,7 @@ slow_e2e() {
 # clang-tidy takes a second a file, so every core takes part. One file a run:
 # behind another one its analyzer sees va_lists that were never started.
 tidy() {
+	# shellcheck disable=SC2016 # for the inner shell
 	printf '%s\n' src/*/*.c | xargs -P "$jobs" -n 1 sh -c '
 		exec $0 --no-print-directory check-tidy SRC="$1"' "$make"
 }
