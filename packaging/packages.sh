@@ -28,8 +28,11 @@ as_root() {
 
 # Quiet unless it fails; a package manager at work elsewhere is waited for.
 apt_get() {
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq \
-		-o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@"
+	said=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+		-o DPkg::Lock::Timeout=120 "$@" 2>&1) || {
+		printf '%s\n' "$said" | tail -n 20 >&2
+		return 1
+	}
 }
 
 install_packages() {
@@ -49,10 +52,10 @@ install_packages() {
 	fi
 	echo "Installing: $need"
 	# With an old list of packages the installation may still succeed.
-	apt_get update >/dev/null ||
+	apt_get update ||
 		echo "apt-get update failed; going on with what it knows." >&2
 	# shellcheck disable=SC2086 # one word a package
-	apt_get install --no-install-recommends -y $need >/dev/null
+	apt_get install --no-install-recommends $need || true
 	need=$(missing "$@" | tr '\n' ' ')
 	[ -z "$need" ] || {
 		echo "These packages could not be installed: $need" >&2
