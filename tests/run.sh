@@ -49,7 +49,7 @@ limited() {
 # mk TARGET...: make, as the run was called (CC=, DEV= and SANITIZE= reach it
 # by MAKEFLAGS).
 mk() {
-	limited 1800 "$make" --no-print-directory "$@"
+	limited 1800 "$make" --no-print-directory BUILD="$build" "$@"
 }
 
 # say NAME VERDICT
@@ -164,7 +164,7 @@ slow_e2e() {
 tidy() {
 	# shellcheck disable=SC2016 # for the inner shell
 	printf '%s\n' src/*/*.c | xargs -P "$jobs" -n 1 sh -c '
-		exec $0 --no-print-directory check-tidy SRC="$1"' "$make"
+		exec "$0" --no-print-directory check-tidy SRC="$1"' "$make"
 }
 
 lint() {
