@@ -206,6 +206,23 @@ def test_top_level_holds_what_it_may(tmp):
                      "README.md", "CHANGELOG"}, names
 
 
+def test_install_and_uninstall_are_each_others_undoing(tmp):
+    env = {k: v for k, v in os.environ.items()
+           if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+
+    def make(target):
+        subprocess.run(["make", target, f"BUILD={BUILD}", f"DESTDIR={tmp}",
+                        "PREFIX=/usr"], cwd=ROOT, env=env, check=True,
+                       capture_output=True, timeout=100)
+        return {str(p.relative_to(tmp)) for p in tmp.rglob("*")
+                if p.is_file()}
+    there = make("install")
+    assert {"usr/bin/mailsled", "usr/share/man/man1/mailsled.1",
+            "usr/share/man/man5/mailsled.conf.5"} < there, there
+    assert os.access(tmp / "usr/bin/mailsled", os.X_OK)
+    assert make("uninstall") == set()
+
+
 def test_completion_offers_commands_and_options(tmp):
     if shutil.which("bash") is None:
         raise Skip("bash is not installed")
