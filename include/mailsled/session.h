@@ -68,11 +68,17 @@ typedef void sled_visit_done_fn(void *ctx,
 typedef void sled_visit_progress_fn(void *ctx,
                                     const struct sled_visit_progress *now);
 
+/* Who is told. The struct is copied. */
+struct sled_visit_calls {
+	sled_visit_progress_fn *progress; /* or NULL */
+	sled_visit_done_fn *done;
+	void *ctx;
+};
+
 SLED_CHECK bool sled_session_start(struct sled_session **out,
                                    struct sled_loop *loop,
                                    const struct sled_visit_conf *conf,
-                                   sled_visit_progress_fn *progress,
-                                   sled_visit_done_fn *done, void *ctx,
+                                   const struct sled_visit_calls *calls,
                                    struct sled_err *err);
 /* End it: what is in flight may end within 10 s, what is whole is kept, DELEs
  * that are due leave with QUIT. NOW: close at once; what is whole is kept. */

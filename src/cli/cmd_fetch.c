@@ -355,9 +355,10 @@ start(struct visit *v, struct sled_err *err)
 	const struct sled_visit_conf conf = { v->account, v->trust,
 		                              v->secret.data,
 		                              v->fetch->cli->store };
+	const struct sled_visit_calls calls = { on_progress, on_done, v };
 
-	if (!sled_session_start(&v->session, v->fetch->loop, &conf, on_progress,
-	                        on_done, v, err))
+	if (!sled_session_start(&v->session, v->fetch->loop, &conf, &calls,
+	                        err))
 		return false;
 	v->fetch->running++;
 	return true;

@@ -75,13 +75,35 @@ sled_mounts_expected(const char *path)
 	return any_above("/etc/fstab", path, is_not_mounted, NULL);
 }
 
+/* The numbers in FOLDER/dev, "8:16"; 0 when they are not there. */
+static dev_t
+read_dev(const char *folder)
+{
+	char path[PATH_MAX + 16], text[32] = "";
+	char *end = text;
+	unsigned long high, low;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%.4096s/dev", folder);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	if (fgets(text, sizeof(text), file) == NULL)
+		text[0] = '\0';
+	(void)fclose(file);
+	high = strtoul(text, &end, 10);
+	if (*end != ':')
+		return 0;
+	low = strtoul(end + 1, &end, 10);
+	return makedev((unsigned)high, (unsigned)low);
+}
+
 /* The disk that a partition is on: the folder above it in sysfs. */
 static uint64_t
 whole_disk(dev_t dev)
 {
-	char path[64], real[PATH_MAX], number[PATH_MAX + 16];
-	unsigned major_no = 0, minor_no = 0;
-	FILE *file;
+	char path[64], real[PATH_MAX], part[PATH_MAX + 16];
+	dev_t disk;
 
 	if (major(dev) == 0) /* tmpfs, overlay, btrfs: no disk to be seen */
 		return dev;
@@ -89,18 +111,12 @@ whole_disk(dev_t dev)
 	               minor(dev));
 	if (realpath(path, real) == NULL)
 		return dev;
-	(void)snprintf(number, sizeof(number), "%.4096s/partition", real);
-	if (access(number, F_OK) != 0)
+	(void)snprintf(part, sizeof(part), "%.4096s/partition", real);
+	if (access(part, F_OK) != 0)
 		return dev;
 	*strrchr(real, '/') = '\0';
-	(void)snprintf(number, sizeof(number), "%s/dev", real);
-	file = fopen(number, "re");
-	if (file == NULL)
-		return dev;
-	if (fscanf(file, "%u:%u", &major_no, &minor_no) == 2)
-		dev = makedev(major_no, minor_no);
-	(void)fclose(file);
-	return dev;
+	disk = read_dev(real);
+	return disk == 0 ? dev : disk;
 }
 
 void

@@ -129,8 +129,7 @@ on_dele(struct sled_session *s, const struct sled_pop3_event *event)
 		                  (unsigned long)event->msg, text);
 		s->listing.items[event->msg - 1].fate = SLED_FATE_FAILED;
 	}
-	if (s->progress != NULL)
-		s->progress(s->ctx, &s->now);
+	sled_session_tell(s);
 	send_more(s);
 }
 

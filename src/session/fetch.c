@@ -10,8 +10,6 @@
 #include "mailsled/text.h"
 #include "session/session.h"
 
-static void finish_when_idle(struct sled_session *s);
-
 /* ---- jobs ---- */
 
 static void
@@ -40,7 +38,7 @@ commit_done(void *ctx)
 	if (!sled_box_commit_apply(s->box, &err))
 		stop_fetching(s, &err);
 	s->now.safe = sled_box_sums(s->box).safe;
-	finish_when_idle(s);
+	sled_fetch_more(s);
 }
 
 bool
@@ -76,7 +74,7 @@ recheck_done(void *ctx)
 	s->job = false;
 	if (s->job_err.kind != SLED_ERR_NONE)
 		stop_fetching(s, &s->job_err);
-	finish_when_idle(s);
+	sled_fetch_more(s);
 }
 
 /* Count the places again for mail of earlier visits: it may be deleted now. */
@@ -203,34 +201,32 @@ ask_again(struct sled_session *s)
 	return false;
 }
 
-void
-sled_fetch_more(struct sled_session *s)
+/* True when nothing is left to ask for, now. */
+static bool
+ask_all(struct sled_session *s)
 {
-	bool all = ask_proofs(s) && ask_messages(s);
-
-	if (all && s->in_flight == 0 && !s->stopping && !s->store_failed &&
-	    ask_again(s))
-		all = ask_proofs(s) && ask_messages(s);
-	if (all)
-		finish_when_idle(s);
+	if (!ask_proofs(s) || !ask_messages(s))
+		return false;
+	if (s->in_flight > 0 || s->stopping || s->store_failed || !ask_again(s))
+		return true;
+	return ask_proofs(s) && ask_messages(s);
 }
 
-/* Everything asked for has come: save the rest, then delete. */
-static void
-finish_when_idle(struct sled_session *s)
+/*
+ * The next step: ask; and when everything that was asked for has come, save
+ * the rest, count places again, delete.
+ */
+void
+sled_fetch_more(struct sled_session *s)
 {
 	if (s->ending) {
 		sled_session_end(s);
 		return;
 	}
-	if (s->phase == SLED_PHASE_DELETE || s->in_flight > 0)
+	if (s->phase == SLED_PHASE_DELETE || !ask_all(s) || s->in_flight > 0)
 		return;
-	if (!s->stopping && !s->store_failed && s->phase == SLED_PHASE_FETCH &&
-	    ask_again(s)) {
-		sled_fetch_more(s);
-		return;
-	}
-	sled_session_phase(s, SLED_PHASE_SAVE);
+	if (s->phase != SLED_PHASE_SAVE)
+		sled_session_phase(s, SLED_PHASE_SAVE);
 	/* The disk's time is not the server's silence. */
 	sled_timer_stop(s->stall);
 	if (s->job || sled_fetch_commit(s, true) || recheck(s))
@@ -362,7 +358,6 @@ sled_fetch_event(struct sled_session *s, const struct sled_pop3_event *event)
 	default:
 		break;
 	}
-	if (s->progress != NULL && !s->closed &&
-	    event->kind != SLED_POP3_ACCEPTED)
-		s->progress(s->ctx, &s->now);
+	if (!s->closed && event->kind != SLED_POP3_ACCEPTED)
+		sled_session_tell(s);
 }

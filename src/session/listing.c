@@ -44,7 +44,7 @@ delete_until(struct sled_session *s, int64_t now)
 		return sled_clock_doubtful(now) ? INT64_MIN
 		                                : now - account->delete_after_s;
 	case SLED_CONF_DELETE_UNWRITTEN:
-		s->result.trial_ends = first + SLED_CONF_TRIAL_S;
+		s->result.trial_ends = first + (int64_t)SLED_CONF_TRIAL_S;
 		s->result.trial =
 		    now < s->result.trial_ends || sled_clock_doubtful(now);
 		return s->result.trial ? INT64_MIN : INT64_MAX;

@@ -25,13 +25,19 @@ sled_session_warn(struct sled_session *s, const char *fmt, ...)
 }
 
 void
+sled_session_tell(struct sled_session *s)
+{
+	s->now.ms = sled_clock_ms() - s->began_ms;
+	if (s->calls.progress != NULL)
+		s->calls.progress(s->calls.ctx, &s->now);
+}
+
+void
 sled_session_phase(struct sled_session *s, enum sled_phase phase)
 {
 	s->phase = phase;
 	s->now.phase = phase;
-	s->now.ms = sled_clock_ms() - s->began_ms;
-	if (s->progress != NULL)
-		s->progress(s->ctx, &s->now);
+	sled_session_tell(s);
 }
 
 /* The first failure is the one to tell. */
@@ -74,7 +80,7 @@ tell_done(void *ctx)
 {
 	struct sled_session *s = ctx;
 
-	s->done(s->ctx, &s->result);
+	s->calls.done(s->calls.ctx, &s->result);
 }
 
 /* May come again when a job is done. */
@@ -200,8 +206,7 @@ start(struct sled_session *s, struct sled_err *err)
 bool
 sled_session_start(struct sled_session **out, struct sled_loop *loop,
                    const struct sled_visit_conf *conf,
-                   sled_visit_progress_fn *progress, sled_visit_done_fn *done,
-                   void *ctx, struct sled_err *err)
+                   const struct sled_visit_calls *calls, struct sled_err *err)
 {
 	struct sled_session *s = calloc(1, sizeof(*s));
 
@@ -209,9 +214,7 @@ sled_session_start(struct sled_session **out, struct sled_loop *loop,
 		return sled_fail(err, SLED_ERR_NOMEM, "session");
 	s->loop = loop;
 	s->conf = *conf;
-	s->progress = progress;
-	s->done = done;
-	s->ctx = ctx;
+	s->calls = *calls;
 	if (!start(s, err)) {
 		sled_session_free(&s);
 		return false;
@@ -221,9 +224,9 @@ sled_session_start(struct sled_session **out, struct sled_loop *loop,
 }
 
 void
-sled_session_free(struct sled_session **s_p)
+sled_session_free(struct sled_session **session)
 {
-	struct sled_session *s = *s_p;
+	struct sled_session *s = *session;
 	struct sled_err ignored = { 0 };
 
 	if (s == NULL)
@@ -239,5 +242,5 @@ sled_session_free(struct sled_session **s_p)
 	sled_listing_free(&s->listing);
 	explicit_bzero(s->text, sizeof(s->text));
 	free(s);
-	*s_p = NULL;
+	*session = NULL;
 }

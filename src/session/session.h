@@ -26,9 +26,7 @@ struct sled_caps {
 struct sled_session {
 	struct sled_loop *loop;
 	struct sled_visit_conf conf;
-	sled_visit_progress_fn *progress;
-	sled_visit_done_fn *done;
-	void *ctx;
+	struct sled_visit_calls calls;
 
 	struct sled_dial *dial;
 	struct sled_conn *conn;
@@ -70,6 +68,8 @@ struct sled_session {
 void sled_session_fail(struct sled_session *s, const struct sled_err *err);
 void sled_session_warn(struct sled_session *s, const char *fmt, ...)
     SLED_PRINTF(2, 3);
+/* The progress callback. */
+void sled_session_tell(struct sled_session *s);
 void sled_session_phase(struct sled_session *s, enum sled_phase phase);
 /* Whether a call of the engine worked; if not, the visit fails. */
 bool sled_session_did(struct sled_session *s, bool ok,

@@ -43,8 +43,13 @@ feed_engine(struct sled_session *s, struct sled_span in)
 		if (s->closed)
 			return;
 	}
-	if (step == SLED_POP3_FAILED)
-		sled_session_fail(s, &err);
+	if (step != SLED_POP3_FAILED)
+		return;
+	if (s->phase == SLED_PHASE_SAVE) /* its idle timer, most likely */
+		(void)sled_fail(&err, SLED_ERR_LINK,
+		                "%s hung up while mail was being saved",
+		                s->conf.account->server);
+	sled_session_fail(s, &err);
 }
 
 /* Plaintext out of TLS, until it wants more. */
