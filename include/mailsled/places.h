@@ -49,6 +49,12 @@ SLED_CHECK bool sled_place_probe(struct sled_place *out,
                                  struct sled_err *err);
 void sled_place_close(struct sled_place *place);
 
+/* Make the folder PATH (absolute) unless it is there; durable in the one above
+ * it, which must be there. */
+SLED_CHECK bool sled_place_make_folder(const struct sled_sys *sys,
+                                       const char *path, mode_t mode,
+                                       struct sled_err *err);
+
 /* Make the folder when needed, STORE.txt and COPY.txt; then it is MARKED. The
  * caller decided that it may be: USABLE, or the user said so. A new id. */
 SLED_CHECK bool sled_place_mark(struct sled_place *place, const char *store,

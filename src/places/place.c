@@ -253,25 +253,25 @@ write_store_text(struct sled_place *place, const char *store,
 	return ok;
 }
 
-/* The folder, durable in the one above it. */
-static bool
-make_folder(struct sled_place *place, struct sled_err *err)
+bool
+sled_place_make_folder(const struct sled_sys *sys, const char *path,
+                       mode_t mode, struct sled_err *err)
 {
-	char *parent = strdup(place->path);
+	char *parent = strdup(path);
 	char *slash = parent == NULL ? NULL : strrchr(parent, '/');
 	int fd = -1;
 	bool ok;
 
 	if (slash == NULL) {
 		free(parent);
-		return sled_fail_sys(err, ENOMEM, "place %s", place->path);
+		return sled_fail_sys(err, ENOMEM, "folder %s", path);
 	}
 	*slash = '\0';
-	ok = sled_dir_open(&fd, place->sys, AT_FDCWD,
-	                   slash == parent ? "/" : parent, err) &&
-	     sled_dir_make(place->sys, fd, slash + 1, 0755, err);
+	ok = sled_dir_open(&fd, sys, AT_FDCWD, slash == parent ? "/" : parent,
+	                   err) &&
+	     sled_dir_make(sys, fd, slash + 1, mode, err);
 	if (fd != -1)
-		(void)place->sys->close(place->sys->ctx, fd);
+		(void)sys->close(sys->ctx, fd);
 	free(parent);
 	return ok;
 }
@@ -285,9 +285,10 @@ sled_place_mark(struct sled_place *place, const char *store,
 
 	if (!sled_hash_random(id, sizeof(id), err))
 		return false;
-	if (place->dir == -1 && (!make_folder(place, err) ||
-	                         !sled_dir_open(&place->dir, place->sys,
-	                                        AT_FDCWD, place->path, err)))
+	if (place->dir == -1 &&
+	    (!sled_place_make_folder(place->sys, place->path, 0755, err) ||
+	     !sled_dir_open(&place->dir, place->sys, AT_FDCWD, place->path,
+	                    err)))
 		return sled_note(err, "mark %s", place->path);
 	sled_text_hex(place->id, id, sizeof(id));
 	(void)snprintf(place->store, sizeof(place->store), "%s", store);

@@ -118,7 +118,7 @@ found_folder(struct sled_store *store, struct sled_err *err)
 		return sled_hint(err, "mount it, or empty the folder; the "
 		                      "store is then made anew from a copy");
 	}
-	return sled_dir_make(store->sys, AT_FDCWD, first->path, 0755, err);
+	return sled_place_make_folder(store->sys, first->path, 0755, err);
 }
 
 /* The store's id: the first place's, else what a reachable copy says. */

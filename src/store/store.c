@@ -63,7 +63,7 @@ open_state(struct sled_store *store, struct sled_err *err)
 	const char *kind = NULL;
 
 	if (store->mode != SLED_STORE_READ &&
-	    !sled_dir_make(sys, AT_FDCWD, store->state, 0700, err))
+	    !sled_place_make_folder(sys, store->state, 0700, err))
 		return false;
 	if (!sled_dir_open(&store->state_dir, sys, AT_FDCWD, store->state, err))
 		return false;
