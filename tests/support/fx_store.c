@@ -92,6 +92,42 @@ fx_store_has_said(struct fx_store *w, const char *text)
 	return w->said.len > 0 && strstr(w->said.data, text) != NULL;
 }
 
+void
+fx_store_sh(struct fx_store *w, const char *fmt, ...)
+{
+	char command[2048];
+	va_list ap;
+	int len =
+	    snprintf(command, sizeof(command), "cd '%s' && ", w->tmp.path);
+
+	va_start(ap, fmt);
+	(void)vsnprintf(command + len, sizeof(command) - (size_t)len, fmt, ap);
+	va_end(ap);
+	if (system(command) != 0)
+		fail_msg("failed: %s", command);
+}
+
+size_t
+fx_store_size(struct fx_store *w, const char *name)
+{
+	return fx_tmp_read(&w->tmp, name, NULL, 0);
+}
+
+struct sled_buf
+fx_store_slurp(struct fx_store *w, const char *name)
+{
+	struct sled_buf out = { 0 };
+	struct sled_err err = { 0 };
+	size_t len = fx_store_size(w, name);
+
+	assert_int_not_equal(len, SIZE_MAX);
+	assert_true(sled_buf_reserve(&out, len, &err));
+	assert_int_equal(fx_tmp_read(&w->tmp, name, out.data, len), len);
+	out.len = len;
+	out.data[len] = '\0';
+	return out;
+}
+
 /* ---- mail ---- */
 
 void

@@ -54,6 +54,12 @@ void fx_store_open(struct fx_store *w); /* to write; what was said is dropped */
 void fx_store_close(struct fx_store *w);
 bool fx_store_has_said(struct fx_store *w, const char *text);
 
+/* Run a shell command in TMP; its exit must be 0. */
+void fx_store_sh(struct fx_store *w, const char *fmt, ...) SLED_PRINTF(2, 3);
+/* Octets of TMP/NAME, SIZE_MAX when there is no such file; all of it. */
+size_t fx_store_size(struct fx_store *w, const char *name);
+struct sled_buf fx_store_slurp(struct fx_store *w, const char *name);
+
 /* The exact bytes of MAIL, added to OUT. */
 void fx_store_bytes(struct sled_buf *out, const struct fx_mail *mail);
 struct sled_hash fx_store_hash(const struct fx_mail *mail);
