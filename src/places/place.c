@@ -3,7 +3,8 @@
  *
  * States of a place being marked
  *   M0  nothing, or an empty folder
- *   M1  STORE.txt            no mark yet: the next start looks at it anew
+ *   M1  STORE.txt, .mailsled no mark yet: counts as empty, the next start
+ *                            marks it anew
  *   M2  STORE.txt, COPY.txt  marked: COPY.txt came by rename, after the rest
  */
 #include <errno.h>
@@ -112,7 +113,21 @@ parse_mark(struct sled_place *place, const char *text, struct sled_err *err)
 	return true;
 }
 
-/* Is the folder without anything? lost+found is a file system's own. */
+/* What a file system puts there, and what a marking that was cut off left. */
+static bool
+is_nothing(const char *name)
+{
+	static const char *const nothing[] = {
+		"lost+found",    ".mailsled",    "STORE.txt",
+		"STORE.txt.tmp", "COPY.txt.tmp",
+	};
+
+	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
+		if (strcmp(name, nothing[i]) == 0)
+			return true;
+	return false;
+}
+
 static bool
 is_empty(struct sled_place *place, int dir, bool *empty, struct sled_err *err)
 {
@@ -120,9 +135,9 @@ is_empty(struct sled_place *place, int dir, bool *empty, struct sled_err *err)
 
 	if (!sled_dir_list(&names, place->sys, dir, ".", err))
 		return false;
-	*empty = names.len == 0 ||
-	         (names.len == sizeof("lost+found") &&
-	          memcmp(names.data, "lost+found", names.len) == 0);
+	*empty = true;
+	for (size_t at = 0; at < names.len; at += strlen(names.data + at) + 1)
+		*empty = *empty && is_nothing(names.data + at);
 	sled_buf_free(&names);
 	return true;
 }

@@ -354,6 +354,19 @@ is_journal(const char *file)
 	       strspn(file, "0123456789-") == 7;
 }
 
+/* None when there is no journal yet. */
+static bool
+list_files(struct sled_buf *names, struct sled_place *place,
+           struct sled_err *err)
+{
+	if (sled_dir_list(names, place->sys, place->dir, "journal", err))
+		return true;
+	if (err->kind != SLED_ERR_MISSING)
+		return false;
+	*err = (struct sled_err){ 0 };
+	return true;
+}
+
 static bool
 merge_place(struct sled_store *store, struct sled_place *place,
             struct sled_sha256 *sha, struct sled_err *err)
@@ -362,8 +375,10 @@ merge_place(struct sled_store *store, struct sled_place *place,
 	struct sled_err why = { 0 };
 	bool ok = true;
 
-	if (!sled_dir_list(&names, store->sys, place->dir, "journal", &why))
-		return true; /* none yet, or unreadable: others have it */
+	if (!list_files(&names, place, &why)) {
+		sled_store_say(store, "%s: %s", place->path, why.text);
+		return true; /* others have it */
+	}
 	for (size_t at = 0; ok && at < names.len;
 	     at += strlen(names.data + at) + 1)
 		if (is_journal(names.data + at))
@@ -517,7 +532,8 @@ replay_visit(struct sled_store *store, const struct fields *f,
 	row.resumed = number(f, 17) != 0;
 	row.exit = (int)number(f, 18);
 	(void)snprintf(row.error, sizeof(row.error), "%s", f->text[19].data);
-	if (maildrop.first_visit == 0 || row.began < maildrop.first_visit) {
+	if ((row.listed > 0 || row.error[0] == '\0') &&
+	    (maildrop.first_visit == 0 || row.began < maildrop.first_visit)) {
 		maildrop.first_visit = row.began;
 		if (!sled_ledger_maildrop_put(store->ledger, &maildrop, err))
 			return false;
@@ -554,39 +570,44 @@ replay_file(struct sled_store *store, const char *file, struct sled_sha256 *sha,
 	struct sled_buf text = { 0 };
 	struct sled_span line;
 	size_t at = 0;
-	bool ok = read_one(sled_store_first(store), file, &text, err) &&
-	          sled_ledger_begin(store->ledger, err);
+	bool ok = read_one(sled_store_first(store), file, &text, err);
 
-	if (!ok) {
-		sled_buf_free(&text);
-		return false;
-	}
 	while (ok && next_line(sled_buf_span(&text), &at, &line))
 		ok = !is_whole(line, sha) || replay_line(store, line, err);
 	sled_buf_free(&text);
-	if (ok)
-		return sled_ledger_commit(store->ledger, err);
-	sled_ledger_drop(store->ledger);
-	return false;
+	return ok;
 }
 
-bool
-sled_journal_replay(struct sled_store *store, struct sled_err *err)
+static bool
+replay_all(struct sled_store *store, struct sled_sha256 *sha,
+           struct sled_err *err)
 {
-	struct sled_sha256 *sha = NULL;
 	struct sled_buf names = { 0 };
-	struct sled_err none = { 0 };
-	bool ok;
+	bool ok = list_files(&names, sled_store_first(store), err);
 
-	if (!sled_dir_list(&names, store->sys, sled_store_first(store)->dir,
-	                   "journal", &none))
-		return true;
-	ok = sled_sha256_new(&sha, err);
 	for (size_t at = 0; ok && at < names.len;
 	     at += strlen(names.data + at) + 1)
 		if (is_journal(names.data + at))
 			ok = replay_file(store, names.data + at, sha, err);
-	sled_sha256_free(&sha);
 	sled_buf_free(&names);
+	return ok;
+}
+
+/* In one transaction with the word that the rebuild is done: a second replay
+ * would double the visits. */
+bool
+sled_journal_replay(struct sled_store *store, struct sled_err *err)
+{
+	struct sled_sha256 *sha = NULL;
+	bool ok =
+	    sled_sha256_new(&sha, err) && sled_ledger_begin(store->ledger, err);
+
+	if (ok && (!replay_all(store, sha, err) ||
+	           !sled_ledger_put(store->ledger, "rebuilding", "0", err))) {
+		sled_ledger_drop(store->ledger);
+		ok = false;
+	}
+	ok = ok && sled_ledger_commit(store->ledger, err);
+	sled_sha256_free(&sha);
 	return ok;
 }

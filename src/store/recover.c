@@ -255,12 +255,15 @@ add_folder(struct names *names, struct sled_place *place, const char *label,
            struct sled_err *err)
 {
 	struct sled_buf files = { 0 };
-	struct sled_err none = { 0 };
 	char volume[SLED_VOLUME_NAME];
 	bool ok = true, open = false;
 
-	if (!sled_dir_list(&files, place->sys, place->dir, label, &none))
-		return true; /* not a folder */
+	if (!sled_dir_list(&files, place->sys, place->dir, label, err)) {
+		if (err->sys != ENOTDIR && err->kind != SLED_ERR_MISSING)
+			return false;
+		*err = (struct sled_err){ 0 };
+		return true;
+	}
 	for (size_t at = 0; ok && at < files.len;
 	     at += strlen(files.data + at) + 1)
 		if (sled_volume_file_parse(files.data + at, volume, &open) &&
@@ -271,23 +274,37 @@ add_folder(struct names *names, struct sled_place *place, const char *label,
 }
 
 static bool
-add_place(struct names *names, struct sled_place *place, struct sled_err *err)
+add_folders(struct names *names, struct sled_place *place, struct sled_err *err)
 {
 	struct sled_buf labels = { 0 };
-	struct sled_err why = { 0 };
-	bool ok = true;
+	bool ok = sled_dir_list(&labels, place->sys, place->dir, ".", err);
 
-	if (!sled_dir_list(&labels, place->sys, place->dir, ".", &why)) {
-		place->out = true;
-		place->why = why;
-		return true;
-	}
 	for (size_t at = 0; ok && at < labels.len;
 	     at += strlen(labels.data + at) + 1)
 		if (is_label(labels.data + at))
 			ok = add_folder(names, place, labels.data + at, err);
 	sled_buf_free(&labels);
 	return ok;
+}
+
+/* What cannot be listed is not nothing: the first place must be, a copy is out.
+ */
+static bool
+add_place(struct names *names, struct sled_store *store, size_t i,
+          struct sled_err *err)
+{
+	struct sled_seat *seat = &store->seats[i];
+	struct sled_err why = { 0 };
+
+	if (add_folders(names, &seat->place, &why))
+		return true;
+	if (i == 0 || why.kind == SLED_ERR_NOMEM) {
+		*err = why;
+		return sled_note(err, "%s", seat->place.path);
+	}
+	sled_seat_out(seat, &why);
+	sled_store_say(store, "%s: %s", seat->place.path, why.text);
+	return true;
 }
 
 struct lookup {
@@ -364,7 +381,7 @@ recover_volumes(struct sled_store *store, struct sled_err *err)
 
 	for (size_t i = 0; ok && i < store->len; i++)
 		if (sled_seat_usable(&store->seats[i]))
-			ok = add_place(&names, &store->seats[i].place, err);
+			ok = add_place(&names, store, i, err);
 	ok = ok && recover_names(store, &names, err);
 	sled_buf_free(&names.list);
 	return ok;

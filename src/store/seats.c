@@ -48,15 +48,10 @@ explain_absence(struct sled_seat *seat)
 	}
 }
 
-bool
-sled_seats_probe(struct sled_store *store, struct sled_err *err)
+static bool
+probe_all(struct sled_store *store, struct sled_err *err)
 {
-	size_t len = store->conf.copies_len + 1;
-
-	store->seats = calloc(len, sizeof(*store->seats));
-	if (store->seats == NULL)
-		return sled_fail(err, SLED_ERR_NOMEM, "places");
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < store->conf.copies_len + 1; i++) {
 		const char *path =
 		    i == 0 ? store->conf.path : store->conf.copies[i - 1];
 		if (!sled_place_probe(&store->seats[i].place, store->sys, path,
@@ -73,6 +68,28 @@ sled_seats_probe(struct sled_store *store, struct sled_err *err)
 				    store->seats[j].place.path, path);
 	}
 	return true;
+}
+
+bool
+sled_seats_probe(struct sled_store *store, struct sled_err *err)
+{
+	store->seats =
+	    calloc(store->conf.copies_len + 1, sizeof(*store->seats));
+	if (store->seats == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "places");
+	return probe_all(store, err);
+}
+
+/* What was seen before the lock was ours may have been changed by its holder.
+ */
+static bool
+probe_again(struct sled_store *store, struct sled_err *err)
+{
+	for (size_t i = 0; i < store->len; i++)
+		sled_place_close(&store->seats[i].place);
+	store->len = 0;
+	store->id[0] = '\0';
+	return probe_all(store, err);
 }
 
 /* May a store be founded here? Creates nothing. */
@@ -99,26 +116,26 @@ may_found(struct sled_store *store, struct sled_err *err)
 	return true;
 }
 
+/* The first place has no mark: may it get one? Creates nothing. */
 static bool
-found_folder(struct sled_store *store, struct sled_err *err)
+may_be_made(struct sled_store *store, struct sled_err *err)
 {
-	struct sled_place *first = &store->seats[0].place;
+	struct sled_seat *seat = &store->seats[0];
 
 	if (store->mode == SLED_STORE_READ) {
 		(void)sled_fail(err, SLED_ERR_MISSING, "no store at %s yet",
-		                first->path);
+		                seat->place.path);
 		return sled_hint(err, "run `mailsled fetch`");
 	}
 	if (store->id[0] == '\0' && !may_found(store, err))
 		return false;
-	if (first->found != SLED_PLACE_USABLE) {
-		explain_absence(&store->seats[0]);
-		(void)sled_fail(err, SLED_ERR_PLACE, "%s: %s", first->path,
-		                store->seats[0].why);
-		return sled_hint(err, "mount it, or empty the folder; the "
-		                      "store is then made anew from a copy");
-	}
-	return sled_dir_make_path(store->sys, first->path, 0755, err);
+	if (seat->place.found == SLED_PLACE_USABLE)
+		return true;
+	explain_absence(seat);
+	(void)sled_fail(err, SLED_ERR_PLACE, "%s: %s", seat->place.path,
+	                seat->why);
+	return sled_hint(err, "mount it, or empty the folder; the store is "
+	                      "then made anew from a copy");
 }
 
 /* The store's id: the first place's, else what a reachable copy says. */
@@ -139,35 +156,77 @@ sled_seats_identify(struct sled_store *store, struct sled_err *err)
 			                 "stores (%s)",
 			                 place->path);
 	}
-	return store->seats[0].place.found == SLED_PLACE_MARKED ||
-	       found_folder(store, err);
+	if (store->seats[0].place.found == SLED_PLACE_MARKED)
+		return true;
+	if (!may_be_made(store, err))
+		return false;
+	/* The lock may lie in it. */
+	return store->conf.state != NULL ||
+	       sled_dir_make_path(store->sys, store->conf.path, 0755, err);
 }
 
-/* Under the lock: the first place gets its mark, unless another process was
- * quicker. */
+/* Is there a ledger, though no place says that there is a store? */
+static bool
+was_founded(struct sled_store *store, bool *was, struct sled_err *err)
+{
+	struct sled_buf path = { 0 }, id = { 0 };
+	struct sled_ledger *ledger = NULL;
+	struct sled_err why = { 0 };
+
+	*was = false;
+	if (!sled_buf_printf(&path, err, "%s/ledger.db", store->state))
+		return false;
+	if (sled_ledger_open(&ledger, store->sys, path.data, SLED_LEDGER_READ,
+	                     &why)) {
+		if (!sled_ledger_get(ledger, "store", &id, was, &why))
+			*was = true;
+		sled_ledger_close(&ledger);
+	} else {
+		*was = why.kind != SLED_ERR_MISSING;
+	}
+	sled_buf_free(&path);
+	sled_buf_free(&id);
+	return true;
+}
+
+static bool
+new_id(struct sled_store *store, struct sled_err *err)
+{
+	uint8_t id[16];
+	bool was = false;
+
+	if (!was_founded(store, &was, err))
+		return false;
+	if (was && !store->conf.found_new) {
+		(void)sled_fail(err, SLED_ERR_PLACE,
+		                "%s has no mark (COPY.txt), but %s knows a "
+		                "store there; nothing was created",
+		                store->conf.path, store->state);
+		return sled_hint(err, "mount the disk that `path =` in [store] "
+		                      "names, or make a new store: mailsled "
+		                      "init --new");
+	}
+	if (!sled_hash_random(id, sizeof(id), err))
+		return false;
+	sled_text_hex(store->id, id, sizeof(id));
+	return true;
+}
+
+/* Under the lock: look again, and give the first place its mark. */
 bool
 sled_seats_found(struct sled_store *store, struct sled_err *err)
 {
 	struct sled_place *first = &store->seats[0].place;
-	uint8_t id[16];
 
+	if (!probe_again(store, err) || !sled_seats_identify(store, err))
+		return false;
 	if (first->found == SLED_PLACE_MARKED)
 		return true;
-	sled_place_close(first);
-	if (!sled_place_probe(first, store->sys, store->conf.path, err))
-		return false;
-	if (first->found == SLED_PLACE_MARKED) {
-		memcpy(store->id, first->store, sizeof(store->id));
-		return true;
-	}
-	if (store->id[0] == '\0') {
-		if (!sled_hash_random(id, sizeof(id), err))
-			return false;
-		sled_text_hex(store->id, id, sizeof(id));
-	} else {
+	if (store->id[0] != '\0')
 		sled_store_say(store, "%s is empty: made anew from a copy",
 		               first->path);
-	}
+	else if (!new_id(store, err))
+		return false;
 	return sled_place_mark(first, store->id, err);
 }
 
@@ -429,7 +488,7 @@ bool
 sled_store_one_disk(const struct sled_store *store)
 {
 	for (size_t i = 1; i < store->len; i++)
-		if (!store->seats[i].present ||
+		if (store->seats[i].present &&
 		    store->seats[i].place.disk != store->seats[0].place.disk)
 			return false;
 	return true;

@@ -102,7 +102,8 @@ set_aside(struct sled_store *store, struct sled_err *err)
 			return sled_fail_sys(err, errno, "set %s/%s aside",
 			                     store->state, parts[i]);
 	}
-	return true;
+	/* No old -wal may come back beside a new ledger. */
+	return sled_dir_sync(sys, store->state_dir, "ledger.db", err);
 }
 
 /* Does the ledger belong to this store, and was its last rebuild finished? */
@@ -117,8 +118,11 @@ look_into_ledger(struct sled_store *store, bool *ours, struct sled_err *err)
 	sled_buf_free(&value);
 	if (!ok || !*ours)
 		return ok;
-	ok = sled_ledger_get(store->ledger, "rebuilding", &value, &found, err);
-	store->rebuilt = found && strcmp(value.data, "1") == 0;
+	/* One that was cut off while it was made has neither. */
+	ok = (found ||
+	      sled_ledger_put(store->ledger, "store", store->id, err)) &&
+	     sled_ledger_get(store->ledger, "rebuilding", &value, &found, err);
+	store->rebuilt = !found || strcmp(value.data, "0") != 0;
 	sled_buf_free(&value);
 	return ok;
 }
@@ -188,10 +192,7 @@ make_ready(struct sled_store *store, struct sled_err *err)
 	    !sled_seats_remember(store, err) ||
 	    !sled_journal_merge(store, err) || !sled_recover(store, err))
 		return false;
-	if (!store->rebuilt)
-		return true;
-	return sled_journal_replay(store, err) &&
-	       sled_ledger_put(store->ledger, "rebuilding", "0", err);
+	return !store->rebuilt || sled_journal_replay(store, err);
 }
 
 static bool

@@ -198,6 +198,7 @@ bool sled_journal_line(struct sled_buf *out, int64_t now, const char *kind,
                        const char *const *fields, size_t len,
                        struct sled_err *err);
 bool sled_journal_merge(struct sled_store *store, struct sled_err *err);
+/* The last step of a rebuild. */
 bool sled_journal_replay(struct sled_store *store, struct sled_err *err);
 
 #endif
