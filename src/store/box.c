@@ -153,16 +153,40 @@ note_known(struct sled_box *box, size_t item, const struct sled_message *row,
 {
 	const struct sled_item *it = &box->listing->items[item];
 	const char *uid = sled_listing_uid_of(box->listing, item);
-	bool known = false;
+	bool known = false, same_uid = *uid == '\0' || !strcmp(uid, row->uid);
 
 	if (!sled_ledger_known_size(box->store->ledger, row->id, it->size,
 	                            &known, err))
 		return false;
-	if (known && strcmp(uid, row->uid) == 0)
+	if (known && same_uid)
 		return true;
+	/* The id that it had leads to it still, but to be proved. */
+	if (!same_uid && row->uid[0] != '\0' &&
+	    !sled_ledger_known_put(box->store->ledger, row->id, row->uid,
+	                           row->listed, err))
+		return false;
 	return sled_ledger_known_put(box->store->ledger, row->id, uid, it->size,
 	                             err) &&
 	       journal_known(box, item, row, err);
+}
+
+/* What the row becomes now that it was listed under this item's id. */
+static struct sled_message
+listed_row(const struct sled_box *box, size_t item,
+           const struct sled_message *row)
+{
+	const char *uid = sled_listing_uid_of(box->listing, item);
+	struct sled_message now = *row;
+
+	if (*uid != '\0') {
+		(void)snprintf(now.uid, sizeof(now.uid), "%s", uid);
+		now.flags &= ~(unsigned)SLED_MESSAGE_NOID;
+	}
+	now.gone = 0;
+	now.dele_sent = 0;
+	now.flags &= ~(unsigned)SLED_MESSAGE_UNSEEN;
+	now.flags |= SLED_MESSAGE_PROVED;
+	return now;
 }
 
 bool
@@ -170,19 +194,18 @@ sled_box_same(struct sled_box *box, size_t item, const struct sled_message *row,
               struct sled_err *err)
 {
 	struct sled_item *it = &box->listing->items[item];
-	struct sled_message now = *row;
+	struct sled_message now = listed_row(box, item, row);
+	bool is_short = (row->flags & SLED_MESSAGE_SHORT) != 0;
 
 	it->row = row->id;
-	it->verdict = SLED_ITEM_STORED;
-	if (row->received <= box->delete_until)
+	it->verdict = is_short ? SLED_ITEM_NEW : SLED_ITEM_STORED;
+	if (is_short)
+		it->flags |= SLED_ITEM_SHORT; /* fetched once more */
+	else if (row->received <= box->delete_until)
 		it->flags |= SLED_ITEM_DUE;
-	now.gone = 0;
-	now.dele_sent = 0;
-	now.on_server = true;
-	now.flags &= ~(unsigned)SLED_MESSAGE_UNSEEN;
-	now.flags |= SLED_MESSAGE_PROVED;
-	return sled_ledger_message_update(box->store->ledger, &now, err) &&
-	       note_known(box, item, row, err);
+	now.on_server = !is_short; /* else it would be claimed already */
+	return note_known(box, item, row, err) &&
+	       sled_ledger_message_update(box->store->ledger, &now, err);
 }
 
 /* ---- one message on its way in ---- */
@@ -224,30 +247,22 @@ sled_box_data(struct sled_box *box, struct sled_span bytes,
 	       sled_spool_append(box->spool, bytes.data, bytes.len, err);
 }
 
-static bool
-is_claimed(const struct sled_box *box, int64_t row)
-{
-	for (size_t i = 0; i < box->listing->len; i++)
-		if (box->listing->items[i].row == row && i != box->current)
-			return true;
-	return false;
-}
-
 struct twin {
 	struct sled_box *box;
 	const struct sled_digest *digest;
 	struct sled_row_copy copy;
 };
 
+/* on_server: another item of this listing has the row, or is it. A row whose
+ * id this listing lacked may be here without one. */
 static bool
 take_twin(void *ctx, const struct sled_message *row, struct sled_err *err)
 {
 	struct twin *twin = ctx;
 
-	if (twin->copy.found || row->gone != 0 ||
-	    row->octets != twin->digest->octets ||
-	    (row->flags & SLED_MESSAGE_NOID) == 0 ||
-	    is_claimed(twin->box, row->id))
+	if (twin->copy.found || row->on_server ||
+	    (row->gone != 0 && row->gone != twin->box->listed_at) ||
+	    row->octets != twin->digest->octets)
 		return true;
 	return sled_row_take(&twin->copy, row, err);
 }
@@ -271,30 +286,80 @@ find_twin(struct sled_box *box, const struct sled_digest *digest,
 	                       err))
 		return false;
 	twin->copy.found =
-	    twin->copy.found && twin->copy.row.octets == digest->octets &&
+	    twin->copy.found && !twin->copy.row.on_server &&
+	    twin->copy.row.octets == digest->octets &&
 	    sled_hash_equal(&twin->copy.row.sha256, &digest->sha256);
 	return true;
+}
+
+static void
+say_short(const struct sled_box *box, const struct sled_message *row)
+{
+	sled_store_say(box->store,
+	               "%s: message %llu came twice with the same %llu octets, "
+	               "fewer than the server lists: taken as whole",
+	               box->whose.owner.label, (unsigned long long)row->number,
+	               (unsigned long long)row->octets);
 }
 
 static bool
 accept_twin(struct sled_box *box, struct twin *twin, struct sled_err *err)
 {
 	struct sled_item *it = &box->listing->items[box->current];
+	struct sled_message *row = &twin->copy.row;
 
-	if (it->flags & SLED_ITEM_SHORT) {
-		sled_store_say(box->store,
-		               "%s: message %llu came twice with the same %llu "
-		               "octets, fewer than the server lists: taken as "
-		               "whole",
-		               box->whose.owner.label,
-		               (unsigned long long)twin->copy.row.number,
-		               (unsigned long long)twin->copy.row.octets);
-		twin->copy.row.flags &= ~(unsigned)SLED_MESSAGE_SHORT;
-		it->flags &= (uint8_t)~SLED_ITEM_SHORT;
+	if (row->flags & SLED_MESSAGE_SHORT) {
+		say_short(box, row);
+		row->flags &= ~(unsigned)SLED_MESSAGE_SHORT;
 	}
+	it->flags &= (uint8_t)~SLED_ITEM_SHORT;
 	it->flags |= SLED_ITEM_RETRIEVED;
-	return sled_spool_abort(box->spool, err) &&
-	       sled_box_same(box, box->current, &twin->copy.row, err);
+	if (!sled_spool_abort(box->spool, err) ||
+	    !sled_ledger_begin(box->store->ledger, err))
+		return false;
+	if (!sled_box_same(box, box->current, row, err)) {
+		sled_ledger_drop(box->store->ledger);
+		return false;
+	}
+	return sled_ledger_commit(box->store->ledger, err);
+}
+
+/* Other bytes under an id that some row has: its ids prove little from now on,
+ * and no kill may make us forget it. */
+static bool
+note_reuse(struct sled_box *box, struct sled_err *err)
+{
+	const struct sled_item *it = &box->listing->items[box->current];
+	struct sled_row_copy copy = { .found = false };
+	struct sled_ledger *ledger = box->store->ledger;
+
+	if (box->maildrop.reuses_ids || (it->flags & SLED_ITEM_NOID) != 0 ||
+	    (it->flags & SLED_ITEM_SHORT) != 0)
+		return true;
+	if (!sled_ledger_by_uid(ledger, box->maildrop.id,
+	                        sled_listing_uid_of(box->listing, box->current),
+	                        sled_row_take, &copy, err))
+		return false;
+	if (!copy.found)
+		return true;
+	box->maildrop.reuses_ids = true;
+	return sled_ledger_maildrop_put(ledger, &box->maildrop, err);
+}
+
+static bool
+keep_whole(struct sled_box *box, const struct sled_digest *digest,
+           unsigned flags, struct sled_err *err)
+{
+	struct sled_record record;
+
+	if (!sled_spool_end(box->spool, &digest->sha256, &record, err))
+		return false;
+	box->unsynced = true;
+	if (sled_batch_add(&box->pending, &record, digest, flags, box->current,
+	                   err))
+		return true;
+	box->spool_kept = true; /* it is in no batch: for the next start */
+	return false;
 }
 
 static bool
@@ -302,11 +367,10 @@ accept_new(struct sled_box *box, const struct sled_digest *digest,
            struct sled_err *err)
 {
 	struct sled_item *it = &box->listing->items[box->current];
-	struct sled_record record;
 	unsigned flags = it->flags & SLED_ITEM_NOID ? SLED_MESSAGE_NOID : 0;
 
-	if (it->row != 0 && (it->flags & SLED_ITEM_SHORT) == 0)
-		box->maildrop.reuses_ids = true;
+	if (!note_reuse(box, err))
+		return false;
 	it->row = 0;
 	it->flags &= (uint8_t)~SLED_ITEM_SHORT;
 	if (sled_box_is_short(&box->maildrop, digest->octets, it->size)) {
@@ -315,13 +379,8 @@ accept_new(struct sled_box *box, const struct sled_digest *digest,
 	} else {
 		learn_habit(&box->maildrop, digest, it->size);
 	}
-	if (!sled_spool_end(box->spool, &digest->sha256, &record, err) ||
-	    !sled_batch_add(&box->pending, &record, digest, flags, box->current,
-	                    err))
-		return false;
 	it->flags |= SLED_ITEM_RETRIEVED;
-	box->unsynced = true;
-	return true;
+	return keep_whole(box, digest, flags, err);
 }
 
 bool
@@ -367,31 +426,37 @@ full_members(const struct sled_batch *pending)
 	return full;
 }
 
+/* Move the first LEN pending messages to the job. */
+static bool
+take_job(struct sled_box *box, size_t len)
+{
+	struct sled_batch rest = { .len = box->pending.len - len };
+
+	if (rest.len > 0) {
+		rest.cap = rest.len;
+		rest.list = malloc(rest.len * sizeof(*rest.list));
+		if (rest.list == NULL)
+			return false;
+		memcpy(rest.list, box->pending.list + len,
+		       rest.len * sizeof(*rest.list));
+	}
+	box->job = box->pending;
+	box->job.len = len;
+	box->pending = rest;
+	return true;
+}
+
 bool
 sled_box_commit_take(struct sled_box *box, bool flush)
 {
 	size_t len = flush ? box->pending.len : full_members(&box->pending);
-	struct sled_batch taken = box->pending;
 
 	if (box->spool == NULL || (len == 0 && !box->unsynced) ||
-	    box->spool_kept)
+	    box->spool_kept || !take_job(box, len))
 		return false;
 	box->unsynced = false;
+	box->job_taken = true;
 	box->job_err = (struct sled_err){ 0 };
-	if (len < taken.len) {
-		struct sled_pending *rest =
-		    malloc((taken.len - len) * sizeof(*rest));
-		if (rest == NULL)
-			return false;
-		memcpy(rest, taken.list + len,
-		       (taken.len - len) * sizeof(*rest));
-		box->pending = (struct sled_batch){ rest, taken.len - len,
-			                            taken.len - len };
-	} else {
-		box->pending = (struct sled_batch){ 0 };
-	}
-	taken.len = len;
-	box->job = taken;
 	return true;
 }
 
@@ -437,6 +502,7 @@ sled_box_commit_apply(struct sled_box *box, struct sled_err *err)
 		}
 	}
 	sled_batch_free(&box->job);
+	box->job_taken = false;
 	if (ok)
 		return true;
 	box->spool_kept = true;
@@ -471,10 +537,11 @@ bool
 sled_box_all_safe(const struct sled_box *box)
 {
 	const unsigned seen = SLED_ITEM_RETRIEVED | SLED_ITEM_TOPPED;
+	const unsigned mask = SLED_ITEM_SAFE | SLED_ITEM_SHORT;
 
 	for (size_t i = 0; box->listing != NULL && i < box->listing->len; i++)
 		if ((box->listing->items[i].flags & seen) != 0 &&
-		    (box->listing->items[i].flags & SLED_ITEM_SAFE) == 0)
+		    (box->listing->items[i].flags & mask) != SLED_ITEM_SAFE)
 			return false;
 	return true;
 }
@@ -518,6 +585,17 @@ journal_gone(struct sled_box *box, int64_t row, int64_t now,
 }
 
 bool
+sled_box_is_gone(struct sled_box *box, int64_t row, int64_t now,
+                 struct sled_err *err)
+{
+	struct sled_ledger *ledger = box->store->ledger;
+
+	return sled_ledger_set_gone(ledger, row, now, err) &&
+	       sled_ledger_set_on_server(ledger, row, false, err) &&
+	       journal_gone(box, row, now, err);
+}
+
+bool
 sled_box_gone(struct sled_box *box, int64_t now, struct sled_err *err)
 {
 	struct sled_ledger *ledger = box->store->ledger;
@@ -528,8 +606,7 @@ sled_box_gone(struct sled_box *box, int64_t now, struct sled_err *err)
 		const struct sled_item *it = &box->listing->items[i];
 
 		if ((it->flags & SLED_ITEM_DELE) != 0 &&
-		    (!sled_ledger_set_gone(ledger, it->row, now, err) ||
-		     !journal_gone(box, it->row, now, err))) {
+		    !sled_box_is_gone(box, it->row, now, err)) {
 			sled_ledger_drop(ledger);
 			return false;
 		}
@@ -603,7 +680,8 @@ sled_box_close(struct sled_box **box_p, struct sled_visit_row *visit,
 
 	if (box == NULL)
 		return true;
-	if (box->spool != NULL && !box->spool_kept && box->pending.len == 0)
+	if (box->spool != NULL && !box->spool_kept && !box->job_taken &&
+	    box->pending.len == 0)
 		ok = sled_spool_finish(&box->spool, err);
 	if (visit != NULL && !note_visit(box, visit, err))
 		ok = false;

@@ -51,6 +51,16 @@ sled_listing_size(struct sled_listing *listing, uint32_t msg, uint64_t size,
 	return true;
 }
 
+/* RFC 1939, section 7: 1 to 70 octets of 0x21 to 0x7E. */
+static bool
+is_usable(struct sled_span uid)
+{
+	for (size_t i = 0; i < uid.len; i++)
+		if (uid.data[i] < 0x21 || uid.data[i] > 0x7e)
+			return false;
+	return uid.len > 0 && uid.len <= SLED_UID_MAX;
+}
+
 bool
 sled_listing_uid(struct sled_listing *listing, uint32_t msg,
                  struct sled_span uid, struct sled_err *err)
@@ -62,12 +72,13 @@ sled_listing_uid(struct sled_listing *listing, uint32_t msg,
 		                 "UIDL names message %lu of %zu",
 		                 (unsigned long)msg, listing->len);
 	listing->has_uidl = true;
-	if (uid.len == 0 || uid.len > SLED_UID_MAX)
-		return true;
-	for (size_t i = 0; i < uid.len; i++)
-		if (uid.data[i] < 0x21 || uid.data[i] > 0x7e)
-			return true;
 	item = &listing->items[msg - 1];
+	if (item->uid != 0) { /* two ids for one message: none */
+		item->flags |= SLED_ITEM_NOID;
+		return true;
+	}
+	if (!is_usable(uid))
+		return true;
 	item->uid = (uint32_t)listing->uids.len;
 	item->flags &= (uint8_t)~SLED_ITEM_NOID;
 	return sled_buf_add(&listing->uids, uid.data, uid.len, err) &&
@@ -89,7 +100,8 @@ by_uid(const void *a, const void *b, void *ctx)
 	              sled_listing_uid_of(listing, *(const uint32_t *)b));
 }
 
-/* An id that is listed twice identifies nothing. */
+/* An id that is listed twice identifies nothing; its text stays until
+ * disown_doubles(). */
 static bool
 drop_doubles(struct sled_listing *listing, struct sled_err *err)
 {
@@ -99,7 +111,7 @@ drop_doubles(struct sled_listing *listing, struct sled_err *err)
 	if (order == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "listing");
 	for (size_t i = 0; i < listing->len; i++)
-		if ((listing->items[i].flags & SLED_ITEM_NOID) == 0)
+		if (listing->items[i].uid != 0)
 			order[len++] = (uint32_t)i;
 	qsort_r(order, len, sizeof(*order), by_uid, listing);
 	for (size_t i = 1; i < len; i++)
@@ -115,10 +127,22 @@ drop_doubles(struct sled_listing *listing, struct sled_err *err)
 
 struct candidate {
 	struct sled_box *box;
+	const char *uid;
 	uint64_t size;
 	struct sled_row_copy best; /* the newest, or the one that fits */
-	bool fits;                 /* not gone, and of a known size */
+	bool fits;                 /* needs no proof by what it is called */
 };
+
+/* An id that the row had before it took another may be another's by now. Of
+ * a row rebuilt from an archive it is not known which came last. */
+static bool
+is_its_id(const struct candidate *c, const struct sled_message *row)
+{
+	const unsigned mask = SLED_MESSAGE_REBUILT | SLED_MESSAGE_PROVED;
+
+	return strcmp(row->uid, c->uid) == 0 ||
+	       (row->flags & mask) == SLED_MESSAGE_REBUILT;
+}
 
 static bool
 take_candidate(void *ctx, const struct sled_message *row, struct sled_err *err)
@@ -126,12 +150,12 @@ take_candidate(void *ctx, const struct sled_message *row, struct sled_err *err)
 	struct candidate *c = ctx;
 	bool known = false;
 
-	if (c->fits)
+	if (c->fits || row->on_server) /* another item of this listing has it */
 		return true;
 	if (!sled_ledger_known_size(c->box->store->ledger, row->id, c->size,
 	                            &known, err))
 		return false;
-	c->fits = known && row->gone == 0;
+	c->fits = known && row->gone == 0 && is_its_id(c, row);
 	return (c->best.found && !c->fits) || sled_row_take(&c->best, row, err);
 }
 
@@ -150,6 +174,14 @@ is_spooled(const struct sled_box *box, size_t item)
 	return false;
 }
 
+/* A header block tells; without one only the bytes do, by RETR. */
+static void
+ask_for_proof(struct sled_item *it, const struct sled_message *row)
+{
+	if (row->head_octets > 0)
+		it->verdict = SLED_ITEM_PROVE;
+}
+
 static void
 judge_fit(struct sled_box *box, struct sled_item *it,
           const struct sled_message *row)
@@ -163,7 +195,7 @@ judge_fit(struct sled_box *box, struct sled_item *it,
 		return;
 	}
 	if (box->maildrop.reuses_ids || row->dele_sent != 0 || (stale && due)) {
-		it->verdict = SLED_ITEM_PROVE;
+		ask_for_proof(it, row);
 		return;
 	}
 	it->verdict = SLED_ITEM_STORED;
@@ -175,12 +207,13 @@ static bool
 judge(struct sled_box *box, size_t item, struct sled_err *err)
 {
 	struct sled_item *it = &box->listing->items[item];
-	struct candidate c = { .box = box, .size = it->size };
+	struct candidate c = { .box = box,
+		               .uid = sled_listing_uid_of(box->listing, item),
+		               .size = it->size };
 
 	if (it->verdict == SLED_ITEM_ABSENT || (it->flags & SLED_ITEM_NOID))
 		return true;
-	if (!sled_ledger_by_uid(box->store->ledger, box->maildrop.id,
-	                        sled_listing_uid_of(box->listing, item),
+	if (!sled_ledger_by_uid(box->store->ledger, box->maildrop.id, c.uid,
 	                        take_candidate, &c, err))
 		return false;
 	if (!c.best.found) {
@@ -191,11 +224,59 @@ judge(struct sled_box *box, size_t item, struct sled_err *err)
 	it->row = c.best.row.id;
 	if (c.fits)
 		judge_fit(box, it, &c.best.row);
-	else if (c.best.row.head_octets > 0)
-		it->verdict = SLED_ITEM_PROVE;
+	else
+		ask_for_proof(it, &c.best.row);
 	return it->verdict != SLED_ITEM_STORED ||
 	       sled_ledger_set_on_server(box->store->ledger, it->row, true,
 	                                 err);
+}
+
+/* ---- ids that are listed twice ---- */
+
+/* The newest row whose own id it is. */
+static bool
+take_owner(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct sled_row_copy *copy = ctx;
+
+	return copy->found || row->gone != 0 || row->uid[0] == '\0' ||
+	       sled_row_take(copy, row, err);
+}
+
+/* From now on the row is found by this id, but believed by a proof only. */
+static bool
+disown(struct sled_box *box, const char *uid, struct sled_err *err)
+{
+	struct sled_ledger *ledger = box->store->ledger;
+	struct sled_row_copy copy = { .found = false };
+
+	if (!sled_ledger_by_uid(ledger, box->maildrop.id, uid, take_owner,
+	                        &copy, err))
+		return false;
+	if (!copy.found || strcmp(copy.row.uid, uid) != 0)
+		return true;
+	copy.row.uid[0] = '\0';
+	copy.row.flags |= SLED_MESSAGE_NOID;
+	return sled_ledger_known_put(ledger, copy.row.id, uid, copy.row.listed,
+	                             err) &&
+	       sled_ledger_message_update(ledger, &copy.row, err);
+}
+
+static bool
+disown_doubles(struct sled_box *box, struct sled_err *err)
+{
+	struct sled_listing *listing = box->listing;
+
+	for (size_t i = 0; i < listing->len; i++) {
+		struct sled_item *it = &listing->items[i];
+
+		if ((it->flags & SLED_ITEM_NOID) == 0 || it->uid == 0)
+			continue;
+		if (!disown(box, sled_listing_uid_of(listing, i), err))
+			return false;
+		it->uid = 0;
+	}
+	return true;
 }
 
 /* ---- renumbered: all ids new, the sizes in the old order ---- */
@@ -282,6 +363,7 @@ struct vanished {
 	size_t seen_len;
 	int64_t *gone;
 	size_t gone_len, gone_cap;
+	bool any_noid;
 	int64_t last_began;
 	size_t kept, kept_gone; /* RETRieved in the last visit, no DELE sent */
 };
@@ -293,9 +375,10 @@ check_row(void *ctx, const struct sled_message *row, struct sled_err *err)
 	bool kept = v->last_began > 0 && row->dele_sent == 0 &&
 	            row->received >= v->last_began;
 
-	v->kept += kept;
-	if ((row->flags & SLED_MESSAGE_NOID) != 0 && v->box->listing->len > 0)
+	/* It may be any of the messages that have no id. */
+	if ((row->flags & SLED_MESSAGE_NOID) != 0 && v->any_noid)
 		return true;
+	v->kept += kept;
 	if (bsearch(&row->id, v->seen, v->seen_len, sizeof(*v->seen), by_id) !=
 	    NULL)
 		return true;
@@ -329,9 +412,12 @@ collect_seen(struct vanished *v, struct sled_err *err)
 	v->seen = calloc(listing->len + 1, sizeof(*v->seen));
 	if (v->seen == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "listing");
-	for (size_t i = 0; i < listing->len; i++)
+	for (size_t i = 0; i < listing->len; i++) {
 		if (listing->items[i].row != 0)
 			v->seen[v->seen_len++] = listing->items[i].row;
+		v->any_noid = v->any_noid ||
+		              (listing->items[i].flags & SLED_ITEM_NOID) != 0;
+	}
 	qsort(v->seen, v->seen_len, sizeof(*v->seen), by_id);
 	return true;
 }
@@ -348,7 +434,7 @@ note_vanished(struct sled_box *box, int64_t now, struct sled_err *err)
 	    sled_ledger_live(ledger, box->maildrop.id, check_row, &v, err);
 
 	for (size_t i = 0; ok && i < v.gone_len; i++)
-		ok = sled_ledger_set_gone(ledger, v.gone[i], now, err);
+		ok = sled_box_is_gone(box, v.gone[i], now, err);
 	if (v.kept > 0 && v.kept == v.kept_gone)
 		box->maildrop.drops_retrieved = true;
 	free(v.seen);
@@ -361,7 +447,8 @@ apply_listing(struct sled_box *box, int64_t now, struct sled_err *err)
 {
 	struct sled_listing *listing = box->listing;
 
-	if (!sled_ledger_unlist(box->store->ledger, box->maildrop.id, err))
+	if (!sled_ledger_unlist(box->store->ledger, box->maildrop.id, err) ||
+	    !disown_doubles(box, err))
 		return false;
 	for (size_t i = 0; i < listing->len; i++)
 		if (!judge(box, i, err))
@@ -373,18 +460,28 @@ apply_listing(struct sled_box *box, int64_t now, struct sled_err *err)
 	       note_vanished(box, now, err);
 }
 
+/* The days of trial count from here, though this run be killed. */
+static bool
+note_first(struct sled_box *box, int64_t now, struct sled_err *err)
+{
+	if (box->maildrop.first_visit != 0)
+		return true;
+	box->maildrop.first_visit = now;
+	return sled_ledger_maildrop_put(box->store->ledger, &box->maildrop,
+	                                err);
+}
+
 bool
 sled_box_listed(struct sled_box *box, struct sled_listing *listing,
                 int64_t delete_until, int64_t now, struct sled_err *err)
 {
 	box->listing = listing;
 	box->delete_until = delete_until;
-	if (box->maildrop.first_visit == 0)
-		box->maildrop.first_visit = now;
+	box->listed_at = now;
 	if (!drop_doubles(listing, err) ||
 	    !sled_ledger_begin(box->store->ledger, err))
 		return false;
-	if (!apply_listing(box, now, err)) {
+	if (!note_first(box, now, err) || !apply_listing(box, now, err)) {
 		sled_ledger_drop(box->store->ledger);
 		return false;
 	}
@@ -403,7 +500,7 @@ hold_against(void *ctx, const struct sled_message *row, struct sled_err *err)
 {
 	struct proof *proof = ctx;
 
-	if (proof->copy.found || row->head_octets == 0 ||
+	if (proof->copy.found || row->head_octets == 0 || row->on_server ||
 	    !sled_hash_equal(&row->head_sha256, &proof->top->head_sha256))
 		return true;
 	return sled_row_take(&proof->copy, row, err);
@@ -436,9 +533,13 @@ settle_waiting(struct sled_box *box, size_t item, struct sled_err *err)
 		it->verdict = SLED_ITEM_PROVE;
 		return true;
 	}
-	return sled_ledger_by_id(box->store->ledger, it->row, sled_row_take,
-	                         &copy, err) &&
-	       (!copy.found || sled_box_same(box, item, &copy.row, err));
+	if (!sled_ledger_by_id(box->store->ledger, it->row, sled_row_take,
+	                       &copy, err))
+		return false;
+	if (copy.found && !copy.row.on_server)
+		return sled_box_same(box, item, &copy.row, err);
+	it->verdict = SLED_ITEM_NEW;
+	return true;
 }
 
 static bool

@@ -1,6 +1,10 @@
 /*
  * recheck.c - may mail of an earlier visit be deleted now? Its places are
  * counted again: what the ledger says was true when it was written.
+ *
+ * Members are read first, with no transaction open, for a visit's other thread
+ * writes to the ledger meanwhile; then all that was seen is written in one.
+ * An item is SAFE only after that is committed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +14,27 @@
 struct due {
 	int64_t member;
 	size_t item;
+	bool noted; /* its row says already when it was safe first */
+	bool safe;
+};
+
+/* What reading a member again showed. */
+struct seen {
+	int64_t member;
+	const char *place;
+	bool holds;
+};
+
+struct recount {
+	struct sled_box *box;
+	struct sled_store *store;
+	int64_t now;
+	struct due *due; /* by member */
+	size_t due_len;
+	struct seen *seen;
+	size_t seen_len, seen_cap;
+	int64_t *verified; /* of one member, by seat; 0: not held */
+	bool *holds;
 };
 
 static int
@@ -21,58 +46,77 @@ by_member(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+/* Of what the policy keeps only that counts which QUIT could delete. */
 static bool
-collect(struct sled_box *box, struct due **out, size_t *len,
-        struct sled_err *err)
+matters(const struct sled_item *it)
 {
-	const unsigned skip = SLED_ITEM_SAFE | SLED_ITEM_SHORT;
-	struct sled_listing *listing = box->listing;
-	struct due *list = calloc(listing->len + 1, sizeof(*list));
+	const unsigned done = SLED_ITEM_SAFE | SLED_ITEM_SHORT;
+	const unsigned why =
+	    SLED_ITEM_DUE | SLED_ITEM_TOPPED | SLED_ITEM_RETRIEVED;
 
-	*out = list;
-	*len = 0;
-	if (list == NULL)
-		return sled_fail(err, SLED_ERR_NOMEM, "recheck");
+	return it->verdict == SLED_ITEM_STORED && it->row != 0 &&
+	       (it->flags & done) == 0 && (it->flags & why) != 0;
+}
+
+static bool
+collect(struct recount *r, struct sled_err *err)
+{
+	const struct sled_listing *listing = r->box->listing;
+
 	for (size_t i = 0; i < listing->len; i++) {
-		const struct sled_item *it = &listing->items[i];
 		struct sled_row_copy copy = { .found = false };
 
-		if (it->verdict != SLED_ITEM_STORED || it->row == 0 ||
-		    (it->flags & skip) != 0)
+		if (!matters(&listing->items[i]))
 			continue;
-		if (!sled_ledger_by_id(box->store->ledger, it->row,
+		if (!sled_ledger_by_id(r->store->ledger, listing->items[i].row,
 		                       sled_row_take, &copy, err))
 			return false;
 		if (copy.found)
-			list[(*len)++] = (struct due){ copy.row.member, i };
+			r->due[r->due_len++] =
+			    (struct due){ .member = copy.row.member,
+				          .item = i,
+				          .noted = copy.row.safe != 0 };
 	}
-	qsort(list, *len, sizeof(*list), by_member);
+	qsort(r->due, r->due_len, sizeof(*r->due), by_member);
 	return true;
 }
 
-struct held {
-	struct sled_store *store;
-	int64_t *verified; /* one a seat; 0: not held */
-};
-
+/* One place has one seat, though two paths of the configuration lead to it. */
 static bool
 take_holding(void *ctx, const struct sled_holding *holding,
              struct sled_err *err)
 {
-	struct held *held = ctx;
+	struct recount *r = ctx;
+	size_t best = r->store->len;
 
 	(void)err;
-	for (size_t i = 0; i < held->store->len; i++)
-		if (strcmp(held->store->seats[i].id, holding->place) == 0)
-			held->verified[i] = holding->verified;
+	for (size_t i = 0; i < r->store->len; i++)
+		if (strcmp(r->store->seats[i].id, holding->place) == 0 &&
+		    (best == r->store->len || r->store->seats[i].present))
+			best = i;
+	if (best < r->store->len)
+		r->verified[best] = holding->verified;
 	return true;
 }
 
-/* Read the member again in this place; the ledger is told either way. */
 static bool
-read_again(struct sled_store *store, struct sled_seat *seat,
-           const struct sled_member_row *row, int64_t now, bool *holds,
-           struct sled_err *err)
+note_seen(struct recount *r, const struct seen *seen, struct sled_err *err)
+{
+	if (r->seen_len == r->seen_cap) {
+		size_t cap = r->seen_cap == 0 ? 64 : r->seen_cap * 2;
+		struct seen *list = realloc(r->seen, cap * sizeof(*list));
+		if (list == NULL)
+			return sled_fail(err, SLED_ERR_NOMEM, "recheck");
+		r->seen = list;
+		r->seen_cap = cap;
+	}
+	r->seen[r->seen_len++] = *seen;
+	return true;
+}
+
+static bool
+read_again(struct recount *r, struct sled_seat *seat,
+           const struct sled_member_row *row, bool *holds, struct sled_err *err)
 {
 	const struct sled_member_sum sum = { row->length, row->tar_octets,
 		                             row->body_sha256 };
@@ -81,7 +125,8 @@ read_again(struct sled_store *store, struct sled_seat *seat,
 	struct sled_err why = { 0 };
 	char file[SLED_VOLUME_FILE];
 
-	if (!sled_ledger_volume_get(store->ledger, row->volume, &volume, err))
+	if (!sled_ledger_volume_get(r->store->ledger, row->volume, &volume,
+	                            err))
 		return false;
 	sled_volume_file(file, volume.name, true);
 	*holds = sled_reading_open(&reading, &seat->place, volume.label, file,
@@ -91,89 +136,133 @@ read_again(struct sled_store *store, struct sled_seat *seat,
 		    sled_member_compare(&reading.source, row->at, &sum, &why);
 		sled_reading_close(&reading);
 	}
-	if (*holds)
-		return sled_ledger_hold(store->ledger, row->id, seat->id, now,
-		                        err);
-	sled_store_say(store, "%s", why.text);
-	return sled_ledger_unhold(store->ledger, row->id, seat->id, err);
+	if (!*holds)
+		sled_store_say(r->store, "%s: %s", seat->place.path, why.text);
+	return note_seen(r, &(struct seen){ row->id, seat->id, *holds }, err);
 }
 
 static bool
-seat_holds(struct sled_store *store, size_t i, int64_t verified,
-           const struct sled_member_row *row, int64_t now, bool *holds,
+seat_holds(struct recount *r, size_t i, const struct sled_member_row *row,
            struct sled_err *err)
 {
-	struct sled_seat *seat = &store->seats[i];
+	struct sled_seat *seat = &r->store->seats[i];
+	int64_t age = r->now - r->verified[i];
 
-	*holds = false;
-	if (verified == 0)
+	r->holds[i] = false;
+	if (r->verified[i] == 0)
 		return true;
 	if (!sled_seat_usable(seat)) {
-		*holds = !seat->suspect && !seat->wiped && !seat->present &&
-		         now - verified < SLED_ABSENT_S;
+		/* Verified in the future: the clock cannot say how old it is */
+		r->holds[i] = !seat->suspect && !seat->wiped &&
+		              !seat->present &&
+		              seat->place.found != SLED_PLACE_BROKEN &&
+		              age < SLED_ABSENT_S && age > -SLED_FRESH_S;
 		return true;
 	}
-	if (verified <= now && now - verified < SLED_FRESH_S) {
-		*holds = true;
-		return true;
-	}
-	return read_again(store, seat, row, now, holds, err);
+	r->holds[i] = age >= 0 && age < SLED_FRESH_S;
+	return r->holds[i] || read_again(r, seat, row, &r->holds[i], err);
 }
 
 static bool
-count_member(struct sled_store *store, int64_t member, int64_t now, bool *safe,
+count_member(struct recount *r, int64_t member, bool *safe,
              struct sled_err *err)
 {
-	int64_t *verified = calloc(store->len, sizeof(*verified));
-	bool *holds = calloc(store->len, sizeof(*holds));
-	struct held held = { store, verified };
 	struct sled_member_row row;
-	bool ok = verified != NULL && holds != NULL;
 
-	if (!ok)
-		(void)sled_fail(err, SLED_ERR_NOMEM, "recheck");
-	ok = ok &&
-	     sled_ledger_holdings(store->ledger, member, take_holding, &held,
-	                          err) &&
-	     sled_ledger_member_get(store->ledger, member, &row, err);
-	for (size_t i = 0; ok && i < store->len; i++)
-		ok = seat_holds(store, i, verified[i], &row, now, &holds[i],
-		                err);
-	*safe = ok && sled_seats_count(store, holds) >= store->conf.min_copies;
-	free(verified);
-	free(holds);
-	return ok;
+	memset(r->verified, 0, r->store->len * sizeof(*r->verified));
+	if (!sled_ledger_holdings(r->store->ledger, member, take_holding, r,
+	                          err) ||
+	    !sled_ledger_member_get(r->store->ledger, member, &row, err))
+		return false;
+	for (size_t i = 0; i < r->store->len; i++)
+		if (!seat_holds(r, i, &row, err))
+			return false;
+	*safe =
+	    sled_seats_count(r->store, r->holds) >= r->store->conf.min_copies;
+	return true;
 }
 
 static bool
-apply(struct sled_box *box, const struct due *due, bool safe, int64_t now,
-      struct sled_err *err)
+count_all(struct recount *r, struct sled_err *err)
 {
-	struct sled_item *it = &box->listing->items[due->item];
+	bool safe = false;
 
-	if (!safe) {
-		if (it->flags & SLED_ITEM_DUE)
-			sled_box_explain(box);
-		return true;
+	for (size_t i = 0; i < r->due_len; i++) {
+		if ((i == 0 || r->due[i].member != r->due[i - 1].member) &&
+		    !count_member(r, r->due[i].member, &safe, err))
+			return false;
+		r->due[i].safe = safe;
 	}
-	it->flags |= SLED_ITEM_SAFE;
-	return sled_ledger_set_safe(box->store->ledger, it->row, now, err);
+	return true;
+}
+
+static bool
+write_seen(struct recount *r, struct sled_err *err)
+{
+	struct sled_ledger *ledger = r->store->ledger;
+
+	for (size_t i = 0; i < r->seen_len; i++) {
+		const struct seen *seen = &r->seen[i];
+
+		if (seen->holds ? !sled_ledger_hold(ledger, seen->member,
+		                                    seen->place, r->now, err)
+		                : !sled_ledger_unhold(ledger, seen->member,
+		                                      seen->place, err))
+			return false;
+	}
+	for (size_t i = 0; i < r->due_len; i++)
+		if (r->due[i].safe && !r->due[i].noted &&
+		    !sled_ledger_set_safe(
+			ledger, r->box->listing->items[r->due[i].item].row,
+			r->now, err))
+			return false;
+	return true;
+}
+
+static bool
+write_down(struct recount *r, struct sled_err *err)
+{
+	if (!sled_ledger_begin(r->store->ledger, err))
+		return false;
+	if (!write_seen(r, err)) {
+		sled_ledger_drop(r->store->ledger);
+		return false;
+	}
+	return sled_ledger_commit(r->store->ledger, err);
+}
+
+static void
+apply(struct recount *r)
+{
+	for (size_t i = 0; i < r->due_len; i++) {
+		struct sled_item *it = &r->box->listing->items[r->due[i].item];
+
+		if (r->due[i].safe)
+			it->flags |= SLED_ITEM_SAFE;
+		else if (it->flags & SLED_ITEM_DUE)
+			sled_box_explain(r->box);
+	}
 }
 
 bool
 sled_box_recheck(struct sled_box *box, int64_t now, struct sled_err *err)
 {
-	struct due *list = NULL;
-	size_t len = 0;
-	bool safe = false;
-	bool ok = collect(box, &list, &len, err);
+	struct recount r = { .box = box, .store = box->store, .now = now };
+	bool ok;
 
-	for (size_t i = 0; ok && i < len; i++) {
-		if (i == 0 || list[i].member != list[i - 1].member)
-			ok = count_member(box->store, list[i].member, now,
-			                  &safe, err);
-		ok = ok && apply(box, &list[i], safe, now, err);
-	}
-	free(list);
+	r.due = calloc(box->listing->len + 1, sizeof(*r.due));
+	r.verified = calloc(box->store->len, sizeof(*r.verified));
+	r.holds = calloc(box->store->len, sizeof(*r.holds));
+	if (r.due == NULL || r.verified == NULL || r.holds == NULL)
+		ok = sled_fail(err, SLED_ERR_NOMEM, "recheck");
+	else
+		ok = collect(&r, err) && count_all(&r, err) &&
+		     write_down(&r, err);
+	if (ok)
+		apply(&r);
+	free(r.due);
+	free(r.seen);
+	free(r.verified);
+	free(r.holds);
 	return ok;
 }

@@ -120,11 +120,13 @@ struct sled_box {
 	struct sled_intake *intake;
 	struct sled_listing *listing; /* borrowed */
 	int64_t delete_until;
+	int64_t listed_at;
 	int64_t last_received;
 	size_t current;            /* the item on its way in */
 	struct sled_batch pending; /* whole, and in no job yet */
 	struct sled_batch job;     /* what commit() works on */
 	struct sled_err job_err;
+	bool job_taken;    /* and not yet applied */
 	bool unsynced;     /* something ended since the last job */
 	bool spool_kept;   /* something in it is in no archive */
 	bool proof_failed; /* of a sample: no renumbering after all */
@@ -139,6 +141,10 @@ bool sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
 /* The item is this row: note its size and id, and that it is listed. */
 bool sled_box_same(struct sled_box *box, size_t item,
                    const struct sled_message *row, struct sled_err *err);
+
+/* The row is not on the server any more; in the caller's transaction. */
+bool sled_box_is_gone(struct sled_box *box, int64_t row, int64_t now,
+                      struct sled_err *err);
 
 /* Note in the sums which place keeps mail from being safe. */
 void sled_box_explain(struct sled_box *box);

@@ -1,0 +1,343 @@
+/* test_box_noid.c - messages whose unique-id is of no use, and ids that were
+ * all given anew. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fx_box.h"
+
+#define HEAD(s) "From: ada@example.org\r\nSubject: " s "\r\n\r\n"
+
+static const char one[] = HEAD("one") "first text\r\n";
+static const char two[] = HEAD("two") "second text, longer\r\n";
+
+static void
+hold_to_no_id_rules(const struct fx_letter *mail)
+{
+	struct fx_box fx;
+
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, mail, 2, FX_NEVER);
+	assert_int_equal(fx.retrs, 2);
+	assert_int_equal(fx_box_rows(&fx), 2);
+	assert_string_equal(fx_box_row(&fx, 1).uid, "");
+	fx_box_begin(&fx, mail, 2, FX_ALWAYS);
+	fx_box_recheck(&fx);
+	assert_int_equal(fx_box_verdict(&fx, 0), SLED_ITEM_NEW);
+	assert_false(sled_box_may_delete(fx.box, 0));
+	fx_box_retr(&fx, 1);
+	fx_box_commit(&fx);
+	fx_box_recheck(&fx);
+	/* Only the one that this visit RETRieved. */
+	assert_false(sled_box_may_delete(fx.box, 0));
+	assert_true(sled_box_may_delete(fx.box, 1));
+	fx_box_end(&fx);
+	fx_box_visit(&fx, mail, 2, FX_ALWAYS);
+	assert_int_equal(fx.retrs, 2);
+	assert_int_equal(fx.tops, 0);
+	assert_int_equal(fx.deles, 2);
+	assert_int_equal(fx_box_rows(&fx), 2);
+	assert_int_equal(fx_box_live(&fx), 0);
+	fx_box_drop(&fx);
+}
+
+static void
+without_uidl_each_visit_fetches_and_deletes_what_it_fetched(void **state)
+{
+	const struct fx_letter mail[] = { { NULL, one, 0 }, { NULL, two, 0 } };
+
+	(void)state;
+	hold_to_no_id_rules(mail);
+}
+
+static void
+doubled_ids_are_none(void **state)
+{
+	const struct fx_letter mail[] = { { "a", one, 0 }, { "a", two, 0 } };
+
+	(void)state;
+	hold_to_no_id_rules(mail);
+}
+
+static void
+ids_that_are_empty_or_hostile_are_none(void **state)
+{
+	static const char longer[] = "0123456789012345678901234567890123456789"
+				     "0123456789012345678901234567890";
+	const struct fx_letter mail[][2] = {
+		{ { "", one, 0 }, { longer, two, 0 } },
+		{ { "a b", one, 0 }, { "\x80zz", two, 0 } },
+		{ { "x\ty", one, 0 }, { "\x7f", two, 0 } },
+	};
+
+	(void)state;
+	assert_int_equal(sizeof(longer), SLED_UID_MAX + 2);
+	for (size_t i = 0; i < 3; i++)
+		hold_to_no_id_rules(mail[i]);
+}
+
+static void
+odd_ids_that_are_allowed_are_ids(void **state)
+{
+	static const char longest[] = "0123456789012345678901234567890123456789"
+				      "012345678901234567890123456789";
+	const struct fx_letter mail[] = { { "%s%n'\";--\\", one, 0 },
+		                          { longest, two, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, mail, 2, FX_NEVER);
+	fx_box_visit(&fx, mail, 2, FX_ALWAYS);
+	assert_int_equal(fx.retrs + fx.tops, 0);
+	assert_int_equal(fx.deles, 2);
+	fx_box_drop(&fx);
+}
+
+static void
+equal_bytes_in_one_listing_are_two_rows_without_ids_too(void **state)
+{
+	const struct fx_letter mail[] = { { NULL, one, 0 }, { NULL, one, 0 } };
+	struct fx_box fx;
+	struct sled_err err = { 0 };
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_begin(&fx, mail, 2, FX_NEVER);
+	fx_box_retr(&fx, 0);
+	/* The second one ends when the first has its row, and no item knows. */
+	assert_true(sled_box_commit_take(fx.box, true));
+	sled_box_commit(fx.box);
+	fx_box_retr(&fx, 1);
+	assert_true(sled_box_commit_apply(fx.box, &err));
+	fx_box_commit(&fx);
+	assert_int_not_equal(fx.listing.items[0].row, fx.listing.items[1].row);
+	fx_box_end(&fx);
+	assert_int_equal(fx_box_rows(&fx), 2);
+	for (unsigned i = 0; i < 2; i++) {
+		fx_box_visit(&fx, mail, 2, FX_NEVER);
+		assert_int_equal(fx_box_rows(&fx), 2);
+		assert_int_equal(fx_box_on_server(&fx), 2);
+	}
+	fx_box_drop(&fx);
+}
+
+static void
+a_server_that_loses_its_ids_brings_no_second_rows(void **state)
+{
+	const struct fx_letter was[] = { { "a", one, 0 }, { "b", two, 0 } };
+	const struct fx_letter no_uidl[] = { { NULL, one, 0 },
+		                             { NULL, two, 0 } };
+	const struct fx_letter half[] = { { "a", one, 0 }, { "", two, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, was, 2, FX_NEVER);
+	fx_box_visit(&fx, no_uidl, 2, FX_NEVER);
+	assert_int_equal(fx_box_rows(&fx), 2);
+	fx_box_visit(&fx, half, 2, FX_NEVER);
+	assert_int_equal(fx.retrs, 1);
+	assert_int_equal(fx_box_rows(&fx), 2);
+	assert_int_equal(fx_box_live(&fx), 2);
+	fx_box_visit(&fx, was, 2, FX_NEVER);
+	assert_int_equal(fx.retrs, 0);
+	assert_int_equal(fx_box_rows(&fx), 2);
+	fx_box_drop(&fx);
+}
+
+/* Which of the two is left when an id that was doubled is listed once? */
+static void
+an_id_that_was_doubled_once_is_proved_later(void **state)
+{
+	static const char same_size[] = HEAD("uno") "first text\r\n";
+	const struct fx_letter was[] = { { "a", one, 0 } };
+	const struct fx_letter twice[] = { { "a", one, 0 },
+		                           { "a", same_size, 0 } };
+	const struct fx_letter left[] = { { "a", same_size, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, was, 1, FX_NEVER);
+	fx_box_begin(&fx, twice, 2, FX_NEVER); /* the link drops here */
+	fx_box_end(&fx);
+	fx_box_begin(&fx, left, 1, FX_ALWAYS);
+	fx_box_recheck(&fx);
+	assert_false(sled_box_may_delete(fx.box, 0));
+	fx_box_prove(&fx);
+	fx_box_fetch(&fx);
+	fx_box_commit(&fx);
+	fx_box_end(&fx);
+	assert_int_equal(fx.retrs, 1);
+	assert_int_equal(fx_box_rows(&fx), 2);
+	fx_box_drop(&fx);
+}
+
+static void
+two_ids_for_one_message_are_none(void **state)
+{
+	struct sled_listing listing;
+	struct sled_err err = { 0 };
+	size_t len;
+
+	(void)state;
+	assert_true(sled_listing_new(&listing, 2, &err));
+	assert_true(sled_listing_size(&listing, 1, 5, &err));
+	assert_true(
+	    sled_listing_uid(&listing, 1, (struct sled_span){ "a", 1 }, &err));
+	len = listing.uids.len;
+	for (unsigned i = 0; i < 1000; i++)
+		assert_true(sled_listing_uid(
+		    &listing, 1, (struct sled_span){ "b", 1 }, &err));
+	assert_int_equal(listing.uids.len, len);
+	assert_true(listing.items[0].flags & SLED_ITEM_NOID);
+	assert_false(
+	    sled_listing_uid(&listing, 3, (struct sled_span){ "c", 1 }, &err));
+	assert_int_equal(err.kind, SLED_ERR_PROTO);
+	assert_false(sled_listing_size(&listing, 0, 5, &err));
+	sled_listing_free(&listing);
+}
+
+/* ---- renumbered ---- */
+
+#define MANY 45
+
+struct many {
+	struct fx_letter mail[MANY + 2];
+	char uid[MANY + 2][16];
+	char text[MANY + 2][128];
+};
+
+static void
+make_many(struct many *many, const char *prefix, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		(void)snprintf(many->uid[i], sizeof(many->uid[i]), "%s%zu",
+		               prefix, i);
+		(void)snprintf(many->text[i], sizeof(many->text[i]),
+		               HEAD("number %zu") "%.*s\r\n", i, (int)(i % 7),
+		               "xxxxxxx");
+		many->mail[i] =
+		    (struct fx_letter){ many->uid[i], many->text[i], 0 };
+	}
+}
+
+static void
+ids_all_given_anew_are_taken_over_by_samples(void **state)
+{
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	make_many(&many, "old-", MANY);
+	fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+	make_many(&many, "new-", MANY + 2);
+	fx_box_begin(&fx, many.mail, MANY + 2, FX_NEVER);
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(fx_box_verdict(&fx, i),
+		                 i % 20 == 0 || i == MANY - 1
+		                     ? SLED_ITEM_PROVE
+		                     : SLED_ITEM_WAITS);
+	assert_int_equal(fx_box_verdict(&fx, MANY), SLED_ITEM_NEW);
+	fx_box_prove(&fx);
+	assert_int_equal(fx.tops, 4); /* 0, 20, 40, 44 */
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(fx_box_verdict(&fx, i), SLED_ITEM_STORED);
+	fx_box_fetch(&fx);
+	fx_box_commit(&fx);
+	fx_box_end(&fx);
+	assert_int_equal(fx.retrs, 2);
+	assert_int_equal(fx_box_rows(&fx), MANY + 2);
+	assert_string_equal(fx_box_row(&fx, 8).uid, "new-7");
+	assert_int_equal(fx_box_live(&fx), MANY + 2);
+	assert_false(fx_box_habits(&fx).reuses_ids);
+	fx_box_visit(&fx, many.mail, MANY + 2, FX_ALWAYS);
+	assert_int_equal(fx.tops + fx.retrs, 0);
+	assert_int_equal(fx.deles, MANY + 2);
+	fx_box_drop(&fx);
+}
+
+static void
+one_sample_that_fails_has_the_rest_proved_one_by_one(void **state)
+{
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	make_many(&many, "old-", MANY);
+	fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+	make_many(&many, "new-", MANY);
+	many.text[20][sizeof("From: ad") - 1] = 'm';
+	fx_box_begin(&fx, many.mail, MANY, FX_NEVER);
+	fx_box_prove(&fx);
+	assert_int_equal(fx.tops, MANY);
+	assert_int_equal(fx_box_verdict(&fx, 20), SLED_ITEM_NEW);
+	assert_int_equal(fx_box_verdict(&fx, 21), SLED_ITEM_STORED);
+	fx_box_fetch(&fx);
+	fx_box_commit(&fx);
+	fx_box_end(&fx);
+	assert_int_equal(fx.retrs, 1);
+	assert_int_equal(fx_box_rows(&fx), MANY + 1);
+	/* No id was reused: that is not learned from a wrong guess. */
+	assert_false(fx_box_habits(&fx).reuses_ids);
+	fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+	assert_int_equal(fx.tops + fx.retrs, 0);
+	assert_int_equal(fx_box_live(&fx), MANY);
+	fx_box_drop(&fx);
+}
+
+static void
+waiting_messages_are_never_deleted_nor_fetched(void **state)
+{
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	make_many(&many, "old-", MANY);
+	fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+	make_many(&many, "new-", MANY);
+	fx_box_begin(&fx, many.mail, MANY, FX_ALWAYS);
+	fx_box_fetch(&fx);
+	fx_box_recheck(&fx);
+	fx_box_dele(&fx);
+	assert_int_equal(fx.retrs + fx.deles, 0);
+	fx_box_end(&fx);
+	/* The visit was cut off: the next one begins again. */
+	fx_box_visit(&fx, many.mail, MANY, FX_ALWAYS);
+	assert_int_equal(fx.tops, 4);
+	assert_int_equal(fx.retrs, 0);
+	assert_int_equal(fx.deles, MANY);
+	fx_box_drop(&fx);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    without_uidl_each_visit_fetches_and_deletes_what_it_fetched),
+		cmocka_unit_test(doubled_ids_are_none),
+		cmocka_unit_test(ids_that_are_empty_or_hostile_are_none),
+		cmocka_unit_test(odd_ids_that_are_allowed_are_ids),
+		cmocka_unit_test(
+		    equal_bytes_in_one_listing_are_two_rows_without_ids_too),
+		cmocka_unit_test(
+		    a_server_that_loses_its_ids_brings_no_second_rows),
+		cmocka_unit_test(an_id_that_was_doubled_once_is_proved_later),
+		cmocka_unit_test(two_ids_for_one_message_are_none),
+		cmocka_unit_test(ids_all_given_anew_are_taken_over_by_samples),
+		cmocka_unit_test(
+		    one_sample_that_fails_has_the_rest_proved_one_by_one),
+		cmocka_unit_test(
+		    waiting_messages_are_never_deleted_nor_fetched),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
