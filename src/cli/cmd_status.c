@@ -64,7 +64,8 @@ find_trial(struct status *status, struct account *account, struct sled_err *err)
 		*err = (struct sled_err){ 0 };
 	}
 	if (maildrop.first_visit != 0)
-		account->trial_ends = maildrop.first_visit + SLED_CONF_TRIAL_S;
+		account->trial_ends =
+		    maildrop.first_visit + (int64_t)SLED_CONF_TRIAL_S;
 	return true;
 }
 
