@@ -68,7 +68,7 @@ add_fault(struct verify *v)
 }
 
 /* Faults are named when all is read: the ledger is busy until then. */
-/* NOLINTNEXTLINE(readability-function-size): the form is sled_verify_fn's */
+/* NOLINTBEGIN(readability-function-size): the form is sled_verify_fn's */
 static void
 note(void *ctx, const char *place, const char *volume, uint64_t at,
      const char *fault, uint64_t done, uint64_t total)
@@ -85,6 +85,8 @@ note(void *ctx, const char *place, const char *volume, uint64_t at,
 	v->done = done;
 	show_progress(v, done, total);
 }
+
+/* NOLINTEND(readability-function-size) */
 
 /* ---- which messages a fault touches ---- */
 
