@@ -128,8 +128,6 @@ pass_over(struct passing *passing, struct sled_err *why, struct sled_err *err)
 {
 	struct sled_cli_export *x = passing->x;
 
-	(void)sled_note(why, "%s/%" PRIu64, passing->message.label,
-	                passing->message.number);
 	why->kind = SLED_ERR_DAMAGED;
 	(void)sled_cli_fail(x->cli, why);
 	x->failed++;
@@ -146,7 +144,9 @@ export_bytes(struct passing *passing, struct sled_err *err)
 
 	if (ok && passing->octets != passing->message.octets)
 		ok = sled_fail(&why, SLED_ERR_DAMAGED,
-		               "%" PRIu64 " octets instead of %" PRIu64,
+		               "message %" PRIu64 " of %s: %" PRIu64
+		               " octets instead of %" PRIu64,
+		               passing->message.number, passing->message.label,
 		               passing->octets, passing->message.octets);
 	if (ok) {
 		x->exported++;

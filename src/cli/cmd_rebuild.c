@@ -32,10 +32,10 @@ run(struct sled_cli *cli)
 {
 	struct sled_err err = { 0 };
 
-	if (sled_cli_conf(cli, &err))
-		sled_cli_live(cli, "reading the archives ...");
-	if (err.kind != SLED_ERR_NONE ||
-	    !sled_cli_store(cli, SLED_STORE_REBUILD, &err))
+	if (!sled_cli_conf(cli, &err))
+		return sled_cli_fail(cli, &err);
+	sled_cli_live(cli, "reading the archives ...");
+	if (!sled_cli_store(cli, SLED_STORE_REBUILD, &err))
 		return sled_cli_fail(cli, &err);
 	sled_cli_live(cli, "");
 	return print_counts(cli, &err) ? 0 : sled_cli_fail(cli, &err);

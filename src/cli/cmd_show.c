@@ -26,7 +26,7 @@ struct show {
 static bool
 write_out(const void *data, size_t len, struct sled_err *err)
 {
-	if (fwrite(data, 1, len, stdout) == len)
+	if (len == 0 || fwrite(data, 1, len, stdout) == len)
 		return true;
 	return sled_fail_sys(err, errno, "output");
 }

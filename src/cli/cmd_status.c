@@ -13,7 +13,8 @@ struct account {
 	const struct sled_conf_account *conf; /* NULL: no longer configured */
 	struct sled_visit_row visit;          /* id 0: never visited */
 	struct sled_message_counts counts;
-	uint64_t unsafe;    /* on the server, in too few places */
+	uint64_t on_server; /* of the last listing, and not gone since */
+	uint64_t unsafe;    /* of these, in too few places */
 	int64_t trial_ends; /* 0: there is none, or not known */
 };
 
@@ -35,12 +36,15 @@ take_visit(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
 }
 
 static bool
-count_unsafe(void *ctx, const struct sled_message *message,
-             struct sled_err *err)
+count_kept(void *ctx, const struct sled_message *message, struct sled_err *err)
 {
+	struct account *account = ctx;
+
 	(void)err;
-	if (message->on_server && message->safe == 0)
-		((struct account *)ctx)->unsafe++;
+	if (!message->on_server || message->gone != 0)
+		return true;
+	account->on_server++;
+	account->unsafe += message->safe == 0;
 	return true;
 }
 
@@ -60,7 +64,8 @@ find_trial(struct status *status, struct account *account, struct sled_err *err)
 		*err = (struct sled_err){ 0 };
 	}
 	if (maildrop.first_visit != 0)
-		account->trial_ends = maildrop.first_visit + SLED_CONF_TRIAL_S;
+		account->trial_ends =
+		    maildrop.first_visit + (int64_t)SLED_CONF_TRIAL_S;
 	return true;
 }
 
@@ -74,7 +79,7 @@ look_up(struct status *status, struct account *account, struct sled_err *err)
 	       sled_ledger_counts(status->ledger, account->name,
 	                          &account->counts, err) &&
 	       (account->counts.on_server == 0 ||
-	        sled_ledger_messages(status->ledger, &query, count_unsafe,
+	        sled_ledger_messages(status->ledger, &query, count_kept,
 	                             account, err)) &&
 	       find_trial(status, account, err);
 }
@@ -102,7 +107,7 @@ print_account_json(const struct account *a, struct sled_err *err)
 	               visit->error[0] == '\0' ? NULL : visit->error);
 	sled_json_u64(json, "messages", a->counts.messages);
 	sled_json_u64(json, "stored_bytes", a->counts.octets);
-	sled_json_u64(json, "on_server", a->counts.on_server);
+	sled_json_u64(json, "on_server", a->on_server);
 	sled_json_u64(json, "unsafe", a->unsafe);
 	if (a->trial_ends != 0)
 		sled_clock_rfc3339(a->trial_ends, when);
@@ -175,9 +180,7 @@ print_policy(const struct account *a, int64_t now)
 static void
 print_account(const struct account *a, int64_t now)
 {
-	uint64_t safe = a->counts.on_server > a->unsafe
-	                    ? a->counts.on_server - a->unsafe
-	                    : 0;
+	uint64_t safe = a->on_server - a->unsafe;
 	char bytes[SLED_CLI_WORD];
 
 	(void)printf("%s\n", a->name);

@@ -25,9 +25,10 @@ make_absolute(struct sled_cli *cli, const char *dir, struct sled_buf *out,
 }
 
 static bool
-check_adopted(struct sled_cli *cli, const char *dir, const char *path,
-              struct sled_err *err)
+check_adopted(struct sled_cli *cli, const char *dir,
+              const struct sled_buf *absolute, struct sled_err *err)
 {
+	const char *path = absolute->data == NULL ? "" : absolute->data;
 	const struct sled_conf_store *store = &cli->conf->store;
 	char shown[256];
 
@@ -96,7 +97,7 @@ sync_places(struct sled_cli *cli, struct sled_buf *path, struct sled_err *err)
 	if (!sled_cli_conf(cli, err))
 		return false;
 	if (dir != NULL && (!make_absolute(cli, dir, path, err) ||
-	                    !check_adopted(cli, dir, path->data, err)))
+	                    !check_adopted(cli, dir, path, err)))
 		return false;
 	sled_cli_live(cli, "copying ...");
 	if (!sled_cli_store(cli, SLED_STORE_WRITE, err))

@@ -49,36 +49,44 @@ show_progress(struct verify *v, uint64_t done, uint64_t total)
 	sled_cli_live(v->cli, text);
 }
 
+static struct fault *
+add_fault(struct verify *v)
+{
+	size_t cap = v->cap == 0 ? 16 : v->cap * 2;
+	struct fault *more;
+
+	if (v->len < v->cap)
+		return &v->faults[v->len++];
+	more = reallocarray(v->faults, cap, sizeof(*more));
+	if (more == NULL) {
+		v->no_memory = true;
+		return NULL;
+	}
+	v->faults = more;
+	v->cap = cap;
+	return &v->faults[v->len++];
+}
+
 /* Faults are named when all is read: the ledger is busy until then. */
+/* NOLINTBEGIN(readability-function-size): the form is sled_verify_fn's */
 static void
 note(void *ctx, const char *place, const char *volume, uint64_t at,
      const char *fault, uint64_t done, uint64_t total)
 {
 	struct verify *v = ctx;
-	bool member = done != v->done;
-	size_t cap = v->cap == 0 ? 16 : v->cap * 2;
-	struct fault *more = v->faults;
+	struct fault *now = fault == NULL ? NULL : add_fault(v);
 
-	v->done = done;
-	if (fault != NULL && v->len == v->cap) {
-		more = reallocarray(v->faults, cap, sizeof(*more));
-		if (more == NULL) {
-			v->no_memory = true;
-			return;
-		}
-		v->faults = more;
-		v->cap = cap;
-	}
-	if (fault != NULL) {
-		struct fault *now = &v->faults[v->len++];
-
-		*now = (struct fault){ place, "", at, member, "" };
+	if (now != NULL) {
+		*now = (struct fault){ place, "", at, done != v->done, "" };
 		(void)snprintf(now->volume, sizeof(now->volume), "%s", volume);
 		sled_text_clip(now->text, sizeof(now->text),
 		               (struct sled_span){ fault, strlen(fault) });
 	}
+	v->done = done;
 	show_progress(v, done, total);
 }
+
+/* NOLINTEND(readability-function-size) */
 
 /* ---- which messages a fault touches ---- */
 

@@ -67,8 +67,8 @@ take_letters(struct cursor *c)
 static int
 find_three(struct sled_span word, const char *list)
 {
-	for (int i = 0; word.len >= 3 && list[3 * i] != '\0'; i++)
-		if (strncasecmp(word.data, list + 3 * i, 3) == 0)
+	for (int i = 0; word.len >= 3 && *list != '\0'; i++, list += 3)
+		if (strncasecmp(word.data, list, 3) == 0)
 			return i;
 	return -1;
 }

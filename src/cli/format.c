@@ -127,7 +127,7 @@ sled_cli_span(char out[SLED_CLI_WORD], int64_t ms)
 	else if (s < 3600)
 		(void)snprintf(out, SLED_CLI_WORD, "%d min %d s", (int)(s / 60),
 		               (int)(s % 60));
-	else if (s < 2 * 86400)
+	else if (s < 2 * INT64_C(86400))
 		(void)snprintf(out, SLED_CLI_WORD, "%d h %d min",
 		               (int)(s / 3600), (int)(s % 3600 / 60));
 	else

@@ -178,7 +178,8 @@ sled_cli_message_json(struct sled_cli *cli, const struct sled_message *message,
 	if ((message->flags & SLED_MESSAGE_UNSEEN) != 0)
 		sled_json_null(json, "on_server");
 	else
-		sled_json_bool(json, "on_server", message->on_server);
+		sled_json_bool(json, "on_server",
+		               message->on_server && message->gone == 0);
 	sled_buf_free(&archive);
 	return true;
 }

@@ -69,7 +69,7 @@ set_command(struct parse *p, const char *word)
 		p->wants_help = p->cli->help = true;
 		return true;
 	}
-	for (; p->table[len] != NULL && len < WORDS - 1; len++) {
+	for (; len < WORDS - 1 && p->table[len] != NULL; len++) {
 		names[len] = p->table[len]->name;
 		if (strcmp(word, names[len]) == 0) {
 			p->cli->command = p->table[len];

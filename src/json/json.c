@@ -111,7 +111,7 @@ decode(const char *text, size_t *len)
 	uint32_t point;
 
 	*len = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-	point = *len == 1 ? c : c & (0x7fu >> *len);
+	point = *len == 1 ? c : c & (0x7fU >> *len);
 	for (size_t i = 1; i < *len; i++)
 		point = point << 6 | ((unsigned char)text[i] & 0x3f);
 	return point;
