@@ -63,8 +63,12 @@ begin() {
 	: >"$log"
 }
 
+# The end of the log, less what went well and a suite's own sums: there is one
+# closing line.
 show() {
-	tail -n 100 "$log" | sed '/warnings\{0,1\} generated\.$/d; s/^/    /'
+	grep -vE -e '^ok |^\[( RUN  | {7}OK)' -e ' warnings? generated\.$' \
+		-e '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 100 |
+		sed 's/^/    /'
 	echo "    (all of it: $log)"
 }
 
