@@ -63,8 +63,12 @@ begin() {
 	: >"$log"
 }
 
+# The end of the log, less what went well and a suite's own sums: there is one
+# closing line.
 show() {
-	tail -n 100 "$log" | sed '/warnings\{0,1\} generated\.$/d; s/^/    /'
+	grep -vE -e '^ok |^\[( RUN  | {7}OK)' -e ' warnings? generated\.$' \
+		-e '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 100 |
+		sed 's/^/    /'
 	echo "    (all of it: $log)"
 }
 
@@ -160,11 +164,16 @@ slow_e2e() {
 }
 
 # clang-tidy takes a second a file, so every core takes part. One file a run:
-# behind another one its analyzer sees va_lists that were never started.
+# behind another one its analyzer sees va_lists that were never started. What
+# it found is told without the paths that led there.
 tidy() {
+	all=$logs/tidy-whole.log
 	# shellcheck disable=SC2016 # for the inner shell
 	printf '%s\n' src/*/*.c | xargs -P "$jobs" -n 1 sh -c '
-		exec "$0" --no-print-directory check-tidy SRC="$1"' "$make"
+		exec "$0" --no-print-directory check-tidy SRC="$1"' "$make" \
+		>"$all" 2>&1 && return
+	grep -E ': (error|warning): ' "$all" || tail -n 40 "$all"
+	return 1
 }
 
 lint() {
