@@ -171,7 +171,8 @@ sled_json_print(struct sled_json **json, FILE *out, struct sled_err *err)
 	bool ok;
 
 	if (!(*json)->failed)
-		dump = json_dumps((*json)->object, JSON_COMPACT);
+		dump = json_dumps((*json)->object,
+		                  JSON_COMPACT | JSON_REAL_PRECISION(15));
 	sled_json_free(json);
 	if (dump == NULL)
 		return sled_fail_sys(err, ENOMEM, "json");

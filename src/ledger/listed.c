@@ -73,6 +73,7 @@ sled_ledger_set_gone(struct sled_ledger *ledger, int64_t message, int64_t when,
 {
 	return sled_sql_change(ledger,
 	                       SLED_SQL("UPDATE message SET gone = ?2,"
+	                                " on_server = on_server AND ?2 = 0,"
 	                                " told = told AND ?2 <> 0"
 	                                " WHERE id = ?1",
 	                                sled_value_int(message),

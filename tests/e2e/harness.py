@@ -32,6 +32,16 @@ class Skip(Exception):
     """This machine lacks what the test needs."""
 
 
+def slow():
+    """Whether run.py was told that there is time."""
+    return os.environ.get("E2E_SLOW", "") not in ("", "0")
+
+
+def only_slow():
+    if not slow():
+        raise Skip("takes long: run.py --slow")
+
+
 def wait_for(check, what, deadline=DEADLINE):
     """The first true value of check()."""
     end = time.monotonic() + deadline
@@ -465,7 +475,9 @@ class Dovecot(Process):
         """How many messages the maildrop holds."""
         box = self.inbox(user)
         if self.mbox:
-            return len(re.findall(rb"(?m)^From ", box.read_bytes()))
+            # Dovecot's own note is no mail.
+            return len(re.findall(rb"(?m)^From (?!MAILER_DAEMON)",
+                                  box.read_bytes()))
         return sum(1 for part in ("new", "cur")
                    for _ in (box / part).iterdir())
 
@@ -617,3 +629,17 @@ def same_mail(got, expected):
     assert not missing and not extra, (
         f"{missing.total()} missing, {extra.total()} too many; first: "
         f"{next(iter(missing or extra))[:200]!r}")
+
+
+def check_receipts(place, folder):
+    """STORE.txt's own way to check what untar() left in FOLDER; how many
+    messages had a receipt that holds."""
+    text = (Path(place) / "STORE.txt").read_text()
+    line = re.search(r"(?m)^ +(awk (?:.*\\\n)*.*sha256sum -c --quiet)$", text)
+    assert line, text
+    script = line[1].replace("--quiet", "")
+    done = subprocess.run(["sh", "-c", script], cwd=folder, text=True,
+                          capture_output=True)
+    assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
+    assert all(said.endswith(": OK") for said in done.stdout.splitlines())
+    return len(done.stdout.splitlines())

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Run the end-to-end tests: run.py [-t SECONDS] [WORD...]
+"""Run the end-to-end tests: run.py [-t SECONDS] [--slow] [WORD...]
 
 Each function test_* of tests/e2e/test_*.py runs in a process of its own with
 a fresh folder, in the order of the files. WORDs select by file or name. A
-test may set its own limit: test_x.timeout = 300.
+test may set its own limit: test_x.timeout = 300. With --slow (or E2E_SLOW=1)
+tests that ask for it run longer, and those that always take long run too.
 """
 import argparse
 import importlib
@@ -81,8 +82,11 @@ def end_group(process):
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("-t", type=int, default=None, metavar="SECONDS")
+    parser.add_argument("--slow", action="store_true")
     parser.add_argument("words", nargs="*")
     args = parser.parse_args()
+    if args.slow:
+        os.environ["E2E_SLOW"] = "1"
     counts = {"ok": 0, "not ok": 0, "skip": 0}
     for label, function in find_tests(args.words):
         limit = args.t or getattr(function, "timeout", TIMEOUT)
