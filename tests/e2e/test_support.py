@@ -103,6 +103,19 @@ def test_deletion_waits_for_quit(tmp):
         assert server.mails("gone") == ["m00003.eml"]
 
 
+def test_a_read_only_folder_loses_nothing_even_to_root(tmp):
+    folder = three(tmp)
+    folder.chmod(0o555)
+    with Pop3d(tmp, folder=folder) as server:
+        pop = connect(server)
+        pop.dele(1)
+        pop.quit()
+        server.wait_closed()
+        assert len(server.left()) == 3
+        assert server.mails("stuck") == ["m00001.eml"]
+    folder.chmod(0o755)
+
+
 def test_top_stops_at_its_lines(tmp):
     body = "".join(f"line {i}\n" for i in range(9))
     with Pop3d(tmp, folder=fill_folder(tmp / "m", [message(1, body)])) as s:

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -193,6 +194,15 @@ pop3d_drop_open(struct pop3d_drop *drop, bool recent, struct pop3d_view *view)
 	return true;
 }
 
+/* A folder that its owner made read-only loses nothing, even to root. */
+static bool
+is_read_only(const char *folder)
+{
+	struct stat st;
+
+	return stat(folder, &st) == -1 || (st.st_mode & S_IWUSR) == 0;
+}
+
 static bool
 remove_mail(struct pop3d_drop *drop, const struct pop3d_mail *mail)
 {
@@ -202,7 +212,8 @@ remove_mail(struct pop3d_drop *drop, const struct pop3d_mail *mail)
 		drop->gone[mail->index] = true;
 		return true;
 	}
-	if (snprintf(path, sizeof(path), "%s/%s", drop->conf->folder,
+	if (is_read_only(drop->conf->folder) ||
+	    snprintf(path, sizeof(path), "%s/%s", drop->conf->folder,
 	             mail->name) >= (int)sizeof(path))
 		return false;
 	return unlink(path) == 0;
