@@ -165,6 +165,9 @@ SLED_CHECK bool sled_ledger_member_put(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_members(struct sled_ledger *ledger, int64_t volume,
                                     uint64_t from, sled_member_fn *each,
                                     void *ctx, struct sled_err *err);
+/* Forget a member with its holdings and messages. */
+SLED_CHECK bool sled_ledger_member_forget(struct sled_ledger *ledger,
+                                          int64_t id, struct sled_err *err);
 SLED_CHECK bool sled_ledger_member_get(struct sled_ledger *ledger, int64_t id,
                                        struct sled_member_row *out,
                                        struct sled_err *err);

@@ -74,7 +74,8 @@ bool sled_place_carries_ledger(int dir, const char **name);
  * then commit or abort. A newborn file is written under a temporary name and
  * renamed by commit(). When any step fails, abort() cuts the file back to AT
  * (a newborn is unlinked) through a new descriptor whose sync must succeed;
- * when that fails too the place is out.
+ * when that fails too, or when it was a sync that failed, the place is out.
+ * begin() refuses a place that is out.
  */
 struct sled_append {
 	struct sled_place *place;
@@ -83,7 +84,7 @@ struct sled_append {
 	char name[SLED_VOLUME_FILE + 8];
 	char temp[SLED_VOLUME_FILE + 16];
 	uint64_t at, end;
-	bool newborn;
+	bool newborn, sync_failed;
 };
 
 SLED_CHECK bool sled_append_begin(struct sled_append *out,
@@ -124,6 +125,11 @@ void sled_reading_close(struct sled_reading *reading);
 SLED_CHECK bool sled_place_size(struct sled_place *place, const char *folder,
                                 const char *file, uint64_t *size, bool *there,
                                 struct sled_err *err);
+
+/* Make durable what an earlier process may have left unsynced: the bytes of
+ * FOLDER/FILE and its name. */
+SLED_CHECK bool sled_place_sync(struct sled_place *place, const char *folder,
+                                const char *file, struct sled_err *err);
 
 /* Take FOLDER/FILE out of use: renamed to .mailsled/quarantine/ of its place,
  * under a name that is free. */

@@ -190,6 +190,16 @@ sled_ledger_member_put(struct sled_ledger *ledger, struct sled_member_row *row,
 }
 
 bool
+sled_ledger_member_forget(struct sled_ledger *ledger, int64_t id,
+                          struct sled_err *err)
+{
+	return sled_sql_change(
+	    ledger,
+	    SLED_SQL("DELETE FROM member WHERE id = ?1", sled_value_int(id)),
+	    "member", err);
+}
+
+bool
 sled_ledger_members(struct sled_ledger *ledger, int64_t volume, uint64_t from,
                     sled_member_fn *each, void *ctx, struct sled_err *err)
 {

@@ -36,7 +36,9 @@ open_newborn(struct sled_append *append, struct sled_err *err)
 	const struct sled_sys *sys = append->place->sys;
 	struct stat st;
 
-	if (sys->fstatat(sys->ctx, append->folder, append->name, &st, 0) == 0)
+	/* An empty one holds nothing, and the rename takes its place. */
+	if (sys->fstatat(sys->ctx, append->folder, append->name, &st, 0) == 0 &&
+	    st.st_size > 0)
 		return sled_fail(err, SLED_ERR_DAMAGED,
 		                 "%s is there, but should not be",
 		                 append->name);
@@ -87,6 +89,10 @@ sled_append_begin(struct sled_append *out, struct sled_place *place,
 	if (strlen(file) >= sizeof(out->name))
 		return sled_fail(err, SLED_ERR_INTERNAL, "name too long: %s",
 		                 file);
+	if (place->out) {
+		*err = place->why;
+		return sled_note(err, "%s is not written again", place->path);
+	}
 	memcpy(out->name, file, strlen(file) + 1);
 	if (open_folder(out, folder, err) &&
 	    (at == 0 ? open_newborn(out, err) : open_grown(out, err)))
@@ -122,16 +128,21 @@ sled_append_commit(struct sled_append *append, struct sled_err *err)
 {
 	const struct sled_sys *sys = append->place->sys;
 
-	if (!sled_file_sync(&append->file, err) ||
-	    !sled_file_close(&append->file, err))
+	if (!sled_file_sync(&append->file, err)) {
+		append->sync_failed = true;
+		return sled_note(err, "%s", append->place->path);
+	}
+	if (!sled_file_close(&append->file, err))
 		return sled_note(err, "%s", append->place->path);
 	if (append->newborn) {
 		if (sys->renameat(sys->ctx, append->folder, append->temp,
 		                  append->folder, append->name) == -1)
 			return sled_fail_sys(err, errno, "%s: rename to %s",
 			                     append->place->path, append->name);
-		if (!sled_dir_sync(sys, append->folder, append->name, err))
+		if (!sled_dir_sync(sys, append->folder, append->name, err)) {
+			append->sync_failed = true;
 			return sled_note(err, "%s", append->place->path);
+		}
 	}
 	close_folder(append);
 	return true;
@@ -168,7 +179,11 @@ sled_append_abort(struct sled_append *append)
 	sled_file_drop(&append->file);
 	if (append->newborn)
 		(void)sys->unlinkat(sys->ctx, append->folder, append->temp, 0);
-	if (!cut(sys, append->folder, append->name, append->at, &err)) {
+	if (append->sync_failed)
+		(void)sled_fail(&err, SLED_ERR_IO, "%s: a sync of %s failed",
+		                append->place->path, append->name);
+	if (!cut(sys, append->folder, append->name, append->at, &err) ||
+	    append->sync_failed) {
 		append->place->out = true;
 		append->place->why = err;
 	}

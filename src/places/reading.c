@@ -64,6 +64,33 @@ sled_place_size(struct sled_place *place, const char *folder, const char *file,
 	return true;
 }
 
+static bool
+sync_in(struct sled_place *place, int folder, const char *file,
+        struct sled_err *err)
+{
+	struct sled_file open;
+
+	if (!sled_file_open(&open, place->sys, folder, file, O_RDWR, 0, err))
+		return false;
+	if (sled_file_sync(&open, err) && sled_file_close(&open, err))
+		return sled_dir_sync(place->sys, folder, file, err);
+	sled_file_drop(&open);
+	return false;
+}
+
+bool
+sled_place_sync(struct sled_place *place, const char *folder, const char *file,
+                struct sled_err *err)
+{
+	int fd = -1;
+	bool ok = sled_dir_open(&fd, place->sys, place->dir, folder, err) &&
+	          sync_in(place, fd, file, err);
+
+	if (fd != -1)
+		(void)place->sys->close(place->sys->ctx, fd);
+	return ok || sled_note(err, "%s/%s", place->path, folder);
+}
+
 /* Open the quarantine folder, and a name in it that nobody has. */
 static bool
 free_name(struct sled_place *place, const char *folder, const char *file,

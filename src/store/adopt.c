@@ -16,16 +16,19 @@ struct found {
 	struct sled_receipt receipt;
 	struct sled_hash head_sha256;
 	uint64_t head_octets;
-	char *from, *subject, *date;
+	char *texts; /* from, subject, date: one block, owned */
+	struct sled_span from, subject, date;
 };
 
 struct adoption {
 	struct sled_store *store;
 	struct sled_volume_row *volume;
 	struct sled_intake *intake;
+	bool old;                     /* see sled_adopt() */
+	struct sled_volume_info info; /* label "" without one */
 	struct found *list;
 	size_t len, cap;
-	uint64_t *gone; /* numbers told gone by these receipts */
+	struct sled_receipt *gone; /* told by these receipts */
 	size_t gone_len, gone_cap;
 };
 
@@ -33,17 +36,13 @@ static bool
 on_volume(void *ctx, const struct sled_volume_info *info, struct sled_err *err)
 {
 	struct adoption *a = ctx;
-	struct sled_maildrop maildrop;
 
 	if (strcmp(info->label, a->volume->label) != 0 ||
 	    strcmp(info->volume, a->volume->name) != 0)
 		return sled_fail(err, SLED_ERR_DAMAGED,
 		                 "%s/%s calls itself %s/%s", a->volume->label,
 		                 a->volume->name, info->label, info->volume);
-	if (!sled_ledger_maildrop(a->store->ledger, info->server, info->user,
-	                          &maildrop, err))
-		return false;
-	a->volume->maildrop = maildrop.id;
+	a->info = *info;
 	return true;
 }
 
@@ -56,13 +55,14 @@ on_receipt(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 		return true;
 	if (a->gone_len == a->gone_cap) {
 		size_t cap = a->gone_cap == 0 ? 64 : a->gone_cap * 2;
-		uint64_t *gone = realloc(a->gone, cap * sizeof(*gone));
+		struct sled_receipt *gone =
+		    realloc(a->gone, cap * sizeof(*gone));
 		if (gone == NULL)
 			return sled_fail(err, SLED_ERR_NOMEM, "receipts");
 		a->gone = gone;
 		a->gone_cap = cap;
 	}
-	a->gone[a->gone_len++] = receipt->number;
+	a->gone[a->gone_len++] = *receipt;
 	return true;
 }
 
@@ -95,45 +95,47 @@ on_data(void *ctx, const void *data, size_t len, struct sled_err *err)
 	                        err);
 }
 
+static struct sled_span
+copy_text(char **at, struct sled_span text)
+{
+	struct sled_span copy = { *at, text.len };
+
+	if (text.len > 0)
+		memcpy(*at, text.data, text.len);
+	*at += text.len;
+	return copy;
+}
+
 static bool
 on_end(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 {
 	struct adoption *a = ctx;
 	struct sled_digest digest = sled_intake_end(a->intake);
 	struct found *found = &a->list[a->len];
+	char *at =
+	    malloc(digest.from.len + digest.subject.len + digest.date.len + 1);
 
-	found->receipt = *receipt;
-	found->head_sha256 = digest.head_sha256;
-	found->head_octets = digest.head_octets;
-	found->from =
-	    strndup(digest.from.data ? digest.from.data : "", digest.from.len);
-	found->subject = strndup(digest.subject.data ? digest.subject.data : "",
-	                         digest.subject.len);
-	found->date =
-	    strndup(digest.date.data ? digest.date.data : "", digest.date.len);
-	a->len++;
-	if (found->from == NULL || found->subject == NULL ||
-	    found->date == NULL)
+	if (at == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "messages");
+	*found = (struct found){ .receipt = *receipt,
+		                 .head_sha256 = digest.head_sha256,
+		                 .head_octets = digest.head_octets,
+		                 .texts = at };
+	found->from = copy_text(&at, digest.from);
+	found->subject = copy_text(&at, digest.subject);
+	found->date = copy_text(&at, digest.date);
+	a->len++;
 	return true;
 }
 
 static void
 forget_found(struct adoption *a)
 {
-	for (size_t i = 0; i < a->len; i++) {
-		free(a->list[i].from);
-		free(a->list[i].subject);
-		free(a->list[i].date);
-	}
+	for (size_t i = 0; i < a->len; i++)
+		free(a->list[i].texts);
 	a->len = 0;
 	a->gone_len = 0;
-}
-
-static struct sled_span
-span_of(const char *text)
-{
-	return (struct sled_span){ text, strlen(text) };
+	a->info = (struct sled_volume_info){ 0 };
 }
 
 static bool
@@ -150,9 +152,9 @@ put_found(struct adoption *a, const struct found *found, int64_t member,
 		                    .head_octets = found->head_octets,
 		                    .received = receipt->received,
 		                    .member = member,
-		                    .from = span_of(found->from),
-		                    .subject = span_of(found->subject),
-		                    .date = span_of(found->date) };
+		                    .from = found->from,
+		                    .subject = found->subject,
+		                    .date = found->date };
 	bool known = false;
 
 	if (!sled_ledger_record_known(a->store->ledger, receipt->record, &known,
@@ -164,7 +166,7 @@ put_found(struct adoption *a, const struct found *found, int64_t member,
 		row.flags |= SLED_MESSAGE_SHORT;
 	if (receipt->flags & SLED_RECEIPT_NOID)
 		row.flags |= SLED_MESSAGE_NOID;
-	if (a->store->rebuilt)
+	if (a->old)
 		row.flags |= SLED_MESSAGE_REBUILT | SLED_MESSAGE_UNSEEN;
 	memcpy(row.label, a->volume->label, sizeof(row.label));
 	memcpy(row.uid, receipt->uid, sizeof(row.uid));
@@ -174,32 +176,34 @@ put_found(struct adoption *a, const struct found *found, int64_t member,
 }
 
 struct gone_target {
-	int64_t id;
-	int64_t received;
+	const struct sled_receipt *receipt;
+	int64_t id; /* 0: not found */
 };
 
 static bool
-take_id(void *ctx, const struct sled_message *message, struct sled_err *err)
+take_target(void *ctx, const struct sled_message *message, struct sled_err *err)
 {
 	struct gone_target *target = ctx;
 
 	(void)err;
-	target->id = message->id;
-	target->received = message->received;
+	if (message->gone == 0 &&
+	    sled_hash_equal(&message->sha256, &target->receipt->sha256))
+		target->id = message->id;
 	return true;
 }
 
 static bool
-put_gone(struct adoption *a, uint64_t number, struct sled_err *err)
+put_gone(struct adoption *a, const struct sled_receipt *receipt,
+         struct sled_err *err)
 {
-	struct gone_target target = { 0, 0 };
+	struct gone_target target = { receipt, 0 };
 
-	if (!sled_ledger_by_number(a->store->ledger, a->volume->label, number,
-	                           take_id, &target, err))
+	if (!sled_ledger_by_number(a->store->ledger, a->volume->label,
+	                           receipt->number, take_target, &target, err))
 		return false;
 	return target.id == 0 ||
 	       sled_ledger_set_gone(a->store->ledger, target.id,
-	                            target.received, err);
+	                            receipt->received, err);
 }
 
 static bool
@@ -220,9 +224,44 @@ put_member(struct adoption *a, uint64_t at, const struct sled_member_sum *sum,
 		if (!put_found(a, &a->list[i], row.id, err))
 			return false;
 	for (size_t i = 0; i < a->gone_len; i++)
-		if (!put_gone(a, a->gone[i], err))
+		if (!put_gone(a, &a->gone[i], err))
 			return false;
+	return a->gone_len == 0 ||
+	       sled_ledger_gone_told(a->store->ledger, a->volume->label, err);
+}
+
+static bool
+take_before(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
+{
+	struct sled_volume_row *before = ctx;
+
+	(void)err;
+	if (strcmp(row->name, before->name) == 0)
+		*before = *row;
 	return true;
+}
+
+/* Whose the volume is; and the one before it has turned: its hash is here. */
+static bool
+put_info(struct adoption *a, struct sled_err *err)
+{
+	struct sled_ledger *ledger = a->store->ledger;
+	struct sled_volume_row before = { 0 };
+	struct sled_maildrop maildrop;
+
+	if (!sled_ledger_maildrop(ledger, a->info.server, a->info.user,
+	                          &maildrop, err))
+		return false;
+	a->volume->maildrop = maildrop.id;
+	memcpy(before.name, a->info.before, sizeof(before.name));
+	if (!sled_ledger_volumes(ledger, a->volume->label, take_before, &before,
+	                         err))
+		return false;
+	if (before.id == 0 || before.turned)
+		return true;
+	before.turned = true;
+	before.sha256 = a->info.before_sha256;
+	return sled_ledger_volume_put(ledger, &before, err);
 }
 
 /* One member at volume->end; *held says whether it was proved. */
@@ -252,7 +291,9 @@ adopt_one(struct adoption *a, struct sled_reading *reading, bool *held,
 		*err = (struct sled_err){ 0 };
 		return true;
 	}
-	if (at == 0 && volume->id == 0 &&
+	if (a->info.label[0] != '\0' && !put_info(a, err))
+		return false;
+	if (volume->id == 0 &&
 	    !sled_ledger_volume_put(a->store->ledger, volume, err))
 		return false;
 	volume->end += sum.length;
@@ -279,27 +320,41 @@ adopt_group(struct adoption *a, struct sled_reading *reading, uint64_t limit,
 	return sled_ledger_commit(a->store->ledger, err);
 }
 
-/* Adopt what holds of the first place's file, from volume->end to LIMIT. */
+static bool
+adopt_all(struct adoption *a, struct sled_reading *reading, uint64_t limit,
+          struct sled_err *err)
+{
+	bool more = true, ok = sled_intake_new(&a->intake, err);
+
+	while (ok && more)
+		ok = adopt_group(a, reading, limit, &more, err);
+	forget_found(a);
+	free(a->list);
+	free(a->gone);
+	sled_intake_free(&a->intake);
+	return ok;
+}
+
+/* Adopt what holds of the first place's file, from volume->end to LIMIT. A run
+ * that was killed may have left it in the page cache only: it is synced first,
+ * and read from the disk. */
 bool
 sled_adopt(struct sled_store *store, struct sled_volume_row *volume,
-           uint64_t limit, struct sled_err *err)
+           uint64_t limit, bool old, struct sled_err *err)
 {
-	struct adoption a = { .store = store, .volume = volume };
+	struct adoption a = { .store = store,
+		              .volume = volume,
+		              .old = old || store->rebuilt };
+	struct sled_place *first = sled_store_first(store);
 	struct sled_reading reading;
 	char file[SLED_VOLUME_FILE];
-	bool more = true, ok;
+	bool ok;
 
 	sled_volume_file(file, volume->name, true);
-	if (!sled_reading_open(&reading, sled_store_first(store), volume->label,
-	                       file, false, err))
+	if (!sled_place_sync(first, volume->label, file, err) ||
+	    !sled_reading_open(&reading, first, volume->label, file, true, err))
 		return false;
-	ok = sled_intake_new(&a.intake, err);
-	while (ok && more)
-		ok = adopt_group(&a, &reading, limit, &more, err);
-	forget_found(&a);
-	free(a.list);
-	free(a.gone);
-	sled_intake_free(&a.intake);
+	ok = adopt_all(&a, &reading, limit, err);
 	sled_reading_close(&reading);
 	return ok || sled_note(err, "adopt %s/%s", volume->label, volume->name);
 }

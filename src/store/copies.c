@@ -9,7 +9,10 @@
  *   K0  a prefix of the first place's bytes, at a member's end
  *   K1  more of them, unsynced   after a crash any prefix: append goes on
  *   K2  E bytes, synced, read back and equal: the ledger says "holds"
- *   K3  other bytes: never written nor cut; set aside whole (recover.c)
+ *   K3  other bytes: never written nor cut; salvaged, set aside whole, and
+ *       made anew
+ * Which bytes are right is what the ledger's hashes say, not what the first
+ * place has.
  */
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -122,8 +125,10 @@ extend(struct job *job, struct sled_err *err)
 	struct sled_reading from;
 	bool ok;
 
-	if (job->at == job->end)
-		return read_back(job, err);
+	if (job->at == job->end) /* K1 of a run that was killed */
+		return sled_place_sync(job->place, job->label, job->file,
+		                       err) &&
+		       read_back(job, err);
 	if (!sled_dir_open(&from_place.dir, job->sys, AT_FDCWD, job->from_path,
 	                   err))
 		return false;
@@ -150,7 +155,7 @@ run_job(void *ctx)
 
 static struct job *
 new_job(struct sled_store *store, struct sled_seat *seat,
-        const struct sled_volume_row *volume, uint64_t at,
+        const struct sled_volume_row *volume, uint64_t at, uint64_t end,
         const struct sled_member_row *extents, size_t len, struct sled_err *err)
 {
 	struct job *job = calloc(1, sizeof(*job));
@@ -170,7 +175,7 @@ new_job(struct sled_store *store, struct sled_seat *seat,
 	memcpy(job->label, volume->label, sizeof(job->label));
 	sled_volume_file(job->file, volume->name, true);
 	job->at = at;
-	job->end = volume->end;
+	job->end = end;
 	memcpy(job->extents, extents, len * sizeof(*extents));
 	job->len = len;
 	return job;
@@ -202,29 +207,48 @@ await_job(struct sled_seat *seat, struct job *job)
 	return true;
 }
 
+/* Its outcome; a silent one is left behind with its seat. Frees the job. */
+static bool
+end_job(struct sled_store *store, struct sled_seat *seat, struct job *job,
+        struct sled_err *why)
+{
+	bool ok;
+
+	if (await_job(seat, job)) {
+		ok = job->ok;
+		*why = job->err;
+		free_job(job);
+		return ok;
+	}
+	(void)sled_fail(why, SLED_ERR_PLACE, "%s has not answered for 30 s",
+	                seat->place.path);
+	sled_worker_abandon(&seat->worker, free_late);
+	seat->left = true;
+	(void)snprintf(seat->why, sizeof(seat->why), "%s", why->text);
+	sled_store_say(store, "%s", why->text);
+	return false;
+}
+
+/* The place is out for the run. */
+static void
+give_up(struct sled_store *store, struct sled_seat *seat,
+        const struct sled_err *why)
+{
+	if (seat->left)
+		return;
+	sled_seat_out(seat, why);
+	sled_store_say(store, "%s", why->text);
+}
+
 static bool
 finish_job(struct sled_store *store, struct sled_seat *seat, struct job *job)
 {
-	struct sled_err silent = { 0 };
-	bool ok;
+	struct sled_err why = { 0 };
 
-	if (!await_job(seat, job)) {
-		(void)sled_fail(&silent, SLED_ERR_PLACE,
-		                "%s has not answered for 30 s",
-		                seat->place.path);
-		sled_worker_abandon(&seat->worker, free_late);
-		seat->left = true;
-		(void)snprintf(seat->why, sizeof(seat->why), "%s", silent.text);
-		sled_store_say(store, "%s", silent.text);
-		return false;
-	}
-	ok = job->ok;
-	if (!ok) {
-		sled_seat_out(seat, &job->err);
-		sled_store_say(store, "%s", job->err.text);
-	}
-	free_job(job);
-	return ok;
+	if (end_job(store, seat, job, &why))
+		return true;
+	give_up(store, seat, &why);
+	return false;
 }
 
 bool
@@ -242,8 +266,8 @@ sled_copies_extend(struct sled_store *store,
 		ok[i] = false;
 		if (!sled_seat_usable(seat))
 			continue;
-		jobs[i] = new_job(store, seat, volume, extents[0].at, extents,
-		                  len, err);
+		jobs[i] = new_job(store, seat, volume, extents[0].at,
+		                  volume->end, extents, len, err);
 		fine = jobs[i] != NULL;
 		if (fine && !start_job(seat, jobs[i], err)) {
 			free_job(jobs[i]);
@@ -306,23 +330,6 @@ same_bytes(struct sled_store *store, struct sled_seat *seat,
 	return ok;
 }
 
-struct first_lack {
-	uint64_t at;
-	bool found;
-};
-
-static bool
-keep_first(void *ctx, const struct sled_member_row *row, struct sled_err *err)
-{
-	struct first_lack *lack = ctx;
-
-	(void)err;
-	if (!lack->found)
-		lack->at = row->at;
-	lack->found = true;
-	return true;
-}
-
 static bool
 note_holdings(struct sled_store *store, struct sled_seat *seat,
               const struct sled_member_row *rows, size_t len,
@@ -341,24 +348,6 @@ note_holdings(struct sled_store *store, struct sled_seat *seat,
 	return sled_ledger_commit(store->ledger, err);
 }
 
-/* What lies behind AT is not there: the ledger must not say that it is. */
-static bool
-unhold_behind(struct sled_store *store, struct sled_seat *seat,
-              const struct sled_volume_row *volume, uint64_t at,
-              struct sled_err *err)
-{
-	struct sled_member_row *rows = NULL;
-	size_t len = 0;
-	bool ok = sled_volume_extents(store, volume->id, 0, &rows, &len, err);
-
-	for (size_t i = 0; ok && i < len; i++)
-		if (rows[i].at + rows[i].length > at)
-			ok = sled_ledger_unhold(store->ledger, rows[i].id,
-			                        seat->id, err);
-	free(rows);
-	return ok;
-}
-
 /* Take the copy out of use and let it be made anew from byte 0. */
 static bool
 set_aside(struct sled_store *store, struct sled_seat *seat,
@@ -367,8 +356,7 @@ set_aside(struct sled_store *store, struct sled_seat *seat,
 	char file[SLED_VOLUME_FILE];
 
 	sled_volume_file(file, volume->name, true);
-	if (!sled_salvage(store, &seat->place, volume, err) ||
-	    !unhold_behind(store, seat, volume, 0, err))
+	if (!sled_salvage(store, seat, volume, err))
 		return false;
 	sled_store_say(store,
 	               "%s/%s/%s differs from the first place's: it is kept in "
@@ -377,99 +365,193 @@ set_aside(struct sled_store *store, struct sled_seat *seat,
 	return sled_place_quarantine(&seat->place, volume->label, file, err);
 }
 
-/* Where to go on: *at is the length of what is surely right there. */
+/* One volume on one seat. */
+struct reconcile {
+	struct sled_store *store;
+	struct sled_seat *seat;
+	const struct sled_volume_row *volume;
+	struct sled_member_row *rows; /* all of the volume */
+	size_t len;
+	size_t from, whole; /* rows that are there, of which from FROM on they
+	                       are not known to be right */
+	uint64_t lack;      /* the first byte not known to be held, or end */
+	uint64_t size;      /* of the copy's file */
+	bool there;
+};
+
+/* Run a job over the rows FIRST to END-1 that appends from AT to TO. */
 static bool
-find_start(struct sled_store *store, struct sled_seat *seat,
-           const struct sled_volume_row *volume, uint64_t held, uint64_t *at,
-           struct sled_err *err)
+run(struct reconcile *r, size_t first, size_t end, uint64_t at, uint64_t to,
+    struct sled_err *why)
+{
+	struct job *job = new_job(r->store, r->seat, r->volume, at, to,
+	                          r->rows + first, end - first, why);
+
+	if (job == NULL)
+		return false;
+	if (start_job(r->seat, job, why))
+		return end_job(r->store, r->seat, job, why);
+	free_job(job);
+	return false;
+}
+
+static void
+find_whole(struct reconcile *r)
+{
+	uint64_t held =
+	    r->size < r->volume->end && r->size < r->lack ? 0 : r->lack;
+
+	for (r->whole = 0; r->whole < r->len; r->whole++) {
+		const struct sled_member_row *row = &r->rows[r->whole];
+
+		if (row->at + row->length > r->size)
+			break;
+		r->from += row->at < held;
+	}
+}
+
+static uint64_t
+boundary(const struct reconcile *r)
+{
+	const struct sled_member_row *last;
+
+	if (r->whole == 0)
+		return 0;
+	last = &r->rows[r->whole - 1];
+	return last->at + last->length;
+}
+
+/* Does the copy have what it has by right? Its whole members are read back;
+ * what lies behind them must be the beginning of the next. */
+static bool
+is_right(struct reconcile *r, bool *right, struct sled_err *why)
+{
+	uint64_t to = r->size < r->volume->end ? r->size : r->volume->end;
+
+	*right = !r->there || r->size > 0;
+	if (r->from < r->whole &&
+	    !run(r, r->from, r->whole, boundary(r), boundary(r), why)) {
+		if (r->seat->left || why->kind != SLED_ERR_DAMAGED)
+			return false;
+		*why = (struct sled_err){ 0 };
+		*right = false;
+	}
+	return !*right || boundary(r) == to ||
+	       same_bytes(r->store, r->seat, r->volume, boundary(r), to, right,
+	                  why);
+}
+
+static bool
+cut_tail(struct reconcile *r, struct sled_err *why)
 {
 	char file[SLED_VOLUME_FILE];
-	uint64_t size = 0;
-	bool there = false, equal = true;
 
-	sled_volume_file(file, volume->name, true);
-	if (!sled_place_size(&seat->place, volume->label, file, &size, &there,
-	                     err))
-		return false;
-	*at = size < volume->end ? size : volume->end;
-	if (*at > held &&
-	    !same_bytes(store, seat, volume, held, *at, &equal, err))
-		return false;
-	if (!equal || (there && size == 0)) {
-		*at = 0;
-		return set_aside(store, seat, volume, err);
-	}
-	if (size <= volume->end)
-		return true;
-	sled_store_say(store,
+	sled_volume_file(file, r->volume->name, true);
+	sled_store_say(r->store,
 	               "%s/%s/%s is longer than it can be: what lies behind is "
 	               "kept in quarantine",
-	               seat->place.path, volume->label, file);
-	return sled_place_quarantine_tail(&seat->place, volume->label, file,
-	                                  volume->end, err);
+	               r->seat->place.path, r->volume->label, file);
+	return sled_place_quarantine_tail(&r->seat->place, r->volume->label,
+	                                  file, r->volume->end, why);
+}
+
+/* What the ledger says of this seat, before (nothing of what is not known to be
+ * right) and after it was brought up. */
+static bool
+tell_ledger(struct reconcile *r, bool whole, struct sled_err *err)
+{
+	if (whole)
+		return note_holdings(r->store, r->seat, r->rows + r->from,
+		                     r->len - r->from, err);
+	for (size_t i = r->from; i < r->len; i++)
+		if (!sled_ledger_unhold(r->store->ledger, r->rows[i].id,
+		                        r->seat->id, err))
+			return false;
+	return true;
+}
+
+/* K0 to K3 become K2. */
+static bool
+bring(struct reconcile *r, uint64_t *octets, struct sled_err *why)
+{
+	bool right = true;
+
+	if (!is_right(r, &right, why))
+		return false;
+	if (!right) {
+		r->from = r->whole = 0;
+		if (!tell_ledger(r, false, why) ||
+		    !set_aside(r->store, r->seat, r->volume, why))
+			return false;
+		r->size = 0;
+	}
+	if (r->size > r->volume->end)
+		return cut_tail(r, why);
+	if (r->size == r->volume->end)
+		return true;
+	*octets += r->volume->end - r->size;
+	return run(r, r->whole, r->len, r->size, r->volume->end, why);
 }
 
 static bool
-reconcile(struct sled_store *store, struct sled_seat *seat,
-          const struct sled_volume_row *volume, uint64_t from, uint64_t at,
-          struct sled_err *err)
+reconcile(struct reconcile *r, uint64_t *octets, struct sled_err *err)
 {
-	struct sled_member_row *rows = NULL;
-	struct job *job = NULL;
-	size_t len = 0;
-	bool ok =
-	    sled_volume_extents(store, volume->id, from, &rows, &len, err);
+	struct sled_err why = { 0 };
 
-	if (ok && len > 0) {
-		job = new_job(store, seat, volume, at, rows, len, err);
-		ok = job != NULL;
-		if (ok && !start_job(seat, job, err)) {
-			free_job(job);
-			ok = false;
-		} else if (ok && finish_job(store, seat, job)) {
-			ok = note_holdings(store, seat, rows, len, err);
-		}
+	if (!sled_volume_extents(r->store, r->volume->id, 0, &r->rows, &r->len,
+	                         err))
+		return false;
+	find_whole(r);
+	if (!tell_ledger(r, false, err))
+		return false;
+	if (bring(r, octets, &why))
+		return tell_ledger(r, true, err);
+	if (why.kind == SLED_ERR_NOMEM) {
+		*err = why;
+		return false;
 	}
-	free(rows);
-	return ok;
+	give_up(r->store, r->seat, &why);
+	return true;
 }
 
-/*
- * A copy that is shorter gets what it lacks, and what it is not known to hold
- * is read back; one that differs is set aside. A place that fails here is out,
- * which is no failure of the call.
- */
+/* The first byte that the seat is not known to hold. */
+static bool
+find_lack(struct reconcile *r, struct sled_err *err)
+{
+	struct sled_member_row *rows = NULL;
+	size_t len = 0;
+
+	if (!sled_volume_lacking(r->store, r->volume->id, r->seat->id, &rows,
+	                         &len, err))
+		return false;
+	r->lack = len > 0 ? rows[0].at : r->volume->end;
+	free(rows);
+	return true;
+}
+
 bool
 sled_copies_reconcile(struct sled_store *store, struct sled_seat *seat,
                       const struct sled_volume_row *volume, uint64_t *octets,
                       struct sled_err *err)
 {
-	struct first_lack lack = { volume->end, false };
+	struct reconcile r = { .store = store, .seat = seat, .volume = volume };
 	struct sled_err why = { 0 };
-	uint64_t at = 0, size = 0;
-	bool there = false;
 	char file[SLED_VOLUME_FILE];
+	bool ok;
 
-	if (!sled_seat_usable(seat) ||
-	    !sled_ledger_lacking(store->ledger, volume->id, seat->id,
-	                         keep_first, &lack, err))
-		return !sled_seat_usable(seat);
-	sled_volume_file(file, volume->name, true);
-	if (!sled_place_size(&seat->place, volume->label, file, &size, &there,
-	                     &why) ||
-	    (!lack.found && size == volume->end)) {
-		if (why.kind != SLED_ERR_NONE)
-			sled_seat_out(seat, &why);
+	if (!sled_seat_usable(seat))
 		return true;
-	}
-	if (!find_start(store, seat, volume, lack.at, &at, &why)) {
-		sled_seat_out(seat, &why);
-		sled_store_say(store, "%s", why.text);
-		return true;
-	}
-	if (at < lack.at && !unhold_behind(store, seat, volume, at, err))
+	if (!find_lack(&r, err))
 		return false;
-	*octets += volume->end - at;
-	return reconcile(store, seat, volume, at < lack.at ? 0 : lack.at, at,
-	                 err);
+	sled_volume_file(file, volume->name, true);
+	if (!sled_place_size(&seat->place, volume->label, file, &r.size,
+	                     &r.there, &why)) {
+		give_up(store, seat, &why);
+		return true;
+	}
+	if (r.lack == volume->end && r.size == volume->end)
+		return true;
+	ok = reconcile(&r, octets, err);
+	free(r.rows);
+	return ok;
 }

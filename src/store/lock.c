@@ -32,11 +32,12 @@ wait_for(int fd)
 static bool
 refuse(struct sled_store *store, int fd, struct sled_err *err)
 {
+	const struct sled_sys *sys = store->sys;
 	char pid[24] = "";
-	ssize_t len = pread(fd, pid, sizeof(pid) - 1, 0);
+	ssize_t len = sys->pread(sys->ctx, fd, pid, sizeof(pid) - 1, 0);
 
 	pid[len > 0 ? strspn(pid, "0123456789") : 0] = '\0';
-	(void)close(fd);
+	(void)sys->close(sys->ctx, fd);
 	(void)sled_fail(err, SLED_ERR_LINK,
 	                "%s: another mailsled (pid %s) is writing this store",
 	                store->conf.path, pid[0] == '\0' ? "unknown" : pid);
@@ -46,9 +47,10 @@ refuse(struct sled_store *store, int fd, struct sled_err *err)
 bool
 sled_lock_take(struct sled_store *store, struct sled_err *err)
 {
+	const struct sled_sys *sys = store->sys;
 	char pid[24];
-	int fd = openat(store->state_dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC,
-	                0600);
+	int fd = sys->openat(sys->ctx, store->state_dir, "lock",
+	                     O_RDWR | O_CREAT, 0600);
 	int len;
 
 	if (fd == -1)
@@ -56,7 +58,8 @@ sled_lock_take(struct sled_store *store, struct sled_err *err)
 	if (!wait_for(fd))
 		return refuse(store, fd, err);
 	len = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-	if (ftruncate(fd, 0) == -1 || pwrite(fd, pid, (size_t)len, 0) == -1)
+	if (sys->ftruncate(sys->ctx, fd, 0) == -1 ||
+	    sys->pwrite(sys->ctx, fd, pid, (size_t)len, 0) == -1)
 		sled_store_say(store, "%s/lock: the pid could not be noted",
 		               store->state);
 	store->lock = fd;

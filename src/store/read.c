@@ -8,6 +8,7 @@ struct wanted {
 	const struct sled_message *message;
 	bool matches; /* the message that is coming is the one */
 	bool done;
+	bool refused; /* by EACH: no other place mends that */
 	sled_bytes_fn *each;
 	void *ctx;
 };
@@ -31,7 +32,9 @@ on_data(void *ctx, const void *data, size_t len, struct sled_err *err)
 {
 	struct wanted *wanted = ctx;
 
-	return !wanted->matches || wanted->each(wanted->ctx, data, len, err);
+	wanted->refused =
+	    wanted->matches && !wanted->each(wanted->ctx, data, len, err);
+	return !wanted->refused;
 }
 
 static bool
@@ -100,11 +103,15 @@ sled_store_read(struct sled_store *store, const struct sled_message *message,
 
 		if (!store->seats[i].present)
 			continue;
-		if (try_seat(&store->seats[i], &volume, &row, &wanted, &why))
-			break;
+		if (try_seat(&store->seats[i], &volume, &row, &wanted, &why) &&
+		    !wanted.done)
+			(void)sled_fail(&why, SLED_ERR_DAMAGED,
+			                "not in the member that it was in");
 		*err = why;
-		if (why.kind != SLED_ERR_DAMAGED && why.kind != SLED_ERR_IO &&
-		    why.kind != SLED_ERR_MISSING)
+		if (wanted.refused)
+			return false;
+		if (!wanted.done && why.kind != SLED_ERR_DAMAGED &&
+		    why.kind != SLED_ERR_IO && why.kind != SLED_ERR_MISSING)
 			return false;
 	}
 	if (wanted.done)

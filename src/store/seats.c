@@ -337,10 +337,12 @@ settle(struct sled_store *store, size_t index, struct sled_err *err)
 			explain(seat, why.text, "");
 		return true;
 	}
-	if (seat->place.found == SLED_PLACE_MARKED && is_twin(store, index))
+	if (seat->place.found == SLED_PLACE_MARKED && is_twin(store, index)) {
+		seat->id[0] = '\0'; /* or it would count as absent */
 		explain(seat, "is another way to a place already counted", "");
-	else
+	} else {
 		explain_absence(seat);
+	}
 	return true;
 }
 

@@ -165,13 +165,18 @@ bool sled_commit(struct sled_store *store, const struct sled_whose *whose,
 
 /* ---- volumes.c ---- */
 bool sled_volume_for(struct sled_store *store, const struct sled_whose *whose,
-                     int64_t now, struct sled_volume_row *out,
+                     int64_t received, struct sled_volume_row *out,
                      struct sled_volume_info *info, struct sled_err *err);
 bool sled_volume_turn_if_due(struct sled_store *store, const char *label,
                              int64_t now, struct sled_err *err);
 /* The members of a volume from FROM on, in order; freed by the caller. */
 bool sled_volume_extents(struct sled_store *store, int64_t volume,
                          uint64_t from, struct sled_member_row **out,
+                         size_t *len, struct sled_err *err);
+
+/* Those that PLACE is not known to hold. */
+bool sled_volume_lacking(struct sled_store *store, int64_t volume,
+                         const char *place, struct sled_member_row **out,
                          size_t *len, struct sled_err *err);
 
 /* ---- copies.c ---- */
@@ -182,17 +187,30 @@ bool sled_copies_extend(struct sled_store *store,
                         const struct sled_volume_row *volume,
                         const struct sled_member_row *extents, size_t len,
                         bool *ok, struct sled_err *err);
-/* The whole of one volume on one seat, whatever it has now. */
+/* The whole of one volume on one seat, whatever it has now; *octets grows by
+ * what was copied. A seat that fails is out, which is no failure. */
 bool sled_copies_reconcile(struct sled_store *store, struct sled_seat *seat,
                            const struct sled_volume_row *volume,
                            uint64_t *octets, struct sled_err *err);
 
-/* ---- recover.c, adopt.c ---- */
+/* ---- recover.c, mend.c, adopt.c, salvage.c, unspool.c ---- */
+
+/* Below the state folder: a folder PLACE.LABEL.VOLUME each, of a copy's file
+ * that is about to be set aside, with what only that file has. */
+#define SLED_SALVAGE      "salvage"
+#define SLED_SALVAGE_NAME 128
+
 bool sled_recover(struct sled_store *store, struct sled_err *err);
+bool sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
+                      struct sled_err *err);
+bool sled_recover_spools(struct sled_store *store, struct sled_err *err);
+/* OLD: what is found may be older than what the ledger knows. */
 bool sled_adopt(struct sled_store *store, struct sled_volume_row *volume,
-                uint64_t limit, struct sled_err *err);
-/* Messages that only this file has go to a new spool, for rule 3. */
-bool sled_salvage(struct sled_store *store, struct sled_place *place,
+                uint64_t limit, bool old, struct sled_err *err);
+/* Messages that only this seat's file has go to a spool in a folder of
+ * their own below salvage/, for rule 3; what an earlier try left there is
+ * removed first. */
+bool sled_salvage(struct sled_store *store, struct sled_seat *seat,
                   const struct sled_volume_row *volume, struct sled_err *err);
 bool sled_recover_copies(struct sled_store *store, uint64_t *octets,
                          struct sled_err *err);

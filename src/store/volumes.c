@@ -50,7 +50,7 @@ turn(struct sled_store *store, struct sled_volume_row *row,
 	struct sled_sha256 *sha = NULL;
 	struct sled_buf last = { 0 };
 	bool ok = sled_sha256_new(&sha, err) &&
-	          hash_file(store, row, sha, err) &&
+	          (row->end == 0 || hash_file(store, row, sha, err)) &&
 	          sled_member_last(&last, err);
 
 	if (ok) {
@@ -128,13 +128,14 @@ describe(struct sled_volume_info *info, const struct sled_store *store,
 }
 
 /*
- * The volume that the label's next member goes to. A new one (id 0, end 0)
- * when there is none, the last has turned, or it is another maildrop's; then
- * *info is its VOLUME.txt.
+ * The volume that the label's next member goes to, RECEIVED being the time of
+ * its newest message. A new one (id 0, end 0) when there is none, the last has
+ * turned, is another maildrop's, or was lost with all it held (its names stay
+ * used); then *info is its VOLUME.txt.
  */
 bool
 sled_volume_for(struct sled_store *store, const struct sled_whose *whose,
-                int64_t now, struct sled_volume_row *out,
+                int64_t received, struct sled_volume_row *out,
                 struct sled_volume_info *info, struct sled_err *err)
 {
 	struct sled_volume_row last = { 0 };
@@ -145,14 +146,14 @@ sled_volume_for(struct sled_store *store, const struct sled_whose *whose,
 		return false;
 	*out = last;
 	if (found && !last.turned && last.maildrop == whose->maildrop &&
-	    last.end < SLED_VOLUME_CAP)
+	    last.end > 0 && last.end < SLED_VOLUME_CAP)
 		return true;
 	if (found && !last.turned && !turn(store, &last, err))
 		return false;
 	*out = (struct sled_volume_row){ .maildrop = whose->maildrop };
 	(void)snprintf(out->label, sizeof(out->label), "%s",
 	               whose->owner.label);
-	next_name(out->name, found ? &last : NULL, now);
+	next_name(out->name, found ? &last : NULL, received);
 	describe(info, store, whose, out, found ? &last : NULL);
 	return true;
 }
@@ -190,6 +191,25 @@ sled_volume_extents(struct sled_store *store, int64_t volume, uint64_t from,
 	*out = NULL;
 	*len = 0;
 	if (!sled_ledger_members(store->ledger, volume, from, gather_row,
+	                         &gather, err)) {
+		free(gather.rows);
+		return false;
+	}
+	*out = gather.rows;
+	*len = gather.len;
+	return true;
+}
+
+bool
+sled_volume_lacking(struct sled_store *store, int64_t volume, const char *place,
+                    struct sled_member_row **out, size_t *len,
+                    struct sled_err *err)
+{
+	struct gather gather = { 0 };
+
+	*out = NULL;
+	*len = 0;
+	if (!sled_ledger_lacking(store->ledger, volume, place, gather_row,
 	                         &gather, err)) {
 		free(gather.rows);
 		return false;

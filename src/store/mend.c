@@ -1,0 +1,373 @@
+/*
+ * mend.c - one volume of the first place, brought to what the ledger says, or
+ * the ledger to what is there (rule 2 of the recovery).
+ *
+ * States of the file (E: the ledger's committed end)
+ *   V0  E bytes                   nothing to do
+ *   V1  more, whole members       a commit that was cut off behind c3: adopted
+ *   V2  more, and no whole member cut off before c3: kept aside and cut
+ *   V3  fewer                     taken from a copy; else rows are dropped
+ *   V4  E bytes, and a copy has more that goes on from there: taken over
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mailsled/clock.h"
+#include "store/store.h"
+
+static bool
+first_size(struct sled_store *store, const struct sled_volume_row *volume,
+           uint64_t *size, bool *there, struct sled_err *err)
+{
+	char file[SLED_VOLUME_FILE];
+
+	sled_volume_file(file, volume->name, true);
+	return sled_place_size(sled_store_first(store), volume->label, file,
+	                       size, there, err);
+}
+
+static bool
+append_member(struct sled_store *store, struct sled_reading *from,
+              const struct sled_volume_row *volume, uint64_t at,
+              uint64_t length, struct sled_err *err)
+{
+	struct sled_append append;
+	char file[SLED_VOLUME_FILE], chunk[32768];
+	bool ok = true;
+
+	sled_volume_file(file, volume->name, true);
+	if (!sled_append_begin(&append, sled_store_first(store), volume->label,
+	                       file, at, err))
+		return false;
+	while (ok && append.end < at + length) {
+		uint64_t left = at + length - append.end;
+		size_t got = 0;
+
+		ok = sled_file_read(&from->file, chunk,
+		                    left < sizeof(chunk) ? (size_t)left
+		                                         : sizeof(chunk),
+		                    append.end, &got, err);
+		if (ok && got == 0)
+			ok = sled_fail(err, SLED_ERR_DAMAGED, "%s is cut off",
+			               from->name);
+		ok = ok && sled_append_write(&append, chunk, got, err);
+	}
+	if (ok && sled_append_commit(&append, err))
+		return true;
+	sled_append_abort(&append);
+	return false;
+}
+
+/* The members that the ledger has of a volume. */
+struct extents {
+	struct sled_member_row *rows;
+	size_t len;
+};
+
+static bool
+load_extents(struct extents *out, struct sled_store *store,
+             const struct sled_volume_row *volume, struct sled_err *err)
+{
+	*out = (struct extents){ 0 };
+	return volume->id == 0 ||
+	       sled_volume_extents(store, volume->id, 0, &out->rows, &out->len,
+	                           err);
+}
+
+static bool
+compare_row(struct sled_reading *reading, const struct sled_member_row *row,
+            struct sled_err *err)
+{
+	const struct sled_member_sum sum = { row->length, row->tar_octets,
+		                             row->body_sha256 };
+
+	return sled_member_compare(&reading->source, row->at, &sum, err);
+}
+
+/* Is what this copy has before SIZE what we have there? */
+static bool
+goes_on(struct sled_reading *reading, const struct extents *extents,
+        uint64_t size)
+{
+	struct sled_err why = { 0 };
+
+	for (size_t i = 0; i < extents->len; i++)
+		if (extents->rows[i].at + extents->rows[i].length == size)
+			return compare_row(reading, &extents->rows[i], &why);
+	return size == 0;
+}
+
+/* Does the member at AT hold: is it the ledger's, or proved by itself? */
+static bool
+find_member(struct sled_reading *reading, const struct extents *extents,
+            uint64_t at, uint64_t *length)
+{
+	struct sled_member_sum sum;
+	struct sled_err why = { 0 };
+	unsigned seq = 0;
+
+	for (size_t i = 0; i < extents->len; i++)
+		if (extents->rows[i].at == at) {
+			*length = extents->rows[i].length;
+			return compare_row(reading, &extents->rows[i], &why);
+		}
+	if (!sled_member_check(&reading->source, at, NULL, &sum, &seq, &why))
+		return false;
+	*length = sum.length;
+	return seq > 0; /* nothing may follow the end member */
+}
+
+/* Append to the first place each member of READING from SIZE on that holds. */
+static bool
+pull_members(struct sled_store *store, struct sled_reading *reading,
+             const struct sled_volume_row *volume,
+             const struct extents *extents, uint64_t *size,
+             struct sled_err *err)
+{
+	uint64_t length = 0;
+
+	if (!goes_on(reading, extents, *size))
+		return true;
+	while (*size < reading->source.size &&
+	       find_member(reading, extents, *size, &length)) {
+		if (!append_member(store, reading, volume, *size, length, err))
+			return false;
+		*size += length;
+	}
+	return true;
+}
+
+/* Where the last member that ends within SIZE ends. */
+static uint64_t
+last_boundary(const struct extents *extents, uint64_t size)
+{
+	uint64_t boundary = 0;
+
+	for (size_t i = 0; i < extents->len; i++) {
+		uint64_t end = extents->rows[i].at + extents->rows[i].length;
+
+		if (end <= size && end > boundary)
+			boundary = end;
+	}
+	return boundary;
+}
+
+static bool
+cut_first(struct sled_store *store, const struct sled_volume_row *volume,
+          uint64_t at, struct sled_err *err)
+{
+	struct sled_place *first = sled_store_first(store);
+	char file[SLED_VOLUME_FILE];
+
+	sled_volume_file(file, volume->name, true);
+	sled_store_say(store,
+	               "%s/%s: what lies behind byte %llu is no whole "
+	               "member; it is kept in quarantine",
+	               volume->label, file, (unsigned long long)at);
+	if (sled_place_quarantine_tail(first, volume->label, file, at, err))
+		return true;
+	if (err->kind != SLED_ERR_PLACE || first->out)
+		return false;
+	/* No room to keep it; its messages are in the spool or on the server */
+	*err = (struct sled_err){ 0 };
+	sled_append_undo(first, volume->label, file, at);
+	if (!first->out)
+		return true;
+	*err = first->why;
+	return false;
+}
+
+/* Take from the copies what the first place lacks of this volume. */
+static bool
+pull(struct sled_store *store, const struct sled_volume_row *volume,
+     const struct extents *extents, uint64_t *size, struct sled_err *err)
+{
+	char file[SLED_VOLUME_FILE];
+
+	sled_volume_file(file, volume->name, true);
+	for (size_t i = 1; i < store->len; i++) {
+		struct sled_seat *seat = &store->seats[i];
+		struct sled_reading reading;
+		struct sled_err why = { 0 };
+		uint64_t there_size = 0;
+		bool there = false, ok;
+
+		if (!sled_seat_usable(seat) ||
+		    !sled_place_size(&seat->place, volume->label, file,
+		                     &there_size, &there, &why) ||
+		    there_size <= *size ||
+		    !sled_reading_open(&reading, &seat->place, volume->label,
+		                       file, false, &why))
+			continue;
+		ok = pull_members(store, &reading, volume, extents, size, err);
+		sled_reading_close(&reading);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+static bool
+forget_behind(struct sled_store *store, struct sled_volume_row *volume,
+              const struct extents *extents, uint64_t size,
+              struct sled_err *err)
+{
+	volume->end = size;
+	for (size_t i = 0; i < extents->len; i++)
+		if (extents->rows[i].at >= size &&
+		    !sled_ledger_member_forget(store->ledger,
+		                               extents->rows[i].id, err))
+			return false;
+	return sled_ledger_volume_put(store->ledger, volume, err);
+}
+
+/* Rows of members that no place has any more. The volume stays, for its names
+ * and numbers were used. */
+static bool
+drop_rows(struct sled_store *store, struct sled_volume_row *volume,
+          const struct extents *extents, uint64_t size, struct sled_err *err)
+{
+	sled_store_say(store,
+	               "%s/%s: %llu bytes are lost in every place that can be "
+	               "reached; run `mailsled repair` when others are back",
+	               volume->label, volume->name,
+	               (unsigned long long)(volume->end - size));
+	if (!sled_ledger_begin(store->ledger, err))
+		return false;
+	if (!forget_behind(store, volume, extents, size, err)) {
+		sled_ledger_drop(store->ledger);
+		return false;
+	}
+	return sled_ledger_commit(store->ledger, err);
+}
+
+/* The first place's file is shorter than the committed end. */
+static bool
+lengthen(struct sled_store *store, struct sled_volume_row *volume,
+         const struct extents *extents, uint64_t *size, struct sled_err *err)
+{
+	uint64_t boundary = last_boundary(extents, *size);
+
+	if (boundary < *size && !cut_first(store, volume, boundary, err))
+		return false;
+	*size = boundary;
+	return pull(store, volume, extents, size, err) &&
+	       (*size >= volume->end ||
+	        drop_rows(store, volume, extents, *size, err));
+}
+
+/* It is longer: adopt what holds, keep the rest aside. */
+static bool
+adopt_tail(struct sled_store *store, struct sled_volume_row *volume,
+           uint64_t size, bool old, struct sled_err *err)
+{
+	return size == volume->end ||
+	       (sled_adopt(store, volume, size, old, err) &&
+	        (size == volume->end ||
+	         cut_first(store, volume, volume->end, err)));
+}
+
+static bool
+hold_rows(struct sled_store *store, struct sled_reading *reading,
+          const struct extents *lacking, struct sled_err *err)
+{
+	int64_t now = sled_clock_now();
+
+	for (size_t i = 0; i < lacking->len; i++) {
+		struct sled_err why = { 0 };
+
+		if (!compare_row(reading, &lacking->rows[i], &why))
+			sled_store_say(store, "%s: %s", reading->name,
+			               why.text);
+		else if (!sled_ledger_hold(store->ledger, lacking->rows[i].id,
+		                           store->seats[0].id, now, err))
+			return false;
+	}
+	return true;
+}
+
+/* A first place that was made anew, or filled from a copy, is not yet known to
+ * hold what it has. */
+static bool
+hold_first(struct sled_store *store, const struct sled_volume_row *volume,
+           struct sled_err *err)
+{
+	struct sled_place *first = sled_store_first(store);
+	struct extents lacking = { 0 };
+	struct sled_reading reading;
+	char file[SLED_VOLUME_FILE];
+	bool ok = sled_volume_lacking(store, volume->id, store->seats[0].id,
+	                              &lacking.rows, &lacking.len, err);
+
+	sled_volume_file(file, volume->name, true);
+	if (ok && lacking.len > 0) {
+		ok = sled_place_sync(first, volume->label, file, err) &&
+		     sled_reading_open(&reading, first, volume->label, file,
+		                       true, err);
+		if (ok) {
+			ok = hold_rows(store, &reading, &lacking, err);
+			sled_reading_close(&reading);
+		}
+	}
+	free(lacking.rows);
+	return ok;
+}
+
+/* A file without a byte would fail in tar. */
+static bool
+remove_empty(struct sled_store *store, const struct sled_volume_row *volume,
+             struct sled_err *err)
+{
+	struct sled_place *first = sled_store_first(store);
+	char file[SLED_VOLUME_FILE];
+
+	sled_volume_file(file, volume->name, true);
+	sled_append_undo(first, volume->label, file, 0);
+	if (first->out)
+		*err = first->why;
+	return !first->out;
+}
+
+static bool
+recover_first(struct sled_store *store, struct sled_volume_row *volume,
+              uint64_t size, bool there, struct sled_err *err)
+{
+	struct extents extents;
+	bool ok = load_extents(&extents, store, volume, err);
+
+	if (ok && there && size == 0)
+		ok = remove_empty(store, volume, err);
+	if (ok && size < volume->end)
+		ok = lengthen(store, volume, &extents, &size, err);
+	ok = ok && adopt_tail(store, volume, size, false, err);
+	free(extents.rows);
+	return ok;
+}
+
+/* Members that only a copy has, behind all that is ours. */
+static bool
+recover_more(struct sled_store *store, struct sled_volume_row *volume,
+             struct sled_err *err)
+{
+	struct extents extents;
+	uint64_t size = volume->end;
+	bool ok = load_extents(&extents, store, volume, err) &&
+	          pull(store, volume, &extents, &size, err);
+
+	free(extents.rows);
+	return ok && adopt_tail(store, volume, size, true, err);
+}
+
+bool
+sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
+                 struct sled_err *err)
+{
+	uint64_t size = 0;
+	bool there = false;
+
+	return first_size(store, volume, &size, &there, err) &&
+	       recover_first(store, volume, size, there, err) &&
+	       recover_more(store, volume, err) &&
+	       (volume->id == 0 || hold_first(store, volume, err));
+}
