@@ -149,10 +149,109 @@ fx_box_plug(struct fx_box *fx, size_t i)
 void
 fx_box_wipe(struct fx_box *fx, size_t i)
 {
-	char command[FX_TMP_PATH + 64];
+	char command[] = "rm -r %s/a";
 
-	(void)snprintf(command, sizeof(command), "rm -rf '%s'", fx->paths[i]);
-	assert_int_equal(system(command), 0);
+	command[sizeof(command) - 2] = (char)('a' + i);
+	fx_box_shell(fx, command);
+}
+
+struct member_of {
+	struct sled_ledger *ledger;
+	char places[FX_BOX_PLACES][SLED_PLACE_ID];
+	size_t len;
+};
+
+static bool
+take_holder(void *ctx, const struct sled_holding *holding, struct sled_err *err)
+{
+	struct member_of *member = ctx;
+
+	(void)err;
+	assert_true(member->len < FX_BOX_PLACES);
+	memcpy(member->places[member->len++], holding->place, SLED_PLACE_ID);
+	return true;
+}
+
+static void
+age_member(struct sled_ledger *ledger, int64_t id, int64_t when)
+{
+	struct member_of member = { .len = 0 };
+	struct sled_err err = { 0 };
+
+	must(sled_ledger_holdings(ledger, id, take_holder, &member, &err),
+	     &err);
+	for (size_t i = 0; i < member.len; i++)
+		must(sled_ledger_hold(ledger, id, member.places[i], when, &err),
+		     &err);
+}
+
+static bool
+take_member(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	int64_t *highest = ctx;
+
+	(void)err;
+	if (row->member > *highest)
+		*highest = row->member;
+	return true;
+}
+
+void
+fx_box_age(struct fx_box *fx, int64_t seconds)
+{
+	const struct sled_message_query all = { .label = NULL };
+	struct sled_ledger *ledger = fx->store == NULL
+	                                 ? fx_box_ledger(fx)
+	                                 : sled_store_ledger(fx->store);
+	struct sled_err err = { 0 };
+	int64_t highest = 0;
+
+	must(sled_ledger_messages(ledger, &all, take_member, &highest, &err),
+	     &err);
+	for (int64_t id = 1; id <= highest; id++)
+		age_member(ledger, id, fx->now - seconds);
+	if (fx->store == NULL)
+		sled_ledger_close(&ledger);
+}
+
+void
+fx_box_shell(struct fx_box *fx, const char *command)
+{
+	char line[1024];
+	size_t len = 0;
+
+	for (const char *at = command; *at != '\0'; at++) {
+		bool folder = at[0] == '%' && at[1] == 's';
+		int put = folder ? snprintf(line + len, sizeof(line) - len,
+		                            "'%s'", fx->tmp.path)
+		                 : snprintf(line + len, sizeof(line) - len,
+		                            "%c", (int)*at);
+
+		assert_in_range(put, 1, sizeof(line) - len - 1);
+		len += (size_t)put;
+		at += folder;
+	}
+	assert_int_equal(system(line), 0);
+}
+
+void
+fx_box_damage(struct fx_box *fx, size_t i, size_t shift)
+{
+	char when[SLED_TIME_TEXT], path[FX_TMP_PATH + 64];
+	FILE *file;
+	int byte;
+
+	sled_clock_rfc3339(fx->now, when);
+	(void)snprintf(path, sizeof(path), "%s/home/%.7s-001.open.tar.gz",
+	               fx->paths[i], when);
+	file = fopen(path, "r+b");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, -(long)shift, SEEK_END), 0);
+	byte = fgetc(file);
+	assert_int_not_equal(byte, EOF);
+	assert_int_equal(fseek(file, -(long)shift, SEEK_END), 0);
+	assert_int_equal(fputc(byte ^ 0x20, file), byte ^ 0x20);
+	assert_int_equal(fclose(file), 0);
 }
 
 /* ---- a visit ---- */
@@ -309,6 +408,15 @@ fx_box_end(struct fx_box *fx)
 		                      .deleted = fx->deles };
 
 	must(sled_box_close(&fx->box, &row, &err), &err);
+	sled_listing_free(&fx->listing);
+}
+
+void
+fx_box_kill(struct fx_box *fx)
+{
+	struct sled_err err = { 0 };
+
+	must(sled_box_close(&fx->box, NULL, &err), &err);
 	sled_listing_free(&fx->listing);
 }
 

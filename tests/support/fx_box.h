@@ -48,6 +48,13 @@ void fx_box_plug(struct fx_box *fx, size_t i);
 /* All that place I has is removed, its folder too. */
 void fx_box_wipe(struct fx_box *fx, size_t i);
 
+/* What is verified in a place was verified so many seconds ago. */
+void fx_box_age(struct fx_box *fx, int64_t seconds);
+/* Change a byte of place I's first volume, SHIFT bytes before its end. */
+void fx_box_damage(struct fx_box *fx, size_t i, size_t shift);
+/* A command of the shell with "%s" for the folder of all places. */
+void fx_box_shell(struct fx_box *fx, const char *command);
+
 /* The steps of a visit. UNTIL is delete_until: FX_NEVER, FX_ALWAYS, a time. */
 #define FX_NEVER  INT64_MIN
 #define FX_ALWAYS INT64_MAX
@@ -61,6 +68,8 @@ void fx_box_recheck(struct fx_box *fx);
 void fx_box_dele(struct fx_box *fx); /* of all that may be */
 void fx_box_quit(struct fx_box *fx); /* it was answered +OK */
 void fx_box_end(struct fx_box *fx);
+/* As a kill would: no visit is noted, the spool stays as it is. */
+void fx_box_kill(struct fx_box *fx);
 /* All of them. */
 void fx_box_visit(struct fx_box *fx, const struct fx_letter *letters,
                   size_t len, int64_t until);
