@@ -204,6 +204,8 @@ void sled_box_cancel(struct sled_box *box);
  * commit() does it [job]; apply() brings its outcome to the items. On failure
  * the messages stay in the spool, for the next start. */
 bool sled_box_commit_take(struct sled_box *box, bool flush);
+/* Whole messages that no job has taken yet: what memory there is for them. */
+size_t sled_box_backlog(const struct sled_box *box);
 void sled_box_commit(struct sled_box *box); /* [job] */
 SLED_CHECK bool sled_box_commit_apply(struct sled_box *box,
                                       struct sled_err *err);

@@ -28,6 +28,18 @@ stop_fetching(struct sled_session *s, const struct sled_err *err)
 	sled_session_warn(s, "%s", err->text);
 }
 
+/* A job ended, outside of any call from the network. */
+static void
+go_on(struct sled_session *s)
+{
+	if (s->phase == SLED_PHASE_FETCH && !s->closed)
+		sled_timer_start(s->stall, s->conf.account->timeout_ms);
+	if (!s->ending && !s->store_failed)
+		(void)sled_fetch_commit(s, false);
+	sled_fetch_more(s);
+	sled_wire_flush(s);
+}
+
 static void
 commit_done(void *ctx)
 {
@@ -38,7 +50,7 @@ commit_done(void *ctx)
 	if (!sled_box_commit_apply(s->box, &err))
 		stop_fetching(s, &err);
 	s->now.safe = sled_box_sums(s->box).safe;
-	sled_fetch_more(s);
+	go_on(s);
 }
 
 bool
@@ -74,7 +86,7 @@ recheck_done(void *ctx)
 	s->job = false;
 	if (s->job_err.kind != SLED_ERR_NONE)
 		stop_fetching(s, &s->job_err);
-	sled_fetch_more(s);
+	go_on(s);
 }
 
 /* Count the places again for mail of earlier visits: it may be deleted now. */
@@ -97,7 +109,8 @@ may_ask(const struct sled_session *s, uint64_t size)
 {
 	size_t most = s->caps.pipelining ? sled_pop3_room(s->pop) : 1;
 
-	if (s->closed || s->ending || s->in_flight >= most)
+	if (s->closed || s->ending || s->in_flight >= most ||
+	    sled_box_backlog(s->box) >= SLED_BACKLOG_MAX)
 		return false;
 	return s->in_flight < (s->caps.pipelining ? 2U : 1U) ||
 	       s->flight_bytes + size <= SLED_FLIGHT_BYTES;
@@ -232,7 +245,6 @@ sled_fetch_more(struct sled_session *s)
 	if (s->job || sled_fetch_commit(s, true) || recheck(s))
 		return;
 	sled_delete_start(s);
-	sled_wire_flush(s);
 }
 
 void

@@ -8,7 +8,10 @@
 
 /* In flight at most: so many octets (as listed) beyond two messages. */
 #define SLED_FLIGHT_BYTES (128u << 10)
-#define SLED_STOP_MS      10000 /* what may still end after a stop */
+/* So many whole messages may wait for a commit: memory is flat even where the
+ * link outruns the disk for minutes. */
+#define SLED_BACKLOG_MAX 4096
+#define SLED_STOP_MS     10000 /* what may still end after a stop */
 
 /* Why an item was not fetched; every listed one ends in exactly one count. */
 enum sled_fate {

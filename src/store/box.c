@@ -10,7 +10,8 @@
 #include "mailsled/text.h"
 #include "store/store.h"
 
-#define HABIT_KNOWN 20 /* messages that teach how a server counts octets */
+#define JOURNAL_KEPT (128u << 10) /* octets of lines not yet written */
+#define HABIT_KNOWN  20 /* messages that teach how a server counts octets */
 
 bool
 sled_row_take(void *ctx, const struct sled_message *row, struct sled_err *err)
@@ -130,6 +131,20 @@ sled_box_maildrop(struct sled_box *box)
 
 /* ---- what is known of an item ---- */
 
+/* Memory is flat: the lines of a long visit do not wait for its end. */
+static bool
+keep_journal_small(struct sled_box *box, struct sled_err *err)
+{
+	bool ok;
+
+	if (box->journal.len < JOURNAL_KEPT)
+		return true;
+	ok = sled_journal_add(box->store, sled_buf_span(&box->journal),
+	                      sled_clock_now(), err);
+	box->journal.len = 0;
+	return ok;
+}
+
 static bool
 journal_known(struct sled_box *box, size_t item, const struct sled_message *row,
               struct sled_err *err)
@@ -143,7 +158,8 @@ journal_known(struct sled_box *box, size_t item, const struct sled_message *row,
 	               (unsigned long long)row->number);
 	(void)snprintf(size, sizeof(size), "%llu",
 	               (unsigned long long)box->listing->items[item].size);
-	return sled_journal_line(&box->journal, sled_clock_now(), "known",
+	return keep_journal_small(box, err) &&
+	       sled_journal_line(&box->journal, sled_clock_now(), "known",
 	                         fields, 4, err);
 }
 
@@ -446,6 +462,12 @@ take_job(struct sled_box *box, size_t len)
 	return true;
 }
 
+size_t
+sled_box_backlog(const struct sled_box *box)
+{
+	return box->pending.len;
+}
+
 bool
 sled_box_commit_take(struct sled_box *box, bool flush)
 {
@@ -581,7 +603,8 @@ journal_gone(struct sled_box *box, int64_t row, int64_t now,
 	(void)snprintf(number, sizeof(number), "%llu",
 	               (unsigned long long)copy.row.number);
 	sled_hash_hex(hex, &copy.row.sha256);
-	return sled_journal_line(&box->journal, now, "gone", fields, 5, err);
+	return keep_journal_small(box, err) &&
+	       sled_journal_line(&box->journal, now, "gone", fields, 5, err);
 }
 
 bool
