@@ -178,9 +178,9 @@ judge_offer(const struct visit *v, const struct sled_visit_result *result)
 	struct sled_check *check = v->tour->check;
 
 	sled_check_ok(
-	    check, "offers: %s%s%s", result->no_uidl ? "" : "unique-ids",
-	    result->top ? ", TOP" : "",
-	    result->pipelining ? ", pipelining" : "; no pipelining (slower)");
+	    check, "offers%s%s%s", result->no_uidl ? "" : " unique-ids,",
+	    result->top ? " TOP," : "",
+	    result->pipelining ? " pipelining" : " no pipelining: slower");
 	if (result->no_uidl)
 		judge_uidl(v);
 	if (!result->expire_0)
@@ -212,6 +212,17 @@ judge_room(const struct visit *v, const struct sled_visit_result *result)
 	                "%s on the server, but %s free", mail, room);
 }
 
+/* The title names the account already. */
+static void
+drop_prefix(char *text, const char *before, const char *name)
+{
+	char prefix[64];
+	int len = snprintf(prefix, sizeof(prefix), "%s%s: ", before, name);
+
+	if (len > 0 && strncmp(text, prefix, (size_t)len) == 0)
+		memmove(text, text + len, strlen(text + len) + 1);
+}
+
 /* ---- step by step ---- */
 
 static void
@@ -241,8 +252,8 @@ tell_steps(const struct visit *v, const struct sled_visit_result *result)
 		              check->cli->verbose ? ": " : "",
 		              check->cli->verbose ? result->greeting : "");
 	if (result->tls_version[0] != '\0')
-		sled_check_ok(check, "%s, and its certificate holds",
-		              result->tls_version);
+		sled_check_ok(check, "%s, its certificate is good for %s",
+		              result->tls_version, v->account->server);
 	if (v->phase >= SLED_PHASE_LIST)
 		sled_check_ok(check, "login as %s", v->account->user);
 	if (result->err.kind != SLED_ERR_NONE)
@@ -253,16 +264,6 @@ tell_steps(const struct visit *v, const struct sled_visit_result *result)
 	judge_offer(v, result);
 	judge_room(v, result);
 	tell_policies(v);
-}
-
-static void
-drop_prefix(char *text, const char *before, const char *name)
-{
-	char prefix[64];
-	int len = snprintf(prefix, sizeof(prefix), "%s%s: ", before, name);
-
-	if (len > 0 && strncmp(text, prefix, (size_t)len) == 0)
-		memmove(text, text + len, strlen(text + len) + 1);
 }
 
 static void
@@ -315,8 +316,6 @@ report(struct visit *v, const struct sled_visit_result *result)
 	if (result->warnings[0] != '\0')
 		sled_check_warn(check, NULL, "%s", result->warnings);
 	if (err.kind != SLED_ERR_NONE) {
-		/* The title names the account already. */
-		drop_prefix(err.text, "account ", v->account->name);
 		drop_prefix(err.text, "", v->account->name);
 		sled_check_error(check, &err);
 	}
@@ -347,18 +346,28 @@ on_signal(void *ctx, int signum)
 			sled_session_stop(tour->visits[i].session, true);
 }
 
+/* All that may take its time, before the first server waits. */
+static bool
+prepare(struct visit *v, struct sled_err *err)
+{
+	if (!sled_secret_get(&v->secret, v->tour->check->cli->sys, v->account,
+	                     err)) {
+		drop_prefix(err->text, "account ", v->account->name);
+		if (v->account->password_command != NULL)
+			(void)sled_note(err, "password-command");
+		return false;
+	}
+	return sled_tls_trust_new(&v->trust, v->account->ca_file, err);
+}
+
 static bool
 start(struct visit *v, struct sled_err *err)
 {
 	const struct sled_visit_calls calls = { on_progress, on_done, v };
-	struct sled_visit_conf conf = { .account = v->account };
+	const struct sled_visit_conf conf = { .account = v->account,
+		                              .trust = v->trust,
+		                              .secret = v->secret.data };
 
-	if (!sled_secret_get(&v->secret, v->tour->check->cli->sys, v->account,
-	                     err) ||
-	    !sled_tls_trust_new(&v->trust, v->account->ca_file, err))
-		return false;
-	conf.trust = v->trust;
-	conf.secret = v->secret.data;
 	if (!sled_session_start(&v->session, v->tour->loop, &conf, &calls, err))
 		return false;
 	v->tour->running++;
@@ -366,15 +375,21 @@ start(struct visit *v, struct sled_err *err)
 }
 
 static void
-run_visits(struct tour *tour)
+attempt(struct visit *v, bool (*step)(struct visit *, struct sled_err *))
 {
 	struct sled_visit_result result = { 0 };
 
-	for (size_t i = 0; i < tour->len; i++) {
-		result.err = (struct sled_err){ 0 };
-		if (!start(&tour->visits[i], &result.err))
-			report(&tour->visits[i], &result);
-	}
+	if (!v->over && !step(v, &result.err))
+		report(v, &result);
+}
+
+static void
+run_visits(struct tour *tour)
+{
+	for (size_t i = 0; i < tour->len; i++)
+		attempt(&tour->visits[i], prepare);
+	for (size_t i = 0; i < tour->len; i++)
+		attempt(&tour->visits[i], start);
 	show_live(tour);
 	if (tour->running > 0)
 		sled_loop_run(tour->loop);
