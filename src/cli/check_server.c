@@ -86,7 +86,7 @@ trial_end(const struct visit *v)
 	                          v->account->user, &drop, &ignored) ||
 	    drop.first_visit == 0)
 		return 0;
-	return drop.first_visit + SLED_CONF_TRIAL_S;
+	return drop.first_visit + (int64_t)SLED_CONF_TRIAL_S;
 }
 
 static void

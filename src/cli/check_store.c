@@ -58,10 +58,10 @@ may_write(struct sled_check *check, const char *path, uint64_t *room,
 	const struct sled_sys *sys = check->cli->sys;
 	char *at = strdup(path);
 	int dir;
-	bool ok = at != NULL;
+	bool ok = true;
 
 	*room = UINT64_MAX;
-	if (!ok)
+	if (at == NULL)
 		return sled_fail_sys(err, ENOMEM, "%s", path);
 	dir = open_nearest(sys, at);
 	if (dir != -1 && sys->space(sys->ctx, dir, room) == -1)
@@ -85,7 +85,7 @@ static const char *
 explain(const struct look *look, struct sled_err *err)
 {
 	enum sled_err_kind kind = SLED_ERR_PLACE;
-	const char *why = "has no mark (COPY.txt) any more", *hint = NULL;
+	const char *why = "was emptied or moved away", *hint = NULL;
 
 	switch (look->place.found) {
 	case SLED_PLACE_MARKED:

@@ -18,8 +18,8 @@ enum field {
 	USER,
 	PATH,
 	COPIES,
-	COMMAND,
-	FILE_,
+	SECRET_COMMAND,
+	SECRET_FILE,
 	TLS,
 	CA_FILE,
 	DELETE,
@@ -41,8 +41,8 @@ static const struct {
 	[COPIES] = { "copies",
 	             "Folder for a copy, best on another disk (empty: none)",
 	             "", false, true },
-	[COMMAND] = { "password-command", NULL, NULL, false, false },
-	[FILE_] = { "password-file", NULL, NULL, false, true },
+	[SECRET_COMMAND] = { "password-command", NULL, NULL, false, false },
+	[SECRET_FILE] = { "password-file", NULL, NULL, false, true },
 	[TLS] = { "tls", NULL, NULL, false, false },
 	[CA_FILE] = { "ca-file", NULL, NULL, false, true },
 	[DELETE] = { "delete", NULL, NULL, false, false },
@@ -212,8 +212,8 @@ compose(const struct init *init, struct sled_buf *out, struct sled_err *err)
 		.account = value(init, ACCOUNT, fields[ACCOUNT].suggestion),
 		.server = value(init, SERVER, "pop.example.org"),
 		.user = value(init, USER, "ada"),
-		.password_command = value(init, COMMAND, NULL),
-		.password_file = value(init, FILE_, NULL),
+		.password_command = value(init, SECRET_COMMAND, NULL),
+		.password_file = value(init, SECRET_FILE, NULL),
 		.ca_file = value(init, CA_FILE, NULL),
 		.del = value(init, DELETE, NULL),
 	};
@@ -285,14 +285,14 @@ ask_password(struct init *init, struct sled_err *err)
 
 	if (ok && init->secret.len > 0)
 		return sled_buf_addstr(&init->secret, "\n", err) &&
-		       sled_buf_printf(&init->values[FILE_], err,
+		       sled_buf_printf(&init->values[SECRET_FILE], err,
 		                       "%s/%s.password", init->folder.data,
 		                       value(init, ACCOUNT, "home"));
-	while (ok && !is_given(init, COMMAND)) {
+	while (ok && !is_given(init, SECRET_COMMAND)) {
 		ok = sled_ask(&answer, "Command that prints it", "", err);
 		ok = ok && (answer.len == 0 ||
-		            (set(init, COMMAND, answer.data, err) &&
-		             judge_answer(init, COMMAND, err)));
+		            (set(init, SECRET_COMMAND, answer.data, err) &&
+		             judge_answer(init, SECRET_COMMAND, err)));
 	}
 	sled_buf_free(&answer);
 	return ok;
@@ -315,8 +315,8 @@ ask(struct init *init, struct sled_err *err)
 		if ((all || fields[field].needed) &&
 		    !ask_field(init, field, err))
 			return false;
-		if (field == USER && !is_given(init, COMMAND) &&
-		    !is_given(init, FILE_) && !ask_password(init, err))
+		if (field == USER && !is_given(init, SECRET_COMMAND) &&
+		    !is_given(init, SECRET_FILE) && !ask_password(init, err))
 			return false;
 	}
 	(void)fputs("\n", stderr);
@@ -334,7 +334,7 @@ take_flags(struct init *init, struct sled_err *err)
 		if (text != NULL && !set(init, field, text, err))
 			return false;
 	}
-	if (is_given(init, COMMAND) && is_given(init, FILE_))
+	if (is_given(init, SECRET_COMMAND) && is_given(init, SECRET_FILE))
 		return sled_fail(err, SLED_ERR_USAGE,
 		                 "--password-command and --password-file: one "
 		                 "of them");
@@ -354,7 +354,7 @@ fill(struct init *init, struct sled_err *err)
 			len += (size_t)snprintf(missing + len,
 			                        sizeof(missing) - len, " --%s,",
 			                        fields[field].flag);
-	if (!is_given(init, COMMAND) && !is_given(init, FILE_))
+	if (!is_given(init, SECRET_COMMAND) && !is_given(init, SECRET_FILE))
 		len +=
 		    (size_t)snprintf(missing + len, sizeof(missing) - len,
 		                     " --password-file or --password-command,");
@@ -394,7 +394,7 @@ static bool
 write_files(struct init *init, int dir, struct sled_err *err)
 {
 	const struct sled_sys *sys = init->cli->sys;
-	const char *file = value(init, FILE_, NULL);
+	const char *file = value(init, SECRET_FILE, NULL);
 	const char *name = NULL;
 
 	if (init->secret.len > 0) {
@@ -432,7 +432,7 @@ tell_written(const struct init *init)
 {
 	struct sled_cli *cli = init->cli;
 	const char *file =
-	    init->secret.len > 0 ? value(init, FILE_, NULL) : NULL;
+	    init->secret.len > 0 ? value(init, SECRET_FILE, NULL) : NULL;
 	struct sled_json *json = NULL;
 	struct sled_err err = { 0 };
 
