@@ -125,7 +125,7 @@ run(struct sled_cli *cli)
 const struct sled_cli_command sled_cli_check = {
 	.name = "check",
 	.args = "[ACCOUNT...]",
-	.about = "try configuration, places, server and login; fetch nothing",
+	.about = "try places, server and login; fetch nothing",
 	.more = "Each step is one line: ok, warning or error, with what mends "
 		"it. Nothing is\nfetched, made or deleted. The exit status is "
 		"that of the worst error; warnings\nalone are 0. Without "

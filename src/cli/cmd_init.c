@@ -545,11 +545,10 @@ const struct sled_cli_command sled_cli_init = {
 	.args = "",
 	.about = "write a first configuration, and try it",
 	.more =
-	    "What the options leave open is asked on a terminal; elsewhere "
-	    "nothing is asked.\nA password that is typed is kept in a file "
-	    "of its own, mode 0600. Then the server\nis tried, as `mailsled "
-	    "check` does. With --new alone, the store of the\n"
-	    "configuration that is there is made.\n",
+	    "What the options leave open is asked on a terminal; elsewhere nothing is "
+	    "asked.\nA password that is typed is kept in a file of its own, mode 0600. Then "
+	    "places\nand server are tried, as `mailsled check` does. With --new alone, the "
+	    "store of\nthe configuration that is there is made.\n",
 	.examples = "  mailsled init\n"
 		    "  mailsled init --server pop.example.org --user ada \\\n"
 		    "      --password-command 'secret-tool lookup mail home' "
