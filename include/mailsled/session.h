@@ -54,6 +54,7 @@ struct sled_visit_result {
 	char warnings[1024];       /* printable, "; " between them */
 	/* What the server is like, for `check`. */
 	bool expire_0, no_uidl, pipelining;
+	bool top;             /* announced */
 	char greeting[128];   /* printable */
 	char tls_version[16]; /* "TLSv1.3" */
 	char peer[64];        /* numeric address */

@@ -22,6 +22,7 @@ sled_list_start(struct sled_session *s)
 	sled_session_phase(s, SLED_PHASE_LIST);
 	s->result.pipelining = s->caps.pipelining;
 	s->result.expire_0 = s->caps.expire_0;
+	s->result.top = s->caps.top;
 	if (!sled_session_did(s, sled_pop3_stat(s->pop, &err), &err) ||
 	    !s->caps.pipelining)
 		return;
