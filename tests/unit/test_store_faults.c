@@ -120,6 +120,18 @@ check_recovered(struct fx_store *w, const struct promise *promise)
 	assert_int_equal(fx_sys_open_fds(&w->fx), 0);
 }
 
+/* No start came since: what failed was cut back at once. */
+static void
+check_readable(struct fx_store *w)
+{
+	const bool in[MAILS + 2] = { true, true };
+	struct fx_mail all[MAILS + 2];
+
+	all_mails(all);
+	assert_place_has(w->path, all, MAILS + 2, in);
+	assert_place_has(w->copy[0], all, MAILS + 2, in);
+}
+
 static bool
 run_visit(struct fx_store *w, struct promise *promise)
 {
@@ -160,6 +172,8 @@ fail_each(struct fx_store *w, enum fx_call kind, unsigned step, int errnum,
 			return faults;
 		}
 		faults++;
+		if (!forever)
+			check_readable(w);
 		check_recovered(w, &promise);
 	}
 }
