@@ -677,7 +677,7 @@ static bool
 note_visit(struct sled_box *box, struct sled_visit_row *visit,
            struct sled_err *err)
 {
-	int64_t now = sled_clock_now();
+	int64_t now = visit->began + visit->ms / 1000;
 
 	(void)snprintf(visit->label, sizeof(visit->label), "%s",
 	               box->whose.owner.label);

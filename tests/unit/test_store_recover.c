@@ -1,0 +1,568 @@
+/* test_store_recover.c - what the next start makes of what it finds: ledger,
+ * the first place's volumes, spools. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fx_store.h"
+#include "mailsled/hash.h"
+
+#define VOLUME "home/2026-11-001.open.tar.gz"
+
+static const struct fx_mail mails[] = {
+	{ "u1", 100, 1 }, { "u2", 3000, 2 }, { "u3", 0, 3 },
+	{ "u4", 50, 4 },  { "u5", 60, 5 },   { "u6", 70, 6 },
+};
+
+static int
+set_up(void **state)
+{
+	static struct fx_store world;
+
+	fx_store_make(&world, 1);
+	*state = &world;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	fx_store_drop(*state);
+	return 0;
+}
+
+/* In the open store. */
+static struct fx_visit
+visit(struct fx_store *w, size_t from, size_t len, bool deleting)
+{
+	struct fx_visit v;
+
+	if (!fx_visit_run(&v, w, mails + from, len, 1000, deleting))
+		fail_msg("%s", v.err.text);
+	return v;
+}
+
+/* One member each: mails 0 and 1, then 2, then 3; all deleted. */
+static void
+three_members(struct fx_store *w)
+{
+	fx_store_open(w);
+	(void)visit(w, 0, 2, true);
+	(void)visit(w, 2, 1, true);
+	(void)visit(w, 3, 1, true);
+	fx_store_close(w);
+}
+
+/* Everything of the rows that archives and journal can tell. */
+struct dump {
+	struct fx_store *w;
+	struct sled_buf text;
+};
+
+static bool
+dump_message(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct dump *dump = ctx;
+	char hex[SLED_HASH_HEX], head[SLED_HASH_HEX];
+
+	sled_hash_hex(hex, &row->sha256);
+	sled_hash_hex(head, &row->head_sha256);
+	return sled_buf_printf(
+	    &dump->text, err,
+	    "%s %llu %s %s %llu %llu %s %llu %lld %s %s %lld %.*s|%.*s|%.*s\n",
+	    row->label, (unsigned long long)row->number, row->uid, hex,
+	    (unsigned long long)row->octets, (unsigned long long)row->listed,
+	    head, (unsigned long long)row->head_octets,
+	    (long long)row->received, row->record, row->entry,
+	    (long long)row->gone, (int)row->from.len, row->from.data,
+	    (int)row->subject.len, row->subject.data, (int)row->date.len,
+	    row->date.data);
+}
+
+static bool
+dump_member(void *ctx, const struct sled_member_row *row, struct sled_err *err)
+{
+	struct dump *dump = ctx;
+	char hex[SLED_HASH_HEX];
+
+	sled_hash_hex(hex, &row->body_sha256);
+	return sled_buf_printf(&dump->text, err, "  %llu+%llu %llu %s\n",
+	                       (unsigned long long)row->at,
+	                       (unsigned long long)row->length,
+	                       (unsigned long long)row->tar_octets, hex);
+}
+
+static bool
+dump_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
+{
+	struct dump *dump = ctx;
+	char hex[SLED_HASH_HEX];
+
+	sled_hash_hex(hex, &row->sha256);
+	return sled_buf_printf(&dump->text, err, "%s/%s %llu %u %d %s\n",
+	                       row->label, row->name,
+	                       (unsigned long long)row->end, row->receipts,
+	                       row->turned, hex) &&
+	       sled_ledger_members(sled_store_ledger(dump->w->store), row->id,
+	                           0, dump_member, dump, err);
+}
+
+static bool
+dump_visit(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
+{
+	struct dump *dump = ctx;
+
+	return sled_buf_printf(
+	    &dump->text, err, "visit %s %lld %llu %llu %llu '%s'\n", row->label,
+	    (long long)row->began, (unsigned long long)row->listed,
+	    (unsigned long long)row->fetched, (unsigned long long)row->deleted,
+	    row->error);
+}
+
+static struct sled_buf
+dump(struct fx_store *w)
+{
+	const struct sled_message_query all = { 0 };
+	struct sled_ledger *ledger = sled_store_ledger(w->store);
+	struct dump dump = { w, { 0 } };
+
+	assert_true(
+	    sled_ledger_messages(ledger, &all, dump_message, &dump, &w->err));
+	assert_true(
+	    sled_ledger_volumes(ledger, NULL, dump_volume, &dump, &w->err));
+	assert_true(
+	    sled_ledger_visits(ledger, NULL, 0, dump_visit, &dump, &w->err));
+	return dump.text;
+}
+
+/* Break it as COMMAND does; the next start has the same rows as before. */
+static void
+assert_rows_survive(struct fx_store *w, const char *command)
+{
+	struct sled_buf was, is;
+
+	fx_store_close(w);
+	fx_store_open(w);
+	was = dump(w);
+	fx_store_close(w);
+	fx_store_sh(w, "%s", command);
+	fx_store_open(w);
+	is = dump(w);
+	assert_string_equal(is.data, was.data);
+	fx_store_close(w);
+	/* And once more, when nothing happened. */
+	sled_buf_free(&is);
+	fx_store_open(w);
+	is = dump(w);
+	assert_string_equal(is.data, was.data);
+	sled_buf_free(&is);
+	sled_buf_free(&was);
+	assert_store_verifies(w);
+	fx_store_sh(w, "cmp store/" VOLUME " copy1/" VOLUME);
+}
+
+static void
+test_a_lost_ledger_is_rebuilt_row_by_row(void **state)
+{
+	struct fx_store *w = *state;
+
+	w->conf.rotate_bytes = 4000;
+	three_members(w);
+	assert_rows_survive(w, "rm store/.mailsled/ledger.db*");
+	assert_store_has(w, mails, 4);
+	/* What is gone stays gone; the rest is known without a fetch. */
+	struct fx_visit v = visit(w, 4, 1, false);
+	assert_int_equal(v.fetched, 1);
+	v = visit(w, 4, 1, true);
+	assert_int_equal(v.fetched, 0);
+	assert_int_equal(v.deleted, 1);
+}
+
+static void
+test_a_rebuild_asked_for_is_the_same(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	assert_true(fx_store_try(w, SLED_STORE_REBUILD));
+	assert_store_has(w, mails, 4);
+	assert_store_verifies(w);
+	fx_store_sh(w, "ls store/.mailsled/quarantine | grep -q ledger.db");
+}
+
+static void
+test_a_damaged_ledger_is_set_aside_and_rebuilt(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	assert_rows_survive(w, "printf 'no database at all' | dd of=store/"
+	                       ".mailsled/ledger.db conv=notrunc 2> /dev/null");
+	fx_store_sh(w, "ls store/.mailsled/quarantine | grep -q ledger.db");
+}
+
+static void
+test_a_rebuild_that_is_killed_goes_on(void **state)
+{
+	struct fx_store *w = *state;
+	struct sled_buf was, is;
+	unsigned faults = 0;
+
+	three_members(w);
+	fx_store_open(w);
+	was = dump(w);
+	fx_store_close(w);
+	for (unsigned n = 1;; n += 7) {
+		bool fired;
+
+		fx_store_sh(w, "rm -f store/.mailsled/ledger.db*");
+		fx_sys_fail(&w->fx, FX_ANY, n, EIO, true);
+		(void)!fx_store_try(w, SLED_STORE_WRITE);
+		fired = fx_sys_fired(&w->fx);
+		fx_store_close(w);
+		fx_sys_calm(&w->fx);
+		fx_store_open(w);
+		is = dump(w);
+		assert_string_equal(is.data, was.data);
+		sled_buf_free(&is);
+		fx_store_close(w);
+		if (!fired)
+			break;
+		faults++;
+	}
+	assert_true(faults > 20);
+	sled_buf_free(&was);
+}
+
+static void
+test_whole_members_behind_the_committed_end_are_adopted(void **state)
+{
+	struct fx_store *w = *state;
+	const char *log;
+
+	fx_store_open(w);
+	(void)visit(w, 0, 2, true);
+	fx_store_close(w);
+	fx_store_sh(w, "cp -a store/.mailsled/ledger.db old && "
+	               "test ! -s store/.mailsled/ledger.db-wal");
+	fx_store_open(w);
+	(void)visit(w, 2, 1, false);
+	fx_store_close(w);
+	/* The commit's c6 never came. */
+	fx_store_sh(w, "cp old store/.mailsled/ledger.db");
+	fx_sys_log_on(&w->fx);
+	fx_store_open(w);
+	log = strstr(fx_sys_log(&w->fx), "< fdatasync store/" VOLUME " = 0");
+	assert_non_null(log);
+	log = strstr(log, "< drop_pages store/" VOLUME " = 0");
+	assert_non_null(log);
+	log = strstr(log, "> pread store/" VOLUME);
+	assert_non_null(log);
+	assert_non_null(
+	    strstr(log, "< fdatasync store/.mailsled/ledger.db-wal"));
+	assert_store_has(w, mails, 3);
+	assert_int_equal(visit(w, 2, 1, false).fetched, 0);
+	assert_int_equal(visit(w, 2, 1, true).deleted, 1);
+}
+
+/* The copy has bytes that are not yet known to be on its disk. */
+static void
+test_a_copy_is_synced_before_it_is_believed(void **state)
+{
+	struct fx_store *w = *state;
+	const char *log;
+
+	three_members(w);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_sys_log_on(&w->fx);
+	fx_store_open(w);
+	log = strstr(fx_sys_log(&w->fx), "> fdatasync copy1/" VOLUME);
+	assert_non_null(log);
+	assert_non_null(strstr(log, "< fsync copy1/home = 0"));
+	assert_non_null(strstr(log, "< drop_pages copy1/" VOLUME));
+}
+
+static void
+test_garbage_behind_the_committed_end_is_kept_aside_and_cut(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	assert_rows_survive(w, "echo garbage >> store/" VOLUME);
+	fx_store_sh(w, "grep -rqx garbage store/.mailsled/quarantine");
+	fx_store_sh(w, "test $(ls store/.mailsled/quarantine | wc -l) = 1");
+}
+
+static void
+test_a_member_cut_off_behind_the_end_is_kept_aside_and_cut(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	assert_rows_survive(w, "head -c 300 store/" VOLUME " >> store/" VOLUME);
+	assert_rows_survive(w, "printf garbage >> store/" VOLUME
+	                       " && rm store/.mailsled/ledger.db*");
+}
+
+static void
+test_a_volume_that_is_all_garbage_goes_aside(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	assert_rows_survive(w, "echo x > store/home/2026-11-002.open.tar.gz");
+	assert_rows_survive(w, ": > store/home/2026-11-002.open.tar.gz");
+	fx_store_sh(w, "test \"$(ls store/home)\" = 2026-11-001.open.tar.gz");
+}
+
+static void
+test_a_shorter_file_is_filled_from_a_copy(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	assert_rows_survive(w, "truncate -s -1 store/" VOLUME);
+	assert_rows_survive(w, "truncate -s 30 store/" VOLUME);
+	assert_rows_survive(w, "truncate -s 0 store/" VOLUME);
+	assert_rows_survive(w, "rm store/" VOLUME);
+	assert_rows_survive(w, "rm -r store/home");
+}
+
+static void
+test_what_is_nowhere_is_dropped_and_said(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	fx_store_sh(w, "truncate -s -1 store/" VOLUME
+	               " && truncate -s -1 copy1/" VOLUME);
+	fx_store_open(w);
+	assert_true(fx_store_has_said(w, "lost in every place"));
+	assert_store_has(w, mails, 3);
+	assert_store_verifies(w);
+	fx_store_close(w);
+	fx_store_open(w);
+	assert_string_equal(w->said.len > 0 ? w->said.data : "", "");
+	/* Its number is not given again. */
+	assert_int_equal(visit(w, 4, 1, true).deleted, 1);
+	fx_store_sh(w, "tar tzf store/" VOLUME " | grep -q Z-00000005-");
+	fx_store_sh(w, "tar tzf store/" VOLUME " | grep -c Z-00000004- | "
+	               "grep -qx 0");
+}
+
+static void
+test_a_volume_lost_whole_leaves_its_name_used(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	fx_store_sh(w, "cp -a copy1 away && rm store/" VOLUME " copy1/" VOLUME);
+	fx_store_open(w);
+	assert_true(fx_store_has_said(w, "lost in every place"));
+	assert_store_has(w, mails, 0);
+	assert_int_equal(visit(w, 4, 1, true).deleted, 1);
+	assert_store_verifies(w);
+	fx_store_sh(w, "ls store/home | grep -qx 2026-11-002.open.tar.gz");
+	fx_store_close(w);
+	/* It comes back after all. */
+	fx_store_sh(w, "cp away/" VOLUME " copy1/" VOLUME);
+	fx_store_open(w);
+	assert_store_has(w, mails, 5);
+	assert_store_verifies(w);
+	assert_place_untars(w, w->path, mails, 5);
+}
+
+static void
+test_a_lost_ledger_takes_what_only_a_copy_has(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	fx_store_sh(w,
+	            "cp store/" VOLUME " whole && truncate -s -1 store/" VOLUME
+	            " && rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_store_has(w, mails, 4);
+	fx_store_sh(w, "cmp whole store/" VOLUME " && cmp whole copy1/" VOLUME);
+	assert_store_verifies(w);
+}
+
+static void
+test_numbers_are_not_given_again_after_a_rebuild(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	(void)visit(w, 4, 2, true);
+	fx_store_sh(w, "tar tzf store/" VOLUME " | grep -q Z-00000006- && "
+	               "tar tzf store/" VOLUME
+	               " | grep eml | sort | uniq -d | grep -c . | "
+	               "grep -qx 0");
+}
+
+/* ---- spools ---- */
+
+/* Messages that came and were never committed. */
+static void
+leave_a_spool(struct fx_store *w, size_t from, size_t len)
+{
+	struct fx_visit v;
+
+	fx_store_open(w);
+	assert_true(fx_visit_begin(&v, w, mails + from, len));
+	for (size_t i = 0; i < len; i++)
+		assert_true(fx_visit_fetch_one(&v, i));
+	assert_true(fx_visit_end(&v, false));
+	fx_store_close(w);
+}
+
+static void
+test_a_spool_left_by_a_killed_run_is_archived_once(void **state)
+{
+	struct fx_store *w = *state;
+
+	leave_a_spool(w, 0, 3);
+	fx_store_sh(w, "test $(ls store/.mailsled/spool | wc -l) = 1 && "
+	               "cp store/.mailsled/spool/* .");
+	fx_store_open(w);
+	assert_store_has(w, mails, 3);
+	fx_store_sh(w, "test -z \"$(ls store/.mailsled/spool)\"");
+	assert_int_equal(visit(w, 0, 3, false).fetched, 0);
+	fx_store_close(w);
+	/* Its unlink was lost: the receipts know every record. */
+	fx_store_sh(w, "cp *.spool store/.mailsled/spool/");
+	fx_store_open(w);
+	assert_store_has(w, mails, 3);
+	assert_place_has(w->path, mails, 3, NULL);
+	fx_store_sh(w, "test -z \"$(ls store/.mailsled/spool)\"");
+	fx_store_close(w);
+	fx_store_sh(w, "cp *.spool store/.mailsled/spool/ && "
+	               "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_store_has(w, mails, 3);
+	assert_place_has(w->path, mails, 3, NULL);
+}
+
+static void
+test_a_torn_spool_gives_what_is_whole(void **state)
+{
+	struct fx_store *w = *state;
+
+	leave_a_spool(w, 0, 2);
+	fx_store_sh(w, "truncate -s -5 store/.mailsled/spool/*");
+	fx_store_open(w);
+	assert_store_has(w, mails, 1);
+	assert_int_equal(visit(w, 0, 2, true).fetched, 1);
+	assert_store_has(w, mails, 2);
+}
+
+static void
+test_a_spool_without_messages_goes_and_a_damaged_one_is_kept(void **state)
+{
+	struct fx_store *w = *state;
+
+	leave_a_spool(w, 0, 2);
+	fx_store_sh(w, "cd store/.mailsled/spool && f=$(ls) && "
+	               "head -c 99 $f > home-0123456789abcdef.spool && "
+	               "head -c 5000 /dev/zero > home-0123456789abcde0.spool");
+	fx_store_open(w);
+	assert_store_has(w, mails, 2);
+	fx_store_sh(w, "test \"$(ls store/.mailsled/spool)\" = "
+	               "home-0123456789abcde0.spool.damaged");
+	assert_true(fx_store_has_said(w, "damaged"));
+}
+
+static void
+test_an_unreadable_record_keeps_no_other_back(void **state)
+{
+	struct fx_store *w = *state;
+	struct fx_visit v;
+
+	w->conf.state = w->state;
+	leave_a_spool(w, 0, 3);
+	for (unsigned n = 1; n < 12; n++) {
+		fx_store_sh(w, "rm -rf k && mkdir k && cp -a state store copy1 "
+		               "k/");
+		fx_sys_fail(&w->fx, FX_PREAD, n, EIO, false);
+		(void)!fx_store_try(w, SLED_STORE_WRITE);
+		fx_store_close(w);
+		fx_sys_calm(&w->fx);
+		fx_store_open(w);
+		if (!fx_visit_run(&v, w, mails, 3, 10, true))
+			fail_msg("%s", v.err.text);
+		assert_store_has(w, mails, 3);
+		fx_store_close(w);
+		fx_store_sh(w, "rm -rf state store copy1 && mv k/* .");
+	}
+}
+
+static void
+test_a_spool_that_no_place_has_room_for_counts_as_known(void **state)
+{
+	struct fx_store *w = *state;
+	struct fx_visit v;
+
+	w->conf.state = w->state;
+	leave_a_spool(w, 1, 2);
+	fx_sys_limit(&w->fx, w->path, 100);
+	fx_store_open(w);
+	assert_store_has(w, mails, 0);
+	assert_true(fx_store_has_said(w, "the spool is kept"));
+	assert_true(fx_visit_begin(&v, w, mails, 3));
+	assert_int_equal(v.verdict[0], SLED_ITEM_NEW);
+	assert_int_equal(v.verdict[1], SLED_ITEM_SPOOLED);
+	assert_int_equal(v.verdict[2], SLED_ITEM_SPOOLED);
+	assert_false(sled_box_may_delete(v.box, 1));
+	assert_true(fx_visit_end(&v, false));
+	fx_store_close(w);
+	fx_store_sh(w, "test -z \"$(ls store/home 2>/dev/null)\"");
+	fx_sys_calm(&w->fx);
+	fx_store_open(w);
+	assert_store_has(w, mails + 1, 2);
+	v = visit(w, 0, 3, true);
+	assert_int_equal(v.fetched, 1);
+	assert_int_equal(v.deleted, 3);
+	assert_place_has(w->path, mails, 3, NULL);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_lost_ledger_is_rebuilt_row_by_row),
+		TEST(test_a_rebuild_asked_for_is_the_same),
+		TEST(test_a_damaged_ledger_is_set_aside_and_rebuilt),
+		TEST(test_a_rebuild_that_is_killed_goes_on),
+		TEST(test_whole_members_behind_the_committed_end_are_adopted),
+		TEST(test_a_copy_is_synced_before_it_is_believed),
+		TEST(
+		    test_garbage_behind_the_committed_end_is_kept_aside_and_cut),
+		TEST(
+		    test_a_member_cut_off_behind_the_end_is_kept_aside_and_cut),
+		TEST(test_a_volume_that_is_all_garbage_goes_aside),
+		TEST(test_a_shorter_file_is_filled_from_a_copy),
+		TEST(test_what_is_nowhere_is_dropped_and_said),
+		TEST(test_a_volume_lost_whole_leaves_its_name_used),
+		TEST(test_a_lost_ledger_takes_what_only_a_copy_has),
+		TEST(test_numbers_are_not_given_again_after_a_rebuild),
+		TEST(test_a_spool_left_by_a_killed_run_is_archived_once),
+		TEST(test_a_torn_spool_gives_what_is_whole),
+		TEST(
+		    test_a_spool_without_messages_goes_and_a_damaged_one_is_kept),
+		TEST(test_an_unreadable_record_keeps_no_other_back),
+		TEST(test_a_spool_that_no_place_has_room_for_counts_as_known),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
