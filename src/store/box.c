@@ -97,6 +97,7 @@ free_box(struct sled_box **box_p)
 	sled_intake_free(&box->intake);
 	sled_spool_close(&box->spool);
 	sled_buf_free(&box->journal);
+	sled_claims_free(&box->claims);
 	free(box->names);
 	free(box);
 	*box_p = NULL;
@@ -182,6 +183,7 @@ listed_row(const struct sled_box *box, size_t item,
 		(void)snprintf(now.uid, sizeof(now.uid), "%s", uid);
 		now.flags &= ~(unsigned)SLED_MESSAGE_NOID;
 	}
+	now.on_server = true;
 	now.gone = 0;
 	now.dele_sent = 0;
 	now.flags &= ~(unsigned)SLED_MESSAGE_UNSEEN;
@@ -199,11 +201,13 @@ sled_box_same(struct sled_box *box, size_t item, const struct sled_message *row,
 
 	it->row = row->id;
 	it->verdict = is_short ? SLED_ITEM_NEW : SLED_ITEM_STORED;
-	if (is_short)
+	if (is_short) {
 		it->flags |= SLED_ITEM_SHORT; /* fetched once more */
-	else if (row->received <= box->delete_until)
-		it->flags |= SLED_ITEM_DUE;
-	now.on_server = !is_short; /* else it would be claimed already */
+	} else {
+		sled_claim(&box->claims, row->id);
+		if (row->received <= box->delete_until)
+			it->flags |= SLED_ITEM_DUE;
+	}
 	return note_known(box, item, row, err) &&
 	       sled_ledger_message_update(box->store->ledger, &now, err);
 }
@@ -253,14 +257,24 @@ struct twin {
 	struct sled_row_copy copy;
 };
 
-/* on_server: another item of this listing has the row, or is it. A row whose
- * id this listing lacked may be here without one. */
+/* Does the job at work bring this row in? Only apply() claims it. */
+static bool
+is_in_job(const struct sled_box *box, const struct sled_message *row)
+{
+	for (size_t i = 0; i < box->job.len; i++)
+		if (strcmp(box->job.list[i].record.id, row->record) == 0)
+			return true;
+	return false;
+}
+
+/* A row whose id this listing lacked may be here without one. */
 static bool
 take_twin(void *ctx, const struct sled_message *row, struct sled_err *err)
 {
 	struct twin *twin = ctx;
 
-	if (twin->copy.found || row->on_server ||
+	if (twin->copy.found || sled_is_claimed(&twin->box->claims, row->id) ||
+	    is_in_job(twin->box, row) ||
 	    (row->gone != 0 && row->gone != twin->box->listed_at) ||
 	    row->octets != twin->digest->octets)
 		return true;
@@ -286,7 +300,8 @@ find_twin(struct sled_box *box, const struct sled_digest *digest,
 	                       err))
 		return false;
 	twin->copy.found =
-	    twin->copy.found && !twin->copy.row.on_server &&
+	    twin->copy.found &&
+	    !sled_is_claimed(&box->claims, twin->copy.row.id) &&
 	    twin->copy.row.octets == digest->octets &&
 	    sled_hash_equal(&twin->copy.row.sha256, &digest->sha256);
 	return true;
@@ -492,6 +507,7 @@ sled_box_commit_apply(struct sled_box *box, struct sled_err *err)
 
 		it->row = done->row;
 		it->verdict = SLED_ITEM_STORED;
+		sled_claim(&box->claims, done->row);
 		if (done->record.received <= box->delete_until)
 			it->flags |= SLED_ITEM_DUE;
 		if (done->safe) {
@@ -590,8 +606,8 @@ sled_box_is_gone(struct sled_box *box, int64_t row, int64_t now,
 {
 	struct sled_ledger *ledger = box->store->ledger;
 
-	return sled_ledger_set_gone(ledger, row, now, err) &&
-	       sled_ledger_set_on_server(ledger, row, false, err) &&
+	return sled_ledger_set_on_server(ledger, row, false, err) &&
+	       sled_ledger_set_gone(ledger, row, now, err) &&
 	       journal_gone(box, row, now, err);
 }
 

@@ -112,6 +112,19 @@ bool sled_lock_take(struct sled_store *store, struct sled_err *err);
 
 /* ---- box.c ---- */
 
+/* Ids of rows that are taken; room for one a listed message. */
+struct sled_claims {
+	int64_t *rows; /* a hash table of CAP slots; 0: free */
+	size_t cap;
+};
+
+/* Room for LEN; what was claimed is forgotten. */
+bool sled_claims_reserve(struct sled_claims *claims, size_t len,
+                         struct sled_err *err);
+void sled_claim(struct sled_claims *claims, int64_t row);
+bool sled_is_claimed(const struct sled_claims *claims, int64_t row);
+void sled_claims_free(struct sled_claims *claims);
+
 struct sled_box {
 	struct sled_store *store;
 	struct sled_whose whose;
@@ -119,6 +132,7 @@ struct sled_box {
 	struct sled_spool *spool; /* NULL until a message comes */
 	struct sled_intake *intake;
 	struct sled_listing *listing; /* borrowed */
+	struct sled_claims claims;    /* each stored message's own row */
 	int64_t delete_until;
 	int64_t listed_at;
 	int64_t last_received;
