@@ -10,7 +10,8 @@
 #include "mailsled/text.h"
 #include "store/store.h"
 
-#define HABIT_KNOWN 20 /* messages that teach how a server counts octets */
+#define HABIT_KNOWN   20 /* messages that teach how a server counts octets */
+#define JOURNAL_FLUSH (256u << 10)
 
 bool
 sled_row_take(void *ctx, const struct sled_message *row, struct sled_err *err)
@@ -131,6 +132,22 @@ sled_box_maildrop(struct sled_box *box)
 
 /* ---- what is known of an item ---- */
 
+/* Lines go to the places when they are many: memory is flat. */
+static bool
+add_line(struct sled_box *box, int64_t now, const char *kind,
+         const char *const *fields, size_t len, struct sled_err *err)
+{
+	if (!sled_journal_line(&box->journal, now, kind, fields, len, err))
+		return false;
+	if (box->journal.len < JOURNAL_FLUSH)
+		return true;
+	if (!sled_journal_add(box->store, sled_buf_span(&box->journal), now,
+	                      err))
+		return false;
+	sled_buf_shift(&box->journal, box->journal.len);
+	return true;
+}
+
 static bool
 journal_known(struct sled_box *box, size_t item, const struct sled_message *row,
               struct sled_err *err)
@@ -144,8 +161,7 @@ journal_known(struct sled_box *box, size_t item, const struct sled_message *row,
 	               (unsigned long long)row->number);
 	(void)snprintf(size, sizeof(size), "%llu",
 	               (unsigned long long)box->listing->items[item].size);
-	return sled_journal_line(&box->journal, sled_clock_now(), "known",
-	                         fields, 4, err);
+	return add_line(box, sled_clock_now(), "known", fields, 4, err);
 }
 
 static bool
@@ -191,6 +207,14 @@ listed_row(const struct sled_box *box, size_t item,
 	return now;
 }
 
+static bool
+is_changed(const struct sled_message *now, const struct sled_message *was)
+{
+	return now->gone != was->gone || now->dele_sent != was->dele_sent ||
+	       now->flags != was->flags || now->on_server != was->on_server ||
+	       strcmp(now->uid, was->uid) != 0;
+}
+
 bool
 sled_box_same(struct sled_box *box, size_t item, const struct sled_message *row,
               struct sled_err *err)
@@ -209,7 +233,8 @@ sled_box_same(struct sled_box *box, size_t item, const struct sled_message *row,
 			it->flags |= SLED_ITEM_DUE;
 	}
 	return note_known(box, item, row, err) &&
-	       sled_ledger_message_update(box->store->ledger, &now, err);
+	       (!is_changed(&now, row) ||
+	        sled_ledger_message_update(box->store->ledger, &now, err));
 }
 
 /* ---- one message on its way in ---- */
@@ -322,17 +347,19 @@ accept_twin(struct sled_box *box, struct twin *twin, struct sled_err *err)
 {
 	struct sled_item *it = &box->listing->items[box->current];
 	struct sled_message *row = &twin->copy.row;
+	bool was_short = (row->flags & SLED_MESSAGE_SHORT) != 0;
 
-	if (row->flags & SLED_MESSAGE_SHORT) {
+	if (was_short)
 		say_short(box, row);
-		row->flags &= ~(unsigned)SLED_MESSAGE_SHORT;
-	}
+	row->flags &= ~(unsigned)SLED_MESSAGE_SHORT;
 	it->flags &= (uint8_t)~SLED_ITEM_SHORT;
 	it->flags |= SLED_ITEM_RETRIEVED;
 	if (!sled_spool_abort(box->spool, err) ||
 	    !sled_ledger_begin(box->store->ledger, err))
 		return false;
-	if (!sled_box_same(box, box->current, row, err)) {
+	if ((was_short &&
+	     !sled_ledger_message_update(box->store->ledger, row, err)) ||
+	    !sled_box_same(box, box->current, row, err)) {
 		sled_ledger_drop(box->store->ledger);
 		return false;
 	}
@@ -597,7 +624,7 @@ journal_gone(struct sled_box *box, int64_t row, int64_t now,
 	(void)snprintf(number, sizeof(number), "%llu",
 	               (unsigned long long)copy.row.number);
 	sled_hash_hex(hex, &copy.row.sha256);
-	return sled_journal_line(&box->journal, now, "gone", fields, 5, err);
+	return add_line(box, now, "gone", fields, 5, err);
 }
 
 bool
