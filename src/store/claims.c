@@ -23,7 +23,7 @@ sled_claims_reserve(struct sled_claims *claims, size_t len,
 static size_t
 slot_of(const struct sled_claims *claims, int64_t row)
 {
-	size_t at = (size_t)row * 0x9e3779b97f4a7c15u & (claims->cap - 1);
+	size_t at = (size_t)row * 0x9e3779b97f4a7c15U & (claims->cap - 1);
 
 	while (claims->rows[at] != 0 && claims->rows[at] != row)
 		at = (at + 1) & (claims->cap - 1);

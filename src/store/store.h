@@ -14,8 +14,8 @@
 #define SLED_VOLUME_CAP   4187593113u  /* 3.9 GiB: FAT32 carries 4 */
 #define SLED_MEMBER_TAR   (256u << 10) /* a member's tar octets, about */
 #define SLED_MEMBER_ALONE (1u << 20)   /* a larger message is alone in one */
-#define SLED_FRESH_S      (24 * 3600)  /* a read-back counts so long */
-#define SLED_ABSENT_S     (30 * 24 * 3600) /* ... and of an absent place */
+#define SLED_FRESH_S      86400        /* 24 h: a read-back counts so long */
+#define SLED_ABSENT_S     2592000      /* 30 d: ... and of an absent place */
 
 /* One configured place, as this run found it. */
 struct sled_seat {

@@ -77,6 +77,18 @@ peak(void)
 	return (size_t)usage.ru_maxrss * 1024;
 }
 
+/* A sanitizer keeps what was freed, so there the peak says nothing. */
+static void
+hold_peak(size_t before)
+{
+	size_t grown = peak() - before;
+
+	print_message("  peak grew by %zu octets\n", grown);
+#ifndef __SANITIZE_ADDRESS__
+	assert_true(grown <= MANY * PER_ITEM + FLAT_ROOM);
+#endif
+}
+
 /* Judge a listing; how many were found to be STORED. */
 static size_t
 judge(struct fx_box *fx, const char *prefix, const char *what)
@@ -98,7 +110,7 @@ judge(struct fx_box *fx, const char *prefix, const char *what)
 	print_message("%s: %zu octets a message listed, judged in %lld ms\n",
 	              what, (after - before) / MANY,
 	              (long long)(sled_clock_ms() - since));
-	assert_true((after - before) / MANY <= PER_ITEM);
+	assert_true((after - before) / MANY <= PER_ITEM); /* 0 with ASan */
 	for (size_t i = 0; i < MANY; i++)
 		stored += listing.items[i].verdict == SLED_ITEM_STORED;
 	since = sled_clock_ms();
@@ -129,12 +141,10 @@ a_maildrop_of_100000_is_judged_in_little_memory(void **state)
 	put_rows(&fx);
 	before = peak();
 	assert_int_equal(judge(&fx, "", "all stored"), MANY);
-	print_message("  peak grew by %zu octets\n", peak() - before);
-	assert_true(peak() - before <= MANY * PER_ITEM + FLAT_ROOM);
+	hold_peak(before);
 	assert_int_equal(judge(&fx, "", "again"), MANY);
 	assert_int_equal(judge(&fx, "n", "all but one new, as many gone"), 1);
-	print_message("  peak grew by %zu octets\n", peak() - before);
-	assert_true(peak() - before <= MANY * PER_ITEM + FLAT_ROOM);
+	hold_peak(before);
 	assert_int_equal(fx_box_live(&fx), 1);
 	fx_box_drop(&fx);
 }
