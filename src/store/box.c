@@ -10,8 +10,8 @@
 #include "mailsled/text.h"
 #include "store/store.h"
 
-#define JOURNAL_KEPT (128u << 10) /* octets of lines not yet written */
-#define HABIT_KNOWN  20 /* messages that teach how a server counts octets */
+#define HABIT_KNOWN   20 /* messages that teach how a server counts octets */
+#define JOURNAL_FLUSH (256u << 10)
 
 bool
 sled_row_take(void *ctx, const struct sled_message *row, struct sled_err *err)
@@ -98,6 +98,7 @@ free_box(struct sled_box **box_p)
 	sled_intake_free(&box->intake);
 	sled_spool_close(&box->spool);
 	sled_buf_free(&box->journal);
+	sled_claims_free(&box->claims);
 	free(box->names);
 	free(box);
 	*box_p = NULL;
@@ -131,18 +132,20 @@ sled_box_maildrop(struct sled_box *box)
 
 /* ---- what is known of an item ---- */
 
-/* Memory is flat: the lines of a long visit do not wait for its end. */
+/* Lines go to the places when they are many: memory is flat. */
 static bool
-keep_journal_small(struct sled_box *box, struct sled_err *err)
+add_line(struct sled_box *box, int64_t now, const char *kind,
+         const char *const *fields, size_t len, struct sled_err *err)
 {
-	bool ok;
-
-	if (box->journal.len < JOURNAL_KEPT)
+	if (!sled_journal_line(&box->journal, now, kind, fields, len, err))
+		return false;
+	if (box->journal.len < JOURNAL_FLUSH)
 		return true;
-	ok = sled_journal_add(box->store, sled_buf_span(&box->journal),
-	                      sled_clock_now(), err);
-	box->journal.len = 0;
-	return ok;
+	if (!sled_journal_add(box->store, sled_buf_span(&box->journal), now,
+	                      err))
+		return false;
+	sled_buf_shift(&box->journal, box->journal.len);
+	return true;
 }
 
 static bool
@@ -158,9 +161,7 @@ journal_known(struct sled_box *box, size_t item, const struct sled_message *row,
 	               (unsigned long long)row->number);
 	(void)snprintf(size, sizeof(size), "%llu",
 	               (unsigned long long)box->listing->items[item].size);
-	return keep_journal_small(box, err) &&
-	       sled_journal_line(&box->journal, sled_clock_now(), "known",
-	                         fields, 4, err);
+	return add_line(box, sled_clock_now(), "known", fields, 4, err);
 }
 
 static bool
@@ -198,11 +199,20 @@ listed_row(const struct sled_box *box, size_t item,
 		(void)snprintf(now.uid, sizeof(now.uid), "%s", uid);
 		now.flags &= ~(unsigned)SLED_MESSAGE_NOID;
 	}
+	now.on_server = true;
 	now.gone = 0;
 	now.dele_sent = 0;
 	now.flags &= ~(unsigned)SLED_MESSAGE_UNSEEN;
 	now.flags |= SLED_MESSAGE_PROVED;
 	return now;
+}
+
+static bool
+is_changed(const struct sled_message *now, const struct sled_message *was)
+{
+	return now->gone != was->gone || now->dele_sent != was->dele_sent ||
+	       now->flags != was->flags || now->on_server != was->on_server ||
+	       strcmp(now->uid, was->uid) != 0;
 }
 
 bool
@@ -215,13 +225,16 @@ sled_box_same(struct sled_box *box, size_t item, const struct sled_message *row,
 
 	it->row = row->id;
 	it->verdict = is_short ? SLED_ITEM_NEW : SLED_ITEM_STORED;
-	if (is_short)
+	if (is_short) {
 		it->flags |= SLED_ITEM_SHORT; /* fetched once more */
-	else if (row->received <= box->delete_until)
-		it->flags |= SLED_ITEM_DUE;
-	now.on_server = !is_short; /* else it would be claimed already */
+	} else {
+		sled_claim(&box->claims, row->id);
+		if (row->received <= box->delete_until)
+			it->flags |= SLED_ITEM_DUE;
+	}
 	return note_known(box, item, row, err) &&
-	       sled_ledger_message_update(box->store->ledger, &now, err);
+	       (!is_changed(&now, row) ||
+	        sled_ledger_message_update(box->store->ledger, &now, err));
 }
 
 /* ---- one message on its way in ---- */
@@ -269,14 +282,24 @@ struct twin {
 	struct sled_row_copy copy;
 };
 
-/* on_server: another item of this listing has the row, or is it. A row whose
- * id this listing lacked may be here without one. */
+/* Does the job at work bring this row in? Only apply() claims it. */
+static bool
+is_in_job(const struct sled_box *box, const struct sled_message *row)
+{
+	for (size_t i = 0; i < box->job.len; i++)
+		if (strcmp(box->job.list[i].record.id, row->record) == 0)
+			return true;
+	return false;
+}
+
+/* A row whose id this listing lacked may be here without one. */
 static bool
 take_twin(void *ctx, const struct sled_message *row, struct sled_err *err)
 {
 	struct twin *twin = ctx;
 
-	if (twin->copy.found || row->on_server ||
+	if (twin->copy.found || sled_is_claimed(&twin->box->claims, row->id) ||
+	    is_in_job(twin->box, row) ||
 	    (row->gone != 0 && row->gone != twin->box->listed_at) ||
 	    row->octets != twin->digest->octets)
 		return true;
@@ -302,7 +325,8 @@ find_twin(struct sled_box *box, const struct sled_digest *digest,
 	                       err))
 		return false;
 	twin->copy.found =
-	    twin->copy.found && !twin->copy.row.on_server &&
+	    twin->copy.found &&
+	    !sled_is_claimed(&box->claims, twin->copy.row.id) &&
 	    twin->copy.row.octets == digest->octets &&
 	    sled_hash_equal(&twin->copy.row.sha256, &digest->sha256);
 	return true;
@@ -323,17 +347,19 @@ accept_twin(struct sled_box *box, struct twin *twin, struct sled_err *err)
 {
 	struct sled_item *it = &box->listing->items[box->current];
 	struct sled_message *row = &twin->copy.row;
+	bool was_short = (row->flags & SLED_MESSAGE_SHORT) != 0;
 
-	if (row->flags & SLED_MESSAGE_SHORT) {
+	if (was_short)
 		say_short(box, row);
-		row->flags &= ~(unsigned)SLED_MESSAGE_SHORT;
-	}
+	row->flags &= ~(unsigned)SLED_MESSAGE_SHORT;
 	it->flags &= (uint8_t)~SLED_ITEM_SHORT;
 	it->flags |= SLED_ITEM_RETRIEVED;
 	if (!sled_spool_abort(box->spool, err) ||
 	    !sled_ledger_begin(box->store->ledger, err))
 		return false;
-	if (!sled_box_same(box, box->current, row, err)) {
+	if ((was_short &&
+	     !sled_ledger_message_update(box->store->ledger, row, err)) ||
+	    !sled_box_same(box, box->current, row, err)) {
 		sled_ledger_drop(box->store->ledger);
 		return false;
 	}
@@ -514,6 +540,7 @@ sled_box_commit_apply(struct sled_box *box, struct sled_err *err)
 
 		it->row = done->row;
 		it->verdict = SLED_ITEM_STORED;
+		sled_claim(&box->claims, done->row);
 		if (done->record.received <= box->delete_until)
 			it->flags |= SLED_ITEM_DUE;
 		if (done->safe) {
@@ -603,8 +630,7 @@ journal_gone(struct sled_box *box, int64_t row, int64_t now,
 	(void)snprintf(number, sizeof(number), "%llu",
 	               (unsigned long long)copy.row.number);
 	sled_hash_hex(hex, &copy.row.sha256);
-	return keep_journal_small(box, err) &&
-	       sled_journal_line(&box->journal, now, "gone", fields, 5, err);
+	return add_line(box, now, "gone", fields, 5, err);
 }
 
 bool
@@ -613,8 +639,8 @@ sled_box_is_gone(struct sled_box *box, int64_t row, int64_t now,
 {
 	struct sled_ledger *ledger = box->store->ledger;
 
-	return sled_ledger_set_gone(ledger, row, now, err) &&
-	       sled_ledger_set_on_server(ledger, row, false, err) &&
+	return sled_ledger_set_on_server(ledger, row, false, err) &&
+	       sled_ledger_set_gone(ledger, row, now, err) &&
 	       journal_gone(box, row, now, err);
 }
 

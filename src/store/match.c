@@ -150,7 +150,7 @@ take_candidate(void *ctx, const struct sled_message *row, struct sled_err *err)
 	struct candidate *c = ctx;
 	bool known = false;
 
-	if (c->fits || row->on_server) /* another item of this listing has it */
+	if (c->fits || sled_is_claimed(&c->box->claims, row->id))
 		return true;
 	if (!sled_ledger_known_size(c->box->store->ledger, row->id, c->size,
 	                            &known, err))
@@ -226,7 +226,10 @@ judge(struct sled_box *box, size_t item, struct sled_err *err)
 		judge_fit(box, it, &c.best.row);
 	else
 		ask_for_proof(it, &c.best.row);
-	return it->verdict != SLED_ITEM_STORED ||
+	if (it->verdict != SLED_ITEM_STORED)
+		return true;
+	sled_claim(&box->claims, it->row);
+	return c.best.row.on_server ||
 	       sled_ledger_set_on_server(box->store->ledger, it->row, true,
 	                                 err);
 }
@@ -361,38 +364,50 @@ struct vanished {
 	struct sled_box *box;
 	int64_t *seen; /* sorted */
 	size_t seen_len;
-	int64_t *gone;
-	size_t gone_len, gone_cap;
+
+	struct lost {
+		int64_t row;
+		bool gone; /* else only unseen: it may be here without id */
+	} * lost;
+
+	size_t lost_len, lost_cap;
 	bool any_noid;
 	int64_t last_began;
 	size_t kept, kept_gone; /* RETRieved in the last visit, no DELE sent */
 };
 
 static bool
+add_lost(struct vanished *v, struct lost lost, struct sled_err *err)
+{
+	if (v->lost_len == v->lost_cap) {
+		size_t cap = v->lost_cap == 0 ? 64 : v->lost_cap * 2;
+		struct lost *list = realloc(v->lost, cap * sizeof(*list));
+		if (list == NULL)
+			return sled_fail(err, SLED_ERR_NOMEM, "listing");
+		v->lost = list;
+		v->lost_cap = cap;
+	}
+	v->lost[v->lost_len++] = lost;
+	return true;
+}
+
+static bool
 check_row(void *ctx, const struct sled_message *row, struct sled_err *err)
 {
 	struct vanished *v = ctx;
+	const struct sled_listing *listing = v->box->listing;
+	bool no_ids = !listing->has_uidl && listing->len > 0;
 	bool kept = v->last_began > 0 && row->dele_sent == 0 &&
 	            row->received >= v->last_began;
+	bool seen = bsearch(&row->id, v->seen, v->seen_len, sizeof(*v->seen),
+	                    by_id) != NULL;
 
-	/* It may be any of the messages that have no id. */
-	if ((row->flags & SLED_MESSAGE_NOID) != 0 && v->any_noid)
-		return true;
+	if (no_ids || (v->any_noid && (row->flags & SLED_MESSAGE_NOID) != 0))
+		return seen || !row->on_server ||
+		       add_lost(v, (struct lost){ row->id, false }, err);
 	v->kept += kept;
-	if (bsearch(&row->id, v->seen, v->seen_len, sizeof(*v->seen), by_id) !=
-	    NULL)
-		return true;
-	v->kept_gone += kept;
-	if (v->gone_len == v->gone_cap) {
-		size_t cap = v->gone_cap == 0 ? 64 : v->gone_cap * 2;
-		int64_t *gone = realloc(v->gone, cap * sizeof(*gone));
-		if (gone == NULL)
-			return sled_fail(err, SLED_ERR_NOMEM, "listing");
-		v->gone = gone;
-		v->gone_cap = cap;
-	}
-	v->gone[v->gone_len++] = row->id;
-	return true;
+	v->kept_gone += kept && !seen;
+	return seen || add_lost(v, (struct lost){ row->id, true }, err);
 }
 
 static bool
@@ -433,12 +448,15 @@ note_vanished(struct sled_box *box, int64_t now, struct sled_err *err)
 	                       &v.last_began, err) &&
 	    sled_ledger_live(ledger, box->maildrop.id, check_row, &v, err);
 
-	for (size_t i = 0; ok && i < v.gone_len; i++)
-		ok = sled_box_is_gone(box, v.gone[i], now, err);
+	for (size_t i = 0; ok && i < v.lost_len; i++)
+		ok = v.lost[i].gone
+		         ? sled_box_is_gone(box, v.lost[i].row, now, err)
+		         : sled_ledger_set_on_server(ledger, v.lost[i].row,
+		                                     false, err);
 	if (v.kept > 0 && v.kept == v.kept_gone)
 		box->maildrop.drops_retrieved = true;
 	free(v.seen);
-	free(v.gone);
+	free(v.lost);
 	return ok;
 }
 
@@ -447,17 +465,12 @@ apply_listing(struct sled_box *box, int64_t now, struct sled_err *err)
 {
 	struct sled_listing *listing = box->listing;
 
-	if (!sled_ledger_unlist(box->store->ledger, box->maildrop.id, err) ||
-	    !disown_doubles(box, err))
+	if (!disown_doubles(box, err))
 		return false;
 	for (size_t i = 0; i < listing->len; i++)
 		if (!judge(box, i, err))
 			return false;
-	if (!look_for_renumbering(box, err))
-		return false;
-	/* Without ids a listing says only how many there are. */
-	return (!listing->has_uidl && listing->len > 0) ||
-	       note_vanished(box, now, err);
+	return look_for_renumbering(box, err) && note_vanished(box, now, err);
 }
 
 /* The days of trial count from here, though this run be killed. */
@@ -478,7 +491,8 @@ sled_box_listed(struct sled_box *box, struct sled_listing *listing,
 	box->listing = listing;
 	box->delete_until = delete_until;
 	box->listed_at = now;
-	if (!drop_doubles(listing, err) ||
+	if (!sled_claims_reserve(&box->claims, listing->len, err) ||
+	    !drop_doubles(listing, err) ||
 	    !sled_ledger_begin(box->store->ledger, err))
 		return false;
 	if (!note_first(box, now, err) || !apply_listing(box, now, err)) {
@@ -491,6 +505,7 @@ sled_box_listed(struct sled_box *box, struct sled_listing *listing,
 /* ---- proofs ---- */
 
 struct proof {
+	const struct sled_box *box;
 	const struct sled_digest *top;
 	struct sled_row_copy copy;
 };
@@ -500,7 +515,8 @@ hold_against(void *ctx, const struct sled_message *row, struct sled_err *err)
 {
 	struct proof *proof = ctx;
 
-	if (proof->copy.found || row->head_octets == 0 || row->on_server ||
+	if (proof->copy.found || row->head_octets == 0 ||
+	    sled_is_claimed(&proof->box->claims, row->id) ||
 	    !sled_hash_equal(&row->head_sha256, &proof->top->head_sha256))
 		return true;
 	return sled_row_take(&proof->copy, row, err);
@@ -536,7 +552,7 @@ settle_waiting(struct sled_box *box, size_t item, struct sled_err *err)
 	if (!sled_ledger_by_id(box->store->ledger, it->row, sled_row_take,
 	                       &copy, err))
 		return false;
-	if (copy.found && !copy.row.on_server)
+	if (copy.found && !sled_is_claimed(&box->claims, copy.row.id))
 		return sled_box_same(box, item, &copy.row, err);
 	it->verdict = SLED_ITEM_NEW;
 	return true;
@@ -556,7 +572,7 @@ apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
             struct sled_err *err)
 {
 	struct sled_item *it = &box->listing->items[item];
-	struct proof proof = { .top = top };
+	struct proof proof = { .box = box, .top = top };
 
 	if (!find_proved(box, item, &proof, err))
 		return false;

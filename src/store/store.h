@@ -14,8 +14,8 @@
 #define SLED_VOLUME_CAP   4187593113u  /* 3.9 GiB: FAT32 carries 4 */
 #define SLED_MEMBER_TAR   (256u << 10) /* a member's tar octets, about */
 #define SLED_MEMBER_ALONE (1u << 20)   /* a larger message is alone in one */
-#define SLED_FRESH_S      (24 * 3600)  /* a read-back counts so long */
-#define SLED_ABSENT_S     (30 * 24 * 3600) /* ... and of an absent place */
+#define SLED_FRESH_S      86400        /* 24 h: a read-back counts so long */
+#define SLED_ABSENT_S     2592000      /* 30 d: ... and of an absent place */
 
 /* One configured place, as this run found it. */
 struct sled_seat {
@@ -112,6 +112,19 @@ bool sled_lock_take(struct sled_store *store, struct sled_err *err);
 
 /* ---- box.c ---- */
 
+/* Ids of rows that are taken; room for one a listed message. */
+struct sled_claims {
+	int64_t *rows; /* a hash table of CAP slots; 0: free */
+	size_t cap;
+};
+
+/* Room for LEN; what was claimed is forgotten. */
+bool sled_claims_reserve(struct sled_claims *claims, size_t len,
+                         struct sled_err *err);
+void sled_claim(struct sled_claims *claims, int64_t row);
+bool sled_is_claimed(const struct sled_claims *claims, int64_t row);
+void sled_claims_free(struct sled_claims *claims);
+
 struct sled_box {
 	struct sled_store *store;
 	struct sled_whose whose;
@@ -119,6 +132,7 @@ struct sled_box {
 	struct sled_spool *spool; /* NULL until a message comes */
 	struct sled_intake *intake;
 	struct sled_listing *listing; /* borrowed */
+	struct sled_claims claims;    /* each stored message's own row */
 	int64_t delete_until;
 	int64_t listed_at;
 	int64_t last_received;

@@ -36,7 +36,7 @@ fx_box_open(struct fx_box *fx)
 {
 	struct sled_err err = { 0 };
 
-	must(sled_store_open(&fx->store, sled_sys_posix(), &fx->conf,
+	must(sled_store_open(&fx->store, &fx->sys.sys, &fx->conf,
 	                     SLED_STORE_WRITE, &err),
 	     &err);
 }
@@ -52,6 +52,7 @@ fx_box_make(struct fx_box *fx, size_t count, unsigned min)
 {
 	*fx = (struct fx_box){ .now = sled_clock_now() };
 	fx_tmp_make(&fx->tmp);
+	fx_sys_init(&fx->sys, fx->tmp.path);
 	for (size_t i = 0; i < FX_BOX_PLACES; i++)
 		(void)snprintf(fx->paths[i], sizeof(fx->paths[i]), "%s/%c",
 		               fx->tmp.path, (int)('a' + i));
@@ -74,6 +75,7 @@ fx_box_drop(struct fx_box *fx)
 	if (fx->box != NULL)
 		fx_box_end(fx);
 	sled_store_close(&fx->store);
+	fx_sys_done(&fx->sys);
 	fx_tmp_drop(&fx->tmp);
 }
 

@@ -6,6 +6,7 @@
 #ifndef FX_BOX_H
 #define FX_BOX_H
 
+#include "fx_sys.h"
 #include "fx_tmp.h"
 #include "mailsled/clock.h"
 #include "mailsled/store.h"
@@ -21,6 +22,7 @@ struct fx_letter {
 
 struct fx_box {
 	struct fx_tmp tmp;
+	struct fx_sys sys; /* faults; do not move the struct */
 	char paths[FX_BOX_PLACES][FX_TMP_PATH + 16];
 	const char *copies[FX_BOX_PLACES - 1];
 	struct sled_store_conf conf;

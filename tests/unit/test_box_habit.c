@@ -135,6 +135,8 @@ a_proof_makes_no_short_message_deletable(void **state)
 	assert_true(sled_box_may_delete(fx.box, 0));
 	fx_box_end(&fx);
 	assert_int_equal(fx_box_rows(&fx), KNOWN + 1);
+	assert_int_equal(fx_box_row(&fx, KNOWN + 1).flags & SLED_MESSAGE_SHORT,
+	                 0);
 	fx_box_drop(&fx);
 }
 
