@@ -14,6 +14,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "mailsled/conf.h"
@@ -59,7 +60,8 @@ struct sled_cli {
 	const char **copies; /* of store_conf */
 	/* After sled_cli_store(): */
 	struct sled_store *store;
-	unsigned live_rows; /* rows of the live block on the terminal now */
+	unsigned live_rows;     /* rows of the live block on the terminal now */
+	pthread_mutex_t saying; /* a store's jobs say things too */
 };
 
 extern const struct sled_cli_command sled_cli_check, sled_cli_export,
@@ -107,8 +109,8 @@ int sled_cli_fail(struct sled_cli *cli, const struct sled_err *err);
 void sled_cli_say(void *ctx, const char *text);
 /* Show lines (LF between them, printable) at the bottom of the terminal in
  * place of those shown before; "" takes them away. Nothing happens when
- * stderr is no terminal, with -q or with --json. From one thread at a time;
- * complain() and say() take the block away first. */
+ * stderr is no terminal, with -q or with --json. complain() and say() take
+ * the block away first; all three may be called from any thread. */
 void sled_cli_live(struct sled_cli *cli, const char *lines);
 /* Would live() show anything? */
 bool sled_cli_is_live(const struct sled_cli *cli);

@@ -85,7 +85,8 @@ flush_output(struct sled_cli *cli, int status)
 int
 main(int argc, char **argv)
 {
-	struct sled_cli cli = { .sys = sled_sys_posix() };
+	struct sled_cli cli = { .sys = sled_sys_posix(),
+		                .saying = PTHREAD_MUTEX_INITIALIZER };
 	int status;
 
 	keep_memory_private();

@@ -20,12 +20,14 @@ take_away(struct sled_cli *cli)
 void
 sled_cli_complain(struct sled_cli *cli, const struct sled_err *err)
 {
+	(void)pthread_mutex_lock(&cli->saying);
 	take_away(cli);
 	(void)fprintf(stderr, "mailsled: %s\n", err->text);
 	if (cli->verbose && err->where != NULL)
 		(void)fprintf(stderr, "mailsled: noticed at %s\n", err->where);
 	if (err->hint != NULL)
 		(void)fprintf(stderr, "mailsled: try: %s\n", err->hint);
+	(void)pthread_mutex_unlock(&cli->saying);
 }
 
 int
@@ -48,8 +50,12 @@ sled_cli_fail(struct sled_cli *cli, const struct sled_err *err)
 void
 sled_cli_say(void *ctx, const char *text)
 {
-	take_away(ctx);
+	struct sled_cli *cli = ctx;
+
+	(void)pthread_mutex_lock(&cli->saying);
+	take_away(cli);
 	(void)fprintf(stderr, "mailsled: %s\n", text);
+	(void)pthread_mutex_unlock(&cli->saying);
 }
 
 bool
@@ -78,6 +84,7 @@ sled_cli_live(struct sled_cli *cli, const char *lines)
 
 	if (!sled_cli_is_live(cli))
 		return;
+	(void)pthread_mutex_lock(&cli->saying);
 	take_away(cli);
 	while (*lines != '\0') {
 		size_t len = strcspn(lines, "\n");
@@ -88,4 +95,5 @@ sled_cli_live(struct sled_cli *cli, const char *lines)
 		lines += len + (lines[len] == '\n');
 	}
 	(void)fflush(stderr);
+	(void)pthread_mutex_unlock(&cli->saying);
 }
