@@ -132,14 +132,15 @@ sled_box_maildrop(struct sled_box *box)
 
 /* ---- what is known of an item ---- */
 
-/* Lines go to the places when they are many: memory is flat. */
+/* Lines go to the places when they are many, so that memory is flat; but not
+ * beside a job, which writes there. */
 static bool
 add_line(struct sled_box *box, int64_t now, const char *kind,
          const char *const *fields, size_t len, struct sled_err *err)
 {
 	if (!sled_journal_line(&box->journal, now, kind, fields, len, err))
 		return false;
-	if (box->journal.len < JOURNAL_FLUSH)
+	if (box->journal.len < JOURNAL_FLUSH || box->job_taken)
 		return true;
 	if (!sled_journal_add(box->store, sled_buf_span(&box->journal), now,
 	                      err))
