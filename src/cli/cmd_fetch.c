@@ -447,6 +447,30 @@ keep_config(struct sled_cli *cli, struct sled_err *err)
 	return ok;
 }
 
+/* A place that is not there is said before it is needed. */
+static bool
+tell_absent(struct sled_cli *cli, struct sled_err *err)
+{
+	for (size_t i = 0; i < sled_store_places(cli->store); i++) {
+		struct sled_place_status place;
+		struct sled_buf line = { 0 };
+		bool ok;
+
+		if (!sled_store_place(cli->store, i, &place, err))
+			return false;
+		if (place.present || cli->quiet)
+			continue;
+		ok = sled_buf_printf(&line, err, "%s is absent: %s", place.path,
+		                     place.why);
+		if (ok)
+			sled_cli_say(cli, line.data);
+		sled_buf_free(&line);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
 static int
 run(struct sled_cli *cli)
 {
@@ -459,7 +483,8 @@ run(struct sled_cli *cli)
 		return sled_cli_fail(cli, &err);
 	}
 	if (!sled_cli_store(cli, SLED_STORE_WRITE, &err) ||
-	    !keep_config(cli, &err) || !run_visits(&fetch, &err)) {
+	    !tell_absent(cli, &err) || !keep_config(cli, &err) ||
+	    !run_visits(&fetch, &err)) {
 		for (size_t i = 0; cli->json && i < fetch.len; i++)
 			fail_visit(&fetch.visits[i], &err);
 		status = sled_err_exit(err.kind);

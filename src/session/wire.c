@@ -52,6 +52,15 @@ feed_engine(struct sled_session *s, struct sled_span in)
 	sled_session_fail(s, &err);
 }
 
+static void
+say_closed(const struct sled_session *s, struct sled_err *err)
+{
+	(void)sled_fail(err, SLED_ERR_LINK, "the server closed the connection");
+	if (s->quit_sent && s->deleting)
+		(void)sled_note(err, "QUIT was not answered, so that the next "
+		                     "visit tells what was deleted");
+}
+
 /* Plaintext out of TLS, until it wants more. */
 static void
 read_tls(struct sled_session *s)
@@ -68,8 +77,7 @@ read_tls(struct sled_session *s)
 			continue;
 		}
 		if (step == SLED_TLS_CLOSED)
-			(void)sled_fail(&err, SLED_ERR_LINK,
-			                "the server closed the connection");
+			say_closed(s, &err);
 		sled_session_fail(s, &err);
 	}
 }
@@ -135,8 +143,7 @@ on_ended(void *ctx, const struct sled_err *why)
 	if (s->closed)
 		return;
 	if (why == NULL)
-		(void)sled_fail(&err, SLED_ERR_LINK,
-		                "the server closed the connection");
+		say_closed(s, &err);
 	sled_session_fail(s, why == NULL ? &err : why);
 }
 

@@ -1,0 +1,232 @@
+"""Law 1 where places fail: what is not in enough of them stays on the server,
+and nothing is downloaded again once they are mended."""
+import contextlib
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+
+from harness import (Dovecot, Pop3d, Skip, Sled, fill_folder, message, untar,
+                     volumes, wire)
+from test_fetch_mail import report, stored_whole
+
+
+def noise(count, octets=4000, seed=1):
+    """Mail that does not get smaller, so that a small disk is soon full."""
+    luck = random.Random(seed)
+    return [message(i, luck.randbytes(octets).hex() + "\n")
+            for i in range(count)]
+
+
+def serve(tmp, mail, *args):
+    return Pop3d(tmp, *args, folder=fill_folder(tmp / "mail", mail))
+
+
+def again(server, *args):
+    """The server anew, with other options."""
+    server.stop()
+    server.args = list(args)
+    server.start(server.port)
+
+
+def wipe(place):
+    for entry in place.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+@contextlib.contextmanager
+def small_disk(place, size):
+    """PLACE on a tmpfs of its own; yields what gives it another size."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        raise Skip("mounting needs root")
+    place.mkdir()
+
+    def mount(options, what=()):
+        done = subprocess.run(["mount", *what, "-o", options, str(place)],
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Skip(f"no mount here: {done.stderr.strip()}")
+    mount(f"size={size}", ("-t", "tmpfs", "none"))
+    try:
+        yield lambda size: mount(f"remount,size={size}")
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_copy_keeps_mail_on_the_server(tmp):
+    mail = noise(120)
+    with serve(tmp, mail) as server:
+        sled = Sled(tmp, {"home": server})
+        with small_disk(sled.copies[0], "256k") as resize:
+            row = report(sled.fetch(), 73)
+            assert row["fetched"] == 120 and row["kept"] > 0, row
+            assert "No space left" in row["error"], row
+            held = set(untar(sled.copies[0], tmp / "held").values())
+            gone = {wire(m) for i, m in enumerate(mail, 1)
+                    if f"m{i:05d}.eml" not in server.left()}
+            assert gone <= held, "deleted, and not in the copy"
+            assert len(gone) == row["deleted"]
+            assert report(sled.fetch(), 73)["fetched"] == 0
+            resize("8m")
+            row = report(sled.fetch())
+            assert (row["fetched"], row["kept"]) == (0, 0), row
+            assert server.left() == [] and server.retrs() == 120
+            stored_whole(sled, mail, tmp)
+
+
+def test_a_full_copy_gives_back_what_it_cannot_hold(tmp):
+    """Messages of 100 kB: some fit. Archives can be read all along."""
+    mail = noise(8, octets=50_000)
+    with serve(tmp, mail) as server:
+        sled = Sled(tmp, {"home": server})
+        with small_disk(sled.copies[0], "256k") as resize:
+            for i in range(3):
+                report(sled.fetch(), 73)
+                held = untar(sled.copies[0], tmp / f"held{i}")
+                assert len(held) >= 8 - len(server.left())
+            resize("4m")
+            report(sled.fetch())
+            assert server.left() == [] and server.retrs() == 8
+            stored_whole(sled, mail, tmp)
+
+
+def test_a_full_first_place_takes_nothing_it_cannot_keep(tmp):
+    mail = noise(10, octets=400_000)
+    with serve(tmp, mail) as server:
+        sled = Sled(tmp, {"home": server})
+        with small_disk(sled.path, "18m") as resize:
+            row = report(sled.fetch(), 73)
+            assert row["left"] > 0 and row["fetched"] < 10, row
+            held = set(untar(sled.path, tmp / "held").values())
+            assert len(held) == row["fetched"] == row["deleted"], row
+            resize("80m")
+            report(sled.fetch())
+            assert server.left() == [] and server.retrs() == 10
+            stored_whole(sled, mail, tmp)
+
+
+def test_a_lost_quit_and_a_wiped_copy(tmp):
+    mail = noise(50)
+    with serve(tmp, mail, "--lose-quit") as server:
+        sled = Sled(tmp, {"home": server})
+        row = report(sled.fetch(), 75)
+        assert (row["fetched"], row["deleted"]) == (50, 0), row
+        assert len(server.left()) == 50 and server.deles() == 50
+        wipe(sled.copies[0])
+        again(server)
+        row = report(sled.fetch(), 73)
+        assert (row["fetched"], row["deleted"]) == (0, 0), row
+        assert "sync" in row["error"], row
+        assert server.deles() == 50 and len(server.left()) == 50
+        assert sled.run("sync").status == 0
+        row = report(sled.fetch())
+        assert (row["fetched"], row["deleted"]) == (0, 50), row
+        assert server.left() == [] and server.retrs() == 50
+        stored_whole(sled, mail, tmp)
+
+
+def test_a_wiped_volume_is_not_counted(tmp):
+    """The mark is there, the archive is not: it is made anew at the start."""
+    mail = noise(20)
+    with serve(tmp, mail, "--lose-quit") as server:
+        sled = Sled(tmp, {"home": server})
+        report(sled.fetch(), 75)
+        for volume in volumes(sled.copies[0]):
+            volume.unlink()
+        again(server)
+        row = report(sled.fetch())
+        assert (row["fetched"], row["deleted"]) == (0, 20), row
+        stored_whole(sled, mail, tmp)
+
+
+def test_a_damaged_copy_is_not_counted(tmp):
+    """A byte of it has turned since it was read back, two days ago."""
+    mail = noise(20)
+    with serve(tmp, mail, "--lose-quit") as server:
+        sled = Sled(tmp, {"home": server})
+        report(sled.fetch(), 75)
+        (volume,) = volumes(sled.copies[0])
+        data = bytearray(volume.read_bytes())
+        data[len(data) // 2] ^= 1
+        volume.write_bytes(data)
+        with contextlib.closing(sqlite3.connect(
+                sled.path / ".mailsled/ledger.db")) as ledger:
+            ledger.execute("UPDATE holding SET verified = verified - 180000")
+            ledger.commit()
+        again(server)
+        row = report(sled.fetch(), 73)
+        assert (row["fetched"], row["deleted"]) == (0, 0), row
+        assert len(server.left()) == 20 and server.deles() == 20
+        sled.run("sync")
+        row = report(sled.fetch())
+        assert (row["fetched"], row["deleted"]) == (0, 20), row
+        stored_whole(sled, mail, tmp)
+
+
+def test_a_quit_whose_answer_is_lost(tmp):
+    """The server did delete; the next listing tells."""
+    mail = noise(20)
+    with serve(tmp, mail, "--drop-quit") as server:
+        sled = Sled(tmp, {"home": server})
+        row = report(sled.fetch(), 75)
+        assert row["deleted"] == 0 and "QUIT" in row["error"], row
+        assert server.left() == []
+        again(server)
+        assert report(sled.fetch())["listed"] == 0
+        assert not any(r["on_server"] for r in sled.list())
+        stored_whole(sled, mail, tmp)
+
+
+def test_an_absent_copy_is_said(tmp):
+    mail = noise(5)
+    with serve(tmp, mail) as server:
+        sled = Sled(tmp, {"home": server}, copies=2,
+                    store={"min-copies": 2})
+        report(sled.fetch())
+        wipe(sled.copies[1])
+        fill_folder(tmp / "mail", {"x": message(99)})
+        again(server)
+        done = sled.fetch()
+        row = report(done)
+        assert (row["fetched"], row["deleted"]) == (1, 1), row
+        assert f"{sled.copies[1]} is absent" in done.err, done
+        assert list(sled.copies[1].iterdir()) == [], "was written"
+        assert sled.run("sync").status == 0
+        stored_whole(sled, mail + [message(99)], tmp)
+
+
+def test_the_first_store_is_removed(tmp):
+    mail = noise(60)
+    for how in ("rebuild", "fetch"):
+        here = tmp / how
+        here.mkdir(mode=0o755)
+        with Dovecot() as server:
+            server.fill("u1", mail)
+            sled = Sled(here, {"home": server}, account={"delete": "never"})
+            assert report(sled.fetch())["kept"] == 60
+            before = {(r["number"], r["sha256"]) for r in sled.list()}
+            shutil.rmtree(sled.path)
+            if how == "rebuild":
+                done = sled.run("rebuild")
+                assert done.status == 0, done
+            row = report(sled.fetch())
+            assert (row["fetched"], row["kept"]) == (0, 60), row
+            assert before == {(r["number"], r["sha256"])
+                              for r in sled.list()}
+            stored_whole(sled, mail, here)
+            sled.account_keys["delete"] = "verified"
+            sled.write()
+            row = report(sled.fetch())
+            assert (row["fetched"], row["deleted"]) == (0, 60), row
+            assert server.left("u1") == 0
+
+
+def test_one_place_alone_deletes_nothing_that_wants_two(tmp):
+    mail = noise(5)
+    with serve(tmp, mail) as server:
+        sled = Sled(tmp, {"home": server}, copies=0,
+                    store={"min-copies": 2})
+        done = sled.fetch()
+        assert done.status in (73, 78), done
+        assert server.deles() == 0 and len(server.left()) == 5
