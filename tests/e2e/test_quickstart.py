@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 
-from harness import BUILD, ROOT, Skip
+from harness import BUILD, ROOT, Pop3d, Skip
 
 
 def quickstart(path=""):
@@ -31,6 +31,29 @@ def test_it_ends_with_what_was_fetched_and_the_next_step(tmp):
                                 capture_output=True, check=True).stdout
         assert listed.count(".eml\n") == count
         assert "mailsled init --account" in out and "\033" not in out
+
+
+def test_its_next_step_is_a_first_configuration(tmp):
+    out, _, _ = quickstart()
+    steps = re.search(r"(?ms)Your own account:\n(.*?)\n\n", out)[1]
+    with Pop3d(tmp, "--sample") as server:
+        for old, new in (
+                ("pop.example.org", f"localhost --port {server.port} "
+                                    f"--ca-file {server.ca}"),
+                ("--user ada", "--user demo"),
+                ("secret-tool lookup mail home", "echo demo"),
+                ("/media/usb/mail", f"{tmp}/usb")):
+            assert old in steps, old
+            steps = steps.replace(old, new)
+        env = {**os.environ, "HOME": str(tmp),
+               "XDG_CONFIG_HOME": str(tmp / "config")}
+        steps = steps.replace("/mailsled ", f"/mailsled -c {tmp}/config.ini ")
+        done = subprocess.run(["sh", "-eu", "-c", steps], env=env, text=True,
+                              capture_output=True, timeout=60, cwd=ROOT)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert server.retrs() > 5 and server.deles() == 0
+    assert list((tmp / "mail").glob("home/*.tar.gz"))
+    assert list((tmp / "usb").glob("home/*.tar.gz"))
 
 
 def test_it_fails_when_tar_does_not_agree(tmp):
