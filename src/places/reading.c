@@ -23,6 +23,7 @@ sled_reading_open(struct sled_reading *out, struct sled_place *place,
 {
 	const struct sled_sys *sys = place->sys;
 
+	memset(out, 0, sizeof(*out));
 	(void)snprintf(out->name, sizeof(out->name), "%s/%s", folder, file);
 	if (!sled_file_open(&out->file, sys, place->dir, out->name, O_RDONLY, 0,
 	                    err))

@@ -77,8 +77,8 @@ judge(struct sled_session *s)
 		    "mail waits in the spool for room on the first place");
 	if (shorts > 0)
 		fail_with(s, SLED_ERR_PROTO,
-		          "a message came shorter than the server lists it; it "
-		          "is kept there and fetched once more");
+		          "a message came with another size than the server "
+		          "lists; it is kept there and fetched once more");
 	if (row->failed > 0)
 		fail_with(s, SLED_ERR_SERVER,
 		          "the server refused some of the messages");

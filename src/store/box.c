@@ -26,12 +26,14 @@ sled_row_take(void *ctx, const struct sled_message *row, struct sled_err *err)
 	return true;
 }
 
+/* Longer counts too: a server that ends a body without a line end of its own
+ * makes the next reply part of it. */
 bool
 sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
                   uint64_t listed)
 {
 	return maildrop->exact >= HABIT_KNOWN && maildrop->lf_counted == 0 &&
-	       maildrop->loose == 0 && octets < listed;
+	       maildrop->loose == 0 && octets != listed;
 }
 
 static void
@@ -338,7 +340,7 @@ say_short(const struct sled_box *box, const struct sled_message *row)
 {
 	sled_store_say(box->store,
 	               "%s: message %llu came twice with the same %llu octets, "
-	               "fewer than the server lists: taken as whole",
+	               "not those that the server lists: taken as whole",
 	               box->whose.owner.label, (unsigned long long)row->number,
 	               (unsigned long long)row->octets);
 }
