@@ -97,8 +97,10 @@ check-format: ## clang-format would change nothing
 	@clang-format --dry-run -Werror $(SRC) $(HDR) && echo "format: clean"
 check-tidy: ## clang-tidy 14 with .clang-tidy
 	@clang-tidy --quiet $(SRC) -- $(STD) && echo "tidy: clean"
+# ctuuninitvar takes each out parameter of another file for one that is read.
 check-cppcheck: ## cppcheck
 	@cppcheck --quiet --enable=warning,performance,portability --inline-suppr \
+	  --suppress=ctuuninitvar \
 	  --std=c11 --error-exitcode=1 -Iinclude -Isrc $(SRC) && echo "cppcheck: clean"
 analyze: ## gcc -fanalyzer over the sources
 	@$(MAKE) BUILD=$(BUILD)-analyze CFLAGS="-O1 -g -fanalyzer" $(BUILD)-analyze/libmailsled.a
