@@ -19,6 +19,7 @@ sled_tcpinfo_wire(int fd, uint64_t *down, uint64_t *up)
 
 	*down = *up = 0;
 	memset(&info, 0, sizeof(info));
+	memset(&peer, 0, sizeof(peer));
 	if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) == -1 ||
 	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1 ||
 	    len < offsetof(struct tcp_info, tcpi_bytes_sent) +

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+/* NOLINTNEXTLINE(readability-function-size): openat() and who is told. */
 bool
 sled_file_open(struct sled_file *out, const struct sled_sys *sys, int dir,
                const char *name, int flags, mode_t mode, struct sled_err *err)
