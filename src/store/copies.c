@@ -395,11 +395,12 @@ run(struct reconcile *r, size_t first, size_t end, uint64_t at, uint64_t to,
 	return false;
 }
 
+/* Of a file that has another size than it can have nothing is believed. */
 static void
 find_whole(struct reconcile *r)
 {
 	uint64_t held =
-	    r->size < r->volume->end && r->size < r->lack ? 0 : r->lack;
+	    r->size < r->lack || r->size > r->volume->end ? 0 : r->lack;
 
 	for (r->whole = 0; r->whole < r->len; r->whole++) {
 		const struct sled_member_row *row = &r->rows[r->whole];

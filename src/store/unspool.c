@@ -190,19 +190,20 @@ is_spool(const char *name)
 	return len > 6 && strcmp(name + len - 6, ".spool") == 0;
 }
 
-/* It could not be emptied: for want of room it stays, and what it holds counts
- * as known; one with a record that cannot be read has given all others. */
+/* It could not be emptied. For want of room: what it holds counts as known.
+ * Because a record cannot be read: it has given all others, and is tried again
+ * at each start. */
 static bool
-keep_spool(const struct folder *folder, struct unspool *u, const char *name,
-           const struct sled_err *why, struct sled_err *err)
+keep_spool(struct unspool *u, const char *name, const struct sled_err *why,
+           struct sled_err *err)
 {
 	unsigned torn = 0;
 
-	if (!u->commit_failed && why->kind == SLED_ERR_IO)
-		return leave_spool(folder, name, why, err);
 	sled_store_say(u->store, "%s: %s; the spool is kept", name, why->text);
 	if (why->kind == SLED_ERR_PLACE)
 		return sled_spool_scan(u->spool, note_spooled, u, &torn, err);
+	if (why->kind == SLED_ERR_IO && !u->commit_failed)
+		return true;
 	*err = *why;
 	return false;
 }
@@ -225,7 +226,7 @@ recover_spool(const struct folder *folder, const char *name,
 	}
 	if (unspool(&u, &why))
 		return sled_spool_finish(&u.spool, err);
-	ok = keep_spool(folder, &u, name, &why, err);
+	ok = keep_spool(&u, name, &why, err);
 	sled_spool_close(&u.spool);
 	return ok;
 }

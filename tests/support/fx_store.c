@@ -201,8 +201,8 @@ list(struct fx_visit *v)
 }
 
 /* TOP n 0: the header and the empty line. */
-static bool
-prove(struct fx_visit *v, size_t item)
+bool
+fx_visit_prove(struct fx_visit *v, size_t item)
 {
 	struct sled_intake *intake = NULL;
 	struct sled_buf bytes = { 0 };
@@ -237,7 +237,7 @@ fx_visit_begin(struct fx_visit *v, struct fx_store *w,
 		return false;
 	for (size_t i = 0; i < len; i++)
 		if (v->listing.items[i].verdict == SLED_ITEM_PROVE &&
-		    !prove(v, i))
+		    !fx_visit_prove(v, i))
 			return false;
 	for (size_t i = 0; i < len; i++)
 		v->verdict[i] = v->listing.items[i].verdict;

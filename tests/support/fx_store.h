@@ -83,6 +83,8 @@ struct fx_visit {
  * every proof answered by the mail's own header. All is due for deletion. */
 SLED_CHECK bool fx_visit_begin(struct fx_visit *v, struct fx_store *w,
                                const struct fx_mail *mails, size_t len);
+/* Answer one item's proof (TOP n 0) by its own header. */
+SLED_CHECK bool fx_visit_prove(struct fx_visit *v, size_t item);
 /* Bring in one item, or all that are NEW, with a commit behind each GROUP. */
 SLED_CHECK bool fx_visit_fetch_one(struct fx_visit *v, size_t item);
 SLED_CHECK bool fx_visit_fetch(struct fx_visit *v, size_t group);

@@ -1,0 +1,453 @@
+/* test_store_copies.c - copies that are full, short, long, damaged, or went
+ * another way; and who counts. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fx_store.h"
+
+#define VOLUME "home/2026-11-001.open.tar.gz"
+
+static const struct fx_mail mails[] = {
+	{ "u1", 100, 1 }, { "u2", 3000, 2 }, { "u3", 5, 3 },
+	{ "u4", 50, 4 },  { "u5", 60, 5 },   { "u6", 7000, 6 },
+};
+
+static int
+set_up(void **state)
+{
+	static struct fx_store world;
+
+	fx_store_make(&world, 1);
+	*state = &world;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	fx_store_drop(*state);
+	return 0;
+}
+
+static struct fx_visit
+visit(struct fx_store *w, size_t from, size_t len, bool deleting)
+{
+	struct fx_visit v;
+
+	if (!fx_visit_run(&v, w, mails + from, len, 1000, deleting))
+		fail_msg("%s", v.err.text);
+	return v;
+}
+
+static size_t
+deletable(const struct fx_visit *v)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < v->len; i++)
+		count += v->may[i];
+	return count;
+}
+
+/* One member each; all deleted, the store closed. */
+static void
+members(struct fx_store *w, size_t from, size_t count)
+{
+	fx_store_open(w);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(visit(w, from + i, 1, true).deleted, 1);
+	fx_store_close(w);
+}
+
+static void
+assert_equal_copies(struct fx_store *w)
+{
+	fx_store_sh(w, "cmp store/" VOLUME " copy1/" VOLUME);
+	fx_store_sh(w, "diff -r store/journal copy1/journal");
+	assert_store_verifies(w);
+}
+
+static void
+test_a_full_copy_keeps_its_old_end_and_catches_up_later(void **state)
+{
+	struct fx_store *w = *state;
+	struct sled_box_sums sums;
+	struct fx_visit v;
+
+	members(w, 0, 1);
+	fx_store_sh(w, "cp -a copy1/home kept");
+	fx_sys_limit(&w->fx, w->copy[0], 1000);
+	fx_store_open(w);
+	assert_true(fx_visit_begin(&v, w, mails + 1, 5));
+	assert_true(fx_visit_fetch(&v, 2));
+	assert_true(fx_visit_commit(&v, true));
+	assert_true(fx_visit_count(&v));
+	assert_int_equal(deletable(&v), 0);
+	sums = sled_box_sums(v.box);
+	assert_int_equal(sums.unsafe_kind, SLED_ERR_PLACE);
+	assert_non_null(strstr(sums.unsafe_why, "No space"));
+	assert_true(fx_visit_end(&v, true));
+	assert_store_has(w, mails, 6);
+	fx_store_close(w);
+	fx_store_sh(w, "cmp kept/2026-11-001.open.tar.gz copy1/" VOLUME
+	               " && test \"$(ls -A copy1/home)\" = "
+	               "2026-11-001.open.tar.gz");
+	/* Still full: nothing changes. */
+	fx_store_open(w);
+	v = visit(w, 1, 5, true);
+	assert_int_equal(v.fetched + v.deleted, 0);
+	fx_store_close(w);
+	fx_sys_calm(&w->fx);
+	fx_store_open(w);
+	v = visit(w, 1, 5, true);
+	assert_int_equal(v.fetched, 0);
+	assert_int_equal(v.deleted, 5);
+	assert_place_has(w->copy[0], mails, 6, NULL);
+	assert_equal_copies(w);
+}
+
+static void
+test_a_newborn_volume_that_does_not_fit_leaves_no_file(void **state)
+{
+	struct fx_store *w = *state;
+	struct fx_visit v;
+
+	fx_store_open(w);
+	fx_store_close(w);
+	fx_sys_limit(&w->fx, w->copy[0], 500);
+	fx_store_open(w);
+	v = visit(w, 0, 6, true);
+	assert_int_equal(v.deleted, 0);
+	fx_store_close(w);
+	fx_store_sh(w, "test -z \"$(ls -A copy1/home)\"");
+	fx_sys_calm(&w->fx);
+	fx_store_open(w);
+	assert_int_equal(visit(w, 0, 6, true).deleted, 6);
+	assert_equal_copies(w);
+}
+
+static void
+test_a_full_first_place_keeps_mail_in_the_spool(void **state)
+{
+	struct fx_store *w = *state;
+	struct fx_visit v;
+
+	w->conf.state = w->state;
+	members(w, 0, 1);
+	fx_store_sh(w, "cp -a store/home kept");
+	fx_store_open(w);
+	fx_sys_limit(&w->fx, w->path, 1000);
+	assert_false(fx_visit_run(&v, w, mails + 1, 5, 10, true));
+	assert_int_equal(v.err.kind, SLED_ERR_PLACE);
+	assert_int_equal(v.deleted, 0);
+	fx_store_close(w);
+	fx_store_sh(w, "cmp kept/2026-11-001.open.tar.gz store/" VOLUME);
+	fx_sys_calm(&w->fx);
+	fx_store_open(w);
+	v = visit(w, 1, 5, true);
+	assert_int_equal(v.fetched, 0);
+	assert_int_equal(v.deleted, 5);
+	assert_store_has(w, mails, 6);
+}
+
+/* What COMMAND does to the copy is mended by the next start. */
+static void
+assert_copy_mended(struct fx_store *w, const char *command)
+{
+	fx_store_close(w);
+	fx_store_sh(w, "%s", command);
+	fx_store_open(w);
+	assert_equal_copies(w);
+	assert_place_has(w->copy[0], mails, 3, NULL);
+	fx_store_sh(w, "cmp whole copy1/" VOLUME);
+}
+
+static void
+test_a_shorter_copy_gets_what_it_lacks(void **state)
+{
+	struct fx_store *w = *state;
+
+	members(w, 0, 3);
+	fx_store_sh(w, "cp store/" VOLUME " whole");
+	assert_copy_mended(w, "truncate -s -1 copy1/" VOLUME);
+	assert_copy_mended(w, "truncate -s 40 copy1/" VOLUME);
+	assert_copy_mended(w, "truncate -s 0 copy1/" VOLUME);
+	assert_copy_mended(w, "rm copy1/" VOLUME);
+	assert_copy_mended(w, "rm -r copy1/home");
+	assert_copy_mended(w, "truncate -s -1 copy1/" VOLUME
+	                      " && rm store/.mailsled/ledger.db*");
+}
+
+static void
+test_a_longer_copy_is_cut_and_the_rest_kept(void **state)
+{
+	struct fx_store *w = *state;
+
+	members(w, 0, 3);
+	fx_store_sh(w, "cp store/" VOLUME " whole");
+	assert_copy_mended(w, "echo garbage >> copy1/" VOLUME);
+	fx_store_sh(w, "grep -rqx garbage copy1/.mailsled/quarantine");
+	assert_copy_mended(w, "head -c 400 whole >> copy1/" VOLUME);
+	assert_copy_mended(w, "echo garbage >> copy1/" VOLUME
+	                      " && rm store/.mailsled/ledger.db*");
+}
+
+/* Flip a byte in the middle of FILE. */
+#define FLIP(file)                               \
+	"printf '\\377\\377\\377' | dd of=" file \
+	" bs=1 seek=$(($(wc -c < " file ") / 2)) conv=notrunc 2> /dev/null"
+
+static void
+test_a_damaged_copy_is_set_aside_and_made_anew(void **state)
+{
+	struct fx_store *w = *state;
+
+	members(w, 0, 3);
+	fx_store_sh(w, "cp store/" VOLUME " whole");
+	assert_copy_mended(
+	    w, FLIP("copy1/" VOLUME) " && rm store/.mailsled/ledger.db*");
+	fx_store_sh(w, "test $(ls copy1/.mailsled/quarantine | wc -l) = 1");
+	assert_true(fx_store_has_said(w, "quarantine"));
+	/* Shorter, too: what is left of it is not believed. */
+	assert_copy_mended(
+	    w, FLIP("copy1/" VOLUME) " && truncate -s -1 copy1/" VOLUME);
+}
+
+static bool
+take_any(void *ctx, const void *data, size_t len, struct sled_err *err)
+{
+	(void)data;
+	(void)err;
+	*(size_t *)ctx += len;
+	return true;
+}
+
+static bool
+copy_row(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	(void)err;
+	*(struct sled_message *)ctx = *row;
+	return true;
+}
+
+/* The ledger's hashes say who is right. */
+static void
+test_a_right_copy_is_not_given_up_for_a_damaged_first_place(void **state)
+{
+	struct fx_store *w = *state;
+	const struct sled_message_query one = { .limit = 1 };
+	struct sled_message row;
+	uint64_t octets = 0;
+	size_t read = 0;
+
+	members(w, 0, 1);
+	fx_store_sh(w, "cp store/" VOLUME " whole && "
+	               "rm copy1/COPY.txt && " FLIP("store/" VOLUME));
+	fx_store_open(w);
+	assert_true(sled_store_sync(w->store, NULL, &octets, &w->err));
+	fx_store_sh(w, "cmp whole copy1/" VOLUME);
+	assert_true(sled_ledger_messages(sled_store_ledger(w->store), &one,
+	                                 copy_row, &row, &w->err));
+	assert_true(sled_store_read(w->store, &row, take_any, &read, &w->err));
+	assert_int_equal(read, row.octets);
+}
+
+/* Two histories after mail 0: mails 1 and 2 in the first place, 3 to 5 in the
+ * copy. */
+static void
+diverge(struct fx_store *w)
+{
+	members(w, 0, 1);
+	fx_store_sh(w, "mkdir base && cp -a store copy1 base/");
+	members(w, 3, 3);
+	fx_store_sh(w, "mv copy1 other && rm -r store && mv base/* .");
+	members(w, 1, 2);
+	fx_store_sh(w, "rm -r copy1 && mv other copy1 && mkdir kept && "
+	               "cp -a store copy1 kept/");
+}
+
+static void
+assert_united(struct fx_store *w)
+{
+	assert_store_has(w, mails, 6);
+	assert_place_has(w->path, mails, 6, NULL);
+	assert_place_has(w->copy[0], mails, 6, NULL);
+	assert_equal_copies(w);
+}
+
+static void
+test_messages_of_a_copy_that_went_another_way_are_taken_over(void **state)
+{
+	struct fx_store *w = *state;
+
+	diverge(w);
+	fx_store_open(w);
+	assert_true(fx_store_has_said(w, "3 messages that only this copy"));
+	assert_united(w);
+	fx_store_sh(w,
+	            "cmp kept/copy1/" VOLUME " copy1/.mailsled/quarantine/*");
+	fx_store_sh(w, "test -z \"$(ls store/.mailsled/salvage)\"");
+	/* Their numbers are new, and their ids prove nothing by themselves. */
+	fx_store_sh(w, "tar tzf store/" VOLUME " | grep -q Z-00000006-");
+	struct fx_visit v = visit(w, 3, 3, false);
+	assert_int_equal(v.fetched, 0);
+	assert_place_untars(w, w->path, mails, 6);
+	fx_store_close(w);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_united(w);
+}
+
+static void
+test_an_id_of_a_salvaged_message_is_proved_before_a_delete(void **state)
+{
+	struct fx_store *w = *state;
+	struct fx_visit v;
+
+	diverge(w);
+	fx_store_open(w);
+	assert_true(fx_visit_begin(&v, w, mails + 3, 1));
+	assert_int_not_equal(v.listing.items[0].flags & SLED_ITEM_TOPPED, 0);
+	assert_int_equal(v.verdict[0], SLED_ITEM_STORED);
+	assert_true(fx_visit_end(&v, false));
+}
+
+static void
+test_a_salvage_that_is_cut_off_comes_in_once(void **state)
+{
+	struct fx_store *w = *state;
+	unsigned deaths = 0, faults = 0;
+	bool hit = true;
+
+	diverge(w);
+	for (unsigned n = 1; hit; n += 2) {
+		int status = 0;
+		pid_t pid;
+
+		fx_store_sh(w, "rm -rf store copy1 && cp -a kept/* .");
+		fx_sys_kill(&w->fx, FX_ANY, n);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			_exit(fx_store_try(w, SLED_STORE_WRITE) ? 0 : 1);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		fx_sys_calm(&w->fx);
+		hit = WIFSIGNALED(status);
+		deaths += hit;
+		fx_store_open(w);
+		assert_united(w);
+		fx_store_close(w);
+	}
+	assert_true(deaths > 100);
+	hit = true;
+	for (unsigned n = 1; hit; n += 5) {
+		fx_store_sh(w, "rm -rf store copy1 && cp -a kept/* .");
+		fx_sys_fail(&w->fx, FX_ANY, n, EIO, false);
+		(void)!fx_store_try(w, SLED_STORE_WRITE);
+		hit = fx_sys_fired(&w->fx);
+		faults += hit;
+		fx_store_close(w);
+		fx_sys_calm(&w->fx);
+		fx_store_open(w);
+		assert_united(w);
+		fx_store_close(w);
+	}
+	assert_true(faults > 50);
+}
+
+static void
+test_an_absent_copy_catches_up_when_it_is_back(void **state)
+{
+	struct fx_store *w = *state;
+	struct sled_place_status status;
+
+	members(w, 0, 1);
+	fx_store_sh(w, "mkdir away && mv copy1 away/");
+	(void)snprintf(w->copy[0], sizeof(w->copy[0]), "%s/stick/copy1",
+	               w->tmp.path);
+	fx_store_open(w);
+	assert_int_equal(visit(w, 1, 2, true).deleted, 0);
+	assert_true(sled_store_place(w->store, 1, &status, &w->err));
+	assert_false(status.present);
+	fx_store_close(w);
+	(void)snprintf(w->copy[0], sizeof(w->copy[0]), "%s/copy1", w->tmp.path);
+	fx_store_sh(w, "mv away/copy1 .");
+	fx_store_open(w);
+	assert_true(sled_store_place(w->store, 1, &status, &w->err));
+	assert_true(status.present);
+	assert_int_equal(status.lacks, 0);
+	struct fx_visit v = visit(w, 1, 2, true);
+	assert_int_equal(v.fetched, 0);
+	assert_int_equal(v.deleted, 2);
+	assert_equal_copies(w);
+}
+
+static void
+test_two_of_three_places_are_enough_when_two_are_asked_for(void **state)
+{
+	struct fx_store *w = *state;
+
+	(void)snprintf(w->copy[1], sizeof(w->copy[1]), "%s/copy2", w->tmp.path);
+	w->copies[1] = w->copy[1];
+	w->conf.copies_len = 2;
+	fx_store_open(w);
+	fx_store_close(w);
+	fx_sys_limit(&w->fx, w->copy[0], 100);
+	fx_store_open(w);
+	assert_int_equal(visit(w, 0, 3, true).deleted, 3);
+	assert_place_has(w->copy[1], mails, 3, NULL);
+}
+
+static void
+test_places_on_one_disk_count_once_when_that_is_asked_for(void **state)
+{
+	struct fx_store *w = *state;
+
+	w->conf.distinct_devices = true;
+	fx_store_open(w);
+	assert_true(sled_store_one_disk(w->store));
+	assert_int_equal(visit(w, 0, 3, true).deleted, 0);
+	w->conf.distinct_devices = false;
+	fx_store_close(w);
+	fx_store_open(w);
+	assert_int_equal(visit(w, 0, 3, true).deleted, 3);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_full_copy_keeps_its_old_end_and_catches_up_later),
+		TEST(test_a_newborn_volume_that_does_not_fit_leaves_no_file),
+		TEST(test_a_full_first_place_keeps_mail_in_the_spool),
+		TEST(test_a_shorter_copy_gets_what_it_lacks),
+		TEST(test_a_longer_copy_is_cut_and_the_rest_kept),
+		TEST(test_a_damaged_copy_is_set_aside_and_made_anew),
+		TEST(
+		    test_a_right_copy_is_not_given_up_for_a_damaged_first_place),
+		TEST(
+		    test_messages_of_a_copy_that_went_another_way_are_taken_over),
+		TEST(
+		    test_an_id_of_a_salvaged_message_is_proved_before_a_delete),
+		TEST(test_a_salvage_that_is_cut_off_comes_in_once),
+		TEST(test_an_absent_copy_catches_up_when_it_is_back),
+		TEST(
+		    test_two_of_three_places_are_enough_when_two_are_asked_for),
+		TEST(test_places_on_one_disk_count_once_when_that_is_asked_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
