@@ -485,6 +485,94 @@ class Dovecot(Process):
         return ssl.create_default_context(cafile=self.ca)
 
 
+MAILUTILS_CONF = """
+virtdomain {{ passwd-dir "{dir}/users"; }}
+auth {{ authentication "generic"; authorization "virtdomain"; }}
+logging {{ syslog no; }}
+{extra}
+"""
+
+
+class Mailutils(Process):
+    """GNU mailutils' pop3d over one mbox, behind socat's TLS: the server that
+    rewrites messages as it goes. Needs root, for it turns into its user."""
+
+    def __init__(self, messages, extra=""):
+        daemon = shutil.which("pop3d", path="/usr/sbin:/usr/local/sbin")
+        if daemon is None or shutil.which("socat") is None:
+            raise Skip("mailutils-pop3d and socat are not both installed")
+        if os.geteuid() != 0:
+            raise Skip("mailutils-pop3d needs root")
+        self.dir = Path(tempfile.mkdtemp(prefix="mu.", dir="/tmp"))
+        self.dir.chmod(0o755)
+        self.daemon = daemon
+        try:
+            self.ca = make_ca(self.dir / "tls")
+            self.make_user(messages, extra)
+            self.start()
+        except BaseException:
+            self.stop()
+            shutil.rmtree(self.dir, ignore_errors=True)
+            raise
+
+    def make_user(self, messages, extra):
+        mail = pwd.getpwnam("mail")
+        secret = subprocess.run(["openssl", "passwd", "-6", "secret"],
+                                capture_output=True, text=True, check=True)
+        (self.dir / "users").mkdir()
+        (self.dir / "users/example.org").write_text(
+            f"u1:{secret.stdout.strip()}:{mail.pw_uid}:{mail.pw_gid}:u:"
+            f"{self.dir}/home:/bin/sh\n")
+        (self.dir / "conf").write_text(MAILUTILS_CONF.format(dir=self.dir,
+                                                             extra=extra))
+        (self.dir / "home").mkdir()
+        self.inbox = self.dir / "home/INBOX"
+        self.inbox.write_bytes(b"".join(
+            b"From test@example.org Mon Nov  2 08:00:00 2026\n" +
+            re.sub(rb"(?m)^(>*From )", rb">\1", m) + b"\n"
+            for m in messages))
+        for path in (self.dir / "home", self.inbox):
+            shutil.chown(path, "mail", "mail")
+
+    def start(self):
+        tls = f"cert={self.dir}/tls/leaf.pem,key={self.dir}/tls/leaf.key"
+        for _ in range(5):
+            (self.port,) = free_ports(1)
+            self.process = subprocess.Popen(
+                ["socat", f"OPENSSL-LISTEN:{self.port},bind=127.0.0.1,{tls},"
+                 "verify=0,reuseaddr,fork",
+                 f"EXEC:{self.daemon} -i --config-file={self.dir}/conf"],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if wait_for(self.answers, "socat") == "yes":
+                return
+            self.process.wait()
+        raise AssertionError("socat did not start")
+
+    def answers(self):
+        if self.process.poll() is not None:
+            return "no"
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return None
+        return "yes"
+
+    def stop(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+            shutil.rmtree(self.dir, ignore_errors=True)
+        return 0
+
+    def account(self):
+        return Account("localhost", self.port, "u1@example.org", "secret",
+                       self.ca, "implicit")
+
+    def left(self):
+        return len(re.findall(rb"(?m)^From ", self.inbox.read_bytes()))
+
+
 Account = collections.namedtuple("Account",
                                  "host port user password ca tls")
 
@@ -495,7 +583,7 @@ def account_of(server):
         ca = server.ca if server.tls != "plain" else None
         return Account(server.host, server.port, server.user, server.password,
                        ca, server.tls)
-    return server.account() if isinstance(server, Dovecot) else server
+    return server if isinstance(server, Account) else server.account()
 
 
 class Result:
