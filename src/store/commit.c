@@ -211,16 +211,14 @@ write_member(struct commit *c, struct sled_extent *extent, struct sled_err *err)
 static void
 plan_members(struct commit *c)
 {
+	struct sled_extent *last = c->extents;
 	size_t tar = 0;
 
 	for (size_t i = 0; i < c->len; i++) {
 		uint64_t octets = c->list[i].record.octets;
 		bool alone = octets > SLED_MEMBER_ALONE;
-		struct sled_extent *last =
-		    c->extents_len == 0 ? NULL
-					: &c->extents[c->extents_len - 1];
 
-		if (last == NULL || alone || tar >= SLED_MEMBER_TAR) {
+		if (i == 0 || alone || tar >= SLED_MEMBER_TAR) {
 			last = &c->extents[c->extents_len++];
 			last->first = i;
 			tar = 0;

@@ -153,10 +153,17 @@ run_job(void *ctx)
 	job->ok = extend(job, &job->err);
 }
 
+/* What a seat has to get and to read back. */
+struct task {
+	const struct sled_volume_row *volume;
+	uint64_t at, end;
+	const struct sled_member_row *extents;
+	size_t len;
+};
+
 static struct job *
 new_job(struct sled_store *store, struct sled_seat *seat,
-        const struct sled_volume_row *volume, uint64_t at, uint64_t end,
-        const struct sled_member_row *extents, size_t len, struct sled_err *err)
+        const struct task *task, struct sled_err *err)
 {
 	struct job *job = calloc(1, sizeof(*job));
 
@@ -164,7 +171,7 @@ new_job(struct sled_store *store, struct sled_seat *seat,
 		job->sys = store->sys;
 		job->place = &seat->place;
 		job->from_path = strdup(store->conf.path);
-		job->extents = calloc(len + 1, sizeof(*extents));
+		job->extents = calloc(task->len + 1, sizeof(*task->extents));
 	}
 	if (job == NULL || job->from_path == NULL || job->extents == NULL) {
 		free_job(job);
@@ -172,12 +179,12 @@ new_job(struct sled_store *store, struct sled_seat *seat,
 		                seat->place.path);
 		return NULL;
 	}
-	memcpy(job->label, volume->label, sizeof(job->label));
-	sled_volume_file(job->file, volume->name, true);
-	job->at = at;
-	job->end = end;
-	memcpy(job->extents, extents, len * sizeof(*extents));
-	job->len = len;
+	memcpy(job->label, task->volume->label, sizeof(job->label));
+	sled_volume_file(job->file, task->volume->name, true);
+	job->at = task->at;
+	job->end = task->end;
+	memcpy(job->extents, task->extents, task->len * sizeof(*task->extents));
+	job->len = task->len;
 	return job;
 }
 
@@ -251,31 +258,39 @@ finish_job(struct sled_store *store, struct sled_seat *seat, struct job *job)
 	return false;
 }
 
+static struct job *
+begin_job(struct sled_store *store, struct sled_seat *seat,
+          const struct task *task, struct sled_err *err)
+{
+	struct job *job = new_job(store, seat, task, err);
+
+	if (job == NULL || start_job(seat, job, err))
+		return job;
+	free_job(job);
+	return NULL;
+}
+
 bool
 sled_copies_extend(struct sled_store *store,
                    const struct sled_volume_row *volume,
                    const struct sled_member_row *extents, size_t len, bool *ok,
                    struct sled_err *err)
 {
+	const struct task task = { volume, extents[0].at, volume->end, extents,
+		                   len };
 	struct job **jobs = calloc(store->len, sizeof(struct job *));
-	bool fine = jobs != NULL || sled_fail(err, SLED_ERR_NOMEM, "copies");
+	bool fine = true;
 
+	if (jobs == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "copies");
 	for (size_t i = 1; fine && i < store->len; i++) {
-		struct sled_seat *seat = &store->seats[i];
-
 		ok[i] = false;
-		if (!sled_seat_usable(seat))
+		if (!sled_seat_usable(&store->seats[i]))
 			continue;
-		jobs[i] = new_job(store, seat, volume, extents[0].at,
-		                  volume->end, extents, len, err);
+		jobs[i] = begin_job(store, &store->seats[i], &task, err);
 		fine = jobs[i] != NULL;
-		if (fine && !start_job(seat, jobs[i], err)) {
-			free_job(jobs[i]);
-			jobs[i] = NULL;
-			fine = false;
-		}
 	}
-	for (size_t i = 1; jobs != NULL && i < store->len; i++)
+	for (size_t i = 1; i < store->len; i++)
 		if (jobs[i] != NULL)
 			ok[i] = finish_job(store, &store->seats[i], jobs[i]);
 	free(jobs);
@@ -304,30 +319,6 @@ bytes_equal(struct sled_reading *a, struct sled_reading *b, uint64_t from,
 		from += want;
 	}
 	return true;
-}
-
-static bool
-same_bytes(struct sled_store *store, struct sled_seat *seat,
-           const struct sled_volume_row *volume, uint64_t from, uint64_t to,
-           bool *equal, struct sled_err *err)
-{
-	struct sled_reading a, b;
-	char file[SLED_VOLUME_FILE];
-	bool ok;
-
-	sled_volume_file(file, volume->name, true);
-	if (!sled_reading_open(&a, sled_store_first(store), volume->label, file,
-	                       false, err))
-		return false;
-	if (!sled_reading_open(&b, &seat->place, volume->label, file, false,
-	                       err)) {
-		sled_reading_close(&a);
-		return false;
-	}
-	ok = bytes_equal(&a, &b, from, to, equal, err);
-	sled_reading_close(&a);
-	sled_reading_close(&b);
-	return ok;
 }
 
 static bool
@@ -384,15 +375,11 @@ static bool
 run(struct reconcile *r, size_t first, size_t end, uint64_t at, uint64_t to,
     struct sled_err *why)
 {
-	struct job *job = new_job(r->store, r->seat, r->volume, at, to,
-	                          r->rows + first, end - first, why);
+	const struct task task = { r->volume, at, to, r->rows + first,
+		                   end - first };
+	struct job *job = begin_job(r->store, r->seat, &task, why);
 
-	if (job == NULL)
-		return false;
-	if (start_job(r->seat, job, why))
-		return end_job(r->store, r->seat, job, why);
-	free_job(job);
-	return false;
+	return job != NULL && end_job(r->store, r->seat, job, why);
 }
 
 /* Of a file that has another size than it can have nothing is believed. */
@@ -422,6 +409,30 @@ boundary(const struct reconcile *r)
 	return last->at + last->length;
 }
 
+/* Has the copy what the first place has, from the boundary up to TO? */
+static bool
+same_bytes(struct reconcile *r, uint64_t to, bool *equal, struct sled_err *err)
+{
+	const struct sled_volume_row *volume = r->volume;
+	struct sled_reading a, b;
+	char file[SLED_VOLUME_FILE];
+	bool ok;
+
+	sled_volume_file(file, volume->name, true);
+	if (!sled_reading_open(&a, sled_store_first(r->store), volume->label,
+	                       file, false, err))
+		return false;
+	if (!sled_reading_open(&b, &r->seat->place, volume->label, file, false,
+	                       err)) {
+		sled_reading_close(&a);
+		return false;
+	}
+	ok = bytes_equal(&a, &b, boundary(r), to, equal, err);
+	sled_reading_close(&a);
+	sled_reading_close(&b);
+	return ok;
+}
+
 /* Does the copy have what it has by right? Its whole members are read back;
  * what lies behind them must be the beginning of the next. */
 static bool
@@ -437,9 +448,7 @@ is_right(struct reconcile *r, bool *right, struct sled_err *why)
 		*why = (struct sled_err){ 0 };
 		*right = false;
 	}
-	return !*right || boundary(r) == to ||
-	       same_bytes(r->store, r->seat, r->volume, boundary(r), to, right,
-	                  why);
+	return !*right || boundary(r) == to || same_bytes(r, to, right, why);
 }
 
 static bool

@@ -249,27 +249,32 @@ write_one(struct sled_place *place, const char *file,
 }
 
 static bool
+bring_to(struct sled_place *place, const char *file, const struct sled_buf *all,
+         struct sled_err *err)
+{
+	struct sled_buf now = { 0 };
+	bool ok = read_one(place, file, &now, err) &&
+	          write_one(place, file, &now, all, err);
+
+	sled_buf_free(&now);
+	return ok;
+}
+
+static bool
 equalise(struct sled_store *store, const char *file, const struct sled_buf *all,
          struct sled_err *err)
 {
-	for (size_t i = 0; i < store->len; i++) {
+	if (!bring_to(sled_store_first(store), file, all, err))
+		return false;
+	for (size_t i = 1; i < store->len; i++) {
 		struct sled_seat *seat = &store->seats[i];
-		struct sled_buf now = { 0 };
 		struct sled_err why = { 0 };
 
-		if (!sled_seat_usable(seat))
+		if (!sled_seat_usable(seat) ||
+		    bring_to(&seat->place, file, all, &why))
 			continue;
-		if (!read_one(&seat->place, file, &now, &why) ||
-		    !write_one(&seat->place, file, &now, all, &why)) {
-			if (i == 0) {
-				*err = why;
-				sled_buf_free(&now);
-				return false;
-			}
-			sled_seat_out(seat, &why);
-			sled_store_say(store, "%s", why.text);
-		}
-		sled_buf_free(&now);
+		sled_seat_out(seat, &why);
+		sled_store_say(store, "%s", why.text);
 	}
 	return true;
 }

@@ -85,6 +85,25 @@ try_seat(struct sled_seat *seat, const struct sled_volume_row *volume,
 	return ok;
 }
 
+/* False: no other place would do better. */
+static bool
+ask_seat(struct sled_seat *seat, const struct sled_volume_row *volume,
+         const struct sled_member_row *row, struct wanted *wanted,
+         struct sled_err *err)
+{
+	struct sled_err why = { 0 };
+	bool holds = try_seat(seat, volume, row, wanted, &why);
+
+	if (holds && !wanted->done)
+		(void)sled_fail(&why, SLED_ERR_DAMAGED,
+		                "not in the member that it was in");
+	*err = why;
+	if (wanted->refused)
+		return false;
+	return wanted->done || why.kind == SLED_ERR_DAMAGED ||
+	       why.kind == SLED_ERR_IO || why.kind == SLED_ERR_MISSING;
+}
+
 bool
 sled_store_read(struct sled_store *store, const struct sled_message *message,
                 sled_bytes_fn *each, void *ctx, struct sled_err *err)
@@ -98,22 +117,10 @@ sled_store_read(struct sled_store *store, const struct sled_message *message,
 	    !sled_ledger_volume_get(store->ledger, row.volume, &volume, err))
 		return false;
 	(void)sled_fail(err, SLED_ERR_PLACE, "no place is there");
-	for (size_t i = 0; i < store->len && !wanted.done; i++) {
-		struct sled_err why = { 0 };
-
-		if (!store->seats[i].present)
-			continue;
-		if (try_seat(&store->seats[i], &volume, &row, &wanted, &why) &&
-		    !wanted.done)
-			(void)sled_fail(&why, SLED_ERR_DAMAGED,
-			                "not in the member that it was in");
-		*err = why;
-		if (wanted.refused)
+	for (size_t i = 0; i < store->len && !wanted.done; i++)
+		if (store->seats[i].present &&
+		    !ask_seat(&store->seats[i], &volume, &row, &wanted, err))
 			return false;
-		if (!wanted.done && why.kind != SLED_ERR_DAMAGED &&
-		    why.kind != SLED_ERR_IO && why.kind != SLED_ERR_MISSING)
-			return false;
-	}
 	if (wanted.done)
 		*err = (struct sled_err){ 0 };
 	return wanted.done ||

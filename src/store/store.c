@@ -137,27 +137,35 @@ create_ledger(struct sled_store *store, const char *path, struct sled_err *err)
 	       sled_ledger_put(store->ledger, "store", store->id, err);
 }
 
+/* The ledger that is there, if it is whole and ours; else *err is MISSING or
+ * DAMAGED, or says why none can be opened. */
 static bool
-open_to_write(struct sled_store *store, const char *path, struct sled_err *err)
+open_present(struct sled_store *store, const char *path, struct sled_err *err)
 {
 	bool ours = false;
 
+	if (!sled_ledger_open(&store->ledger, store->sys, path,
+	                      SLED_LEDGER_WRITE, err))
+		return false;
+	if (look_into_ledger(store, &ours, err) && ours)
+		return true;
+	sled_ledger_close(&store->ledger);
+	if (!ours)
+		err->kind = SLED_ERR_DAMAGED;
+	return false;
+}
+
+static bool
+open_to_write(struct sled_store *store, const char *path, struct sled_err *err)
+{
 	if (store->mode == SLED_STORE_WRITE) {
-		if (sled_ledger_open(&store->ledger, store->sys, path,
-		                     SLED_LEDGER_WRITE, err)) {
-			if (look_into_ledger(store, &ours, err) && ours)
-				return true;
-			sled_ledger_close(&store->ledger);
-			if (ours)
-				return false;
-			err->kind = SLED_ERR_DAMAGED;
-		}
-		if (err->kind != SLED_ERR_MISSING &&
-		    err->kind != SLED_ERR_DAMAGED)
-			return false;
+		if (open_present(store, path, err))
+			return true;
 		if (err->kind == SLED_ERR_DAMAGED)
 			sled_store_say(store, "the ledger is damaged and is "
 			                      "made anew from the archives");
+		else if (err->kind != SLED_ERR_MISSING)
+			return false;
 		*err = (struct sled_err){ 0 };
 	}
 	return set_aside(store, err) && create_ledger(store, path, err);
