@@ -331,7 +331,7 @@ test_a_salvage_that_is_cut_off_comes_in_once(void **state)
 	bool hit = true;
 
 	diverge(w);
-	for (unsigned n = 1; hit; n += 2) {
+	for (unsigned n = 1; hit; n += 7) {
 		int status = 0;
 		pid_t pid;
 
@@ -349,9 +349,9 @@ test_a_salvage_that_is_cut_off_comes_in_once(void **state)
 		assert_united(w);
 		fx_store_close(w);
 	}
-	assert_true(deaths > 100);
+	assert_true(deaths > 40);
 	hit = true;
-	for (unsigned n = 1; hit; n += 5) {
+	for (unsigned n = 1; hit; n += 11) {
 		fx_store_sh(w, "rm -rf store copy1 && cp -a kept/* .");
 		fx_sys_fail(&w->fx, FX_ANY, n, EIO, false);
 		(void)!fx_store_try(w, SLED_STORE_WRITE);
@@ -363,7 +363,68 @@ test_a_salvage_that_is_cut_off_comes_in_once(void **state)
 		assert_united(w);
 		fx_store_close(w);
 	}
-	assert_true(faults > 50);
+	assert_true(faults > 20);
+}
+
+static bool
+has_salvage(struct fx_store *w)
+{
+	char command[FX_STORE_PATH + 64];
+
+	(void)snprintf(command, sizeof(command),
+	               "ls %s/store/.mailsled/salvage/*/*.spool > /dev/null "
+	               "2>&1",
+	               w->tmp.path);
+	return system(command) == 0;
+}
+
+/* Salvaged, but not yet set aside, and then the copy is away for a while. */
+static void
+test_what_is_salvaged_waits_for_its_place(void **state)
+{
+	struct fx_store *w = *state;
+	bool early = false;
+
+	diverge(w);
+	for (unsigned n = 1; !early && n < 30; n++) {
+		fx_store_sh(w, "rm -rf store copy1 && cp -a kept/* .");
+		fx_sys_fail(&w->fx, FX_RENAMEAT, n, EIO, true);
+		(void)!fx_store_try(w, SLED_STORE_WRITE);
+		fx_store_close(w);
+		fx_sys_calm(&w->fx);
+		early = has_salvage(w);
+	}
+	assert_true(early);
+	fx_store_sh(w, "cmp kept/copy1/" VOLUME " copy1/" VOLUME);
+	fx_store_sh(w, "mkdir away && mv copy1 away/");
+	fx_store_open(w);
+	assert_store_has(w, mails, 3);
+	fx_store_close(w);
+	fx_store_sh(w, "mv away/copy1 .");
+	fx_store_open(w);
+	assert_united(w);
+}
+
+static void
+test_a_salvage_goes_on_behind_a_damaged_member(void **state)
+{
+	struct fx_store *w = *state;
+
+	members(w, 0, 1);
+	fx_store_sh(w, "mkdir base && cp -a store copy1 base/ && "
+	               "cp copy1/" VOLUME " one");
+	members(w, 3, 2);
+	fx_store_sh(w, "mv copy1 other && rm -r store && mv base/* .");
+	fx_store_sh(w, "rm -r copy1 && mv other copy1 && "
+	               "printf '\\377\\377' | dd of=copy1/" VOLUME
+	               " bs=1 seek=$(($(wc -c < one) / 2)) conv=notrunc "
+	               "2> /dev/null");
+	fx_store_open(w);
+	assert_true(fx_store_has_said(w, "2 messages that only this copy"));
+	assert_int_equal(fx_store_rows(w, &mails[0]), 1);
+	assert_int_equal(fx_store_rows(w, &mails[3]), 1);
+	assert_int_equal(fx_store_rows(w, &mails[4]), 1);
+	assert_store_verifies(w);
 }
 
 static void
@@ -443,6 +504,8 @@ main(void)
 		TEST(
 		    test_an_id_of_a_salvaged_message_is_proved_before_a_delete),
 		TEST(test_a_salvage_that_is_cut_off_comes_in_once),
+		TEST(test_what_is_salvaged_waits_for_its_place),
+		TEST(test_a_salvage_goes_on_behind_a_damaged_member),
 		TEST(test_an_absent_copy_catches_up_when_it_is_back),
 		TEST(
 		    test_two_of_three_places_are_enough_when_two_are_asked_for),

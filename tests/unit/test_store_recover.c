@@ -409,6 +409,20 @@ test_numbers_are_not_given_again_after_a_rebuild(void **state)
 	               "grep -qx 0");
 }
 
+static void
+test_a_rebuild_knows_what_receipts_have_told(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	(void)visit(w, 4, 1, true);
+	fx_store_sh(w, "tar xzOf store/" VOLUME
+	               " mailsled/home/2026-11-001/receipts-000004.tsv | "
+	               "grep -c gone$ | grep -qx 1");
+}
+
 /* ---- spools ---- */
 
 /* Messages that came and were never committed. */
@@ -557,6 +571,7 @@ main(void)
 		TEST(test_a_volume_lost_whole_leaves_its_name_used),
 		TEST(test_a_lost_ledger_takes_what_only_a_copy_has),
 		TEST(test_numbers_are_not_given_again_after_a_rebuild),
+		TEST(test_a_rebuild_knows_what_receipts_have_told),
 		TEST(test_a_spool_left_by_a_killed_run_is_archived_once),
 		TEST(test_a_torn_spool_gives_what_is_whole),
 		TEST(
