@@ -41,12 +41,13 @@ has() {
 	command -v "$1" >/dev/null 2>&1
 }
 
-# limited SECONDS COMMAND...: a hang becomes a failure.
+# limited SECONDS COMMAND...: a hang becomes a failure. In the foreground, so
+# that Ctrl-C reaches what runs; make ends its own children.
 limited() {
 	seconds=$1
 	shift
 	if has timeout; then
-		timeout -k 10 "$seconds" "$@"
+		timeout --foreground -k 10 "$seconds" "$@"
 	else
 		"$@"
 	fi
