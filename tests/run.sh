@@ -4,8 +4,8 @@
 #
 #   check      lint, unit tests, end-to-end tests; with CI=true also a build
 #              with clang, and units under the sanitizers
-#   check-all  that, units under the sanitizers of clang too, 20 s of fuzzing
-#              for each parser, and the slow end-to-end tests
+#   check-all  that, with the slow end-to-end tests, units under the sanitizers
+#              of clang too, and 20 s of fuzzing for each parser
 #
 # A lint or a build counts as one test. What a step prints goes to a log in
 # BUILD/check, shown when the step fails. A step that crashes, hangs, or gives
@@ -29,18 +29,25 @@ logs=$build/check
 passed=0
 failed=0
 skipped=0
+limit=1800
+if [ "$mode" = check-all ]; then
+	limit=7200
+	E2E_SLOW=1
+	export E2E_SLOW
+fi
 mkdir -p "$logs" || exit 1
 
 has() {
 	command -v "$1" >/dev/null 2>&1
 }
 
-# limited SECONDS COMMAND...: a hang becomes a failure.
+# limited SECONDS COMMAND...: a hang becomes a failure. In the foreground, so
+# that Ctrl-C reaches what runs; make ends its own children.
 limited() {
 	seconds=$1
 	shift
 	if has timeout; then
-		timeout -k 10 "$seconds" "$@"
+		timeout --foreground -k 10 "$seconds" "$@"
 	else
 		"$@"
 	fi
@@ -49,7 +56,7 @@ limited() {
 # mk TARGET...: make, as the run was called (CC=, DEV= and SANITIZE= reach it
 # by MAKEFLAGS).
 mk() {
-	limited 1800 "$make" --no-print-directory BUILD="$build" "$@"
+	limited "$limit" "$make" --no-print-directory BUILD="$build" "$@"
 }
 
 # say NAME VERDICT
@@ -159,10 +166,6 @@ suite() {
 	sed -n 's/^skip /    skipped: /p' "$log"
 }
 
-slow_e2e() {
-	BUILD=$build limited 3600 python3 tests/e2e/run.py --slow
-}
-
 # clang-tidy takes a second a file, so every core takes part. One file a run:
 # behind another one its analyzer sees va_lists that were never started. What
 # it found is told without the paths that led there.
@@ -205,9 +208,6 @@ if [ "$mode" = check-all ]; then
 		sanitized clang
 	fi
 	with clang fuzz mk fuzz TIME=20
-	if python3 tests/e2e/run.py --help 2>/dev/null | grep -q -- --slow; then
-		suite "end to end, slow" slow_e2e
-	fi
 fi
 
 line="$passed passed, $failed failed"
