@@ -48,19 +48,30 @@ explain_absence(struct sled_seat *seat)
 	}
 }
 
+/* A place that does not answer is not asked for its real path either. */
+static bool
+overlaps(const struct sled_seat *a, const struct sled_seat *b)
+{
+	return a->place.found != SLED_PLACE_BROKEN &&
+	       b->place.found != SLED_PLACE_BROKEN &&
+	       sled_place_overlap(&a->place, &b->place);
+}
+
 static bool
 probe_all(struct sled_store *store, struct sled_err *err)
 {
+	uint64_t wait_ms =
+	    store->mode == SLED_STORE_READ ? SLED_GLANCE_MS : SLED_SILENT_MS;
+
 	for (size_t i = 0; i < store->conf.copies_len + 1; i++) {
 		const char *path =
 		    i == 0 ? store->conf.path : store->conf.copies[i - 1];
-		if (!sled_place_probe(&store->seats[i].place, store->sys, path,
-		                      err))
+		if (!sled_probe_patiently(&store->seats[i].place, store->sys,
+		                          path, wait_ms, err))
 			return false;
 		store->len = i + 1;
 		for (size_t j = 0; j < i; j++)
-			if (sled_place_overlap(&store->seats[i].place,
-			                       &store->seats[j].place))
+			if (overlaps(&store->seats[i], &store->seats[j]))
 				return sled_fail(
 				    err, SLED_ERR_CONFIG,
 				    "%s and %s are one folder, or one inside "

@@ -10,6 +10,7 @@
 #include "mailsled/store.h"
 
 #define SLED_SILENT_MS    30000        /* a place that says nothing is absent */
+#define SLED_GLANCE_MS    2000         /* ... for a command that only reads */
 #define SLED_RESERVE      (16u << 20)  /* kept free on the first place */
 #define SLED_VOLUME_CAP   4187593113u  /* 3.9 GiB: FAT32 carries 4 */
 #define SLED_MEMBER_TAR   (256u << 10) /* a member's tar octets, about */
@@ -106,6 +107,12 @@ void sled_seats_close(struct sled_store *store);
 unsigned sled_seats_count(const struct sled_store *store, const bool *held);
 void sled_seat_out(struct sled_seat *seat, const struct sled_err *why);
 bool sled_seat_usable(const struct sled_seat *seat);
+
+/* ---- probe.c ---- */
+/* sled_place_probe(), but BROKEN when the place is silent for WAIT_MS. */
+bool sled_probe_patiently(struct sled_place *out, const struct sled_sys *sys,
+                          const char *path, uint64_t wait_ms,
+                          struct sled_err *err);
 
 /* ---- lock.c ---- */
 bool sled_lock_take(struct sled_store *store, struct sled_err *err);

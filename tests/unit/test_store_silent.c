@@ -1,0 +1,79 @@
+/* test_store_silent.c - a place that never answers holds up nothing else. */
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fx_store.h"
+
+/* A disk that hangs in the kernel: whoever opens it waits for the gate. */
+struct hung {
+	const struct sled_sys *below;
+	const char *path;
+	int gate; /* readable: it answers again */
+};
+
+static int
+hung_openat(void *ctx, int dir, const char *name, int flags, mode_t mode)
+{
+	struct hung *hung = ctx;
+	struct pollfd gate = { .fd = hung->gate, .events = POLLIN };
+
+	if (strcmp(name, hung->path) == 0)
+		(void)poll(&gate, 1, -1);
+	return openat(dir, name, flags | O_CLOEXEC, mode);
+}
+
+static void
+a_silent_place_is_absent_and_the_rest_can_be_read(void **state)
+{
+	const struct fx_mail mail = { "a", 400, 1 };
+	struct fx_store w;
+	struct fx_visit v;
+	struct sled_sys table = *sled_sys_posix();
+	struct hung hung = { &table, NULL, -1 };
+	struct sled_place_status status;
+	struct sled_store *store = NULL;
+	struct sled_err err = { 0 };
+	int gate[2];
+
+	(void)state;
+	fx_store_make(&w, 1);
+	fx_store_open(&w);
+	assert_true(fx_visit_run(&v, &w, &mail, 1, 1, false));
+	fx_store_close(&w);
+	assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+	hung.path = w.copy[0];
+	hung.gate = gate[0];
+	table.openat = hung_openat;
+	table.ctx = &hung;
+	assert_true(
+	    sled_store_open(&store, &table, &w.conf, SLED_STORE_READ, &err));
+	assert_true(sled_store_place(store, 1, &status, &err));
+	assert_false(status.present);
+	assert_non_null(strstr(status.why, "has not answered"));
+	assert_true(sled_store_place(store, 0, &status, &err));
+	assert_true(status.present);
+	sled_store_close(&store);
+	assert_int_equal(write(gate[1], "x", 1), 1);
+	fx_store_drop(&w);
+	(void)close(gate[1]); /* the other end may be waited on still */
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    a_silent_place_is_absent_and_the_rest_can_be_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
