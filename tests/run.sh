@@ -33,7 +33,8 @@ limit=1800
 if [ "$mode" = check-all ]; then
 	limit=7200
 	E2E_SLOW=1
-	export E2E_SLOW
+	CHECK_ALL=1
+	export E2E_SLOW CHECK_ALL
 fi
 mkdir -p "$logs" || exit 1
 

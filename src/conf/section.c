@@ -61,6 +61,11 @@ open_account(struct sled_conf_parse *p, const char *name)
 		    "\"%s\" is no account name, as in [account home]: "
 		    "at most 24 of a-z 0-9 . _ -, a letter or digit first",
 		    sled_conf_show(name).text);
+	if (strcmp(name, "journal") == 0 || strcmp(name, "mailsled") == 0)
+		return sled_conf_bad(p,
+		                     "\"%s\" cannot be an account: the store "
+		                     "has a folder of that name for itself",
+		                     name);
 	if (old != NULL) {
 		char text[SLED_CONF_SHOW];
 

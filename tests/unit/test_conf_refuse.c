@@ -90,6 +90,24 @@ an_unknown_section_comes_with_the_nearest_known_one(void **state)
 }
 
 static void
+an_account_is_not_named_as_a_folder_of_the_store(void **state)
+{
+	static const char *const names[] = { "journal", "mailsled" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char text[64], story[160];
+
+		(void)snprintf(text, sizeof(text), "[account %s]\n", names[i]);
+		(void)snprintf(story, sizeof(story),
+		               "f.ini:1: \"%s\" cannot be an account: the "
+		               "store has a folder of that name for itself",
+		               names[i]);
+		fx_conf_bad(text, story);
+	}
+}
+
+static void
 an_account_name_is_short_and_plain(void **state)
 {
 	static const char *const bad[] = {
@@ -420,6 +438,8 @@ main(void)
 		cmocka_unit_test(
 		    an_unknown_section_comes_with_the_nearest_known_one),
 		cmocka_unit_test(an_account_name_is_short_and_plain),
+		cmocka_unit_test(
+		    an_account_is_not_named_as_a_folder_of_the_store),
 		cmocka_unit_test(a_doubled_key_is_refused_with_both_lines),
 		cmocka_unit_test(a_password_is_refused_and_never_shown),
 		cmocka_unit_test(what_an_account_lacks_is_said_with_its_line),
