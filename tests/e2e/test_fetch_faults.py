@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 from harness import (DEADLINE, Account, Dovecot, Pop3d, Sled, fill_folder,
-                     free_ports, message, volumes)
+                     free_ports, message, volumes, wait_for)
 from test_fetch_mail import SUMS, report, stored_whole
 from test_fetch_places import small_disk
 
@@ -371,10 +371,10 @@ def test_delete_after_days(tmp):
             row = report(sled.fetch())
             assert (row["fetched"], row["kept"]) == (fetched, 4), row
         assert server.deles() == 0
-        sled.account_keys["delete"] = "after 0d"
+        sled.account_keys["delete"] = "after 1s"
         sled.write()
-        assert report(sled.fetch())["deleted"] == 4
-        assert server.retrs() == 4
+        wait_for(lambda: report(sled.fetch())["deleted"] == 4, "the second")
+        assert server.left() == [] and server.retrs() == 4
 
 
 def test_a_renamed_account_fetches_nothing_again(tmp):
