@@ -102,6 +102,8 @@ struct sled_maildrop {
 	bool expire_0;         /* announced it in CAPA at the last visit */
 	bool no_uidl;          /* refused UIDL at the last visit */
 	uint32_t listed_count; /* the last visit's listing */
+	uint32_t flights_lost; /* visits in a row whose pipelined commands
+				* were not answered, but for the first */
 };
 
 /* Finds or makes the row (MISSING instead in a ledger opened to READ). */

@@ -115,6 +115,7 @@ take_maildrop(void *ctx, struct sled_row *row, struct sled_err *err)
 	out->expire_0 = sled_row_bool(row);
 	out->no_uidl = sled_row_bool(row);
 	out->listed_count = (uint32_t)sled_row_int(row);
+	out->flights_lost = (uint32_t)sled_row_int(row);
 	return sled_row_end(row, err);
 }
 
@@ -127,7 +128,7 @@ find_maildrop(struct sled_ledger *ledger, const char *server, const char *user,
 	    ledger,
 	    SLED_SQL("SELECT id, first_visit, exact, lf_counted, loose,"
 	             " reuses_ids, drops_retrieved, expire_0, no_uidl,"
-	             " listed_count FROM maildrop"
+	             " listed_count, flights_lost FROM maildrop"
 	             " WHERE server = ?1 AND user = ?2",
 	             sled_value_text(server), sled_value_text(user)),
 	    take_maildrop, maildrop, err);
@@ -188,12 +189,14 @@ sled_ledger_maildrop_put(struct sled_ledger *ledger,
 		"UPDATE maildrop SET first_visit = ?2, exact = ?3,"
 		" lf_counted = ?4, loose = ?5, reuses_ids = ?6,"
 		" drops_retrieved = ?7, expire_0 = ?8, no_uidl = ?9,"
-		" listed_count = ?10 WHERE id = ?1",
+		" listed_count = ?10, flights_lost = ?11"
+		" WHERE id = ?1",
 		sled_value_int(row->id), sled_value_int(row->first_visit),
 		sled_value_int(row->exact), sled_value_int(row->lf_counted),
 		sled_value_int(row->loose), sled_value_int(row->reuses_ids),
 		sled_value_int(row->drops_retrieved),
 		sled_value_int(row->expire_0), sled_value_int(row->no_uidl),
-		sled_value_int(row->listed_count)),
+		sled_value_int(row->listed_count),
+		sled_value_int(row->flights_lost)),
 	    "maildrop", err);
 }

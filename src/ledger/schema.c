@@ -37,7 +37,8 @@ static const char schema[] =
     " drops_retrieved INTEGER NOT NULL DEFAULT 0,"
     " expire_0 INTEGER NOT NULL DEFAULT 0,"
     " no_uidl INTEGER NOT NULL DEFAULT 0,"
-    " listed_count INTEGER NOT NULL DEFAULT 0, UNIQUE (server, user));"
+    " listed_count INTEGER NOT NULL DEFAULT 0,"
+    " flights_lost INTEGER NOT NULL DEFAULT 0, UNIQUE (server, user));"
 
     "CREATE TABLE volume (id INTEGER PRIMARY KEY, label TEXT NOT NULL,"
     " name TEXT NOT NULL, maildrop INTEGER NOT NULL,"

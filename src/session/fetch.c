@@ -10,6 +10,8 @@
 #include "mailsled/text.h"
 #include "session/session.h"
 
+#define ROOM_STEP (1u << 20) /* octets between two looks at the room */
+
 /* ---- jobs ---- */
 
 static void
@@ -270,10 +272,32 @@ begin(struct sled_session *s, const struct sled_pop3_event *event)
 		return;
 	}
 	s->taking = true;
+	s->taken = 0;
 	if (!sled_box_begin(s->box, event->msg - 1, sled_clock_now(), &err)) {
 		s->store_failed = true;
 		(void)sled_session_did(s, false, &err);
 	}
+}
+
+/* A message may be longer than it is listed, but no server fills the disk. */
+static bool
+still_room(struct sled_session *s, const struct sled_pop3_event *event,
+           struct sled_err *err)
+{
+	const struct sled_item *item = &s->listing.items[event->msg - 1];
+	uint64_t before = s->taken;
+
+	s->taken += event->text.len;
+	if (s->taken <= item->size ||
+	    before / ROOM_STEP == s->taken / ROOM_STEP ||
+	    sled_store_has_room(s->conf.store, 0))
+		return true;
+	return sled_fail(err, SLED_ERR_PLACE,
+	                 "message %lu is listed with %llu bytes, is longer "
+	                 "than %llu, and there is no room for more",
+	                 (unsigned long)event->msg,
+	                 (unsigned long long)item->size,
+	                 (unsigned long long)s->taken);
 }
 
 static void
@@ -282,7 +306,8 @@ body(struct sled_session *s, const struct sled_pop3_event *event)
 	struct sled_err err = { 0 };
 	bool ok = event->verb == SLED_POP3_TOP
 	              ? sled_intake_feed(s->top, event->text, &err)
-	              : sled_box_data(s->box, event->text, &err);
+	              : still_room(s, event, &err) &&
+	                    sled_box_data(s->box, event->text, &err);
 
 	if (event->verb == SLED_POP3_RETR)
 		s->now.bytes += event->text.len;

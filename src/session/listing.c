@@ -14,11 +14,33 @@ ask(struct sled_session *s,
 	(void)sled_session_did(s, command(s->pop, 0, &err), &err);
 }
 
+/* PIPELINING was only claimed when twice in a row nothing but the first of
+ * three commands was answered: then they are sent one by one. */
+#define FLIGHTS_LOST 2
+
+void
+sled_list_lost(struct sled_session *s, enum sled_err_kind why)
+{
+	if (s->box == NULL || why != SLED_ERR_LINK || !s->caps.pipelining ||
+	    !s->stat_done || s->uids_begun)
+		return;
+	sled_box_maildrop(s->box)->flights_lost++;
+}
+
+static bool
+may_pipeline(const struct sled_session *s)
+{
+	return s->caps.pipelining &&
+	       (s->box == NULL ||
+	        sled_box_maildrop(s->box)->flights_lost < FLIGHTS_LOST);
+}
+
 void
 sled_list_start(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
 
+	s->caps.pipelining = may_pipeline(s);
 	sled_session_phase(s, SLED_PHASE_LIST);
 	s->result.pipelining = s->caps.pipelining;
 	s->result.expire_0 = s->caps.expire_0;
@@ -91,6 +113,8 @@ listing_done(struct sled_session *s)
 		drop = sled_box_maildrop(s->box);
 		drop->expire_0 = s->caps.expire_0;
 		drop->no_uidl = s->result.no_uidl;
+		if (s->caps.pipelining)
+			drop->flights_lost = 0;
 		if (!sled_session_did(s,
 		                      sled_box_listed(s->box, &s->listing,
 		                                      delete_until(s, now), now,
@@ -110,6 +134,7 @@ on_stat(struct sled_session *s, const struct sled_pop3_event *event)
 {
 	struct sled_err err = { 0 };
 
+	s->stat_done = true;
 	if (event->bad || event->count > SLED_POP3_LISTING_MAX) {
 		char text[80];
 
@@ -193,6 +218,8 @@ sled_list_event(struct sled_session *s, const struct sled_pop3_event *event)
 	case SLED_POP3_ACCEPTED:
 		if (event->verb == SLED_POP3_STAT)
 			on_stat(s, event);
+		else
+			s->uids_begun = true;
 		break;
 	case SLED_POP3_LISTED:
 		on_line(s, event);

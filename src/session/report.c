@@ -53,7 +53,7 @@ static void
 judge(struct sled_session *s)
 {
 	struct sled_visit_row *row = &s->result.row;
-	size_t waiting = 0, spooled = 0, shorts = 0;
+	size_t waiting = 0, spooled = 0, shorts = 0, refused = 0;
 	char text[400];
 
 	for (size_t i = 0; i < s->listing.len; i++) {
@@ -63,6 +63,8 @@ judge(struct sled_session *s)
 		    item->verdict == SLED_ITEM_STORED && waits_for_places(item);
 		spooled += item->verdict == SLED_ITEM_SPOOLED;
 		shorts += (item->flags & SLED_ITEM_SHORT) != 0;
+		refused += item->verdict == SLED_ITEM_STORED &&
+		           item->fate == SLED_FATE_FAILED;
 	}
 	if (waiting > 0) {
 		(void)snprintf(text, sizeof(text),
@@ -82,6 +84,9 @@ judge(struct sled_session *s)
 	if (row->failed > 0)
 		fail_with(s, SLED_ERR_SERVER,
 		          "the server refused some of the messages");
+	if (refused > 0)
+		fail_with(s, SLED_ERR_SERVER,
+		          "the server refused to delete some of the messages");
 	if (row->left > 0)
 		fail_with(s, SLED_ERR_LINK,
 		          "some messages are left for the next visit");

@@ -48,6 +48,8 @@ sled_session_fail(struct sled_session *s, const struct sled_err *err)
 		return;
 	if (s->result.err.kind == SLED_ERR_NONE)
 		s->result.err = *err;
+	if (s->phase == SLED_PHASE_LIST)
+		sled_list_lost(s, err->kind);
 	sled_session_end(s);
 }
 

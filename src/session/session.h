@@ -50,11 +50,12 @@ struct sled_session {
 
 	struct sled_box *box; /* NULL: try only */
 	struct sled_listing listing;
-	bool sizes_done, uids_done;
+	bool stat_done, uids_begun, uids_done, sizes_done;
 	struct sled_intake *top; /* digests of TOPs */
 	size_t next_proof, next_retr;
 	size_t in_flight; /* RETRs and TOPs without their end */
 	uint64_t flight_bytes;
+	uint64_t taken; /* octets of the message on its way */
 	bool taking;    /* a message is on its way into the box */
 	bool job;       /* a commit or recheck runs on a pool thread */
 	bool rechecked; /* the recheck was done */
@@ -92,6 +93,8 @@ void sled_login_secure(struct sled_session *s);
 
 /* ---- listing.c ---- */
 void sled_list_start(struct sled_session *s);
+/* The line ended while the listing came. */
+void sled_list_lost(struct sled_session *s, enum sled_err_kind why);
 void sled_list_event(struct sled_session *s,
                      const struct sled_pop3_event *event);
 
