@@ -250,13 +250,20 @@ struct known {
 };
 
 static bool
+bears_our_mark(const struct sled_store *store, const struct sled_seat *seat)
+{
+	return seat->place.found == SLED_PLACE_MARKED &&
+	       strcmp(seat->place.store, store->id) == 0;
+}
+
+static bool
 match_row(void *ctx, const struct sled_place_row *row, struct sled_err *err)
 {
 	struct known *known = ctx;
 	struct sled_seat *seat = known->seat;
-	bool same = seat->place.found == SLED_PLACE_MARKED
-	                ? strcmp(row->id, seat->place.id) == 0
-	                : strcmp(row->path, seat->place.path) == 0;
+	bool ours = bears_our_mark(known->store, seat);
+	bool same = ours ? strcmp(row->id, seat->place.id) == 0
+	                 : strcmp(row->path, seat->place.path) == 0;
 
 	(void)err;
 	if (!same || row->seen < seat->seen)
@@ -265,9 +272,8 @@ match_row(void *ctx, const struct sled_place_row *row, struct sled_err *err)
 	memcpy(seat->id, row->id, sizeof(seat->id));
 	seat->seen = row->seen;
 	seat->suspect = row->suspect;
-	seat->wiped = seat->place.found != SLED_PLACE_MARKED &&
-	              seat->place.found != SLED_PLACE_BROKEN &&
-	              row->fsid == seat->place.fsid;
+	seat->wiped = !ours && seat->place.found != SLED_PLACE_BROKEN &&
+	              row->fsid != 0 && row->fsid == seat->place.fsid;
 	return true;
 }
 
@@ -306,8 +312,8 @@ was_used(struct sled_store *store, struct sled_seat *seat, bool *used,
 	if (!sled_ledger_places(store->ledger, match_row, &known, err))
 		return false;
 	for (size_t i = 0; !known.used && i < store->len; i++)
-		known.used = is_told(&store->seats[i].place.knows,
-		                     seat->place.path, seat->id);
+		known.used = seat->told = is_told(&store->seats[i].place.knows,
+		                                  seat->place.path, seat->id);
 	*used = known.used;
 	return true;
 }
@@ -332,9 +338,7 @@ settle(struct sled_store *store, size_t index, struct sled_err *err)
 
 	if (!was_used(store, seat, &used, err))
 		return false;
-	seat->present = seat->place.found == SLED_PLACE_MARKED &&
-	                strcmp(seat->place.store, store->id) == 0 &&
-	                !is_twin(store, index);
+	seat->present = bears_our_mark(store, seat) && !is_twin(store, index);
 	if (seat->present) {
 		memcpy(seat->id, seat->place.id, sizeof(seat->id));
 		return true;
@@ -378,11 +382,15 @@ note_seat(struct sled_store *store, struct sled_seat *seat, int64_t now,
 	struct sled_place_row row = { .seen = seat->seen,
 		                      .fsid = seat->place.fsid };
 
-	if (!seat->present && !seat->wiped)
+	/* What only a COPY.txt tells goes into the new ledger, or the next
+	 * COPY.txt would not know it any more. */
+	if (!seat->present && !seat->wiped && !seat->told)
 		return true;
 	if (seat->present) {
 		row.seen = seat->seen = now;
 		seat->suspect = false;
+	} else if (seat->told) {
+		row.fsid = 0; /* of what lies there now, which may be another */
 	} else {
 		row.suspect = seat->suspect = true;
 	}

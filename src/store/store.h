@@ -26,6 +26,7 @@ struct sled_seat {
 	int64_t seen;           /* when it was last there, or 0 */
 	bool present;           /* marked, and of this store */
 	bool wiped;             /* its file system is there, its mark is not */
+	bool told;              /* known from a COPY.txt alone */
 	bool left;     /* a job of it hangs: its memory is not ours any more */
 	bool suspect;  /* something bad is known of it */
 	char why[512]; /* why it is not present */

@@ -196,8 +196,11 @@ adopt_seats(struct sled_store *store, const char *adopt, struct sled_err *err)
 		bool named =
 		    adopt != NULL && strcmp(adopt, seat->place.path) == 0;
 
+		bool wiped =
+		    seat->wiped && seat->place.found != SLED_PLACE_MARKED;
+
 		met = met || named;
-		if (!seat->present && (named || seat->wiped) &&
+		if (!seat->present && (named || wiped) &&
 		    !mark_anew(store, seat, err))
 			return false;
 	}

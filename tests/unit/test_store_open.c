@@ -314,6 +314,56 @@ test_a_copy_of_another_store_is_never_written(void **state)
 	fx_store_sh(w, "find copy1 | xargs ls -ld | cmp - before");
 }
 
+/* It was verified a moment ago, but other mail lies there now. */
+static void
+test_a_copy_with_another_store_in_its_place_counts_for_nothing(void **state)
+{
+	struct fx_store *w = *state;
+	struct fx_visit v;
+	uint64_t octets = 0;
+
+	fx_store_open(w);
+	fx_store_close(w);
+	fx_store_sh(w, "mv store other && mv copy1 foreign");
+	fx_store_open(w);
+	(void)visit(w);
+	fx_store_close(w);
+	fx_store_sh(w, "mv copy1 away && mv foreign copy1 && "
+	               "find copy1 | xargs ls -ld > before");
+	fx_store_open(w);
+	v = visit(w);
+	assert_int_equal(v.fetched, 0);
+	assert_int_equal(deletable(&v), 0);
+	assert_false(sled_store_sync(w->store, NULL, &octets, &w->err));
+	assert_int_equal(w->err.kind, SLED_ERR_PLACE);
+	fx_store_close(w);
+	fx_store_sh(w, "find copy1 | xargs ls -ld | cmp - before && "
+	               "rm -r copy1 && mv away copy1");
+	fx_store_open(w);
+	v = visit(w);
+	assert_int_equal(deletable(&v), 3);
+}
+
+static void
+test_an_absent_copy_is_known_after_any_number_of_rebuilds(void **state)
+{
+	struct fx_store *w = *state;
+
+	fx_store_open(w);
+	(void)visit(w);
+	fx_store_close(w);
+	fx_store_sh(w, "mv copy1 away");
+	for (unsigned i = 0; i < 3; i++) {
+		fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+		fx_store_open(w);
+		assert_false(place(w, 1).present);
+		fx_store_close(w);
+	}
+	fx_store_sh(w, "test ! -e copy1 && mv away copy1");
+	fx_store_open(w);
+	assert_true(place(w, 1).present);
+}
+
 static void
 test_a_lost_first_place_is_made_anew_from_a_copy(void **state)
 {
@@ -495,6 +545,9 @@ main(void)
 		TEST(test_places_that_are_one_or_nested_are_refused),
 		TEST(test_two_places_with_one_id_count_once),
 		TEST(test_a_copy_of_another_store_is_never_written),
+		TEST(
+		    test_a_copy_with_another_store_in_its_place_counts_for_nothing),
+		TEST(test_an_absent_copy_is_known_after_any_number_of_rebuilds),
 		TEST(test_a_lost_first_place_is_made_anew_from_a_copy),
 		TEST(test_an_emptied_first_place_is_filled_from_a_copy),
 		TEST(
