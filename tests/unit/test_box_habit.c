@@ -79,6 +79,39 @@ a_short_message_is_kept_and_fetched_once_more(void **state)
 }
 
 static void
+a_longer_message_is_as_doubtful_as_a_shorter_one(void **state)
+{
+	const struct fx_letter mail[] = { { "l", whole, sizeof(whole) - 9 } };
+	struct fx_box fx;
+
+	(void)state;
+	learn_exact(&fx, KNOWN);
+	fx_box_visit(&fx, mail, 1, FX_ALWAYS);
+	assert_int_equal(fx.deles, 0);
+	assert_int_equal(fx_box_rows(&fx), KNOWN + 1);
+	fx_box_visit(&fx, mail, 1, FX_ALWAYS);
+	assert_int_equal(fx.deles, 1);
+	assert_int_equal(fx_box_rows(&fx), KNOWN + 1);
+	fx_box_drop(&fx);
+}
+
+/* As Dovecot lists a message that has no line end of its own at its end. */
+static void
+a_line_end_that_the_server_adds_is_no_fault(void **state)
+{
+	const struct fx_letter mail[] = { { "l", whole, sizeof(whole) - 3 } };
+	struct fx_box fx;
+
+	(void)state;
+	learn_exact(&fx, KNOWN);
+	fx_box_visit(&fx, mail, 1, FX_ALWAYS);
+	assert_int_equal(fx.deles, 1);
+	assert_int_equal(fx_box_habits(&fx).exact, KNOWN + 1);
+	assert_int_equal(fx_box_habits(&fx).loose, 0);
+	fx_box_drop(&fx);
+}
+
+static void
 an_accepted_short_message_is_not_fetched_again(void **state)
 {
 	const struct fx_letter mail[] = { { "s", cut, sizeof(whole) - 1 } };
@@ -428,6 +461,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_short_message_is_kept_and_fetched_once_more),
+		cmocka_unit_test(
+		    a_longer_message_is_as_doubtful_as_a_shorter_one),
+		cmocka_unit_test(a_line_end_that_the_server_adds_is_no_fault),
 		cmocka_unit_test(
 		    an_accepted_short_message_is_not_fetched_again),
 		cmocka_unit_test(
