@@ -26,21 +26,29 @@ sled_row_take(void *ctx, const struct sled_message *row, struct sled_err *err)
 	return true;
 }
 
+/* Dovecot lists a message that has no final line end without the one that it
+ * sends: two octets more are exact, too. */
+static bool
+is_exact(uint64_t octets, uint64_t listed)
+{
+	return octets == listed || octets - listed == 2;
+}
+
 /* Longer counts too: a server that ends a body without a line end of its own
- * makes the next reply part of it. */
+ * makes the next reply part of it (three octets more at least). */
 bool
 sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
                   uint64_t listed)
 {
 	return maildrop->exact >= HABIT_KNOWN && maildrop->lf_counted == 0 &&
-	       maildrop->loose == 0 && octets != listed;
+	       maildrop->loose == 0 && !is_exact(octets, listed);
 }
 
 static void
 learn_habit(struct sled_maildrop *maildrop, const struct sled_digest *digest,
             uint64_t listed)
 {
-	if (digest->octets == listed)
+	if (is_exact(digest->octets, listed))
 		maildrop->exact++;
 	else if (digest->octets - digest->lines == listed)
 		maildrop->lf_counted++;
