@@ -35,7 +35,7 @@ is_exact(uint64_t octets, uint64_t listed)
 }
 
 /* Longer counts too: a server that ends a body without a line end of its own
- * makes the next reply part of it. */
+ * makes the next reply part of it (three octets more at least). */
 bool
 sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
                   uint64_t listed)
