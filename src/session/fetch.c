@@ -265,6 +265,7 @@ begin(struct sled_session *s, const struct sled_pop3_event *event)
 {
 	struct sled_err err = { 0 };
 
+	s->body_octets = 0;
 	if (event->verb == SLED_POP3_TOP) {
 		sled_intake_begin(s->top);
 		return;
@@ -276,13 +277,36 @@ begin(struct sled_session *s, const struct sled_pop3_event *event)
 	}
 }
 
+/* A body without an end must not fill the disk, nor cost without an end. Twice
+ * its listed size: lines may count one octet too few; and some servers list
+ * far too little. */
+static bool
+is_bounded(struct sled_session *s, const struct sled_pop3_event *event,
+           struct sled_err *err)
+{
+	uint64_t listed = s->listing.items[event->msg - 1].size;
+
+	s->body_octets += event->text.len;
+	if (s->body_octets < SLED_BODY_SPARE ||
+	    (s->body_octets - SLED_BODY_SPARE) / 2 <= listed)
+		return true;
+	(void)sled_fail(err, SLED_ERR_PROTO,
+	                "message %lu has no end: %llu bytes came, the server "
+	                "lists %llu",
+	                (unsigned long)event->msg,
+	                (unsigned long long)s->body_octets,
+	                (unsigned long long)listed);
+	return sled_hint(err, "delete this message by another way");
+}
+
 static void
 body(struct sled_session *s, const struct sled_pop3_event *event)
 {
 	struct sled_err err = { 0 };
-	bool ok = event->verb == SLED_POP3_TOP
-	              ? sled_intake_feed(s->top, event->text, &err)
-	              : sled_box_data(s->box, event->text, &err);
+	bool ok = is_bounded(s, event, &err) &&
+	          (event->verb == SLED_POP3_TOP
+	               ? sled_intake_feed(s->top, event->text, &err)
+	               : sled_box_data(s->box, event->text, &err));
 
 	if (event->verb == SLED_POP3_RETR)
 		s->now.bytes += event->text.len;

@@ -184,6 +184,17 @@ def test_what_a_server_does_not_list_or_delete_is_no_success(tmp):
             assert server.retrs() == 5, name
 
 
+def test_a_body_without_an_end_is_ended(tmp):
+    with Pop3d(tmp, "--generate", "5", "--fault", "RETR:2:endless") as server:
+        sled = Sled(tmp, {"home": server})
+        done = sled.fetch()
+        assert done.status == 76, done
+        assert "message 2 has no end" in done.reports[-1]["error"], done
+        assert done.reports[-1]["fetched"] == 1, done
+        row = report(sled.fetch())
+        assert (row["fetched"], row["deleted"]) == (4, 5), row
+
+
 def test_leave_mode_fetches_each_once(tmp):
     folder = fill_folder(tmp / "mail", [message(i) for i in range(30)])
     with Pop3d(tmp, folder=folder) as server:
