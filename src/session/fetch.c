@@ -267,16 +267,38 @@ begin(struct sled_session *s, const struct sled_pop3_event *event)
 {
 	struct sled_err err = { 0 };
 
+	s->body_octets = 0;
 	if (event->verb == SLED_POP3_TOP) {
 		sled_intake_begin(s->top);
 		return;
 	}
 	s->taking = true;
-	s->taken = 0;
 	if (!sled_box_begin(s->box, event->msg - 1, sled_clock_now(), &err)) {
 		s->store_failed = true;
 		(void)sled_session_did(s, false, &err);
 	}
+}
+
+/* A body without an end must not fill the disk, nor cost without an end. Twice
+ * its listed size: lines may count one octet too few; and some servers list
+ * far too little. */
+static bool
+is_bounded(struct sled_session *s, const struct sled_pop3_event *event,
+           struct sled_err *err)
+{
+	uint64_t listed = s->listing.items[event->msg - 1].size;
+
+	s->body_octets += event->text.len;
+	if (s->body_octets < SLED_BODY_SPARE ||
+	    (s->body_octets - SLED_BODY_SPARE) / 2 <= listed)
+		return true;
+	(void)sled_fail(err, SLED_ERR_PROTO,
+	                "message %lu has no end: %llu bytes came, the server "
+	                "lists %llu",
+	                (unsigned long)event->msg,
+	                (unsigned long long)s->body_octets,
+	                (unsigned long long)listed);
+	return sled_hint(err, "delete this message by another way");
 }
 
 /* A message may be longer than it is listed, but no server fills the disk. */
@@ -285,11 +307,10 @@ still_room(struct sled_session *s, const struct sled_pop3_event *event,
            struct sled_err *err)
 {
 	const struct sled_item *item = &s->listing.items[event->msg - 1];
-	uint64_t before = s->taken;
+	uint64_t before = s->body_octets - event->text.len;
 
-	s->taken += event->text.len;
-	if (s->taken <= item->size ||
-	    before / ROOM_STEP == s->taken / ROOM_STEP ||
+	if (s->body_octets <= item->size ||
+	    before / ROOM_STEP == s->body_octets / ROOM_STEP ||
 	    sled_store_has_room(s->conf.store, 0))
 		return true;
 	return sled_fail(err, SLED_ERR_PLACE,
@@ -297,17 +318,18 @@ still_room(struct sled_session *s, const struct sled_pop3_event *event,
 	                 "than %llu, and there is no room for more",
 	                 (unsigned long)event->msg,
 	                 (unsigned long long)item->size,
-	                 (unsigned long long)s->taken);
+	                 (unsigned long long)s->body_octets);
 }
 
 static void
 body(struct sled_session *s, const struct sled_pop3_event *event)
 {
 	struct sled_err err = { 0 };
-	bool ok = event->verb == SLED_POP3_TOP
-	              ? sled_intake_feed(s->top, event->text, &err)
-	              : still_room(s, event, &err) &&
-	                    sled_box_data(s->box, event->text, &err);
+	bool ok = is_bounded(s, event, &err) &&
+	          (event->verb == SLED_POP3_TOP
+	               ? sled_intake_feed(s->top, event->text, &err)
+	               : still_room(s, event, &err) &&
+	                     sled_box_data(s->box, event->text, &err));
 
 	if (event->verb == SLED_POP3_RETR)
 		s->now.bytes += event->text.len;

@@ -194,13 +194,25 @@ on_end(struct sled_session *s, enum sled_pop3_verb verb)
 		listing_done(s);
 }
 
+/* One that gives unique-ids, says so or did: a whole maildrop is not paid for
+ * again because it would not this once. */
+static bool
+has_uidl(const struct sled_session *s)
+{
+	const struct sled_maildrop *drop =
+	    s->box == NULL ? NULL : sled_box_maildrop(s->box);
+
+	return s->caps.uidl ||
+	       (drop != NULL && drop->listed_count > 0 && !drop->no_uidl);
+}
+
 static void
 on_refused(struct sled_session *s, const struct sled_pop3_event *event)
 {
 	struct sled_err err = { 0 };
 	char text[200];
 
-	if (event->verb == SLED_POP3_UIDL) {
+	if (event->verb == SLED_POP3_UIDL && !has_uidl(s)) {
 		on_end(s, SLED_POP3_UIDL); /* a server without unique-ids */
 		return;
 	}

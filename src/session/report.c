@@ -53,7 +53,7 @@ static void
 judge(struct sled_session *s)
 {
 	struct sled_visit_row *row = &s->result.row;
-	size_t waiting = 0, spooled = 0, shorts = 0, refused = 0;
+	size_t waiting = 0, spooled = 0, shorts = 0, unlisted = 0, refused = 0;
 	char text[400];
 
 	for (size_t i = 0; i < s->listing.len; i++) {
@@ -63,6 +63,7 @@ judge(struct sled_session *s)
 		    item->verdict == SLED_ITEM_STORED && waits_for_places(item);
 		spooled += item->verdict == SLED_ITEM_SPOOLED;
 		shorts += (item->flags & SLED_ITEM_SHORT) != 0;
+		unlisted += item->verdict == SLED_ITEM_ABSENT;
 		refused += item->verdict == SLED_ITEM_STORED &&
 		           item->fate == SLED_FATE_FAILED;
 	}
@@ -81,6 +82,12 @@ judge(struct sled_session *s)
 		fail_with(s, SLED_ERR_PROTO,
 		          "a message came with another size than the server "
 		          "lists; it is kept there and fetched once more");
+	if (unlisted > 0 && s->uids_done && s->sizes_done)
+		fail_with(s, SLED_ERR_PROTO,
+		          "the server counts more messages than it lists");
+	if (refused > 0)
+		fail_with(s, SLED_ERR_SERVER,
+		          "the server refused to delete some of the messages");
 	if (row->failed > 0)
 		fail_with(s, SLED_ERR_SERVER,
 		          "the server refused some of the messages");

@@ -12,6 +12,8 @@
  * link outruns the disk for minutes. */
 #define SLED_BACKLOG_MAX 4096
 #define SLED_STOP_MS     10000 /* what may still end after a stop */
+/* A body may be so much larger than twice its listed size. */
+#define SLED_BODY_SPARE (64u << 20)
 
 /* Why an item was not fetched; every listed one ends in exactly one count. */
 enum sled_fate {
@@ -55,10 +57,10 @@ struct sled_session {
 	size_t next_proof, next_retr;
 	size_t in_flight; /* RETRs and TOPs without their end */
 	uint64_t flight_bytes;
-	uint64_t taken; /* octets of the message on its way */
-	bool taking;    /* a message is on its way into the box */
-	bool job;       /* a commit or recheck runs on a pool thread */
-	bool rechecked; /* the recheck was done */
+	uint64_t body_octets; /* of the body on its way, so far */
+	bool taking;          /* a message is on its way into the box */
+	bool job;             /* a commit or recheck runs on a pool thread */
+	bool rechecked;       /* the recheck was done */
 	struct sled_err job_err;
 	bool store_failed; /* no use in fetching more */
 	size_t next_dele;

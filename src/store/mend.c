@@ -7,6 +7,7 @@
  *   V1  more, whole members       a commit that was cut off behind c3: adopted
  *   V2  more, and no whole member cut off before c3: kept aside and cut
  *   V3  fewer                     taken from a copy; else rows are dropped
+ *   V2' more, and whole members behind damage: remake.c keeps them
  *   V4  E bytes, and a copy has more that goes on from there: taken over
  */
 #include <stdio.h>
@@ -257,15 +258,25 @@ lengthen(struct sled_store *store, struct sled_volume_row *volume,
 	        drop_rows(store, volume, extents, *size, err));
 }
 
-/* It is longer: adopt what holds, keep the rest aside. */
+/* It is longer: adopt what holds, also behind damage; keep the rest aside. */
 static bool
 adopt_tail(struct sled_store *store, struct sled_volume_row *volume,
            uint64_t size, bool old, struct sled_err *err)
 {
+	bool remade = false;
+
+	if (size == volume->end)
+		return true;
+	if (!sled_adopt(store, volume, size, old, err))
+		return false;
+	if (size == volume->end)
+		return true;
+	if (!sled_remake(store, volume, &size, &remade, err))
+		return false;
+	if (remade && !sled_adopt(store, volume, size, old, err))
+		return false;
 	return size == volume->end ||
-	       (sled_adopt(store, volume, size, old, err) &&
-	        (size == volume->end ||
-	         cut_first(store, volume, volume->end, err)));
+	       cut_first(store, volume, volume->end, err);
 }
 
 static bool
@@ -345,18 +356,21 @@ recover_first(struct sled_store *store, struct sled_volume_row *volume,
 	return ok;
 }
 
-/* Members that only a copy has, behind all that is ours. */
+/* Members that only a copy has, behind all that is ours, and behind damage. */
 static bool
 recover_more(struct sled_store *store, struct sled_volume_row *volume,
              struct sled_err *err)
 {
 	struct extents extents;
 	uint64_t size = volume->end;
+	bool remade = false;
 	bool ok = load_extents(&extents, store, volume, err) &&
 	          pull(store, volume, &extents, &size, err);
 
 	free(extents.rows);
-	return ok && adopt_tail(store, volume, size, true, err);
+	return ok && adopt_tail(store, volume, size, true, err) &&
+	       sled_remake(store, volume, &size, &remade, err) &&
+	       (!remade || adopt_tail(store, volume, size, true, err));
 }
 
 bool
@@ -366,7 +380,8 @@ sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
 	uint64_t size = 0;
 	bool there = false;
 
-	return first_size(store, volume, &size, &there, err) &&
+	return sled_remake_finish(store, volume, err) &&
+	       first_size(store, volume, &size, &there, err) &&
 	       recover_first(store, volume, size, there, err) &&
 	       recover_more(store, volume, err) &&
 	       (volume->id == 0 || hold_first(store, volume, err));

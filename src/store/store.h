@@ -215,7 +215,7 @@ bool sled_copies_reconcile(struct sled_store *store, struct sled_seat *seat,
                            const struct sled_volume_row *volume,
                            uint64_t *octets, struct sled_err *err);
 
-/* ---- recover.c, mend.c, adopt.c, salvage.c, unspool.c ---- */
+/* ---- recover.c, mend.c, remake.c, adopt.c, salvage.c, unspool.c ---- */
 
 /* Below the state folder: a folder PLACE.LABEL.VOLUME each, of a copy's file
  * that is about to be set aside, with what only that file has. */
@@ -225,6 +225,15 @@ bool sled_copies_reconcile(struct sled_store *store, struct sled_seat *seat,
 bool sled_recover(struct sled_store *store, struct sled_err *err);
 bool sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
                       struct sled_err *err);
+/* Members behind volume->end that hold in any place, though the one at the end
+ * does not in the first: they follow in a new file of the first place, *size
+ * bytes. *remade is false when there are none. */
+bool sled_remake(struct sled_store *store, const struct sled_volume_row *volume,
+                 uint64_t *size, bool *remade, struct sled_err *err);
+/* End a remaking that was cut off. */
+bool sled_remake_finish(struct sled_store *store,
+                        const struct sled_volume_row *volume,
+                        struct sled_err *err);
 bool sled_recover_spools(struct sled_store *store, struct sled_err *err);
 /* OLD: what is found may be older than what the ledger knows. */
 bool sled_adopt(struct sled_store *store, struct sled_volume_row *volume,

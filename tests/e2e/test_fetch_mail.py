@@ -170,6 +170,46 @@ def test_what_came_is_said(tmp):
         assert "Sender 3" in came and "The harbour at noon" in came, came
 
 
+def test_unique_ids_refused_once_cost_no_second_download(tmp):
+    for name, extra in (("told", ()), ("known", ("--no-capa",))):
+        with Pop3d(tmp, "--generate", "20", "--fault",
+                   "UIDL:2:err=try later", *extra, name=name) as server:
+            sled = Sled(tmp, {"home": server}, account={"delete": "never"},
+                        name=f"sled-{name}")
+            assert sled.fetch().status == 0
+            refused = sled.fetch()
+            assert refused.status == 69, refused
+            assert "refuses UIDL" in refused.reports[-1]["error"], refused
+            assert sled.fetch().status == 0
+            assert server.retrs() == 20, name
+
+
+def test_what_a_server_does_not_list_or_delete_is_no_success(tmp):
+    for name, fault, status, error in (
+            ("list", "LIST:1:say=+OK\r\n1 x\r\n.", 76, "than it lists"),
+            ("dele", "DELE:2:err=no", 69, "refused to delete")):
+        with Pop3d(tmp, "--generate", "5", "--fault", fault,
+                   name=name) as server:
+            sled = Sled(tmp, {"home": server}, name=f"sled-{name}")
+            done = sled.fetch()
+            assert done.status == status, done
+            assert error in done.reports[-1]["error"], done
+            assert sled.fetch().status == 0
+            assert report(sled.fetch())["listed"] == 0
+            assert server.retrs() == 5, name
+
+
+def test_a_body_without_an_end_is_ended(tmp):
+    with Pop3d(tmp, "--generate", "5", "--fault", "RETR:2:endless") as server:
+        sled = Sled(tmp, {"home": server})
+        done = sled.fetch()
+        assert done.status == 76, done
+        assert "message 2 has no end" in done.reports[-1]["error"], done
+        assert done.reports[-1]["fetched"] == 1, done
+        row = report(sled.fetch())
+        assert (row["fetched"], row["deleted"]) == (4, 5), row
+
+
 def test_leave_mode_fetches_each_once(tmp):
     folder = fill_folder(tmp / "mail", [message(i) for i in range(30)])
     with Pop3d(tmp, folder=folder) as server:

@@ -311,6 +311,87 @@ test_a_member_cut_off_behind_the_end_is_kept_aside_and_cut(void **state)
 	                       " && rm store/.mailsled/ledger.db*");
 }
 
+/* Members of 1, 1, 2 and 1 mails: "at" has where each begins. */
+static void
+four_members(struct fx_store *w)
+{
+	fx_store_open(w);
+	(void)visit(w, 0, 1, true);
+	(void)visit(w, 1, 1, true);
+	(void)visit(w, 2, 2, true);
+	(void)visit(w, 4, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w,
+	            "LC_ALL=C grep -obUaP '\\x1f\\x8b\\x08\\x04' store/" VOLUME
+	            " | cut -d: -f1 > at && test $(wc -l < at) = 4");
+}
+
+/* Another byte in the body of member N of PLACE's volume. */
+static void
+damage(struct fx_store *w, const char *place, unsigned n)
+{
+	fx_store_sh(w,
+	            "printf '\\377\\377\\377' | dd of=%s/" VOLUME
+	            " bs=1 conv=notrunc seek=$(($(sed -n %up at) + 60)) "
+	            "2> log",
+	            place, n);
+}
+
+static void
+test_a_rebuild_takes_each_member_from_where_it_holds(void **state)
+{
+	struct fx_store *w = *state;
+
+	four_members(w);
+	fx_store_sh(w, "cp store/" VOLUME " whole");
+	damage(w, "store", 2);
+	damage(w, "copy1", 3);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_store_has(w, mails, 5);
+	fx_store_sh(w, "cmp whole store/" VOLUME " && cmp whole copy1/" VOLUME);
+	assert_store_verifies(w);
+}
+
+static void
+test_a_rebuild_keeps_what_lies_behind_damage(void **state)
+{
+	struct fx_store *w = *state;
+	static const bool in[] = { true, false, true, true, true };
+	const struct fx_mail left[] = { mails[0], mails[2], mails[3],
+		                        mails[4] };
+
+	four_members(w);
+	damage(w, "store", 2);
+	damage(w, "copy1", 2);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_store_has(w, left, 4);
+	assert_true(fx_store_has_said(w, "hold in no place"));
+	assert_store_verifies(w);
+	assert_place_has(w->path, mails, 5, in);
+	assert_place_has(w->copy[0], mails, 5, in);
+	assert_place_untars(w, w->path, left, 4);
+	fx_store_sh(w, "test -n \"$(ls store/.mailsled/quarantine)\"");
+	(void)visit(w, 5, 1, true);
+	fx_store_close(w);
+	fx_store_open(w);
+	assert_store_verifies(w);
+}
+
+/* The rename that ends a remaking was cut off, or it never came so far. */
+static void
+test_a_remaking_that_was_cut_off_goes_on(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	assert_rows_survive(w, "rm -r copy1/home && mv store/" VOLUME
+	                       " store/home/2026-11-001.remade");
+	assert_rows_survive(w, "echo x > store/home/2026-11-001.remade");
+	fx_store_sh(w, "test ! -e store/home/2026-11-001.remade");
+}
+
 static void
 test_a_volume_that_is_all_garbage_goes_aside(void **state)
 {
@@ -565,6 +646,9 @@ main(void)
 		    test_garbage_behind_the_committed_end_is_kept_aside_and_cut),
 		TEST(
 		    test_a_member_cut_off_behind_the_end_is_kept_aside_and_cut),
+		TEST(test_a_rebuild_takes_each_member_from_where_it_holds),
+		TEST(test_a_rebuild_keeps_what_lies_behind_damage),
+		TEST(test_a_remaking_that_was_cut_off_goes_on),
 		TEST(test_a_volume_that_is_all_garbage_goes_aside),
 		TEST(test_a_shorter_file_is_filled_from_a_copy),
 		TEST(test_what_is_nowhere_is_dropped_and_said),

@@ -1,0 +1,258 @@
+/*
+ * remake.c - a volume of the first place with damage in its middle: a new file
+ * of every member that holds somewhere, in its order, takes the old one's name.
+ * What lies behind a damaged member is as good as what lies before it, and the
+ * mail in it may be on no server any more: it is never just set aside.
+ *
+ * States (F: the file, R: the new one, "NAME.remade" beside it)
+ *   R0  F, no R
+ *   R1  F, R in part or whole    begun again: R is removed
+ *   R2  F in quarantine, R whole R takes F's name
+ *   R3  R is F                   the members behind the end are adopted
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/store.h"
+
+struct remake {
+	struct sled_store *store;
+	const struct sled_volume_row *volume;
+	char file[SLED_VOLUME_FILE], remade[SLED_VOLUME_FILE];
+	struct sled_reading *from; /* one a seat */
+	bool *open;
+	struct sled_append append;
+	bool write;          /* or only count */
+	bool named;          /* a VOLUME.txt comes before all others */
+	uint64_t held, lost; /* members; bytes of those that hold nowhere */
+};
+
+static bool
+on_info(void *ctx, const struct sled_volume_info *info, struct sled_err *err)
+{
+	(void)info;
+	(void)err;
+	((struct remake *)ctx)->named = true;
+	return true;
+}
+
+static bool
+copy_bytes(struct remake *r, struct sled_reading *from, uint64_t at,
+           uint64_t length, struct sled_err *err)
+{
+	char chunk[32768];
+
+	while (length > 0) {
+		size_t want =
+		    length < sizeof(chunk) ? (size_t)length : sizeof(chunk);
+		size_t got = 0;
+
+		if (!sled_file_read(&from->file, chunk, want, at, &got, err))
+			return false;
+		if (got == 0)
+			return sled_fail(err, SLED_ERR_DAMAGED, "%s is cut off",
+			                 from->name);
+		if (!sled_append_write(&r->append, chunk, got, err))
+			return false;
+		at += got;
+		length -= got;
+	}
+	return true;
+}
+
+/* The seat whose member at AT holds, or store->len; *length is that of any
+ * header there, 0 where no place has one. */
+static size_t
+find_holder(struct remake *r, uint64_t at, uint64_t *length)
+{
+	const struct sled_member_visitor visitor = { .ctx = r,
+		                                     .volume = on_info };
+
+	*length = 0;
+	for (size_t i = 0; i < r->store->len; i++) {
+		struct sled_err why = { 0 };
+		struct sled_member_sum sum;
+		uint64_t peeked = 0;
+		unsigned seq = 0;
+		bool whole = false;
+
+		if (!r->open[i] || at >= r->from[i].source.size)
+			continue;
+		if (sled_member_check(&r->from[i].source, at, &visitor, &sum,
+		                      &seq, &why) &&
+		    seq > 0 && r->named) {
+			*length = sum.length;
+			return i;
+		}
+		why = (struct sled_err){ 0 };
+		if (sled_member_peek(&r->from[i].source, at, &peeked, &whole,
+		                     &why) &&
+		    whole && *length == 0)
+			*length = peeked;
+	}
+	return r->store->len;
+}
+
+/* From the end of what is adopted on, member by member, as far as any place
+ * has a header that leads on. */
+static bool
+walk(struct remake *r, struct sled_err *err)
+{
+	uint64_t at = r->volume->end, length = 0;
+
+	r->named = at > 0;
+	r->held = r->lost = 0;
+	do {
+		size_t i = find_holder(r, at, &length);
+
+		if (i < r->store->len) {
+			r->held++;
+			if (r->write &&
+			    !copy_bytes(r, &r->from[i], at, length, err))
+				return false;
+		} else {
+			r->lost += length;
+		}
+		at += length;
+	} while (length > 0);
+	return true;
+}
+
+static void
+open_sources(struct remake *r)
+{
+	for (size_t i = 0; i < r->store->len; i++) {
+		struct sled_err why = { 0 };
+
+		r->open[i] =
+		    sled_seat_usable(&r->store->seats[i]) &&
+		    sled_reading_open(&r->from[i], &r->store->seats[i].place,
+		                      r->volume->label, r->file, false, &why);
+	}
+}
+
+static void
+close_sources(struct remake *r)
+{
+	for (size_t i = 0;
+	     r->from != NULL && r->open != NULL && i < r->store->len; i++)
+		if (r->open[i])
+			sled_reading_close(&r->from[i]);
+	free(r->from);
+	free(r->open);
+}
+
+/* R2 to R3. */
+static bool
+take_name(struct remake *r, struct sled_err *err)
+{
+	const struct sled_sys *sys = r->store->sys;
+	struct sled_place *first = sled_store_first(r->store);
+	int dir = -1;
+	bool ok;
+
+	if (!sled_dir_open(&dir, sys, first->dir, r->volume->label, err))
+		return false;
+	ok =
+	    sys->renameat(sys->ctx, dir, r->remade, dir, r->file) == 0 ||
+	    sled_fail_sys(err, errno, "%s: rename to %s", first->path, r->file);
+	ok = ok && sled_dir_sync(sys, dir, r->file, err);
+	(void)sys->close(sys->ctx, dir);
+	return ok;
+}
+
+/* R0 to R1; on failure nothing is left of R. */
+static bool
+write_remade(struct remake *r, struct sled_err *err)
+{
+	struct sled_place *first = sled_store_first(r->store);
+
+	sled_append_undo(first, r->volume->label, r->remade, 0);
+	if (!sled_append_begin(&r->append, first, r->volume->label, r->remade,
+	                       0, err))
+		return false;
+	r->write = true;
+	if ((r->volume->end == 0 ||
+	     copy_bytes(r, &r->from[0], 0, r->volume->end, err)) &&
+	    walk(r, err) && sled_append_commit(&r->append, err))
+		return true;
+	sled_append_abort(&r->append);
+	return false;
+}
+
+static bool
+replace(struct remake *r, uint64_t *size, struct sled_err *err)
+{
+	struct sled_place *first = sled_store_first(r->store);
+
+	if (!write_remade(r, err))
+		return false;
+	*size = r->append.end;
+	sled_store_say(
+	    r->store,
+	    "%s/%s is damaged at byte %llu: %llu members behind are "
+	    "kept in a new file, %llu bytes hold in no place; the "
+	    "old file is in quarantine",
+	    r->volume->label, r->file, (unsigned long long)r->volume->end,
+	    (unsigned long long)r->held, (unsigned long long)r->lost);
+	return (!r->open[0] ||
+	        sled_place_quarantine(first, r->volume->label, r->file, err)) &&
+	       take_name(r, err);
+}
+
+static void
+start(struct remake *r, struct sled_store *store,
+      const struct sled_volume_row *volume)
+{
+	*r = (struct remake){ .store = store, .volume = volume };
+	sled_volume_file(r->file, volume->name, true);
+	(void)snprintf(r->remade, sizeof(r->remade), "%s.remade", volume->name);
+}
+
+bool
+sled_remake_finish(struct sled_store *store,
+                   const struct sled_volume_row *volume, struct sled_err *err)
+{
+	struct sled_place *first = sled_store_first(store);
+	struct remake r;
+	uint64_t size = 0;
+	bool there = false, remade = false;
+
+	start(&r, store, volume);
+	if (!sled_place_size(first, volume->label, r.remade, &size, &remade,
+	                     err) ||
+	    !sled_place_size(first, volume->label, r.file, &size, &there, err))
+		return false;
+	if (!remade)
+		return true;
+	if (!there)
+		return take_name(&r, err);
+	sled_append_undo(first, volume->label, r.remade, 0);
+	return true;
+}
+
+bool
+sled_remake(struct sled_store *store, const struct sled_volume_row *volume,
+            uint64_t *size, bool *remade, struct sled_err *err)
+{
+	struct remake r;
+	bool ok;
+
+	start(&r, store, volume);
+	*remade = false;
+	r.from = calloc(store->len, sizeof(*r.from));
+	r.open = calloc(store->len, sizeof(*r.open));
+	ok = (r.from != NULL && r.open != NULL) ||
+	     sled_fail(err, SLED_ERR_NOMEM, "remake");
+	if (ok) {
+		open_sources(&r);
+		ok = (volume->end > 0 && !r.open[0]) || walk(&r, err);
+	}
+	if (ok && r.held > 0) {
+		ok = replace(&r, size, err);
+		*remade = ok;
+	}
+	close_sources(&r);
+	return ok || sled_note(err, "mend %s/%s", volume->label, volume->name);
+}
