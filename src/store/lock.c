@@ -65,3 +65,20 @@ sled_lock_take(struct sled_store *store, struct sled_err *err)
 	store->lock = fd;
 	return true;
 }
+
+bool
+sled_lock_is_held(const struct sled_store *store)
+{
+	const struct sled_sys *sys = store->sys;
+	int fd;
+	bool held;
+
+	if (store->lock != -1)
+		return false;
+	fd = sys->openat(sys->ctx, store->state_dir, "lock", O_RDONLY, 0);
+	if (fd == -1)
+		return false;
+	held = flock(fd, LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK;
+	(void)sys->close(sys->ctx, fd);
+	return held;
+}

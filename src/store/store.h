@@ -117,6 +117,8 @@ bool sled_probe_patiently(struct sled_place *out, const struct sled_sys *sys,
 
 /* ---- lock.c ---- */
 bool sled_lock_take(struct sled_store *store, struct sled_err *err);
+/* Does another process write this store now? */
+bool sled_lock_is_held(const struct sled_store *store);
 
 /* ---- box.c ---- */
 
