@@ -406,7 +406,7 @@ test_what_is_salvaged_waits_for_its_place(void **state)
 }
 
 static void
-test_a_salvage_goes_on_behind_a_damaged_member(void **state)
+test_what_lies_behind_a_damaged_member_of_a_copy_is_taken_over(void **state)
 {
 	struct fx_store *w = *state;
 
@@ -420,7 +420,7 @@ test_a_salvage_goes_on_behind_a_damaged_member(void **state)
 	               " bs=1 seek=$(($(wc -c < one) / 2)) conv=notrunc "
 	               "2> /dev/null");
 	fx_store_open(w);
-	assert_true(fx_store_has_said(w, "2 messages that only this copy"));
+	assert_true(fx_store_has_said(w, "2 members behind are kept"));
 	assert_int_equal(fx_store_rows(w, &mails[0]), 1);
 	assert_int_equal(fx_store_rows(w, &mails[3]), 1);
 	assert_int_equal(fx_store_rows(w, &mails[4]), 1);
@@ -505,7 +505,8 @@ main(void)
 		    test_an_id_of_a_salvaged_message_is_proved_before_a_delete),
 		TEST(test_a_salvage_that_is_cut_off_comes_in_once),
 		TEST(test_what_is_salvaged_waits_for_its_place),
-		TEST(test_a_salvage_goes_on_behind_a_damaged_member),
+		TEST(
+		    test_what_lies_behind_a_damaged_member_of_a_copy_is_taken_over),
 		TEST(test_an_absent_copy_catches_up_when_it_is_back),
 		TEST(
 		    test_two_of_three_places_are_enough_when_two_are_asked_for),
