@@ -201,6 +201,25 @@ replace(struct remake *r, uint64_t *size, struct sled_err *err)
 	       take_name(r, err);
 }
 
+/* Damage was met in some place: what the copies hold of it is read again. */
+static bool
+doubt_copies(struct remake *r, struct sled_err *err)
+{
+	struct sled_store *store = r->store;
+	struct sled_member_row *rows = NULL;
+	size_t len = 0;
+	bool ok =
+	    r->volume->id == 0 ||
+	    sled_volume_extents(store, r->volume->id, 0, &rows, &len, err);
+
+	for (size_t i = 0; ok && i < len; i++)
+		for (size_t seat = 1; ok && seat < store->len; seat++)
+			ok = sled_ledger_unhold(store->ledger, rows[i].id,
+			                        store->seats[seat].id, err);
+	free(rows);
+	return ok;
+}
+
 static void
 start(struct remake *r, struct sled_store *store,
       const struct sled_volume_row *volume)
@@ -250,7 +269,7 @@ sled_remake(struct sled_store *store, const struct sled_volume_row *volume,
 		ok = (volume->end > 0 && !r.open[0]) || walk(&r, err);
 	}
 	if (ok && r.held > 0) {
-		ok = replace(&r, size, err);
+		ok = replace(&r, size, err) && doubt_copies(&r, err);
 		*remade = ok;
 	}
 	close_sources(&r);
