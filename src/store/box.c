@@ -34,14 +34,22 @@ is_exact(uint64_t octets, uint64_t listed)
 	return octets == listed || octets == listed + 2;
 }
 
-/* Longer counts too: a server that ends a body without a line end of its own
- * makes the next reply part of it (three octets more at least). */
+/*
+ * Not the octets that this server's habit allows. Longer counts too: a server
+ * that ends a body without a line end of its own makes the next reply part of
+ * it. Fewer octets than listed are doubtful as soon as most of what came was
+ * exact: a habit of 20 comes too late for a first visit that deletes.
+ */
 bool
 sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
                   uint64_t listed)
 {
-	return maildrop->exact >= HABIT_KNOWN && maildrop->lf_counted == 0 &&
-	       maildrop->loose == 0 && !is_exact(octets, listed);
+	uint32_t others = maildrop->lf_counted + maildrop->loose;
+
+	if (octets < listed)
+		return maildrop->exact > others;
+	return maildrop->exact >= HABIT_KNOWN && others == 0 &&
+	       !is_exact(octets, listed);
 }
 
 static void

@@ -173,14 +173,30 @@ a_proof_makes_no_short_message_deletable(void **state)
 	fx_box_drop(&fx);
 }
 
+/* The first visit to an account may delete already. */
 static void
-nothing_is_short_before_the_habit_is_known(void **state)
+a_short_message_among_few_exact_ones_is_kept(void **state)
 {
 	const struct fx_letter mail[] = { { "s", cut, sizeof(whole) - 1 } };
 	struct fx_box fx;
 
 	(void)state;
-	learn_exact(&fx, KNOWN - 1);
+	learn_exact(&fx, 1);
+	fx_box_visit(&fx, mail, 1, FX_ALWAYS);
+	assert_int_equal(fx.deles, 0);
+	fx_box_visit(&fx, mail, 1, FX_ALWAYS);
+	assert_int_equal(fx.deles, 1);
+	fx_box_drop(&fx);
+}
+
+static void
+nothing_is_short_where_no_size_was_ever_exact(void **state)
+{
+	const struct fx_letter mail[] = { { "s", cut, sizeof(whole) - 1 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
 	fx_box_visit(&fx, mail, 1, FX_ALWAYS);
 	assert_int_equal(fx.deles, 1);
 	assert_int_equal(fx_box_habits(&fx).loose, 1);
@@ -469,7 +485,8 @@ main(void)
 		cmocka_unit_test(
 		    the_whole_of_a_short_message_is_kept_beside_it),
 		cmocka_unit_test(a_proof_makes_no_short_message_deletable),
-		cmocka_unit_test(nothing_is_short_before_the_habit_is_known),
+		cmocka_unit_test(a_short_message_among_few_exact_ones_is_kept),
+		cmocka_unit_test(nothing_is_short_where_no_size_was_ever_exact),
 		cmocka_unit_test(sizes_counted_with_bare_lf_are_a_habit_too),
 		cmocka_unit_test(what_a_listing_lacks_is_gone),
 		cmocka_unit_test(
