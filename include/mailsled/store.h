@@ -59,6 +59,10 @@ void sled_store_close(struct sled_store **store);
 struct sled_ledger *sled_store_ledger(struct sled_store *store);
 const char *sled_store_id(const struct sled_store *store);
 
+/* Octets of archives that the recovery of this open found in no place that can
+ * be reached; each was said. A command that met any ends with 65. */
+uint64_t sled_store_lost(const struct sled_store *store);
+
 /* ---- places ---- */
 
 struct sled_place_status {

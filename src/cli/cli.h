@@ -93,6 +93,9 @@ SLED_CHECK bool sled_cli_conf_path(struct sled_cli *cli, struct sled_err *err);
 /* Both: the configuration, then the store, which says its things on stderr. */
 SLED_CHECK bool sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
                                struct sled_err *err);
+/* DAMAGED when the opening of the store met archives that no place holds. */
+SLED_CHECK bool sled_cli_whole(const struct sled_cli *cli,
+                               struct sled_err *err);
 /* Is NAME a configured account, or one with mail in the open store?
  * MISSING with the nearest name when not. */
 SLED_CHECK bool sled_cli_known(struct sled_cli *cli, const char *name,

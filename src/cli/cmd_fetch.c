@@ -491,6 +491,10 @@ run(struct sled_cli *cli)
 		if (!cli->json)
 			(void)sled_cli_fail(cli, &err);
 	} else {
+		if (!sled_cli_whole(cli, &err)) {
+			sled_cli_complain(cli, &err);
+			fetch.worst = sled_err_worse(fetch.worst, err.kind);
+		}
 		status = sled_err_exit(fetch.worst);
 	}
 	free_visits(&fetch);

@@ -38,7 +38,9 @@ run(struct sled_cli *cli)
 	if (!sled_cli_store(cli, SLED_STORE_REBUILD, &err))
 		return sled_cli_fail(cli, &err);
 	sled_cli_live(cli, "");
-	return print_counts(cli, &err) ? 0 : sled_cli_fail(cli, &err);
+	if (!print_counts(cli, &err) || !sled_cli_whole(cli, &err))
+		return sled_cli_fail(cli, &err);
+	return 0;
 }
 
 const struct sled_cli_command sled_cli_rebuild = {

@@ -107,7 +107,7 @@ sync_places(struct sled_cli *cli, struct sled_buf *path, struct sled_err *err)
 	sled_cli_live(cli, "");
 	if (!print_result(cli, octets, whole ? err : &second))
 		return false;
-	return whole;
+	return whole && sled_cli_whole(cli, err);
 }
 
 static int

@@ -117,6 +117,19 @@ sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
 	                       err);
 }
 
+bool
+sled_cli_whole(const struct sled_cli *cli, struct sled_err *err)
+{
+	uint64_t lost = sled_store_lost(cli->store);
+
+	if (lost == 0)
+		return true;
+	(void)sled_fail(err, SLED_ERR_DAMAGED,
+	                "%llu bytes of archives are in no place that is there",
+	                (unsigned long long)lost);
+	return sled_hint(err, "plug in the other places, then `mailsled sync`");
+}
+
 static bool
 note_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 {

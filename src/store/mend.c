@@ -229,9 +229,10 @@ static bool
 drop_rows(struct sled_store *store, struct sled_volume_row *volume,
           const struct extents *extents, uint64_t size, struct sled_err *err)
 {
+	store->lost += volume->end - size;
 	sled_store_say(store,
 	               "%s/%s: %llu bytes are lost in every place that can be "
-	               "reached; run `mailsled repair` when others are back",
+	               "reached; `mailsled sync` when others are back",
 	               volume->label, volume->name,
 	               (unsigned long long)(volume->end - size));
 	if (!sled_ledger_begin(store->ledger, err))

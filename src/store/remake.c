@@ -189,6 +189,7 @@ replace(struct remake *r, uint64_t *size, struct sled_err *err)
 	if (!write_remade(r, err))
 		return false;
 	*size = r->append.end;
+	r->store->lost += r->lost;
 	sled_store_say(
 	    r->store,
 	    "%s/%s is damaged at byte %llu: %llu members behind are "

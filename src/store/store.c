@@ -36,6 +36,12 @@ sled_store_ledger(struct sled_store *store)
 	return store->ledger;
 }
 
+uint64_t
+sled_store_lost(const struct sled_store *store)
+{
+	return store->lost;
+}
+
 const char *
 sled_store_id(const struct sled_store *store)
 {
@@ -198,7 +204,8 @@ make_ready(struct sled_store *store, struct sled_err *err)
 {
 	if (!sled_seats_settle(store, err) ||
 	    !sled_seats_remember(store, err) ||
-	    !sled_journal_merge(store, err) || !sled_recover(store, err))
+	    !sled_journal_merge(store, err) || !sled_doubt_apply(store, err) ||
+	    !sled_recover(store, err))
 		return false;
 	return !store->rebuilt || sled_journal_replay(store, err);
 }

@@ -41,7 +41,8 @@ struct sled_store {
 	size_t len;
 	char *state; /* absolute path of the state folder */
 	int state_dir, spool_dir, lock;
-	bool rebuilt; /* rows read from archives now may be stale */
+	uint64_t lost; /* octets found in no place at this open */
+	bool rebuilt;  /* rows read from archives now may be stale */
 	struct sled_ledger *ledger;
 	pthread_mutex_t commit;       /* one commit at a time */
 	struct sled_spooled *spooled; /* whole, but in no archive yet */
@@ -247,6 +248,12 @@ bool sled_salvage(struct sled_store *store, struct sled_seat *seat,
                   const struct sled_volume_row *volume, struct sled_err *err);
 bool sled_recover_copies(struct sled_store *store, uint64_t *octets,
                          struct sled_err *err);
+
+/* ---- doubt.c ---- */
+/* Readers: damage was met in this place. */
+void sled_doubt_note(struct sled_store *store, const struct sled_seat *seat);
+/* Writers: nothing that was noted so is believed to be held. */
+bool sled_doubt_apply(struct sled_store *store, struct sled_err *err);
 
 /* ---- journal.c ---- */
 bool sled_journal_add(struct sled_store *store, struct sled_span lines,

@@ -11,6 +11,7 @@
 struct verify {
 	struct sled_store *store;
 	struct sled_seat *seat;
+	const struct sled_seat *doubted; /* the last that was noted */
 	bool deep;
 	sled_verify_fn *each;
 	void *ctx;
@@ -26,6 +27,10 @@ tell(struct verify *v, const struct sled_volume_row *volume, uint64_t at,
 
 	(void)snprintf(name, sizeof(name), "%s/%s", volume->label,
 	               volume->name);
+	if (fault != NULL && v->doubted != v->seat) {
+		sled_doubt_note(v->store, v->seat);
+		v->doubted = v->seat;
+	}
 	if (fault != NULL)
 		v->report->damaged++;
 	if (v->each != NULL)

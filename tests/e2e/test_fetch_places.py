@@ -164,6 +164,38 @@ def test_a_damaged_copy_is_not_counted(tmp):
         stored_whole(sled, mail, tmp)
 
 
+def test_damage_that_verify_met_is_not_counted(tmp):
+    """Read back well an hour ago, but verify saw it since: it is mended, from
+    the place that holds it, before anything is deleted for its sake."""
+    mail = noise(20)
+    with serve(tmp, mail, "--lose-quit") as server:
+        sled = Sled(tmp, {"home": server})
+        report(sled.fetch(), 75)
+        (volume,) = volumes(sled.copies[0])
+        data = bytearray(volume.read_bytes())
+        data[len(data) // 2] ^= 1
+        volume.write_bytes(data)
+        assert sled.run("verify", "--deep").status == 65
+        again(server)
+        row = report(sled.fetch())
+        assert (row["fetched"], row["deleted"]) == (0, 20), row
+        assert sled.run("verify", "--deep").status == 0
+        stored_whole(sled, mail, tmp)
+
+
+def test_what_is_lost_in_every_place_is_65(tmp):
+    mail = noise(20)
+    with serve(tmp, mail) as server:
+        sled = Sled(tmp, {"home": server})
+        report(sled.fetch())
+        for place in sled.places:
+            (volume,) = volumes(place)
+            volume.write_bytes(volume.read_bytes()[:100])
+        done = sled.fetch()
+        assert done.status == 65, done
+        assert "in no place" in done.err, done
+
+
 def test_a_quit_whose_answer_is_lost(tmp):
     """The server did delete; the next listing tells."""
     mail = noise(20)
