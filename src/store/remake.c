@@ -135,8 +135,7 @@ open_sources(struct remake *r)
 static void
 close_sources(struct remake *r)
 {
-	for (size_t i = 0;
-	     r->from != NULL && r->open != NULL && i < r->store->len; i++)
+	for (size_t i = 0; i < r->store->len; i++)
 		if (r->open[i])
 			sled_reading_close(&r->from[i]);
 	free(r->from);
@@ -252,6 +251,19 @@ sled_remake_finish(struct sled_store *store,
 	return true;
 }
 
+static bool
+run(struct remake *r, uint64_t *size, bool *remade, struct sled_err *err)
+{
+	bool ok = r->volume->end > 0 && !r->open[0];
+
+	ok = ok || walk(r, err);
+	if (ok && r->held > 0) {
+		ok = replace(r, size, err) && doubt_copies(r, err);
+		*remade = ok;
+	}
+	return ok;
+}
+
 bool
 sled_remake(struct sled_store *store, const struct sled_volume_row *volume,
             uint64_t *size, bool *remade, struct sled_err *err)
@@ -263,16 +275,13 @@ sled_remake(struct sled_store *store, const struct sled_volume_row *volume,
 	*remade = false;
 	r.from = calloc(store->len, sizeof(*r.from));
 	r.open = calloc(store->len, sizeof(*r.open));
-	ok = (r.from != NULL && r.open != NULL) ||
-	     sled_fail(err, SLED_ERR_NOMEM, "remake");
-	if (ok) {
-		open_sources(&r);
-		ok = (volume->end > 0 && !r.open[0]) || walk(&r, err);
+	if (r.from == NULL || r.open == NULL) {
+		free(r.from);
+		free(r.open);
+		return sled_fail(err, SLED_ERR_NOMEM, "remake");
 	}
-	if (ok && r.held > 0) {
-		ok = replace(&r, size, err) && doubt_copies(&r, err);
-		*remade = ok;
-	}
+	open_sources(&r);
+	ok = run(&r, size, remade, err);
 	close_sources(&r);
 	return ok || sled_note(err, "mend %s/%s", volume->label, volume->name);
 }
