@@ -52,7 +52,7 @@ ENGINES  = pop3 intake
 
 .PHONY: all check check-all check-unit check-e2e check-layers check-headers \
         check-symbols check-dele check-format check-tidy check-cppcheck \
-        analyze fuzz bench torture format install uninstall help clean
+        analyze fuzz format install uninstall help clean
 all: $(BUILD)/mailsled $(BUILD)/pop3d ## build the program and the demo server
 
 $(BUILD)/%.o: src/%.c Makefile
