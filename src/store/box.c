@@ -415,6 +415,7 @@ keep_whole(struct sled_box *box, const struct sled_digest *digest,
 
 	if (!sled_spool_end(box->spool, &digest->sha256, &record, err))
 		return false;
+	box->listing->items[box->current].flags |= SLED_ITEM_RETRIEVED;
 	box->unsynced = true;
 	if (sled_batch_add(&box->pending, &record, digest, flags, box->current,
 	                   err))
@@ -440,7 +441,6 @@ accept_new(struct sled_box *box, const struct sled_digest *digest,
 	} else {
 		learn_habit(&box->maildrop, digest, it->size);
 	}
-	it->flags |= SLED_ITEM_RETRIEVED;
 	return keep_whole(box, digest, flags, err);
 }
 
