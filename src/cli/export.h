@@ -102,4 +102,11 @@ struct sled_cli_export {
 	uint64_t exported, present, failed;
 };
 
+/* For formats with a file a message in .box: close it and give it its name;
+ * or take away what was begun. */
+SLED_CHECK bool sled_cli_export_name(struct sled_cli_export *x,
+                                     struct sled_err *err);
+SLED_CHECK bool sled_cli_export_drop(struct sled_cli_export *x,
+                                     struct sled_err *err);
+
 #endif

@@ -118,25 +118,8 @@ static bool
 end(struct sled_cli_export *x, const struct sled_message *message,
     struct sled_err *err)
 {
-	const struct sled_sys *sys = x->cli->sys;
-
 	(void)message;
-	if (!sled_cli_out_close(&x->out, err))
-		return false;
-	if (sys->renameat(sys->ctx, x->box, x->temp, x->box, x->name) == -1)
-		return sled_fail_sys(err, errno, "rename %s", x->temp);
-	return true;
-}
-
-static bool
-drop(struct sled_cli_export *x, struct sled_err *err)
-{
-	const struct sled_sys *sys = x->cli->sys;
-
-	sled_cli_out_drop(&x->out);
-	if (sys->unlinkat(sys->ctx, x->box, x->temp, 0) == -1)
-		return sled_fail_sys(err, errno, "unlink %s", x->temp);
-	return true;
+	return sled_cli_export_name(x, err);
 }
 
 const struct sled_cli_format sled_cli_eml = {
@@ -146,6 +129,6 @@ const struct sled_cli_format sled_cli_eml = {
 	.begin = begin,
 	.data = data,
 	.end = end,
-	.drop = drop,
+	.drop = sled_cli_export_drop,
 	.close_box = leave_folder,
 };

@@ -105,7 +105,6 @@ static bool
 end(struct sled_cli_export *x, const struct sled_message *message,
     struct sled_err *err)
 {
-	const struct sled_sys *sys = x->cli->sys;
 	const struct timespec times[] = { { 0, UTIME_OMIT },
 		                          { (time_t)message->received, 0 } };
 
@@ -114,22 +113,7 @@ end(struct sled_cli_export *x, const struct sled_message *message,
 		return false;
 	/* Readers take it for the time of receipt; without it all works. */
 	(void)futimens(x->out.file.fd, times);
-	if (!sled_cli_out_close(&x->out, err))
-		return false;
-	if (sys->renameat(sys->ctx, x->box, x->temp, x->box, x->name) == -1)
-		return sled_fail_sys(err, errno, "rename %s", x->temp);
-	return true;
-}
-
-static bool
-drop(struct sled_cli_export *x, struct sled_err *err)
-{
-	const struct sled_sys *sys = x->cli->sys;
-
-	sled_cli_out_drop(&x->out);
-	if (sys->unlinkat(sys->ctx, x->box, x->temp, 0) == -1)
-		return sled_fail_sys(err, errno, "unlink %s", x->temp);
-	return true;
+	return sled_cli_export_name(x, err);
 }
 
 static bool
@@ -154,6 +138,6 @@ const struct sled_cli_format sled_cli_maildir = {
 	.begin = begin,
 	.data = data,
 	.end = end,
-	.drop = drop,
+	.drop = sled_cli_export_drop,
 	.close_box = close_box,
 };

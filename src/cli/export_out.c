@@ -1,4 +1,5 @@
 /* export_out.c - see export.h: a file that is written, then renamed. */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -70,4 +71,27 @@ sled_cli_path_is_inside(const char *path)
 			return true;
 		path += len + 1;
 	}
+}
+
+bool
+sled_cli_export_name(struct sled_cli_export *x, struct sled_err *err)
+{
+	const struct sled_sys *sys = x->cli->sys;
+
+	if (!sled_cli_out_close(&x->out, err))
+		return false;
+	if (sys->renameat(sys->ctx, x->box, x->temp, x->box, x->name) == -1)
+		return sled_fail_sys(err, errno, "rename %s", x->temp);
+	return true;
+}
+
+bool
+sled_cli_export_drop(struct sled_cli_export *x, struct sled_err *err)
+{
+	const struct sled_sys *sys = x->cli->sys;
+
+	sled_cli_out_drop(&x->out);
+	if (sys->unlinkat(sys->ctx, x->box, x->temp, 0) == -1)
+		return sled_fail_sys(err, errno, "unlink %s", x->temp);
+	return true;
 }
