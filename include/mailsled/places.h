@@ -93,6 +93,11 @@ SLED_CHECK bool sled_append_begin(struct sled_append *out,
                                   struct sled_err *err);
 SLED_CHECK bool sled_append_write(struct sled_append *append, const void *data,
                                   size_t len, struct sled_err *err);
+/* LENGTH bytes at AT of another file; DAMAGED when it ends before that. */
+struct sled_reading;
+SLED_CHECK bool sled_append_from(struct sled_append *append,
+                                 struct sled_reading *from, uint64_t at,
+                                 uint64_t length, struct sled_err *err);
 SLED_CHECK bool sled_append_patch(struct sled_append *append, const void *data,
                                   size_t len, uint64_t at,
                                   struct sled_err *err);

@@ -113,6 +113,30 @@ sled_append_write(struct sled_append *append, const void *data, size_t len,
 }
 
 bool
+sled_append_from(struct sled_append *append, struct sled_reading *from,
+                 uint64_t at, uint64_t length, struct sled_err *err)
+{
+	char chunk[65536];
+
+	while (length > 0) {
+		size_t want =
+		    length < sizeof(chunk) ? (size_t)length : sizeof(chunk);
+		size_t got = 0;
+
+		if (!sled_file_read(&from->file, chunk, want, at, &got, err))
+			return false;
+		if (got == 0)
+			return sled_fail(err, SLED_ERR_DAMAGED, "%s is cut off",
+			                 from->name);
+		if (!sled_append_write(append, chunk, got, err))
+			return false;
+		at += got;
+		length -= got;
+	}
+	return true;
+}
+
+bool
 sled_append_patch(struct sled_append *append, const void *data, size_t len,
                   uint64_t at, struct sled_err *err)
 {

@@ -23,7 +23,7 @@
 #include "mailsled/clock.h"
 #include "store/store.h"
 
-#define CHUNK (256u << 10)
+#define STEP (256u << 10)
 
 /* All that a job touches is its own, for it may be left behind. */
 struct job {
@@ -56,27 +56,20 @@ free_late(void *ctx)
 	free_job(ctx);
 }
 
+/* In steps, so that a slow place is told from a silent one. */
 static bool
 copy_range(struct job *job, struct sled_reading *from,
            struct sled_append *append, struct sled_err *err)
 {
-	char *chunk = malloc(CHUNK);
-	bool ok = chunk != NULL || sled_fail(err, SLED_ERR_NOMEM, "copy");
+	bool ok = true;
 
 	while (ok && append->end < job->end) {
 		uint64_t left = job->end - append->end;
-		size_t got = 0;
 
-		ok = sled_file_read(&from->file, chunk,
-		                    left < CHUNK ? (size_t)left : CHUNK,
-		                    append->end, &got, err);
-		if (ok && got == 0)
-			ok = sled_fail(err, SLED_ERR_DAMAGED, "%s is cut off",
-			               from->name);
-		ok = ok && sled_append_write(append, chunk, got, err);
+		ok = sled_append_from(append, from, append->end,
+		                      left < STEP ? left : STEP, err);
 		job->steps++;
 	}
-	free(chunk);
 	return ok;
 }
 

@@ -34,27 +34,14 @@ append_member(struct sled_store *store, struct sled_reading *from,
               uint64_t length, struct sled_err *err)
 {
 	struct sled_append append;
-	char file[SLED_VOLUME_FILE], chunk[32768];
-	bool ok = true;
+	char file[SLED_VOLUME_FILE];
 
 	sled_volume_file(file, volume->name, true);
 	if (!sled_append_begin(&append, sled_store_first(store), volume->label,
 	                       file, at, err))
 		return false;
-	while (ok && append.end < at + length) {
-		uint64_t left = at + length - append.end;
-		size_t got = 0;
-
-		ok = sled_file_read(&from->file, chunk,
-		                    left < sizeof(chunk) ? (size_t)left
-		                                         : sizeof(chunk),
-		                    append.end, &got, err);
-		if (ok && got == 0)
-			ok = sled_fail(err, SLED_ERR_DAMAGED, "%s is cut off",
-			               from->name);
-		ok = ok && sled_append_write(&append, chunk, got, err);
-	}
-	if (ok && sled_append_commit(&append, err))
+	if (sled_append_from(&append, from, at, length, err) &&
+	    sled_append_commit(&append, err))
 		return true;
 	sled_append_abort(&append);
 	return false;

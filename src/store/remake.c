@@ -37,30 +37,6 @@ on_info(void *ctx, const struct sled_volume_info *info, struct sled_err *err)
 	return true;
 }
 
-static bool
-copy_bytes(struct remake *r, struct sled_reading *from, uint64_t at,
-           uint64_t length, struct sled_err *err)
-{
-	char chunk[32768];
-
-	while (length > 0) {
-		size_t want =
-		    length < sizeof(chunk) ? (size_t)length : sizeof(chunk);
-		size_t got = 0;
-
-		if (!sled_file_read(&from->file, chunk, want, at, &got, err))
-			return false;
-		if (got == 0)
-			return sled_fail(err, SLED_ERR_DAMAGED, "%s is cut off",
-			                 from->name);
-		if (!sled_append_write(&r->append, chunk, got, err))
-			return false;
-		at += got;
-		length -= got;
-	}
-	return true;
-}
-
 /* The seat whose member at AT holds, or store->len; *length is that of any
  * header there, 0 where no place has one. */
 static size_t
@@ -109,7 +85,8 @@ walk(struct remake *r, struct sled_err *err)
 		if (i < r->store->len) {
 			r->held++;
 			if (r->write &&
-			    !copy_bytes(r, &r->from[i], at, length, err))
+			    !sled_append_from(&r->append, &r->from[i], at,
+			                      length, err))
 				return false;
 		} else {
 			r->lost += length;
@@ -172,8 +149,8 @@ write_remade(struct remake *r, struct sled_err *err)
 	                       0, err))
 		return false;
 	r->write = true;
-	if ((r->volume->end == 0 ||
-	     copy_bytes(r, &r->from[0], 0, r->volume->end, err)) &&
+	if ((r->volume->end == 0 || sled_append_from(&r->append, &r->from[0], 0,
+	                                             r->volume->end, err)) &&
 	    walk(r, err) && sled_append_commit(&r->append, err))
 		return true;
 	sled_append_abort(&r->append);
