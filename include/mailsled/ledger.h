@@ -30,7 +30,10 @@
 #include "mailsled/sys.h"
 #include "mailsled/types.h"
 
-#define SLED_LEDGER_SCHEMA 1
+/* Schema 2 has what a visit learns of its server and its path. A ledger of an
+ * older schema grows when it is opened to write, in one transaction; to READ
+ * it as it is: what it cannot hold is empty or 0. */
+#define SLED_LEDGER_SCHEMA 2
 
 struct sled_ledger; /* opaque */
 
@@ -114,6 +117,82 @@ SLED_CHECK bool sled_ledger_maildrop(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_maildrop_put(struct sled_ledger *ledger,
                                          const struct sled_maildrop *row,
                                          struct sled_err *err);
+
+/* ---- peers: how a maildrop's server was met, so that a visit can skip what is
+ * known; nothing here is needed, and a rebuild forgets it ---- */
+
+enum { /* of the last CAPA */
+	SLED_PEER_PIPELINING = 1,
+	SLED_PEER_TOP = 2,
+	SLED_PEER_UIDL = 4,
+	SLED_PEER_PLAIN = 8,  /* SASL PLAIN */
+	SLED_PEER_LOGIN = 16, /* SASL LOGIN */
+	SLED_PEER_USER = 32,
+	SLED_PEER_EXPIRE_0 = 64,
+	SLED_PEER_STLS = 128,
+};
+
+struct sled_peer {
+	uint16_t port; /* all else holds for this one; 0: nothing is known */
+	char addresses[256]; /* numeric, best first, a space between them */
+	int64_t looked_up;   /* when they were, or 0 */
+	unsigned caps;       /* SLED_PEER_* */
+	char eager[16];      /* "PLAIN": AUTH with an initial response was
+	                         * answered +OK in a strict visit; or "" */
+	unsigned eager_lost; /* eager tries in a row that failed */
+	int64_t eager_retry; /* when to try again, or 0 */
+	unsigned tickets_refused; /* offers in a row */
+	int64_t tickets_retry;    /* when to offer one again, or 0 */
+	bool tls_default;         /* the slim hello was refused */
+	int64_t listed_whole;     /* when the whole listing last came, or 0 */
+	bool sums;                /* STAT's octets were the sum of LIST's */
+};
+
+/* All zero when there is no row. */
+SLED_CHECK bool sled_ledger_peer(struct sled_ledger *ledger, int64_t maildrop,
+                                 struct sled_peer *out, struct sled_err *err);
+/* Insert or replace. */
+SLED_CHECK bool sled_ledger_peer_put(struct sled_ledger *ledger,
+                                     int64_t maildrop,
+                                     const struct sled_peer *peer,
+                                     struct sled_err *err);
+
+/* ---- paths: what an interface was seen to carry ---- */
+
+struct sled_path {
+	char name[64];   /* of the interface */
+	uint64_t rate;   /* octets/s down, or 0 */
+	uint32_t rtt_ms; /* or 0 */
+	uint32_t visits; /* that this was learned from */
+	int64_t seen;    /* when it last was */
+};
+
+/* *found false and OUT untouched when it was never used. */
+SLED_CHECK bool sled_ledger_path(struct sled_ledger *ledger, const char *name,
+                                 struct sled_path *out, bool *found,
+                                 struct sled_err *err);
+/* By name: insert or replace. */
+SLED_CHECK bool sled_ledger_path_put(struct sled_ledger *ledger,
+                                     const struct sled_path *path,
+                                     struct sled_err *err);
+
+/* ---- the remembered listing of a maildrop ---- */
+
+typedef bool sled_seen_fn(void *ctx, uint32_t number, const char *uid,
+                          uint64_t size, struct sled_err *err);
+/* In order of message-number; UID is "" for none. */
+SLED_CHECK bool sled_ledger_seen(struct sled_ledger *ledger, int64_t maildrop,
+                                 sled_seen_fn *each, void *ctx,
+                                 struct sled_err *err);
+/* Insert or replace. */
+SLED_CHECK bool sled_ledger_seen_put(struct sled_ledger *ledger,
+                                     int64_t maildrop, uint32_t number,
+                                     const char *uid, uint64_t size,
+                                     struct sled_err *err);
+/* Forget FROM and those behind it. */
+SLED_CHECK bool sled_ledger_seen_cut(struct sled_ledger *ledger,
+                                     int64_t maildrop, uint32_t from,
+                                     struct sled_err *err);
 
 /* ---- volumes and members ---- */
 
@@ -345,6 +424,15 @@ struct sled_visit_row {
 	bool resumed;
 	int exit;
 	char error[512]; /* "" for none */
+	/* Each phase; one that was not reached has 0. */
+	int64_t ms_connect, ms_tls, ms_login, ms_list;
+	int64_t ms_fetch, ms_save, ms_delete;
+	uint32_t round_trips; /* that the visit waited for */
+	uint32_t rtt_ms;      /* the smallest of its connection */
+	uint64_t segs_down, segs_up;
+	uint64_t retrans; /* segments sent again, as far as known */
+	bool offered;     /* a ticket was */
+	bool eager;       /* the first commands left with TLS's Finished */
 };
 
 typedef bool sled_visit_fn(void *ctx, const struct sled_visit_row *row,

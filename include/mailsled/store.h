@@ -58,6 +58,8 @@ void sled_store_close(struct sled_store **store);
 /* For reading commands; owned by the store. */
 struct sled_ledger *sled_store_ledger(struct sled_store *store);
 const char *sled_store_id(const struct sled_store *store);
+/* Absolute path of the folder of ledger and spool: private, on a local disk. */
+const char *sled_store_state(const struct sled_store *store);
 
 /* Octets of archives that the recovery of this open found in no place that can
  * be reached; each was said. A command that met any ends with 65. */
@@ -181,6 +183,10 @@ SLED_CHECK bool sled_box_open(struct sled_box **out, struct sled_store *store,
                               struct sled_err *err);
 /* The server's habits; the session notes what it learns and the box keeps it. */
 struct sled_maildrop *sled_box_maildrop(struct sled_box *box);
+/* What is known of the server, to be changed in place: close() keeps it with
+ * the visit, whatever that came to. It is a cache: the store says so when it
+ * cannot be kept, and no visit fails for that. */
+struct sled_peer *sled_box_peer(struct sled_box *box);
 
 /* The whole listing came: give each item its verdict. Messages received up to
  * DELETE_UNTIL may be deleted. The listing is borrowed until close. Rows that
@@ -230,6 +236,33 @@ SLED_CHECK bool sled_box_dele_sent(struct sled_box *box, int64_t now,
 /* QUIT was answered +OK: every item with SLED_ITEM_DELE is gone. */
 SLED_CHECK bool sled_box_gone(struct sled_box *box, int64_t now,
                               struct sled_err *err);
+
+/* ---- caches: a failure here is worth a warning, not a failed visit; best
+ * called when the mail is safe. Not beside a job of the same box. ---- */
+
+/* What the interface NAME carries, as in ledger.h. */
+SLED_CHECK bool sled_box_path(struct sled_box *box, const char *name,
+                              struct sled_path *out, bool *found,
+                              struct sled_err *err);
+SLED_CHECK bool sled_box_path_put(struct sled_box *box,
+                                  const struct sled_path *path,
+                                  struct sled_err *err);
+
+/* The remembered listing: sizes, unique-ids, has_uidl; each verdict is ABSENT.
+ * Empty when nothing is remembered. Freed by the caller, with
+ * sled_listing_free(), when this succeeds. */
+SLED_CHECK bool sled_box_seen(struct sled_box *box, struct sled_listing *out,
+                              struct sled_err *err);
+/* Remember NOW without the items that GONE (NULL: none) says are; the others
+ * close up. Written only from the first difference on. GONE may be asked twice
+ * about an item. From an ABSENT item on nothing is remembered, and nothing at
+ * all of a listing without unique-ids. */
+SLED_CHECK bool sled_box_seen_keep(struct sled_box *box,
+                                   const struct sled_listing *now,
+                                   bool (*gone)(void *ctx, size_t item),
+                                   void *ctx, struct sled_err *err);
+SLED_CHECK bool sled_box_seen_forget(struct sled_box *box,
+                                     struct sled_err *err);
 
 /* Octets and messages of this visit that are whole; and why mail of it is not
  * safe, "" when all is. */
