@@ -4,6 +4,8 @@
  * Crash states of a new ledger: no file, an empty file, an empty database in
  * WAL mode, and all tables with the schema's version: the last step is one
  * transaction. The first three count as no ledger, and CREATE goes on from any.
+ * Crash states of one that grows: the old version without the new tables, and
+ * the new version with them; one transaction again, and no row is rewritten.
  * Commit instant of every transaction: the fdatasync of the -wal.
  */
 #include <errno.h>
@@ -20,7 +22,7 @@
 
 /* Numbers are unsigned 64-bit as SQLite's signed; times are seconds since 1970
  * or 0; a reference to no row is NULL. counter outlives the rows it counted. */
-static const char schema[] =
+static const char schema_1[] =
     "CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
     " WITHOUT ROWID;"
 
@@ -106,7 +108,42 @@ static const char schema[] =
     " exit INTEGER NOT NULL, error TEXT NOT NULL);"
     "CREATE INDEX visit_began ON visit (began);"
 
-    "PRAGMA application_id = " APPLICATION ";"
+    "PRAGMA application_id = " APPLICATION ";";
+
+/* What 2 has more. A new ledger is made as 1 and grows too, so that there is
+ * one schema 2, wherever it came from. */
+static const char growth_2[] =
+    "CREATE TABLE peer (maildrop INTEGER PRIMARY KEY,"
+    " port INTEGER NOT NULL, addresses TEXT NOT NULL,"
+    " looked_up INTEGER NOT NULL, caps INTEGER NOT NULL,"
+    " eager TEXT NOT NULL, eager_lost INTEGER NOT NULL,"
+    " eager_retry INTEGER NOT NULL, tickets_refused INTEGER NOT NULL,"
+    " tickets_retry INTEGER NOT NULL, tls_default INTEGER NOT NULL,"
+    " listed_whole INTEGER NOT NULL, sums INTEGER NOT NULL);"
+
+    "CREATE TABLE path (name TEXT PRIMARY KEY, rate INTEGER NOT NULL,"
+    " rtt_ms INTEGER NOT NULL, visits INTEGER NOT NULL,"
+    " seen INTEGER NOT NULL) WITHOUT ROWID;"
+
+    "CREATE TABLE seen (maildrop INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, uid TEXT NOT NULL, size INTEGER NOT NULL,"
+    " PRIMARY KEY (maildrop, number)) WITHOUT ROWID;"
+
+    "ALTER TABLE visit ADD COLUMN ms_connect INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN ms_tls INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN ms_login INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN ms_list INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN ms_fetch INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN ms_save INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN ms_delete INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN round_trips INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN rtt_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN segs_down INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN segs_up INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN retrans INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN offered INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN eager INTEGER NOT NULL DEFAULT 0;"
+
     "PRAGMA user_version = " VERSION ";";
 
 /* 2 MiB of pages; nothing outside memory but the database and its -wal, which
@@ -144,28 +181,30 @@ pragma_number(struct sled_ledger *ledger, const char *sql, int64_t *out,
 static bool
 identify(struct sled_ledger *ledger, bool *empty, struct sled_err *err)
 {
-	int64_t application, version, tables;
+	int64_t application, tables;
 
 	if (!pragma_number(ledger, "PRAGMA application_id", &application,
 	                   err) ||
-	    !pragma_number(ledger, "PRAGMA user_version", &version, err) ||
+	    !pragma_number(ledger, "PRAGMA user_version", &ledger->version,
+	                   err) ||
 	    !pragma_number(ledger, "SELECT count(*) FROM sqlite_master",
 	                   &tables, err))
 		return false;
-	*empty = application == 0 && version == 0 && tables == 0;
+	*empty = application == 0 && ledger->version == 0 && tables == 0;
 	if (*empty)
 		return true;
-	if (application != strtoll(APPLICATION, NULL, 10) || version < 1) {
+	if (application != strtoll(APPLICATION, NULL, 10) ||
+	    ledger->version < 1) {
 		(void)sled_fail(err, SLED_ERR_DAMAGED,
 		                "ledger %s: a database of another program",
 		                ledger->shown);
 		return sled_hint(err, SLED_REBUILD_HINT);
 	}
-	if (version > SLED_LEDGER_SCHEMA) {
+	if (ledger->version > SLED_LEDGER_SCHEMA) {
 		(void)sled_fail(err, SLED_ERR_CONFIG,
 		                "ledger %s: schema %lld is newer than this "
 		                "program's " VERSION,
-		                ledger->shown, (long long)version);
+		                ledger->shown, (long long)ledger->version);
 		return sled_hint(err, "use the newer mailsled that wrote it");
 	}
 	return true;
@@ -175,14 +214,18 @@ identify(struct sled_ledger *ledger, bool *empty, struct sled_err *err)
 static bool
 make_tables(struct sled_ledger *ledger, struct sled_err *err)
 {
-	bool empty = false;
+	bool empty = false, ok;
 
 	if (!sled_sql_enter(ledger, err))
 		return false;
-	return sled_sql_leave(ledger,
-	                      identify(ledger, &empty, err) &&
-	                          (!empty || execute(ledger, schema, err)),
-	                      err);
+	ok = identify(ledger, &empty, err) &&
+	     (!empty || execute(ledger, schema_1, err)) &&
+	     (ledger->version == SLED_LEDGER_SCHEMA ||
+	      execute(ledger, growth_2, err));
+	if (!sled_sql_leave(ledger, ok, err))
+		return false;
+	ledger->version = SLED_LEDGER_SCHEMA;
+	return true;
 }
 
 /* ---- opening ---- */
@@ -235,7 +278,8 @@ set_up(struct sled_ledger *ledger, struct sled_err *err)
 	                   check_mode, ledger->shown, err))
 		return false;
 	(void)sqlite3_wal_hook(ledger->db, note_wal, ledger);
-	return !empty || make_tables(ledger, err);
+	return ledger->version == SLED_LEDGER_SCHEMA ||
+	       make_tables(ledger, err);
 }
 
 static bool

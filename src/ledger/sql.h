@@ -35,9 +35,10 @@ struct sled_ledger {
 	struct sled_vfs *vfs;
 	pthread_mutex_t mutex; /* recursive */
 	enum sled_ledger_mode mode;
-	unsigned depth; /* of transactions: 0 when there is none */
-	bool begun;     /* the outermost one is the caller's */
-	bool doomed;    /* a write in it failed: doom says how */
+	int64_t version; /* of the schema: below ours only when reading */
+	unsigned depth;  /* of transactions: 0 when there is none */
+	bool begun;      /* the outermost one is the caller's */
+	bool doomed;     /* a write in it failed: doom says how */
 	struct sled_err doom;
 	unsigned walking; /* callbacks that are running */
 	int wal_pages;

@@ -1,39 +1,77 @@
 /* visit.c - rows of visits. See mailsled/ledger.h. */
 #include "sql.h"
 
-#define VALUES(v)                                                         \
-	sled_value_text((v)->label), sled_value_int((v)->maildrop),       \
-	    sled_value_int((v)->began), sled_value_int((v)->ms),          \
-	    sled_value_u64((v)->listed), sled_value_u64((v)->fetched),    \
-	    sled_value_u64((v)->deleted), sled_value_u64((v)->kept),      \
-	    sled_value_u64((v)->held), sled_value_u64((v)->left),         \
-	    sled_value_u64((v)->failed), sled_value_u64((v)->mail_bytes), \
-	    sled_value_u64((v)->wire_down), sled_value_u64((v)->wire_up), \
-	    sled_value_int((v)->resumed), sled_value_int((v)->exit),      \
-	    sled_value_text((v)->error)
+/* Those of schema 1, and what 2 has more. */
+#define COLUMNS_1                                                             \
+	"label, maildrop, began, ms, listed, fetched, deleted, kept, held,"   \
+	" left_there, failed, mail_bytes, wire_down, wire_up, resumed, exit," \
+	" error"
+#define COLUMNS_2                                                              \
+	"ms_connect, ms_tls, ms_login, ms_list, ms_fetch, ms_save, ms_delete," \
+	" round_trips, rtt_ms, segs_down, segs_up, retrans, offered, eager"
+#define NONE_2  "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0"
+#define COLUMNS COLUMNS_1 ", " COLUMNS_2
+#define MARKS                                                          \
+	"?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14," \
+	" ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26," \
+	" ?27, ?28, ?29, ?30, ?31"
+#define NEWEST                                       \
+	" FROM visit WHERE ?1 IS NULL OR label = ?1" \
+	" ORDER BY began DESC, id DESC LIMIT ?2"
+
+#define VALUES(v)                                                          \
+	sled_value_text((v)->label), sled_value_int((v)->maildrop),        \
+	    sled_value_int((v)->began), sled_value_int((v)->ms),           \
+	    sled_value_u64((v)->listed), sled_value_u64((v)->fetched),     \
+	    sled_value_u64((v)->deleted), sled_value_u64((v)->kept),       \
+	    sled_value_u64((v)->held), sled_value_u64((v)->left),          \
+	    sled_value_u64((v)->failed), sled_value_u64((v)->mail_bytes),  \
+	    sled_value_u64((v)->wire_down), sled_value_u64((v)->wire_up),  \
+	    sled_value_int((v)->resumed), sled_value_int((v)->exit),       \
+	    sled_value_text((v)->error), sled_value_int((v)->ms_connect),  \
+	    sled_value_int((v)->ms_tls), sled_value_int((v)->ms_login),    \
+	    sled_value_int((v)->ms_list), sled_value_int((v)->ms_fetch),   \
+	    sled_value_int((v)->ms_save), sled_value_int((v)->ms_delete),  \
+	    sled_value_int((v)->round_trips), sled_value_int((v)->rtt_ms), \
+	    sled_value_u64((v)->segs_down), sled_value_u64((v)->segs_up),  \
+	    sled_value_u64((v)->retrans), sled_value_int((v)->offered),    \
+	    sled_value_int((v)->eager)
 
 bool
 sled_ledger_visit_put(struct sled_ledger *ledger, struct sled_visit_row *row,
                       struct sled_err *err)
 {
 	if (row->id == 0)
-		return sled_sql_insert(
-		    ledger,
-		    SLED_SQL("INSERT INTO visit VALUES (NULL, ?1, ?2, ?3, ?4,"
-		             " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
-		             " ?15, ?16, ?17)",
-		             VALUES(row)),
-		    &row->id, err);
-	return sled_sql_change(
-	    ledger,
-	    SLED_SQL("UPDATE visit SET label = ?1, maildrop = ?2, began = ?3,"
-	             " ms = ?4, listed = ?5, fetched = ?6, deleted = ?7,"
-	             " kept = ?8, held = ?9, left_there = ?10, failed = ?11,"
-	             " mail_bytes = ?12, wire_down = ?13, wire_up = ?14,"
-	             " resumed = ?15, exit = ?16, error = ?17"
-	             " WHERE id = ?18",
-	             VALUES(row), sled_value_int(row->id)),
-	    "visit", err);
+		return sled_sql_insert(ledger,
+		                       SLED_SQL("INSERT INTO visit (" COLUMNS
+		                                ") VALUES (" MARKS ")",
+		                                VALUES(row)),
+		                       &row->id, err);
+	return sled_sql_change(ledger,
+	                       SLED_SQL("UPDATE visit SET (" COLUMNS
+	                                ") = (" MARKS ")"
+	                                " WHERE id = ?32",
+	                                VALUES(row), sled_value_int(row->id)),
+	                       "visit", err);
+}
+
+static void
+read_more(struct sled_row *row, struct sled_visit_row *visit)
+{
+	visit->ms_connect = sled_row_int(row);
+	visit->ms_tls = sled_row_int(row);
+	visit->ms_login = sled_row_int(row);
+	visit->ms_list = sled_row_int(row);
+	visit->ms_fetch = sled_row_int(row);
+	visit->ms_save = sled_row_int(row);
+	visit->ms_delete = sled_row_int(row);
+	visit->round_trips = (uint32_t)sled_row_int(row);
+	visit->rtt_ms = (uint32_t)sled_row_int(row);
+	visit->segs_down = sled_row_u64(row);
+	visit->segs_up = sled_row_u64(row);
+	visit->retrans = sled_row_u64(row);
+	visit->offered = sled_row_bool(row);
+	visit->eager = sled_row_bool(row);
 }
 
 static void
@@ -57,6 +95,7 @@ read_visit(struct sled_row *row, struct sled_visit_row *visit)
 	visit->resumed = sled_row_bool(row);
 	visit->exit = (int)sled_row_int(row);
 	sled_row_text(row, visit->error, sizeof(visit->error));
+	read_more(row, visit);
 }
 
 struct walk {
@@ -79,14 +118,15 @@ sled_ledger_visits(struct sled_ledger *ledger, const char *label,
                    uint64_t limit, sled_visit_fn *each, void *ctx,
                    struct sled_err *err)
 {
+	const struct sled_value values[] = {
+		sled_value_text(label),
+		sled_value_int(
+		    limit > INT64_MAX || limit == 0 ? -1 : (int64_t)limit),
+	};
+	struct sled_sql sql = { "SELECT id, " COLUMNS NEWEST, values, 2 };
 	struct walk walk = { each, ctx };
-	bool all = limit == 0 || limit > INT64_MAX;
 
-	return sled_sql_each(
-	    ledger,
-	    SLED_SQL("SELECT * FROM visit WHERE ?1 IS NULL OR label = ?1"
-	             " ORDER BY began DESC, id DESC LIMIT ?2",
-	             sled_value_text(label),
-	             sled_value_int(all ? -1 : (int64_t)limit)),
-	    give_visit, &walk, err);
+	if (ledger->version == 1)
+		sql.text = "SELECT id, " COLUMNS_1 ", " NONE_2 NEWEST;
+	return sled_sql_each(ledger, &sql, give_visit, &walk, err);
 }

@@ -99,6 +99,7 @@ open_parts(struct sled_box *box, const struct sled_spool_owner *owner,
 	    !sled_intake_new(&box->intake, err) ||
 	    !sled_ledger_maildrop(ledger, owner->server, owner->user,
 	                          &box->maildrop, err) ||
+	    !sled_box_peer_load(box, err) ||
 	    !sled_ledger_messages(ledger, &query, sled_row_take, &newest, err))
 		return false;
 	box->whose.maildrop = box->maildrop.id;
@@ -753,6 +754,8 @@ sled_box_close(struct sled_box **box_p, struct sled_visit_row *visit,
 		ok = sled_spool_finish(&box->spool, err);
 	if (visit != NULL && !note_visit(box, visit, err))
 		ok = false;
+	if (visit != NULL)
+		sled_box_peer_keep(box);
 	free_box(box_p);
 	return ok;
 }

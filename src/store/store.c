@@ -48,6 +48,12 @@ sled_store_id(const struct sled_store *store)
 	return store->id;
 }
 
+const char *
+sled_store_state(const struct sled_store *store)
+{
+	return store->state;
+}
+
 static bool
 set_state_path(struct sled_store *store, struct sled_err *err)
 {

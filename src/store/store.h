@@ -140,7 +140,8 @@ struct sled_box {
 	struct sled_store *store;
 	struct sled_whose whose;
 	struct sled_maildrop maildrop;
-	struct sled_spool *spool; /* NULL until a message comes */
+	struct sled_peer peer, peer_was; /* now, and in the ledger */
+	struct sled_spool *spool;        /* NULL until a message comes */
 	struct sled_intake *intake;
 	struct sled_listing *listing; /* borrowed */
 	struct sled_claims claims;    /* each stored message's own row */
@@ -170,6 +171,10 @@ bool sled_box_same(struct sled_box *box, size_t item,
 /* The row is not on the server any more; in the caller's transaction. */
 bool sled_box_is_gone(struct sled_box *box, int64_t row, int64_t now,
                       struct sled_err *err);
+
+/* What is known of the peer, to and from the ledger. keep() only warns. */
+bool sled_box_peer_load(struct sled_box *box, struct sled_err *err);
+void sled_box_peer_keep(struct sled_box *box);
 
 /* Note in the sums which place keeps mail from being safe. */
 void sled_box_explain(struct sled_box *box);
