@@ -198,8 +198,11 @@ struct sled_conn_facts {
 	uint64_t wire_down, wire_up; /* octets */
 	uint64_t segs_down, segs_up;
 	uint64_t retrans_up; /* segments that we sent again */
-	uint64_t dup_down;   /* octets that came again; an estimate, and part
-	                      * of wire_down */
+	/* An estimate, and part of wire_down: octets that had come before. */
+	uint64_t dup_down;
+	/* What a close will still cost, when the peer sends no more data: its
+	 * and our end of stream, and their ACKs. Not in the above. */
+	uint64_t close_down, close_up;
 	uint32_t rtt_ms;     /* smoothed, of now */
 	uint32_t min_rtt_ms; /* of late: the path with an empty queue */
 	uint32_t connect_ms; /* from SYN to answer */

@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 
 #include "loop/internal.h"
-#include "loop/tcp.h"
 #include "mailsled/loop.h"
 
 int
@@ -111,16 +110,30 @@ lend_room(uv_handle_t *handle, size_t wanted, uv_buf_t *room)
 }
 
 static void
+look_at_link(struct sled_conn *conn)
+{
+	uv_os_fd_t fd;
+
+	if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) != 0)
+		return;
+	sled_tcp_see(fd, &conn->seen);
+	if (conn->window > 0)
+		sled_tcp_hold_window(fd, conn->window);
+}
+
+static void
 on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *room)
 {
 	struct sled_conn *conn = stream->data;
 
-	if (got > 0)
+	if (got > 0) {
+		look_at_link(conn);
 		conn->events.data(
 		    conn->events.ctx,
 		    (struct sled_span){ room->base, (size_t)got });
-	else if (got < 0)
+	} else if (got < 0) {
 		end(conn, (int)got);
+	}
 }
 
 bool
@@ -261,6 +274,6 @@ sled_conn_facts(const struct sled_conn *conn, struct sled_conn_facts *out)
 
 	*out = (struct sled_conn_facts){ 0 };
 	if (uv_fileno((const uv_handle_t *)&conn->tcp, &fd) == 0)
-		sled_tcp_facts(fd, conn->ipv6, out);
+		sled_tcp_facts(fd, conn->ipv6, &conn->seen, out);
 	out->connect_ms = (uint32_t)(conn->connect_ns / 1000000);
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "loop/tcp.h"
 #include "mailsled/loop.h"
 
 #define LOOP_IN_MAX 65536
@@ -86,6 +87,7 @@ struct sled_conn {
 	bool ipv6;
 	uint32_t window; /* to be held; 0: the kernel's */
 	uint64_t began_ns, connect_ns;
+	struct sled_tcp_seen seen;
 	struct sled_conn_events events;
 	bool started, over, writing, closing;
 	int write_error; /* of libuv: negative errno */

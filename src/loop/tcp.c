@@ -3,14 +3,15 @@
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <stddef.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 
-#define TCP_HEAD    20
-#define STAMPS      12 /* of the timestamps in each segment */
-#define SYN_OPTIONS 20 /* mss, sack, timestamps, window scale */
-#define CLOSE_WAIT  8  /* the peer has ended: of the kernel's states */
+#define TCP_HEAD     20
+#define STAMPS       12 /* of the timestamps in each segment */
+#define SYN_OPTIONS  20 /* mss, sack, timestamps, window scale */
+#define SACK_OPTIONS 20 /* two blocks: more holes make it 28, one 12 */
+#define CLOSE_WAIT   8  /* the peer has ended: of the kernel's states */
 
 /* The kernel appends to its tcp_info; the C library's may be older. */
 #define RCV_WND_AT 232
@@ -77,6 +78,48 @@ sled_tcp_raise_window(int fd, uint32_t window)
 
 /* ---- facts ---- */
 
+static bool
+get_info(int fd, union info *info)
+{
+	socklen_t len = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0;
+}
+
+/* The kernel counts a segment that it had before like any other, but not its
+ * octets. One or none in order, and more segments than that: they came again.
+ * With more in order the rest may be short ones. */
+static void
+look(const struct tcp_info *at, struct sled_tcp_seen *seen)
+{
+	uint64_t bytes = at->tcpi_bytes_received - seen->bytes;
+	uint64_t mss = at->tcpi_rcv_mss;
+	uint64_t ahead = at->tcpi_rcv_ooopack - seen->ahead;
+	uint64_t segs = at->tcpi_data_segs_in - seen->segs;
+	uint64_t rest = segs > ahead ? segs - ahead : 0;
+	uint64_t used = bytes > 0 ? 1 : 0;
+
+	seen->bytes = at->tcpi_bytes_received;
+	seen->segs = at->tcpi_data_segs_in;
+	seen->ahead = at->tcpi_rcv_ooopack;
+	if (bytes <= mss && rest > used)
+		seen->again += (rest - used) * mss;
+	seen->held += ahead * mss;
+	if (bytes > rest * mss)
+		seen->held -= MIN(seen->held, bytes - rest * mss);
+	seen->sack += (ahead + (seen->held > 0 ? rest : 0)) * SACK_OPTIONS;
+}
+
+void
+sled_tcp_see(int fd, struct sled_tcp_seen *seen)
+{
+	union info info;
+
+	if (get_info(fd, &info))
+		look(&info.at, seen);
+}
+
 /* Of the peer's SYN: those that were agreed on. */
 static uint64_t
 synack_options(const struct tcp_info *at)
@@ -100,30 +143,41 @@ window_of(const union info *info)
 	return window > wide ? wide : window;
 }
 
-void
-sled_tcp_facts(int fd, bool ipv6, struct sled_conn_facts *out)
+static void
+count_octets(const struct tcp_info *at, bool ipv6,
+             const struct sled_tcp_seen *seen, struct sled_conn_facts *out)
 {
-	union info info;
-	const struct tcp_info *at = &info.at;
-	socklen_t len = sizeof(info);
-	uint64_t head, stamps;
+	uint64_t stamps =
+	    (at->tcpi_options & TCPI_OPT_TIMESTAMPS) != 0 ? STAMPS : 0;
+	uint64_t head = (ipv6 ? 40U : 20U) + TCP_HEAD + stamps;
 
-	memset(out, 0, sizeof(*out));
-	memset(&info, 0, sizeof(info));
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
-		return;
-	out->rtt_ms = at->tcpi_rtt / 1000;
-	out->min_rtt_ms = at->tcpi_min_rtt / 1000;
-	out->window = window_of(&info);
-	if (len < offsetof(struct tcp_info, tcpi_dsack_dups))
-		return;
-	stamps = (at->tcpi_options & TCPI_OPT_TIMESTAMPS) != 0 ? STAMPS : 0;
-	head = (ipv6 ? 40U : 20U) + TCP_HEAD + stamps;
 	out->segs_down = at->tcpi_segs_in;
 	out->segs_up = at->tcpi_segs_out;
 	out->retrans_up = at->tcpi_total_retrans;
-	out->wire_down = at->tcpi_bytes_received + out->segs_down * head +
-	                 synack_options(at) - stamps;
-	out->wire_up = at->tcpi_bytes_sent + out->segs_up * head + SYN_OPTIONS -
-	               stamps + at->tcpi_rcv_ooopack * 12;
+	out->dup_down = seen->again;
+	out->wire_down = at->tcpi_bytes_received + seen->again + seen->held +
+	                 out->segs_down * head + synack_options(at) - stamps;
+	out->wire_up = at->tcpi_bytes_sent + seen->sack + out->segs_up * head +
+	               SYN_OPTIONS - stamps;
+	out->close_up = at->tcpi_state == CLOSE_WAIT ? head : 2 * head;
+	out->close_down = head;
+}
+
+void
+sled_tcp_facts(int fd, bool ipv6, const struct sled_tcp_seen *seen,
+               struct sled_conn_facts *out)
+{
+	struct sled_tcp_seen now = *seen;
+	union info info;
+
+	memset(out, 0, sizeof(*out));
+	if (!get_info(fd, &info))
+		return;
+	out->rtt_ms = info.at.tcpi_rtt / 1000;
+	out->min_rtt_ms = info.at.tcpi_min_rtt / 1000;
+	out->window = window_of(&info);
+	if (info.at.tcpi_bytes_sent == 0 && info.at.tcpi_data_segs_out > 0)
+		return; /* a kernel before 4.19 */
+	look(&info.at, &now);
+	count_octets(&info.at, ipv6, &now, out);
 }

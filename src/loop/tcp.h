@@ -15,7 +15,21 @@ void sled_tcp_prepare(int fd, uint32_t window, uint32_t mss,
 void sled_tcp_hold_window(int fd, uint32_t window);
 bool sled_tcp_raise_window(int fd, uint32_t window);
 
+/*
+ * What the kernel does not count, inferred from what changed between one read
+ * and the next. On a slow link each segment wakes the reader, unless it came
+ * out of order, which is counted, or had come before.
+ */
+struct sled_tcp_seen {
+	uint64_t bytes, again; /* received; octets that came twice */
+	uint64_t sack;         /* octets of SACK blocks in what we sent */
+	uint32_t segs, ahead;  /* with data; of these, out of order */
+	uint64_t held;         /* octets behind a hole */
+};
+
+void sled_tcp_see(int fd, struct sled_tcp_seen *seen);
 /* All but connect_ms; zero where the kernel does not say. */
-void sled_tcp_facts(int fd, bool ipv6, struct sled_conn_facts *out);
+void sled_tcp_facts(int fd, bool ipv6, const struct sled_tcp_seen *seen,
+                    struct sled_conn_facts *out);
 
 #endif
