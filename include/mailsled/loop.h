@@ -71,22 +71,51 @@ void sled_timer_stop(struct sled_timer *timer);
  * has failed, or said nothing for stagger_ms. The losers are closed. It has no
  * deadline of its own: free it when yours is over.
  *
+ * A look-up costs a round trip or more, so addresses that were good before may
+ * be given: they are tried first, in their order, and while the first of them
+ * is neither refused nor silent for stagger_ms nothing is looked up. Else the
+ * look-up starts at once, beside the other cached ones; what it finds and was
+ * not tried yet joins the race. If it fails, what still runs decides.
+ *
  * FN is called once, from run(): CONN is then the caller's, or NULL with err:
  *   HOST    there is no such name
  *   LINK    the name could not be looked up now (with no network at all that
  *           is how it shows), no route, no answer
  *   SERVER  each address that could be reached refused
  * The text names each address that failed, and why, as far as there is room.
+ * When the look-up failed, its fault decides the kind.
  */
 struct sled_conn;
 struct sled_dial;
 #define SLED_DIAL_STAGGER_MS 250
-#define SLED_DIAL_MAX        16 /* addresses tried; the rest is not */
+#define SLED_DIAL_MAX        16 /* addresses cached, and found; no more are tried */
 
+/*
+ * The options are for links where each octet and second costs; 0 leaves it to
+ * the kernel. They are set before the SYN, and one that the kernel refuses is
+ * left out: a dial never fails for them.
+ *   window   octets that may be in flight to us. On a slow link a server's
+ *            burst else stands in the queue for longer than its retransmission
+ *            timer, and is sent, and billed, again.
+ *   mss      the largest segment we ask for. On a very slow link a full one
+ *            takes seconds: a small one lets the timers learn, a loss cost
+ *            less, a smaller window hold two.
+ *   user_timeout_ms  how long sent data may stay unacknowledged (RFC 5482):
+ *            a link that died is known at that time, not after the 15 minutes
+ *            of retransmissions that the kernel would pay for. It also ends
+ *            a connect that gets no answer.
+ * SO_KEEPALIVE is never set: its probes are billed and tell a fetch nothing.
+ */
 struct sled_dial_to {
 	const char *host; /* a name, or an IPv4 or IPv6 address */
 	uint16_t port;
 	uint32_t stagger_ms; /* 0: SLED_DIAL_STAGGER_MS; more on long paths */
+	/* Numeric addresses, a blank between, best first; what is none is
+	 * passed over. NULL or "": none. */
+	const char *cached;
+	uint32_t window;
+	uint32_t mss;
+	uint32_t user_timeout_ms;
 };
 
 typedef void sled_dial_fn(void *ctx, struct sled_conn *conn,
@@ -96,6 +125,30 @@ SLED_CHECK bool sled_dial_new(struct sled_dial **out, struct sled_loop *loop,
                               const struct sled_dial_to *to, sled_dial_fn *fn,
                               void *ctx, struct sled_err *err);
 void sled_dial_free(struct sled_dial **dial);
+/* Inside FN, and until the dial is freed: what was looked up, to be cached; in
+ * the form of `cached`, the winner first if it is among them. "" when nothing
+ * was looked up or found, or it had not ended when a cached one answered. */
+const char *sled_dial_found(const struct sled_dial *dial);
+
+/*
+ * A look-up alone, to refresh a cache. FN is called once, from run(), with the
+ * addresses in the order in which a dial would try them, a blank between, or
+ * NULL with err: HOST or LINK as above. Freed before that, it is cancelled; see
+ * sled_loop_free() for one that cannot be.
+ */
+struct sled_lookup;
+typedef void sled_lookup_fn(void *ctx, const char *addresses,
+                            const struct sled_err *err);
+SLED_CHECK bool sled_lookup_new(struct sled_lookup **out,
+                                struct sled_loop *loop, const char *host,
+                                sled_lookup_fn *fn, void *ctx,
+                                struct sled_err *err);
+void sled_lookup_free(struct sled_lookup **lookup);
+
+/* The name of the interface by which a packet to numeric ADDRESS would leave
+ * now; "" when there is no route, or none can be told. Nothing is sent. */
+#define SLED_ROUTE_NAME 16
+bool sled_route_name(const char *address, char out[static SLED_ROUTE_NAME]);
 
 /*
  * A TCP connection, with TCP_NODELAY. Nothing is read before start().
@@ -131,9 +184,32 @@ size_t sled_conn_queued(const struct sled_conn *conn);
 const char *sled_conn_peer(const struct sled_conn *conn);
 const char *sled_conn_local(const struct sled_conn *conn);
 
-/* IP bytes so far, headers and retransmissions as the kernel counted them
- * (TCP_INFO); zero where it does not say. */
-void sled_conn_wire(const struct sled_conn *conn, uint64_t *down, uint64_t *up);
+/* Let about WINDOW octets be in flight from now on: for a window that was set
+ * small by the dial and proved too small. It never makes it smaller. False when
+ * the kernel refused; nothing has changed then. */
+bool sled_conn_window(struct sled_conn *conn, uint32_t window);
+
+/*
+ * What the connection has cost so far: octets of IP packets, headers and
+ * retransmissions with them, as TCP_INFO lets one count them. Zero where the
+ * kernel does not say.
+ */
+struct sled_conn_facts {
+	uint64_t wire_down, wire_up; /* octets */
+	uint64_t segs_down, segs_up;
+	uint64_t retrans_up; /* segments that we sent again */
+	/* An estimate, and part of wire_down: octets that had come before. */
+	uint64_t dup_down;
+	/* What a close will still cost, when the peer sends no more data: its
+	 * and our end of stream, and their ACKs. Not in the above. */
+	uint64_t close_down, close_up;
+	uint32_t rtt_ms;     /* smoothed, of now */
+	uint32_t min_rtt_ms; /* of late: the path with an empty queue */
+	uint32_t connect_ms; /* from SYN to answer */
+	uint32_t window;     /* octets we advertise now */
+};
+
+void sled_conn_facts(const struct sled_conn *conn, struct sled_conn_facts *out);
 
 /*
  * Run JOB(ctx) on a thread of libuv's pool, then DONE(ctx) in the loop's. It

@@ -1,37 +1,38 @@
 /* conn.c - one TCP connection; see mailsled/loop.h. */
 #include <assert.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include "loop/internal.h"
-#include "loop/tcpinfo.h"
 #include "mailsled/loop.h"
 
-bool
-sled_conn_make(struct sled_conn **out, struct sled_loop *loop,
-               struct sled_err *err)
+int
+sled_conn_make(struct sled_conn **out, struct sled_loop *loop, int family,
+               const struct sled_dial_to *to)
 {
 	struct sled_conn *conn = calloc(1, sizeof(*conn));
+	uv_os_fd_t fd;
+	int code;
 
-	*out = conn;
+	*out = NULL;
 	if (conn == NULL)
-		return sled_fail_sys(err, ENOMEM, "connection");
-	(void)uv_tcp_init(&loop->uv, &conn->tcp); /* makes no socket yet */
+		return UV_ENOMEM;
+	code = uv_tcp_init_ex(&loop->uv, &conn->tcp, (unsigned)family);
+	if (code < 0) {
+		free(conn);
+		return code;
+	}
+	if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) == 0)
+		sled_tcp_prepare(fd, to->window, to->mss, to->user_timeout_ms);
 	conn->tcp.data = conn->connect.data = conn->write.data = conn;
 	conn->loop = loop;
-	return true;
-}
-
-void
-sled_conn_address(char *out, size_t room, const struct sockaddr *addr,
-                  socklen_t len)
-{
-	if (getnameinfo(addr, len, out, (socklen_t)room, NULL, 0,
-	                NI_NUMERICHOST) != 0)
-		(void)snprintf(out, room, "-");
+	conn->ipv6 = family == AF_INET6;
+	conn->window = to->window;
+	conn->began_ns = uv_hrtime();
+	*out = conn;
+	return 0;
 }
 
 void
@@ -42,17 +43,16 @@ sled_conn_ready(struct sled_conn *conn)
 	int len = sizeof(addr);
 
 	conn->dial = NULL;
+	conn->connect_ns = uv_hrtime() - conn->began_ns;
 	conn->loop->live++;
 	(void)uv_tcp_nodelay(&conn->tcp, 1);
 	(void)snprintf(conn->local, sizeof(conn->local), "-");
 	(void)snprintf(conn->peer, sizeof(conn->peer), "-");
 	if (uv_tcp_getsockname(&conn->tcp, name, &len) == 0)
-		sled_conn_address(conn->local, sizeof(conn->local), name,
-		                  (socklen_t)len);
+		sled_addr_text(conn->local, name);
 	len = sizeof(addr);
 	if (uv_tcp_getpeername(&conn->tcp, name, &len) == 0)
-		sled_conn_address(conn->peer, sizeof(conn->peer), name,
-		                  (socklen_t)len);
+		sled_addr_text(conn->peer, name);
 }
 
 static void
@@ -110,16 +110,30 @@ lend_room(uv_handle_t *handle, size_t wanted, uv_buf_t *room)
 }
 
 static void
+look_at_link(struct sled_conn *conn)
+{
+	uv_os_fd_t fd;
+
+	if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) != 0)
+		return;
+	sled_tcp_see(fd, &conn->seen);
+	if (conn->window > 0)
+		sled_tcp_hold_window(fd, conn->window);
+}
+
+static void
 on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *room)
 {
 	struct sled_conn *conn = stream->data;
 
-	if (got > 0)
+	if (got > 0) {
+		look_at_link(conn);
 		conn->events.data(
 		    conn->events.ctx,
 		    (struct sled_span){ room->base, (size_t)got });
-	else if (got < 0)
+	} else if (got < 0) {
 		end(conn, (int)got);
+	}
 }
 
 bool
@@ -239,12 +253,27 @@ sled_conn_local(const struct sled_conn *conn)
 	return conn->local;
 }
 
-void
-sled_conn_wire(const struct sled_conn *conn, uint64_t *down, uint64_t *up)
+bool
+sled_conn_window(struct sled_conn *conn, uint32_t window)
 {
 	uv_os_fd_t fd;
 
-	*down = *up = 0;
+	if (conn->window == 0 || window <= conn->window)
+		return true;
+	if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) != 0 ||
+	    !sled_tcp_raise_window(fd, window))
+		return false;
+	conn->window = window;
+	return true;
+}
+
+void
+sled_conn_facts(const struct sled_conn *conn, struct sled_conn_facts *out)
+{
+	uv_os_fd_t fd;
+
+	*out = (struct sled_conn_facts){ 0 };
 	if (uv_fileno((const uv_handle_t *)&conn->tcp, &fd) == 0)
-		sled_tcpinfo_wire(fd, down, up);
+		sled_tcp_facts(fd, conn->ipv6, &conn->seen, out);
+	out->connect_ms = (uint32_t)(conn->connect_ns / 1000000);
 }

@@ -66,14 +66,17 @@ sled_session_did(struct sled_session *s, bool ok, const struct sled_err *err)
 static void
 close_connection(struct sled_session *s)
 {
+	struct sled_conn_facts facts;
+
 	s->closed = true;
 	sled_timer_stop(s->stall);
 	sled_timer_stop(s->grace);
 	sled_dial_free(&s->dial);
 	if (s->conn == NULL)
 		return;
-	sled_conn_wire(s->conn, &s->result.row.wire_down,
-	               &s->result.row.wire_up);
+	sled_conn_facts(s->conn, &facts);
+	s->result.row.wire_down = facts.wire_down;
+	s->result.row.wire_up = facts.wire_up;
 	sled_conn_free(&s->conn);
 }
 

@@ -74,7 +74,7 @@ on_drained(void *ctx)
 static void
 setup(struct peer *peer)
 {
-	struct sled_dial_to to = { "127.0.0.1", 0, 0 };
+	struct sled_dial_to to = { .host = "127.0.0.1" };
 	int listener = fx_bind("127.0.0.1", &to.port, 8);
 
 	*peer = (struct peer){ 0 };

@@ -112,7 +112,9 @@ static void
 start(struct sled_dial **out, struct call *call, const char *host,
       uint16_t port, uint32_t stagger_ms)
 {
-	struct sled_dial_to to = { host, port, stagger_ms };
+	struct sled_dial_to to = { .host = host,
+		                   .port = port,
+		                   .stagger_ms = stagger_ms };
 
 	assert_true(
 	    sled_dial_new(out, call->loop, &to, on_dialled, call, &call->err));
@@ -204,7 +206,7 @@ no_route_is_the_links_fault(void **state)
 static void
 unknown_and_unanswered_names_differ(void **state)
 {
-	struct sled_dial_to to = { "", 995, 0 };
+	struct sled_dial_to to = { .host = "", .port = 995 };
 	struct call call;
 
 	(void)state;
@@ -222,7 +224,7 @@ static void
 a_name_is_shown_harmlessly(void **state)
 {
 	char host[300] = "a\033[2Jb";
-	struct sled_dial_to to = { host, 995, 0 };
+	struct sled_dial_to to = { .host = host, .port = 995 };
 	struct call call;
 
 	(void)state;
