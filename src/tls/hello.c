@@ -17,7 +17,12 @@
 void
 sled_tls_slim(SSL *ssl)
 {
-	(void)SSL_set1_groups_list(ssl, "X25519:P-256:P-384");
+	char groups[] = "X25519:P-256:P-384";
+	char signatures[] = "ECDSA+SHA256:ECDSA+SHA384:rsa_pss_rsae_sha256:"
+			    "RSA+SHA256:RSA+SHA384";
+
+	(void)SSL_set1_groups_list(ssl, groups);
+	(void)SSL_set1_sigalgs_list(ssl, signatures);
 	(void)SSL_set_ciphersuites(ssl, "TLS_AES_128_GCM_SHA256:"
 	                                "TLS_AES_256_GCM_SHA384:"
 	                                "TLS_CHACHA20_POLY1305_SHA256");
@@ -25,9 +30,6 @@ sled_tls_slim(SSL *ssl)
 	                               "ECDHE-RSA-AES128-GCM-SHA256:"
 	                               "ECDHE-ECDSA-AES256-GCM-SHA384:"
 	                               "ECDHE-RSA-AES256-GCM-SHA384");
-	(void)SSL_set1_sigalgs_list(ssl, "ECDSA+SHA256:ECDSA+SHA384:"
-	                                 "rsa_pss_rsae_sha256:"
-	                                 "RSA+SHA256:RSA+SHA384");
 	/* The session id that looks like TLS 1.2, and the record after it. */
 	(void)SSL_clear_options(ssl, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
 	/* For CBC suites, and none is offered. */
