@@ -178,7 +178,7 @@ bool
 sled_wire_start_tls(struct sled_session *s, struct sled_err *err)
 {
 	if (!sled_tls_new(&s->tls, s->conf.trust, s->conf.account->server,
-	                  sled_clock_now(), err))
+	                  sled_clock_now(), SLED_TLS_HELLO_SLIM, err))
 		return false;
 	if (sled_tls_handshake(s->tls, err) == SLED_TLS_FAILED)
 		return false;

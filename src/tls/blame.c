@@ -178,7 +178,7 @@ blame_issuer(struct sled_tls *tls, const X509 *cert, bool itself)
 	                         "is not trusted here",
 	                tls->host, issuer);
 	(void)sled_hint(&tls->fault,
-	                tls->own_ca
+	                tls->trust->own_ca
 	                    ? "ca-file = does not hold that issuer: ask the "
 	                      "server's owner for the right certificate"
 	                    : "if you know that issuer, name its certificate "
@@ -278,6 +278,7 @@ sled_tls_blame_head(struct sled_tls *tls)
 enum sled_tls_step
 sled_tls_blame_eof(struct sled_tls *tls)
 {
+	tls->refused = sled_tls_is_unanswered(tls);
 	(void)sled_fail(&tls->fault, SLED_ERR_PROTO,
 	                tls->head_len == 0
 	                    ? "%s: it closed the connection before its first "
@@ -336,6 +337,7 @@ sled_tls_blame_ssl(struct sled_tls *tls)
 
 	if (tls->fault.kind != SLED_ERR_NONE)
 		return SLED_TLS_FAILED;
+	tls->refused = sled_tls_is_refusal(tls, why);
 	if (why != 0 && reason == ERR_R_MALLOC_FAILURE)
 		(void)sled_fail_sys(&tls->fault, ENOMEM, "%s: TLS", tls->host);
 	else if (reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION ||

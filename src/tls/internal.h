@@ -20,6 +20,7 @@ struct sled_tls_trust {
 	SSL_CTX *ctx;
 	BIO_METHOD *bio; /* of the connections: tls.c */
 	bool own_ca;     /* from a ca-file, not the system's */
+	char id[SLED_TLS_TRUST_ID];
 };
 
 enum tls_state {
@@ -30,6 +31,7 @@ enum tls_state {
 
 struct sled_tls {
 	SSL *ssl;
+	const struct sled_tls_trust *trust;
 	struct sled_span in; /* borrowed from the caller */
 	struct sled_buf out; /* due to the peer */
 	uint64_t in_bytes;   /* used of what was fed */
@@ -39,13 +41,30 @@ struct sled_tls {
 	char head[TLS_HEAD_LEN]; /* the peer's first bytes */
 	size_t head_len;
 	enum tls_state state;
-	bool own_ca, eof, peer_closed;
+	bool eof, peer_closed;
+	bool offered; /* a ticket */
+	bool refused; /* the hello */
+	SSL_SESSION *ticket[SLED_TLS_TICKETS];
+	size_t tickets;
 	struct sled_tls_facts facts;
 	struct sled_err fault; /* .kind is NONE as long as all is well */
 };
 
 /* Endpoints of the memory pipe: SSL on one side, in and out on the other. */
 BIO_METHOD *sled_tls_pipe_method(void);
+
+/* hello.c: offer less; and two ways in which the hello can be refused: WHY,
+ * of OpenSSL's queue, says so, or no ServerHello came. */
+void sled_tls_slim(SSL *ssl);
+bool sled_tls_is_refusal(const struct sled_tls *tls, unsigned long why);
+bool sled_tls_is_unanswered(const struct sled_tls *tls);
+
+/* ticket.c: notAfter; 0 when it is no time. */
+int64_t sled_tls_leaf_ends(const X509 *leaf);
+/* Of TLS 1.3, with a certificate for this host that holds now? */
+bool sled_tls_session_proved(const struct sled_tls *tls, SSL_SESSION *session);
+/* For SSL_CTX_sess_set_new_cb(). */
+int sled_tls_keep_session(SSL *ssl, SSL_SESSION *session);
 
 /* The chain does not verify; CTX is where the verifier stopped. */
 void sled_tls_blame_cert(struct sled_tls *tls, X509_STORE_CTX *ctx);

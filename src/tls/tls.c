@@ -145,7 +145,7 @@ set_up(struct sled_tls *tls, const struct sled_tls_trust *trust,
 {
 	BIO *bio;
 
-	tls->own_ca = trust->own_ca;
+	tls->trust = trust;
 	tls->ssl = SSL_new(trust->ctx);
 	bio = tls->ssl == NULL ? NULL : BIO_new(trust->bio);
 	if (bio == NULL)
@@ -161,7 +161,8 @@ set_up(struct sled_tls *tls, const struct sled_tls_trust *trust,
 
 bool
 sled_tls_new(struct sled_tls **out, const struct sled_tls_trust *trust,
-             const char *host, int64_t now, struct sled_err *err)
+             const char *host, int64_t now, enum sled_tls_hello hello,
+             struct sled_err *err)
 {
 	struct sled_tls *tls = calloc(1, sizeof(*tls));
 	bool ready;
@@ -176,6 +177,8 @@ sled_tls_new(struct sled_tls **out, const struct sled_tls_trust *trust,
 		                 "begins with a dot");
 	}
 	ready = set_up(tls, trust, err);
+	if (ready && hello == SLED_TLS_HELLO_SLIM)
+		sled_tls_slim(tls->ssl);
 	ERR_clear_error();
 	if (!ready) {
 		sled_tls_free(&tls);
@@ -191,6 +194,8 @@ sled_tls_free(struct sled_tls **tls)
 	if (*tls == NULL)
 		return;
 	SSL_free((*tls)->ssl);
+	for (size_t i = 0; i < (*tls)->tickets; i++)
+		SSL_SESSION_free((*tls)->ticket[i]);
 	sled_buf_free(&(*tls)->out);
 	free(*tls);
 	*tls = NULL;
@@ -263,24 +268,24 @@ is_foreign(const struct sled_tls *tls)
 	        tls->head[1] != SSL3_VERSION_MAJOR);
 }
 
-static int64_t
-leaf_ends(const X509 *leaf)
+/* Where no certificate came, one of before must prove the same. */
+static bool
+is_proved(const struct sled_tls *tls)
 {
-	struct tm tm = { 0 };
-
-	if (ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &tm) != 1)
-		return 0;
-	return (int64_t)timegm(&tm);
+	if (SSL_get0_peer_certificate(tls->ssl) == NULL ||
+	    SSL_get_verify_result(tls->ssl) != X509_V_OK ||
+	    SSL_version(tls->ssl) < TLS1_2_VERSION)
+		return false;
+	return SSL_session_reused(tls->ssl) != 1 ||
+	       (tls->offered &&
+	        sled_tls_session_proved(tls, SSL_get_session(tls->ssl)));
 }
 
 /* The verifier has spoken already; law 5 is worth asking twice. */
 static enum sled_tls_step
 establish(struct sled_tls *tls)
 {
-	const X509 *leaf = SSL_get0_peer_certificate(tls->ssl);
-
-	if (leaf == NULL || SSL_get_verify_result(tls->ssl) != X509_V_OK ||
-	    SSL_version(tls->ssl) < TLS1_2_VERSION) {
+	if (!is_proved(tls)) {
 		(void)sled_fail(&tls->fault, SLED_ERR_PROTO,
 		                "%s: the certificate was not verified",
 		                tls->host);
@@ -291,7 +296,9 @@ establish(struct sled_tls *tls)
 		.cipher = SSL_get_cipher_name(tls->ssl),
 		.handshake_in = tls->in_bytes,
 		.handshake_out = tls->out_bytes,
-		.leaf_ends = leaf_ends(leaf),
+		.leaf_ends =
+		    sled_tls_leaf_ends(SSL_get0_peer_certificate(tls->ssl)),
+		.offered = tls->offered,
 		.resumed = SSL_session_reused(tls->ssl) == 1,
 	};
 	tls->state = TLS_OPEN;

@@ -166,10 +166,82 @@ set_rules(SSL_CTX *ctx)
 	                                   SSL_OP_NO_TICKET);
 	(void)SSL_CTX_clear_options(ctx, SSL_OP_LEGACY_SERVER_CONNECT);
 	(void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	/* Sessions are handed over and held nowhere in here. */
+	(void)SSL_CTX_set_session_cache_mode(
+	    ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ctx, sled_tls_keep_session);
 	X509_VERIFY_PARAM_set_hostflags(param,
 	                                X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	return true;
+}
+
+/* --- what it is known by --- */
+
+static bool
+add_der(EVP_MD_CTX *sum, const X509 *cert)
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509(cert, &der);
+	bool ok = len > 0 && EVP_DigestUpdate(sum, der, (size_t)len) == 1;
+
+	OPENSSL_free(der);
+	return ok;
+}
+
+static bool
+add_store(EVP_MD_CTX *sum, X509_STORE *store)
+{
+	const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
+
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		const X509 *cert =
+		    X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+
+		if (cert != NULL && !add_der(sum, cert))
+			return false;
+	}
+	return true;
+}
+
+/* The system's authorities come and go with its updates; where they are
+ * looked for is enough. */
+static bool
+add_system(EVP_MD_CTX *sum)
+{
+	const char *dir = secure_getenv(X509_get_default_cert_dir_env());
+	const char *file = secure_getenv(X509_get_default_cert_file_env());
+
+	if (dir == NULL)
+		dir = X509_get_default_cert_dir();
+	if (file == NULL)
+		file = X509_get_default_cert_file();
+	return EVP_DigestUpdate(sum, "system", sizeof("system")) == 1 &&
+	       EVP_DigestUpdate(sum, dir, strlen(dir) + 1) == 1 &&
+	       EVP_DigestUpdate(sum, file, strlen(file) + 1) == 1;
+}
+
+static bool
+set_id(struct sled_tls_trust *trust, X509_STORE *store, struct sled_err *err)
+{
+	EVP_MD_CTX *sum = EVP_MD_CTX_new();
+	uint8_t hash[SLED_HASH_LEN];
+	bool ok = sum != NULL &&
+	          EVP_DigestInit_ex(sum, EVP_sha256(), NULL) == 1 &&
+	          (trust->own_ca ? add_store(sum, store) : add_system(sum)) &&
+	          EVP_DigestFinal_ex(sum, hash, NULL) == 1;
+
+	EVP_MD_CTX_free(sum);
+	if (!ok)
+		return sled_fail_sys(err, ENOMEM, "certificates");
+	sled_text_hex(trust->id, hash, sizeof(hash));
+	return true;
+}
+
+void
+sled_tls_trust_id(const struct sled_tls_trust *trust,
+                  char out[SLED_TLS_TRUST_ID])
+{
+	memcpy(out, trust->id, SLED_TLS_TRUST_ID);
 }
 
 static bool
@@ -184,12 +256,13 @@ load(struct sled_tls_trust *trust, const char *ca_file, struct sled_err *err)
 		                 "OpenSSL offers no TLS 1.2");
 	store = SSL_CTX_get_cert_store(trust->ctx);
 	if (ca_file == NULL)
-		return load_system(store, err);
+		return load_system(store, err) && set_id(trust, store, err);
 	/* What the user wrote down is an anchor, though nobody signed it. */
 	trust->own_ca = true;
 	if (X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) != 1)
 		return sled_fail(err, SLED_ERR_INTERNAL, "partial chains");
-	return load_file(store, "ca-file", ca_file, err);
+	return load_file(store, "ca-file", ca_file, err) &&
+	       set_id(trust, store, err);
 }
 
 bool

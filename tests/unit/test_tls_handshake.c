@@ -49,7 +49,8 @@ meeting_open(struct meeting *m, const struct sled_tls_trust *trust,
 {
 	*m = (struct meeting){ 0 };
 	fx_tls_server_open(&m->server, id, 0, most);
-	assert_true(sled_tls_new(&m->tls, trust, host, FX_TLS_NOW, &m->err));
+	assert_true(sled_tls_new(&m->tls, trust, host, FX_TLS_NOW,
+	                         SLED_TLS_HELLO_SLIM, &m->err));
 }
 
 static void
@@ -176,8 +177,8 @@ expect_canned(struct sled_span canned, const char *text, const char *hint)
 		struct sled_err err = { 0 };
 		struct sled_tls *tls = NULL;
 
-		assert_true(
-		    sled_tls_new(&tls, fx.trust, HOST, FX_TLS_NOW, &err));
+		assert_true(sled_tls_new(&tls, fx.trust, HOST, FX_TLS_NOW,
+		                         SLED_TLS_HELLO_SLIM, &err));
 		while (sled_tls_handshake(tls, &err) == SLED_TLS_HUNGRY) {
 			size_t len =
 			    rest.len < chunks[i] ? rest.len : chunks[i];
@@ -650,8 +651,9 @@ test_only_provable_hosts_are_taken(void **state)
 		struct sled_err err = { 0 };
 		struct sled_tls *tls = NULL;
 
-		assert_false(sled_tls_new(
-		    &tls, fx.trust, last ? longer : bad[i], FX_TLS_NOW, &err));
+		assert_false(sled_tls_new(&tls, fx.trust,
+		                          last ? longer : bad[i], FX_TLS_NOW,
+		                          SLED_TLS_HELLO_SLIM, &err));
 		assert_int_equal(err.kind, SLED_ERR_CONFIG);
 		assert_null(tls);
 	}
