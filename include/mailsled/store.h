@@ -58,8 +58,10 @@ void sled_store_close(struct sled_store **store);
 /* For reading commands; owned by the store. */
 struct sled_ledger *sled_store_ledger(struct sled_store *store);
 const char *sled_store_id(const struct sled_store *store);
-/* Absolute path of the folder of ledger and spool: private, on a local disk. */
-const char *sled_store_state(const struct sled_store *store);
+/* The folder of ledger and spool, private and on a local disk, and the calls to
+ * use on it; both live as long as the store. */
+int sled_store_state(const struct sled_store *store,
+                     const struct sled_sys **sys);
 
 /* Octets of archives that the recovery of this open found in no place that can
  * be reached; each was said. A command that met any ends with 65. */

@@ -152,6 +152,26 @@ on_progress(void *ctx, const struct sled_visit_progress *now)
 
 /* ---- the report ---- */
 
+/* What the wire cost, beyond the line that scripts know. */
+static void
+add_cost(struct sled_json *json, const struct sled_visit_row *row)
+{
+	sled_json_bool(json, "offered", row->offered);
+	sled_json_bool(json, "eager", row->eager);
+	sled_json_u64(json, "round_trips", row->round_trips);
+	sled_json_u64(json, "rtt_ms", row->rtt_ms);
+	sled_json_u64(json, "segs_down", row->segs_down);
+	sled_json_u64(json, "segs_up", row->segs_up);
+	sled_json_u64(json, "retrans", row->retrans);
+	sled_json_i64(json, "ms_connect", row->ms_connect);
+	sled_json_i64(json, "ms_tls", row->ms_tls);
+	sled_json_i64(json, "ms_login", row->ms_login);
+	sled_json_i64(json, "ms_list", row->ms_list);
+	sled_json_i64(json, "ms_fetch", row->ms_fetch);
+	sled_json_i64(json, "ms_save", row->ms_save);
+	sled_json_i64(json, "ms_delete", row->ms_delete);
+}
+
 static void
 print_json(struct visit *v, const struct sled_visit_result *result)
 {
@@ -177,6 +197,7 @@ print_json(struct visit *v, const struct sled_visit_result *result)
 	sled_json_real(json, "seconds", (double)row->ms / 1000.0);
 	sled_json_bool(json, "resumed", row->resumed);
 	sled_json_i64(json, "exit", row->exit);
+	add_cost(json, row);
 	if (result->err.kind != SLED_ERR_NONE)
 		sled_json_text(json, "error", result->err.text);
 	if (result->warnings[0] != '\0')

@@ -44,8 +44,9 @@ quit(struct sled_session *s)
 static void
 send_more(struct sled_session *s)
 {
-	size_t room = s->caps.pipelining ? sled_pop3_room(s->pop)
-	                                 : 1 - sled_pop3_waiting(s->pop);
+	size_t room = sled_can(s, SLED_PEER_PIPELINING)
+	                  ? sled_pop3_room(s->pop)
+	                  : 1 - sled_pop3_waiting(s->pop);
 	struct sled_err err = { 0 };
 
 	for (; s->next_dele < s->listing.len && room > 0; s->next_dele++) {

@@ -109,12 +109,13 @@ recheck(struct sled_session *s)
 static bool
 may_ask(const struct sled_session *s, uint64_t size)
 {
-	size_t most = s->caps.pipelining ? sled_pop3_room(s->pop) : 1;
+	size_t most =
+	    sled_can(s, SLED_PEER_PIPELINING) ? sled_pop3_room(s->pop) : 1;
 
 	if (s->closed || s->ending || s->in_flight >= most ||
 	    sled_box_backlog(s->box) >= SLED_BACKLOG_MAX)
 		return false;
-	return s->in_flight < (s->caps.pipelining ? 2U : 1U) ||
+	return s->in_flight < (sled_can(s, SLED_PEER_PIPELINING) ? 2U : 1U) ||
 	       s->flight_bytes + size <= SLED_FLIGHT_BYTES;
 }
 

@@ -21,35 +21,43 @@ ask(struct sled_session *s,
 void
 sled_list_lost(struct sled_session *s, enum sled_err_kind why)
 {
-	if (s->box == NULL || why != SLED_ERR_LINK || !s->caps.pipelining ||
-	    !s->stat_done || s->uids_begun)
+	if (s->box == NULL || why != SLED_ERR_LINK ||
+	    !sled_can(s, SLED_PEER_PIPELINING) || !s->stat_done ||
+	    s->uids_begun)
 		return;
 	sled_box_maildrop(s->box)->flights_lost++;
 }
 
-static bool
-may_pipeline(const struct sled_session *s)
+bool
+sled_list_may_pipeline(const struct sled_session *s)
 {
-	return s->caps.pipelining &&
-	       (s->box == NULL ||
-	        sled_box_maildrop(s->box)->flights_lost < FLIGHTS_LOST);
+	return s->box == NULL ||
+	       sled_box_maildrop(s->box)->flights_lost < FLIGHTS_LOST;
+}
+
+void
+sled_list_ask(struct sled_session *s)
+{
+	struct sled_err err = { 0 };
+
+	if (s->list_asked)
+		return;
+	s->list_asked = true;
+	if (!sled_session_did(s, sled_pop3_stat(s->pop, &err), &err) ||
+	    !sled_can(s, SLED_PEER_PIPELINING))
+		return;
+	ask(s, sled_pop3_uidl);
+	ask(s, sled_pop3_list);
 }
 
 void
 sled_list_start(struct sled_session *s)
 {
-	struct sled_err err = { 0 };
-
-	s->caps.pipelining = may_pipeline(s);
 	sled_session_phase(s, SLED_PHASE_LIST);
-	s->result.pipelining = s->caps.pipelining;
-	s->result.expire_0 = s->caps.expire_0;
-	s->result.top = s->caps.top;
-	if (!sled_session_did(s, sled_pop3_stat(s->pop, &err), &err) ||
-	    !s->caps.pipelining)
-		return;
-	ask(s, sled_pop3_uidl);
-	ask(s, sled_pop3_list);
+	s->result.pipelining = sled_can(s, SLED_PEER_PIPELINING);
+	s->result.expire_0 = sled_can(s, SLED_PEER_EXPIRE_0);
+	s->result.top = sled_can(s, SLED_PEER_TOP);
+	sled_list_ask(s);
 }
 
 /* Messages received until then may be deleted. */
@@ -110,10 +118,11 @@ listing_done(struct sled_session *s)
 
 	s->result.no_uidl = s->listing.len > 0 && !s->listing.has_uidl;
 	if (s->box != NULL) {
+		sled_eager_listed(s);
 		drop = sled_box_maildrop(s->box);
-		drop->expire_0 = s->caps.expire_0;
+		drop->expire_0 = sled_can(s, SLED_PEER_EXPIRE_0);
 		drop->no_uidl = s->result.no_uidl;
-		if (s->caps.pipelining)
+		if (sled_can(s, SLED_PEER_PIPELINING))
 			drop->flights_lost = 0;
 		if (!sled_session_did(s,
 		                      sled_box_listed(s->box, &s->listing,
@@ -149,7 +158,7 @@ on_stat(struct sled_session *s, const struct sled_pop3_event *event)
 	if (!sled_session_did(
 		s, sled_listing_new(&s->listing, event->count, &err), &err))
 		return;
-	if (s->caps.pipelining)
+	if (sled_can(s, SLED_PEER_PIPELINING))
 		return;
 	if (event->count == 0)
 		listing_done(s);
@@ -185,7 +194,7 @@ on_end(struct sled_session *s, enum sled_pop3_verb verb)
 {
 	if (verb == SLED_POP3_UIDL) {
 		s->uids_done = true;
-		if (!s->caps.pipelining)
+		if (!sled_can(s, SLED_PEER_PIPELINING))
 			ask(s, sled_pop3_list);
 	} else {
 		s->sizes_done = true;
@@ -202,7 +211,7 @@ has_uidl(const struct sled_session *s)
 	const struct sled_maildrop *drop =
 	    s->box == NULL ? NULL : sled_box_maildrop(s->box);
 
-	return s->caps.uidl ||
+	return sled_can(s, SLED_PEER_UIDL) ||
 	       (drop != NULL && drop->listed_count > 0 && !drop->no_uidl);
 }
 

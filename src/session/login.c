@@ -6,45 +6,6 @@
 #include "mailsled/text.h"
 #include "session/session.h"
 
-static bool
-has_word(struct sled_span line, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (size_t at = 0; at + len <= line.len; at++)
-		if ((at == 0 || line.data[at - 1] == ' ') &&
-		    strncasecmp(line.data + at, word, len) == 0 &&
-		    (at + len == line.len || line.data[at + len] == ' '))
-			return true;
-	return false;
-}
-
-static bool
-begins(struct sled_span line, const char *word)
-{
-	size_t len = strlen(word);
-
-	return line.len >= len && strncasecmp(line.data, word, len) == 0 &&
-	       (line.len == len || line.data[len] == ' ');
-}
-
-static void
-note_capability(struct sled_caps *caps, struct sled_span line)
-{
-	caps->pipelining = caps->pipelining || begins(line, "PIPELINING");
-	caps->top = caps->top || begins(line, "TOP");
-	caps->uidl = caps->uidl || begins(line, "UIDL");
-	caps->stls = caps->stls || begins(line, "STLS");
-	caps->user = caps->user || begins(line, "USER");
-	if (begins(line, "SASL")) {
-		caps->plain = has_word(line, "PLAIN");
-		caps->login = has_word(line, "LOGIN");
-	}
-	/* mailutils writes EXPIRE0 */
-	caps->expire_0 = caps->expire_0 || begins(line, "EXPIRE0") ||
-	                 (begins(line, "EXPIRE") && has_word(line, "0"));
-}
-
 /* base64 of NUL user NUL password (RFC 4616). */
 static bool
 plain_line(struct sled_session *s, struct sled_buf *out, struct sled_err *err)
@@ -60,15 +21,19 @@ plain_line(struct sled_session *s, struct sled_buf *out, struct sled_err *err)
 	return ok;
 }
 
+/* AUTH lines over 255 octets wait for the challenge (RFC 5034, 4). */
+#define INITIAL_MAX 240
+
 static bool
 auth_plain(struct sled_session *s, struct sled_err *err)
 {
 	struct sled_buf line = { 0 };
 	bool ok = plain_line(s, &line, err);
+	bool fits = line.len <= INITIAL_MAX;
 
-	/* AUTH lines over 255 octets wait for the challenge (RFC 5034, 4). */
-	ok = ok && sled_pop3_auth(s->pop, "PLAIN",
-	                          line.len <= 240 ? line.data : NULL, err);
+	ok =
+	    ok && sled_pop3_auth(s->pop, "PLAIN", fits ? line.data : NULL, err);
+	s->form = fits ? SLED_FORM_PLAIN : NULL;
 	sled_buf_wipe(&line);
 	return ok;
 }
@@ -80,7 +45,7 @@ answer(struct sled_session *s, struct sled_span prompt, struct sled_err *err)
 	const char *part = s->conf.account->user;
 	bool ok;
 
-	if (s->caps.plain) {
+	if (sled_can(s, SLED_PEER_PLAIN)) {
 		ok = plain_line(s, &line, err);
 	} else {
 		/* LOGIN asks "VXNlcm5hbWU6", then "UGFzc3dvcmQ6". */
@@ -94,48 +59,92 @@ answer(struct sled_session *s, struct sled_span prompt, struct sled_err *err)
 	return ok;
 }
 
-static void
-pick_mechanism(struct sled_session *s)
+/* The announced means, but for those that the configuration rules out. */
+static unsigned
+pick_mechanism(const struct sled_session *s)
 {
-	struct sled_caps *caps = &s->caps;
-
 	switch (s->conf.account->auth) {
 	case SLED_CONF_AUTH_PLAIN:
-		caps->plain = true;
-		break;
+		return SLED_PEER_PLAIN;
 	case SLED_CONF_AUTH_LOGIN:
-		caps->plain = false;
-		caps->login = true;
-		break;
+		return SLED_PEER_LOGIN;
 	case SLED_CONF_AUTH_USER:
-		caps->plain = caps->login = false;
-		break;
+		return SLED_PEER_USER;
 	case SLED_CONF_AUTH_AUTO:
 	default:
-		break;
+		if (sled_can(s, SLED_PEER_PLAIN))
+			return SLED_PEER_PLAIN;
+		return sled_can(s, SLED_PEER_LOGIN) ? SLED_PEER_LOGIN
+		                                    : SLED_PEER_USER;
 	}
 }
 
-/* Law 5: no byte of a credential leaves before TLS is verified. */
+/* Where commands may be pipelined PASS follows USER at once, and the listing's
+ * follow PASS: no reply of theirs can be taken for another's. */
+static bool
+user_pass(struct sled_session *s, struct sled_err *err)
+{
+	bool ok = sled_pop3_user(s->pop, s->conf.account->user, err);
+
+	s->form = SLED_FORM_USER;
+	if (!ok || !sled_can(s, SLED_PEER_PIPELINING))
+		return ok;
+	ok = sled_pop3_pass(s->pop, s->conf.secret, err);
+	if (ok)
+		sled_list_ask(s);
+	return ok;
+}
+
+static bool
+send_login(struct sled_session *s, unsigned mechanism, struct sled_err *err)
+{
+	/* Law 5: no byte of a credential leaves before TLS is verified. */
+	if (!s->secure)
+		return sled_fail(err, SLED_ERR_INTERNAL, "login without TLS");
+	s->form = NULL;
+	if (mechanism == SLED_PEER_PLAIN)
+		return auth_plain(s, err);
+	if (mechanism == SLED_PEER_LOGIN)
+		return sled_pop3_auth(s->pop, "LOGIN", NULL, err);
+	return user_pass(s, err);
+}
+
 static void
 log_in(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
-	bool ok;
+	unsigned mechanism = pick_mechanism(s);
 
-	if (!s->secure) {
-		(void)sled_fail(&err, SLED_ERR_INTERNAL, "login without TLS");
-		sled_session_fail(s, &err);
-		return;
-	}
-	pick_mechanism(s);
-	if (s->caps.plain)
-		ok = auth_plain(s, &err);
-	else if (s->caps.login)
-		ok = sled_pop3_auth(s->pop, "LOGIN", NULL, &err);
-	else
-		ok = sled_pop3_user(s->pop, s->conf.account->user, &err);
-	(void)sled_session_did(s, ok, &err);
+	s->caps &= ~(unsigned)(SLED_PEER_PLAIN | SLED_PEER_LOGIN);
+	s->caps |= mechanism;
+	(void)sled_session_did(s, send_login(s, mechanism, &err), &err);
+}
+
+bool
+sled_login_may_take(const struct sled_session *s, const char *form)
+{
+	size_t raw = strlen(s->conf.account->user) + strlen(s->conf.secret) + 2;
+
+	return strcmp(form, SLED_FORM_PLAIN) != 0 ||
+	       (raw + 2) / 3 * 4 <= INITIAL_MAX;
+}
+
+static unsigned
+mechanism_of(const char *form)
+{
+	return strcmp(form, SLED_FORM_PLAIN) == 0 ? SLED_PEER_PLAIN
+	                                          : SLED_PEER_USER;
+}
+
+/* All that may leave on trust, in one flight. */
+static void
+log_in_on_trust(struct sled_session *s)
+{
+	const char *form = sled_box_peer(s->box)->eager;
+	struct sled_err err = { 0 };
+
+	if (sled_session_did(s, send_login(s, mechanism_of(form), &err), &err))
+		sled_list_ask(s);
 }
 
 static void
@@ -143,20 +152,17 @@ ask_capabilities(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
 
-	s->caps = (struct sled_caps){ 0 };
+	s->caps = 0;
+	s->caps_known = false;
 	(void)sled_session_did(s, sled_pop3_capa(s->pop, &err), &err);
 }
 
 static void
-capabilities_known(struct sled_session *s)
+start_tls(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
 
-	if (s->secure) {
-		log_in(s);
-		return;
-	}
-	if (s->caps.known && !s->caps.stls) {
+	if (s->caps_known && !sled_can(s, SLED_PEER_STLS)) {
 		(void)sled_fail(
 		    &err, SLED_ERR_PROTO, "%s offers no STLS on port %u",
 		    s->conf.account->server, (unsigned)s->conf.account->port);
@@ -168,6 +174,35 @@ capabilities_known(struct sled_session *s)
 	(void)sled_session_did(s, sled_pop3_stls(s->pop, &err), &err);
 }
 
+/* A login that left on trust was refused. The same means are there still, so
+ * it is the secret; or they are gone, and another login may do. */
+static bool
+is_refusal_final(const struct sled_session *s)
+{
+	const char *form = s->form;
+
+	if (s->refusal.kind == SLED_ERR_NONE || form == NULL)
+		return false;
+	return sled_can(s, SLED_PEER_PIPELINING) &&
+	       pick_mechanism(s) == mechanism_of(form);
+}
+
+static void
+capabilities_known(struct sled_session *s)
+{
+	if (!s->secure) {
+		start_tls(s);
+	} else if (is_refusal_final(s)) {
+		sled_session_fail(s, &s->refusal);
+	} else {
+		s->refusal.kind = SLED_ERR_NONE;
+		s->list_asked = false;
+		if (!sled_list_may_pipeline(s))
+			s->caps &= ~(unsigned)SLED_PEER_PIPELINING;
+		log_in(s);
+	}
+}
+
 /* The handshake is done, and the certificate verified. */
 void
 sled_login_secure(struct sled_session *s)
@@ -175,8 +210,23 @@ sled_login_secure(struct sled_session *s)
 	bool greeted = s->conf.account->tls == SLED_CONF_TLS_STARTTLS;
 
 	sled_session_phase(s, SLED_PHASE_LOGIN);
-	if (greeted)
+	if (sled_eager_due(s))
+		log_in_on_trust(s);
+	else if (greeted)
 		ask_capabilities(s);
+}
+
+static void
+on_greeting(struct sled_session *s, struct sled_span text)
+{
+	s->greeted = true;
+	sled_text_clip(s->result.greeting, sizeof(s->result.greeting), text);
+	if (sled_eager_due(s))
+		log_in_on_trust(s);
+	else if (s->mode == SLED_MODE_STRICT)
+		ask_capabilities(s);
+	else if (!s->secure)
+		start_tls(s);
 }
 
 static enum sled_err_kind
@@ -200,24 +250,47 @@ refusal_kind(const struct sled_pop3_event *event)
 }
 
 static void
-refuse(struct sled_session *s, const struct sled_pop3_event *event)
+say_refused(const struct sled_session *s, const struct sled_pop3_event *event,
+            struct sled_err *err)
 {
 	enum sled_err_kind kind = refusal_kind(event);
-	struct sled_err err = { 0 };
 	char text[200];
 
 	sled_text_clip(text, sizeof(text), event->text);
-	(void)sled_fail(&err, kind, "%s: %s refuses %s: %s",
+	(void)sled_fail(err, kind, "%s: %s refuses %s: %s",
 	                s->conf.account->name, s->conf.account->server,
 	                event->verb == SLED_POP3_NONE ? "the connection"
 	                                              : "the login",
 	                text);
 	if (kind == SLED_ERR_LOGIN)
-		(void)sled_hint(&err, "look at `user` and the password, then "
-		                      "`mailsled check`");
+		(void)sled_hint(err, "look at `user` and the password, then "
+		                     "`mailsled check`");
 	else
-		(void)sled_hint(&err, "try again later");
-	sled_session_fail(s, &err);
+		(void)sled_hint(err, "try again later");
+}
+
+/* On trust, a bare -ERR may mean that the command is not known any more. */
+static void
+refuse(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	struct sled_err err = { 0 };
+
+	say_refused(s, event, &err);
+	if (s->mode == SLED_MODE_STRICT || err.kind != SLED_ERR_LOGIN ||
+	    event->code.len > 0) {
+		sled_session_fail(s, &err);
+		return;
+	}
+	if (s->refusal.kind == SLED_ERR_NONE)
+		s->refusal = err;
+}
+
+/* All that left on trust is answered: ask what the server can today. */
+static void
+ask_again(struct sled_session *s)
+{
+	s->mode = SLED_MODE_STRICT;
+	ask_capabilities(s);
 }
 
 static void
@@ -232,10 +305,13 @@ on_accepted(struct sled_session *s, const struct sled_pop3_event *event)
 		ok = sled_wire_start_tls(s, &err);
 		break;
 	case SLED_POP3_USER:
-		ok = sled_pop3_pass(s->pop, s->conf.secret, &err);
+		if (!sled_can(s, SLED_PEER_PIPELINING))
+			ok = sled_pop3_pass(s->pop, s->conf.secret, &err);
 		break;
 	case SLED_POP3_AUTH:
 	case SLED_POP3_PASS:
+		s->refusal.kind = SLED_ERR_NONE;
+		sled_eager_accepted(s);
 		sled_list_start(s);
 		break;
 	default:
@@ -249,39 +325,64 @@ on_refused(struct sled_session *s, const struct sled_pop3_event *event)
 {
 	struct sled_err err = { 0 };
 
-	if (event->verb == SLED_POP3_CAPA) {
+	switch ((int)event->verb) {
+	case SLED_POP3_CAPA:
 		capabilities_known(s); /* an old server: USER and PASS */
-	} else if (event->verb == SLED_POP3_STLS) {
+		break;
+	case SLED_POP3_STLS:
 		(void)sled_fail(&err, SLED_ERR_PROTO, "%s refuses STLS",
 		                s->conf.account->server);
 		(void)sled_hint(&err, "try `tls = implicit` (port 995); "
 		                      "passwords never go in the clear");
 		sled_session_fail(s, &err);
-	} else {
+		break;
+	case SLED_POP3_STAT:
+	case SLED_POP3_UIDL:
+	case SLED_POP3_LIST:
+		break; /* of a login that was refused */
+	default:
 		refuse(s, event);
+		break;
 	}
+	if (!s->closed && s->refusal.kind != SLED_ERR_NONE &&
+	    s->mode != SLED_MODE_STRICT && sled_pop3_waiting(s->pop) == 0)
+		ask_again(s);
+}
+
+/* An initial response that is asked for again proves nothing; with commands
+ * behind it, they were taken for the answer. */
+static void
+on_challenge(struct sled_session *s, struct sled_span text)
+{
+	struct sled_err err = { 0 };
+
+	if (s->list_asked) {
+		(void)sled_fail(&err, SLED_ERR_PROTO,
+		                "%s answers AUTH by a challenge",
+		                s->conf.account->server);
+		sled_session_fail(s, &err);
+		return;
+	}
+	s->form = NULL;
+	(void)sled_session_did(s, answer(s, text, &err), &err);
 }
 
 void
 sled_login_event(struct sled_session *s, const struct sled_pop3_event *event)
 {
-	struct sled_err err = { 0 };
-
 	switch (event->kind) {
 	case SLED_POP3_GREETING:
-		sled_text_clip(s->result.greeting, sizeof(s->result.greeting),
-		               event->text);
-		ask_capabilities(s);
+		on_greeting(s, event->text);
 		break;
 	case SLED_POP3_LISTED:
-		note_capability(&s->caps, event->text);
+		s->caps |= sled_capa_of(event->text);
 		break;
 	case SLED_POP3_END:
-		s->caps.known = true;
+		s->caps_known = true;
 		capabilities_known(s);
 		break;
 	case SLED_POP3_CHALLENGE:
-		(void)sled_session_did(s, answer(s, event->text, &err), &err);
+		on_challenge(s, event->text);
 		break;
 	case SLED_POP3_ACCEPTED:
 		on_accepted(s, event);

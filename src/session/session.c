@@ -32,25 +32,56 @@ sled_session_tell(struct sled_session *s)
 		s->calls.progress(s->calls.ctx, &s->now);
 }
 
+/* Where its time went: one figure a phase. */
+static void
+note_time(struct sled_session *s)
+{
+	struct sled_visit_row *row = &s->result.row;
+	int64_t *const spent[] = {
+		[SLED_PHASE_CONNECT] = &row->ms_connect,
+		[SLED_PHASE_TLS] = &row->ms_tls,
+		[SLED_PHASE_LOGIN] = &row->ms_login,
+		[SLED_PHASE_LIST] = &row->ms_list,
+		[SLED_PHASE_FETCH] = &row->ms_fetch,
+		[SLED_PHASE_SAVE] = &row->ms_save,
+		[SLED_PHASE_DELETE] = &row->ms_delete,
+	};
+	int64_t now = sled_clock_ms();
+
+	if (s->phase < SLED_PHASE_DONE)
+		*spent[s->phase] += now - s->phase_ms;
+	s->phase_ms = now;
+}
+
 void
 sled_session_phase(struct sled_session *s, enum sled_phase phase)
 {
+	note_time(s);
 	s->phase = phase;
 	s->now.phase = phase;
 	sled_session_tell(s);
 }
 
 /* The first failure is the one to tell. */
-void
-sled_session_fail(struct sled_session *s, const struct sled_err *err)
+static void
+fail(struct sled_session *s, const struct sled_err *err)
 {
-	if (s->closed)
-		return;
 	if (s->result.err.kind == SLED_ERR_NONE)
 		s->result.err = *err;
 	if (s->phase == SLED_PHASE_LIST)
 		sled_list_lost(s, err->kind);
 	sled_session_end(s);
+}
+
+void
+sled_session_fail(struct sled_session *s, const struct sled_err *err)
+{
+	if (s->closed)
+		return;
+	if (s->refusal.kind != SLED_ERR_NONE) /* it hung up on that */
+		fail(s, &s->refusal);
+	else if (!sled_reach_again(s, err))
+		fail(s, err);
 }
 
 bool
@@ -62,23 +93,6 @@ sled_session_did(struct sled_session *s, bool ok, const struct sled_err *err)
 }
 
 /* ---- the end ---- */
-
-static void
-close_connection(struct sled_session *s)
-{
-	struct sled_conn_facts facts;
-
-	s->closed = true;
-	sled_timer_stop(s->stall);
-	sled_timer_stop(s->grace);
-	sled_dial_free(&s->dial);
-	if (s->conn == NULL)
-		return;
-	sled_conn_facts(s->conn, &facts);
-	s->result.row.wire_down = facts.wire_down;
-	s->result.row.wire_up = facts.wire_up;
-	sled_conn_free(&s->conn);
-}
 
 static void
 tell_done(void *ctx)
@@ -96,12 +110,13 @@ sled_session_end(struct sled_session *s)
 
 	s->ending = true;
 	if (!s->closed)
-		close_connection(s);
+		sled_reach_close(s);
 	if (s->taking)
 		sled_box_cancel(s->box);
 	s->taking = false;
 	if (s->job || s->reported ||
-	    (!s->store_failed && sled_fetch_commit(s, true)))
+	    (!s->store_failed && sled_fetch_commit(s, true)) ||
+	    sled_reach_waits(s))
 		return;
 	s->reported = true;
 	sled_report(s);
@@ -122,7 +137,10 @@ on_stall(void *ctx)
 	if (s->tls != NULL && !s->secure)
 		(void)sled_note(&err, "TLS handshake");
 	(void)sled_hint(&err, "is the link up? Else raise `timeout =`");
-	sled_session_fail(s, &err);
+	if (sled_eager_waits(s))
+		sled_session_fail(s, &err);
+	else
+		fail(s, &err); /* no second try on a line that is gone */
 }
 
 static void
@@ -131,7 +149,7 @@ stopped(struct sled_session *s)
 	struct sled_err err = { 0 };
 
 	(void)sled_fail(&err, SLED_ERR_LINK, "stopped before the end");
-	sled_session_fail(s, &err);
+	fail(s, &err);
 }
 
 static void
@@ -145,6 +163,8 @@ sled_session_stop(struct sled_session *s, bool now)
 {
 	struct sled_err err = { 0 };
 
+	if (s->again)
+		s->stopping = true; /* seen when the next try is due */
 	if (s->closed)
 		return;
 	if (now || s->phase < SLED_PHASE_FETCH) {
@@ -166,17 +186,6 @@ sled_session_stop(struct sled_session *s, bool now)
 
 /* ---- the start ---- */
 
-static void
-on_dialled(void *ctx, struct sled_conn *conn, const struct sled_err *err)
-{
-	struct sled_session *s = ctx;
-
-	if (conn == NULL)
-		sled_session_fail(s, err);
-	else
-		sled_wire_connected(s, conn);
-}
-
 static bool
 make_parts(struct sled_session *s, struct sled_err *err)
 {
@@ -184,9 +193,9 @@ make_parts(struct sled_session *s, struct sled_err *err)
 	const struct sled_spool_owner owner = { account->name, account->server,
 		                                account->user };
 
-	if (!sled_pop3_new(&s->pop, err) ||
-	    !sled_timer_new(&s->stall, s->loop, on_stall, s, err) ||
-	    !sled_timer_new(&s->grace, s->loop, on_grace, s, err))
+	if (!sled_timer_new(&s->stall, s->loop, on_stall, s, err) ||
+	    !sled_timer_new(&s->grace, s->loop, on_grace, s, err) ||
+	    !sled_timer_new(&s->late, s->loop, sled_reach_late, s, err))
 		return false;
 	return s->conf.store == NULL ||
 	       sled_box_open(&s->box, s->conf.store, &owner, sled_clock_now(),
@@ -196,16 +205,9 @@ make_parts(struct sled_session *s, struct sled_err *err)
 static bool
 start(struct sled_session *s, struct sled_err *err)
 {
-	const struct sled_dial_to to = { .host = s->conf.account->server,
-		                         .port = s->conf.account->port };
-
-	if (!make_parts(s, err))
-		return false;
 	s->result.row.began = sled_clock_now();
-	s->began_ms = sled_clock_ms();
-	sled_timer_start(s->stall, s->conf.account->timeout_ms);
-	sled_session_phase(s, SLED_PHASE_CONNECT);
-	return sled_dial_new(&s->dial, s->loop, &to, on_dialled, s, err);
+	s->began_ms = s->phase_ms = sled_clock_ms();
+	return make_parts(s, err) && sled_reach_start(s, err);
 }
 
 bool
@@ -237,9 +239,11 @@ sled_session_free(struct sled_session **session)
 	if (s == NULL)
 		return;
 	sled_dial_free(&s->dial);
+	sled_lookup_free(&s->lookup);
 	sled_conn_free(&s->conn);
 	sled_timer_free(&s->stall);
 	sled_timer_free(&s->grace);
+	sled_timer_free(&s->late);
 	sled_tls_free(&s->tls);
 	sled_pop3_free(&s->pop);
 	(void)!sled_box_close(&s->box, NULL, &ignored);

@@ -23,9 +23,16 @@ enum sled_fate {
 	SLED_FATE_FAILED, /* asked for, not got */
 };
 
-struct sled_caps {
-	bool known, pipelining, top, uidl, stls, plain, login, user;
-	bool expire_0;
+/*
+ * How much leaves on the word of an earlier visit: a round trip each. The
+ * listing's commands may follow AUTH at once only where this server took
+ * exactly this form of AUTH line before: one that answers it by a challenge
+ * would take the next command for the secret.
+ */
+enum sled_mode {
+	SLED_MODE_STRICT, /* CAPA first; AUTH, then the listing */
+	SLED_MODE_FLIGHT, /* behind the greeting: AUTH, STAT, UIDL, LIST */
+	SLED_MODE_EAGER,  /* the same with the TLS Finished, before it */
 };
 
 struct sled_session {
@@ -34,25 +41,38 @@ struct sled_session {
 	struct sled_visit_calls calls;
 
 	struct sled_dial *dial;
+	struct sled_lookup *lookup; /* refreshes the addresses */
 	struct sled_conn *conn;
 	struct sled_tls *tls;
 	struct sled_pop3 *pop;
 	struct sled_timer *stall; /* no byte for so long */
 	struct sled_timer *grace; /* after a stop */
-	bool secure;              /* TLS is up: the certificate was verified */
-	bool closed;              /* the connection is over */
-	bool ending;              /* no more commands: commit, report */
-	bool stopping;            /* asked to stop: no new RETR */
+	struct sled_timer *late;  /* for a look-up behind the visit */
+	bool lookup_late;
+	bool idle;     /* nothing is on its way */
+	bool secure;   /* TLS is up: the certificate was verified */
+	bool closed;   /* the connection is over */
+	bool again;    /* ... and the next one is due */
+	bool ending;   /* no more commands: commit, report */
+	bool stopping; /* asked to stop: no new RETR */
 	bool reported;
 
-	struct sled_caps caps;
+	enum sled_tls_hello hello;
+	enum sled_mode mode, fell; /* this try's; the one that failed */
+	unsigned caps;             /* SLED_PEER_* bits */
+	bool caps_known;
+	bool greeted;
+	const char *form;        /* of the login that was sent */
+	struct sled_err refusal; /* of a login that left on trust */
 	enum sled_phase phase;
+	int64_t phase_ms; /* when it began */
 	int64_t began_ms;
 	char text[16384]; /* plaintext on its way to the engine */
 
 	struct sled_box *box; /* NULL: try only */
 	struct sled_listing listing;
-	bool stat_done, uids_begun, uids_done, sizes_done;
+	bool list_asked, stat_done, uids_begun, uids_done, sizes_done;
+	bool listed;             /* the box knows the listing */
 	struct sled_intake *top; /* digests of TOPs */
 	size_t next_proof, next_retr;
 	size_t in_flight; /* RETRs and TOPs without their end */
@@ -70,7 +90,14 @@ struct sled_session {
 	struct sled_visit_result result;
 };
 
+static inline bool
+sled_can(const struct sled_session *s, unsigned cap)
+{
+	return (s->caps & cap) != 0;
+}
+
 /* ---- session.c ---- */
+/* The visit begins anew where that may mend it (eager.c), else it ends. */
 void sled_session_fail(struct sled_session *s, const struct sled_err *err);
 void sled_session_warn(struct sled_session *s, const char *fmt, ...)
     SLED_PRINTF(2, 3);
@@ -83,17 +110,60 @@ bool sled_session_did(struct sled_session *s, bool ok,
 /* The end of the conversation: close, commit what is whole, report. */
 void sled_session_end(struct sled_session *s);
 
+/* ---- reach.c: addresses, tickets, the dial, one more try ---- */
+bool sled_reach_start(struct sled_session *s, struct sled_err *err);
+/* Offer a ticket, before the first step of TLS. */
+void sled_reach_offer(struct sled_session *s);
+/* The handshake is done: was what we offered taken? */
+void sled_reach_secure(struct sled_session *s);
+/* Look the name up for the next visit, if what is known is old. */
+void sled_reach_refresh(struct sled_session *s);
+/* The visit is over but for that; sled_session_end() is called once more. */
+bool sled_reach_waits(struct sled_session *s);
+/* That took too long. */
+void sled_reach_late(void *ctx);
+/* Close the connection, its cost and its tickets noted. */
+void sled_reach_close(struct sled_session *s);
+/* A failure that another try may mend: it is under way. */
+bool sled_reach_again(struct sled_session *s, const struct sled_err *err);
+
 /* ---- wire.c: bytes between the socket, TLS and the engine ---- */
 void sled_wire_connected(struct sled_session *s, struct sled_conn *conn);
 bool sled_wire_start_tls(struct sled_session *s, struct sled_err *err);
 void sled_wire_flush(struct sled_session *s);
 
+/* ---- capa.c ---- */
+/* SLED_PEER_* bits that a line of CAPA's answer tells of. */
+unsigned sled_capa_of(struct sled_span line);
+
+/* ---- eager.c: what may leave on trust, and what is learned of it ---- */
+void sled_eager_choose(struct sled_session *s);
+/* TLS is up, or the greeting came: does the login leave now? */
+bool sled_eager_due(const struct sled_session *s);
+/* Is what left on trust to be answered now; and how long may that take? */
+bool sled_eager_waits(const struct sled_session *s);
+uint64_t sled_eager_patience(const struct sled_session *s);
+/* May the visit begin anew, strictly? */
+bool sled_eager_again(struct sled_session *s, const struct sled_err *err);
+/* The login was accepted; the listing came. */
+void sled_eager_accepted(struct sled_session *s);
+void sled_eager_listed(struct sled_session *s);
+
 /* ---- login.c ---- */
+#define SLED_FORM_PLAIN "PLAIN" /* AUTH PLAIN with its initial response */
+#define SLED_FORM_USER  "USER"  /* USER and PASS */
+/* Can this account log in by one line of this form? */
+bool sled_login_may_take(const struct sled_session *s, const char *form);
 void sled_login_event(struct sled_session *s,
                       const struct sled_pop3_event *event);
 void sled_login_secure(struct sled_session *s);
 
 /* ---- listing.c ---- */
+/* Queue STAT, and UIDL and LIST where they may follow at once. */
+void sled_list_ask(struct sled_session *s);
+/* Was pipelining not seen to fail on this server? */
+bool sled_list_may_pipeline(const struct sled_session *s);
+/* The login is done. */
 void sled_list_start(struct sled_session *s);
 /* The line ended while the listing came. */
 void sled_list_lost(struct sled_session *s, enum sled_err_kind why);

@@ -39,6 +39,7 @@ feed_engine(struct sled_session *s, struct sled_span in)
 	sled_pop3_feed(s->pop, in);
 	while ((step = sled_pop3_next(s->pop, &event, &err)) ==
 	       SLED_POP3_EVENT) {
+		s->idle = s->idle || sled_pop3_waiting(s->pop) == 0;
 		dispatch(s, &event);
 		if (s->closed)
 			return;
@@ -89,9 +90,10 @@ note_tls(struct sled_session *s)
 
 	(void)strncpy(s->result.tls_version, facts->version,
 	              sizeof(s->result.tls_version) - 1);
-	s->result.row.resumed = facts->resumed;
 	s->secure = true;
+	sled_reach_secure(s);
 	sled_login_secure(s);
+	sled_reach_refresh(s);
 }
 
 static void
@@ -107,6 +109,7 @@ drive_tls(struct sled_session *s)
 			sled_session_fail(s, &err);
 			return;
 		}
+		s->idle = true;
 		if (step == SLED_TLS_HUNGRY)
 			return;
 		note_tls(s);
@@ -126,8 +129,11 @@ on_data(void *ctx, struct sled_span in)
 	} else {
 		feed_engine(s, in);
 	}
-	if (!s->closed)
-		sled_wire_flush(s);
+	if (s->closed)
+		return;
+	sled_wire_flush(s);
+	if (!s->closed && sled_eager_waits(s))
+		sled_timer_start(s->stall, sled_eager_patience(s));
 }
 
 static void
@@ -166,6 +172,8 @@ sled_wire_connected(struct sled_session *s, struct sled_conn *conn)
 	bool implicit = s->conf.account->tls == SLED_CONF_TLS_IMPLICIT;
 
 	s->conn = conn;
+	s->idle = true;
+	s->result.row.round_trips++; /* SYN */
 	(void)strncpy(s->result.peer, sled_conn_peer(conn),
 	              sizeof(s->result.peer) - 1);
 	sled_session_phase(s, implicit ? SLED_PHASE_TLS : SLED_PHASE_LOGIN);
@@ -178,12 +186,27 @@ bool
 sled_wire_start_tls(struct sled_session *s, struct sled_err *err)
 {
 	if (!sled_tls_new(&s->tls, s->conf.trust, s->conf.account->server,
-	                  sled_clock_now(), SLED_TLS_HELLO_SLIM, err))
+	                  sled_clock_now(), s->hello, err))
 		return false;
+	sled_reach_offer(s);
 	if (sled_tls_handshake(s->tls, err) == SLED_TLS_FAILED)
 		return false;
 	sled_wire_flush(s);
 	return true;
+}
+
+/* The first to leave while nothing is on its way has a round trip of its own,
+ * unless nobody waits for its answer. */
+static void
+count_turn(struct sled_session *s, struct sled_span commands)
+{
+	bool leaves = commands.len > 0 ||
+	              (s->tls != NULL && sled_tls_pending(s->tls).len > 0);
+
+	if (!leaves || !s->idle || (s->quit_sent && !s->quit_matters))
+		return;
+	s->idle = false;
+	s->result.row.round_trips++;
 }
 
 /* Send what the engine and TLS have queued. Commands go in the clear only
@@ -198,6 +221,7 @@ sled_wire_flush(struct sled_session *s)
 	if (s->closed)
 		return;
 	out = sled_pop3_pending(s->pop);
+	count_turn(s, out);
 	if (out.len > 0 && (s->tls == NULL || s->secure)) {
 		ok = s->tls != NULL ? sled_tls_write(s->tls, out, &err)
 		                    : sled_conn_write(s->conn, out, &err);

@@ -48,10 +48,11 @@ sled_store_id(const struct sled_store *store)
 	return store->id;
 }
 
-const char *
-sled_store_state(const struct sled_store *store)
+int
+sled_store_state(const struct sled_store *store, const struct sled_sys **sys)
 {
-	return store->state;
+	*sys = store->sys;
+	return store->state_dir;
 }
 
 static bool

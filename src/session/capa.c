@@ -1,0 +1,55 @@
+/* capa.c - what a server says it can (RFC 2449). */
+#include <string.h>
+#include <strings.h>
+
+#include "session/session.h"
+
+static bool
+has_word(struct sled_span line, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (size_t at = 0; at + len <= line.len; at++)
+		if ((at == 0 || line.data[at - 1] == ' ') &&
+		    strncasecmp(line.data + at, word, len) == 0 &&
+		    (at + len == line.len || line.data[at + len] == ' '))
+			return true;
+	return false;
+}
+
+static bool
+begins(struct sled_span line, const char *word)
+{
+	size_t len = strlen(word);
+
+	return line.len >= len && strncasecmp(line.data, word, len) == 0 &&
+	       (line.len == len || line.data[len] == ' ');
+}
+
+unsigned
+sled_capa_of(struct sled_span line)
+{
+	static const struct {
+		const char *word, *second;
+		unsigned bit;
+	} known[] = {
+		{ "PIPELINING", NULL, SLED_PEER_PIPELINING },
+		{ "TOP", NULL, SLED_PEER_TOP },
+		{ "UIDL", NULL, SLED_PEER_UIDL },
+		{ "STLS", NULL, SLED_PEER_STLS },
+		{ "USER", NULL, SLED_PEER_USER },
+		{ "SASL", "PLAIN", SLED_PEER_PLAIN },
+		{ "SASL", "LOGIN", SLED_PEER_LOGIN },
+		{ "EXPIRE", "0", SLED_PEER_EXPIRE_0 },
+		{ "EXPIRE0", NULL, SLED_PEER_EXPIRE_0 }, /* mailutils */
+	};
+
+	unsigned caps = 0;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (begins(line, known[i].word) &&
+		    (known[i].second == NULL ||
+		     has_word(line, known[i].second)))
+			caps |= known[i].bit;
+	return caps;
+}

@@ -1,0 +1,146 @@
+/*
+ * eager.c - what may leave on trust, before the server has spoken.
+ *
+ * A visit to a server that is known saves two round trips: CAPA, and the wait
+ * for the greeting. Trust needs proof, from a strict visit: PIPELINING
+ * announced before the login, and this form of login accepted at its first
+ * line. One that fails is paid once: the visit begins anew, strictly, and for a
+ * month one step less leaves on trust.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "mailsled/clock.h"
+#include "session/session.h"
+
+#define AGAIN_S     (30 * 86400)
+#define PATIENCE_MS 5000 /* and some round trips */
+
+static bool
+may_take(const struct sled_conf_account *account, const struct sled_peer *peer)
+{
+	const char *form = peer->eager;
+
+	if (peer->port != account->port || form[0] == '\0')
+		return false;
+	switch (account->auth) {
+	case SLED_CONF_AUTH_PLAIN:
+		return strcmp(form, SLED_FORM_PLAIN) == 0;
+	case SLED_CONF_AUTH_USER:
+		return strcmp(form, SLED_FORM_USER) == 0;
+	case SLED_CONF_AUTH_LOGIN:
+		return false;
+	case SLED_CONF_AUTH_AUTO:
+	default:
+		return true;
+	}
+}
+
+/* A clock that was ahead must not keep us from trying for years. */
+static bool
+is_over(int64_t until, int64_t now)
+{
+	return now >= until || until - now > AGAIN_S;
+}
+
+static enum sled_mode
+mode_of(const struct sled_peer *peer, int64_t now)
+{
+	if (peer->eager_lost == 0 || is_over(peer->eager_retry, now))
+		return SLED_MODE_EAGER;
+	return peer->eager_lost == 1 ? SLED_MODE_FLIGHT : SLED_MODE_STRICT;
+}
+
+void
+sled_eager_choose(struct sled_session *s)
+{
+	const struct sled_peer *peer;
+
+	s->mode = SLED_MODE_STRICT;
+	s->caps = 0;
+	s->caps_known = false;
+	if (s->box == NULL || s->fell != SLED_MODE_STRICT ||
+	    !sled_list_may_pipeline(s))
+		return;
+	peer = sled_box_peer(s->box);
+	if (!may_take(s->conf.account, peer) ||
+	    !sled_login_may_take(s, peer->eager))
+		return;
+	s->mode = mode_of(peer, sled_clock_now());
+	if (s->mode == SLED_MODE_STRICT)
+		return;
+	s->caps = peer->caps;
+	s->caps_known = true;
+}
+
+bool
+sled_eager_due(const struct sled_session *s)
+{
+	return s->secure && s->form == NULL &&
+	       (s->mode == SLED_MODE_EAGER ||
+	        (s->mode == SLED_MODE_FLIGHT && s->greeted));
+}
+
+/* Behind a greeting, answers to what was sent with it follow at once; where
+ * they don't, it was dropped. */
+bool
+sled_eager_waits(const struct sled_session *s)
+{
+	return s->mode != SLED_MODE_STRICT && s->form != NULL && s->greeted &&
+	       !s->listed;
+}
+
+uint64_t
+sled_eager_patience(const struct sled_session *s)
+{
+	uint64_t most = s->conf.account->timeout_ms;
+	struct sled_conn_facts facts;
+	uint64_t wait;
+
+	sled_conn_facts(s->conn, &facts);
+	wait = PATIENCE_MS + (uint64_t)facts.rtt_ms * 4;
+	return wait < most ? wait : most;
+}
+
+/* Closing is all that is left once replies may belong to other commands. */
+bool
+sled_eager_again(struct sled_session *s, const struct sled_err *err)
+{
+	if (s->mode == SLED_MODE_STRICT || s->form == NULL || s->listed ||
+	    s->stopping ||
+	    (err->kind != SLED_ERR_LINK && err->kind != SLED_ERR_PROTO))
+		return false;
+	s->fell = s->mode;
+	return true;
+}
+
+void
+sled_eager_accepted(struct sled_session *s)
+{
+	struct sled_peer *peer;
+
+	if (s->box == NULL)
+		return;
+	peer = sled_box_peer(s->box);
+	peer->port = s->conf.account->port;
+	if (s->fell != SLED_MODE_STRICT) { /* so the line was not to blame */
+		peer->eager_lost = s->fell == SLED_MODE_EAGER ? 1 : 2;
+		peer->eager_retry = sled_clock_now() + AGAIN_S;
+	}
+	if (s->mode != SLED_MODE_STRICT)
+		return;
+	peer->caps = s->caps;
+	(void)snprintf(peer->eager, sizeof(peer->eager), "%s",
+	               s->form == NULL || !sled_can(s, SLED_PEER_PIPELINING)
+	                   ? ""
+	                   : s->form);
+}
+
+void
+sled_eager_listed(struct sled_session *s)
+{
+	s->listed = true;
+	s->result.row.eager = s->mode == SLED_MODE_EAGER;
+	if (s->mode == SLED_MODE_EAGER)
+		sled_box_peer(s->box)->eager_lost = 0;
+}

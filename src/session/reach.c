@@ -1,0 +1,311 @@
+/*
+ * reach.c - the way to the server: addresses and tickets of earlier visits, the
+ * dial, what the connection cost.
+ *
+ * A name that was looked up before costs no round trip: its addresses are tried
+ * as they are, for the certificate proves the peer, and looked up again beside
+ * the visit when they are old. A ticket saves the certificate's way.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "mailsled/clock.h"
+#include "mailsled/tickets.h"
+#include "session/session.h"
+
+#define LOOKUP_OLD_S   3600         /* addresses of that age are refreshed */
+#define LOOKUP_WAIT_MS 2000         /* at most, behind the visit */
+#define REFUSALS_MAX   2            /* tickets, before we stop to offer */
+#define REFUSED_S      (30 * 86400) /* ... for so long */
+
+static struct sled_peer *
+peer_of(const struct sled_session *s)
+{
+	return s->box == NULL ? NULL : sled_box_peer(s->box);
+}
+
+/* ---- tickets ---- */
+
+/* All that a ticket depends on. */
+static bool
+bind_ticket(const struct sled_session *s, struct sled_buf *out,
+            struct sled_err *err)
+{
+	const struct sled_conf_account *account = s->conf.account;
+	char trust[SLED_TLS_TRUST_ID];
+
+	sled_tls_trust_id(s->conf.trust, trust);
+	return sled_buf_printf(out, err, "%s %u %s %s", account->server,
+	                       (unsigned)account->port, account->user, trust);
+}
+
+/* Servers that never resume make each offer 287 octets of waste. */
+static bool
+may_offer(const struct sled_session *s)
+{
+	const struct sled_peer *peer = peer_of(s);
+	int64_t now = sled_clock_now();
+
+	return peer != NULL && s->hello == SLED_TLS_HELLO_SLIM &&
+	       (peer->tickets_refused < REFUSALS_MAX ||
+	        now >= peer->tickets_retry ||
+	        peer->tickets_retry - now > REFUSED_S);
+}
+
+typedef void ticket_fn(struct sled_session *s,
+                       const struct sled_tickets *whose);
+
+static void
+with_tickets(struct sled_session *s, ticket_fn *fn)
+{
+	struct sled_buf binding = { 0 };
+	struct sled_err err = { 0 };
+	struct sled_tickets whose = { .account = s->conf.account->name,
+		                      .now = sled_clock_now() };
+
+	if (!may_offer(s))
+		return;
+	whose.state = sled_store_state(s->conf.store, &whose.sys);
+	if (bind_ticket(s, &binding, &err)) {
+		whose.binding = binding.data;
+		fn(s, &whose);
+	}
+	sled_buf_free(&binding);
+}
+
+/* A ticket that cannot be read costs a full handshake, and no word. */
+static void
+offer(struct sled_session *s, const struct sled_tickets *whose)
+{
+	struct sled_buf ticket = { 0 };
+	struct sled_err err = { 0 };
+	bool found = false;
+
+	if (sled_tickets_take(whose, &ticket, &found, &err) && found)
+		(void)sled_tls_offer(s->tls, sled_buf_span(&ticket));
+	sled_buf_wipe(&ticket);
+}
+
+static void
+keep(struct sled_session *s, const struct sled_tickets *whose)
+{
+	struct sled_err err = { 0 };
+
+	for (size_t i = 0; i < sled_tls_tickets(s->tls); i++) {
+		struct sled_buf ticket = { 0 };
+		int64_t ends = 0;
+
+		if (!sled_tls_ticket(s->tls, i, &ticket, &ends, &err) ||
+		    !sled_tickets_keep(whose, sled_buf_span(&ticket), ends,
+		                       &err))
+			sled_session_warn(s, "%s", err.text);
+		sled_buf_wipe(&ticket);
+	}
+}
+
+void
+sled_reach_offer(struct sled_session *s)
+{
+	with_tickets(s, offer);
+}
+
+void
+sled_reach_secure(struct sled_session *s)
+{
+	const struct sled_tls_facts *facts = sled_tls_facts(s->tls);
+	struct sled_peer *peer = peer_of(s);
+
+	s->result.row.offered = facts->offered;
+	s->result.row.resumed = facts->resumed;
+	if (peer == NULL)
+		return;
+	peer->tls_default = s->hello == SLED_TLS_HELLO_DEFAULT;
+	if (facts->resumed) {
+		peer->tickets_refused = 0;
+	} else if (facts->offered) {
+		peer->tickets_refused++;
+		peer->tickets_retry = sled_clock_now() + REFUSED_S;
+	}
+}
+
+/* ---- addresses ---- */
+
+static void
+keep_addresses(struct sled_session *s, const char *addresses)
+{
+	struct sled_peer *peer = peer_of(s);
+
+	if (peer == NULL || *addresses == '\0')
+		return;
+	(void)snprintf(peer->addresses, sizeof(peer->addresses), "%s",
+	               addresses);
+	peer->looked_up = sled_clock_now();
+}
+
+static void
+on_looked_up(void *ctx, const char *addresses, const struct sled_err *err)
+{
+	struct sled_session *s = ctx;
+
+	(void)err; /* the addresses that we have are good for the next visit */
+	sled_lookup_free(&s->lookup);
+	if (addresses != NULL)
+		keep_addresses(s, addresses);
+	if (s->ending)
+		sled_session_end(s);
+}
+
+void
+sled_reach_refresh(struct sled_session *s)
+{
+	const struct sled_peer *peer = peer_of(s);
+	int64_t now = sled_clock_now();
+	struct sled_err err = { 0 };
+
+	if (peer == NULL || s->lookup != NULL ||
+	    (now >= peer->looked_up && now - peer->looked_up < LOOKUP_OLD_S))
+		return;
+	(void)!sled_lookup_new(&s->lookup, s->loop, s->conf.account->server,
+	                       on_looked_up, s, &err);
+}
+
+void
+sled_reach_late(void *ctx)
+{
+	struct sled_session *s = ctx;
+
+	sled_lookup_free(&s->lookup);
+	sled_session_end(s);
+}
+
+/* A visit that went well gives the look-up a little more time. */
+bool
+sled_reach_waits(struct sled_session *s)
+{
+	if (s->lookup != NULL && s->result.err.kind == SLED_ERR_NONE &&
+	    !s->stopping) {
+		if (!s->lookup_late)
+			sled_timer_start(s->late, LOOKUP_WAIT_MS);
+		s->lookup_late = true;
+		return true;
+	}
+	sled_lookup_free(&s->lookup);
+	return false;
+}
+
+/* ---- the dial ---- */
+
+static void
+on_dialled(void *ctx, struct sled_conn *conn, const struct sled_err *err)
+{
+	struct sled_session *s = ctx;
+
+	if (conn == NULL) {
+		sled_session_fail(s, err);
+		return;
+	}
+	keep_addresses(s, sled_dial_found(s->dial));
+	sled_wire_connected(s, conn);
+}
+
+bool
+sled_reach_start(struct sled_session *s, struct sled_err *err)
+{
+	const struct sled_conf_account *account = s->conf.account;
+	struct sled_peer *peer = peer_of(s);
+	const struct sled_dial_to to = {
+		.host = account->server,
+		.port = account->port,
+		.cached = peer != NULL && peer->port == account->port
+		              ? peer->addresses
+		              : "",
+		.user_timeout_ms = (uint32_t)account->timeout_ms,
+	};
+
+	if (peer != NULL && peer->port != account->port)
+		*peer = (struct sled_peer){ .port = account->port };
+	if (peer != NULL && peer->tls_default)
+		s->hello = SLED_TLS_HELLO_DEFAULT;
+	sled_eager_choose(s);
+	sled_timer_start(s->stall, account->timeout_ms);
+	sled_session_phase(s, SLED_PHASE_CONNECT);
+	return sled_pop3_new(&s->pop, err) &&
+	       sled_dial_new(&s->dial, s->loop, &to, on_dialled, s, err);
+}
+
+/* What it cost; a visit may have had another connection before. */
+static void
+note_cost(struct sled_session *s)
+{
+	struct sled_visit_row *row = &s->result.row;
+	struct sled_conn_facts facts;
+
+	sled_conn_facts(s->conn, &facts);
+	row->wire_down += facts.wire_down;
+	row->wire_up += facts.wire_up;
+	row->segs_down += facts.segs_down;
+	row->segs_up += facts.segs_up;
+	row->retrans += facts.retrans_up;
+	if (facts.min_rtt_ms > 0 &&
+	    (row->rtt_ms == 0 || facts.min_rtt_ms < row->rtt_ms))
+		row->rtt_ms = facts.min_rtt_ms;
+}
+
+void
+sled_reach_close(struct sled_session *s)
+{
+	s->closed = true;
+	sled_timer_stop(s->stall);
+	sled_timer_stop(s->grace);
+	sled_dial_free(&s->dial);
+	if (s->conn == NULL)
+		return;
+	if (s->secure)
+		with_tickets(s, keep);
+	note_cost(s);
+	sled_conn_free(&s->conn);
+}
+
+/* ---- one more try ---- */
+
+static void
+begin_again(void *ctx)
+{
+	struct sled_session *s = ctx;
+	struct sled_err err = { 0 };
+
+	s->again = s->closed = false;
+	sled_tls_free(&s->tls);
+	sled_pop3_free(&s->pop);
+	sled_listing_free(&s->listing);
+	s->secure = s->greeted = s->list_asked = false;
+	s->stat_done = s->uids_begun = s->uids_done = s->sizes_done = false;
+	s->form = NULL;
+	if (s->stopping)
+		sled_session_stop(s, true);
+	else if (!sled_reach_start(s, &err))
+		sled_session_fail(s, &err);
+}
+
+static bool
+is_hello_refused(const struct sled_session *s)
+{
+	return s->tls != NULL && !s->secure &&
+	       s->hello == SLED_TLS_HELLO_SLIM && !s->stopping &&
+	       sled_tls_hello_refused(s->tls);
+}
+
+/* The caller may be deep in the engines: they are freed a turn later. */
+bool
+sled_reach_again(struct sled_session *s, const struct sled_err *err)
+{
+	struct sled_err ignored = { 0 };
+
+	if (is_hello_refused(s))
+		s->hello = SLED_TLS_HELLO_DEFAULT;
+	else if (!sled_eager_again(s, err))
+		return false;
+	sled_reach_close(s);
+	s->again = sled_loop_post(s->loop, begin_again, s, &ignored);
+	return s->again;
+}
