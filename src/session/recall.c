@@ -8,11 +8,12 @@
  * between is divided by probes. Behind the last kept point at most as many
  * messages are kept as the remembered listing has left: the rest is new.
  *
- * How finely to divide is arithmetic: k probes a run make k + 1 pieces, and R
- * flights that all divide alike need about R * len^(1/R) questions for one
- * cut. Each flight is paid for too, as FLIGHT questions: at 0.6 s a question
- * of 82 octets costs as much as 7 of them at 9.6 kbit/s or 60 at 64 kbit/s;
- * 16 lies between. The cheapest R is taken anew after each flight.
+ * How finely to divide is arithmetic: r probes make r + 1 pieces of a run, and
+ * F flights that all divide alike need about F * len^(1/F) questions for one
+ * gap. Each flight costs too, and is counted as FLIGHT questions: in the 0.6 s
+ * of a round trip, a question of 65 octets fits 11 times at 9,600 bit/s and 70
+ * times at 64,000; 16 is on the side of few octets. The cheapest F is chosen
+ * anew before each flight.
  */
 #include "session/recall.h"
 
@@ -21,8 +22,9 @@
 
 #define FLIGHT     16 /* questions that one more round trip is worth */
 #define SEARCH_MAX 5  /* flights of probes */
-/* So many questions are free of the bound of half the maildrop: a fixed floor
- * of 5 kB, below which a second thought is not worth a round trip. */
+/* Questions are bounded by half the messages: then they cost no more than the
+ * whole listing, and a search that ends in WHOLE has doubled it at most. So few
+ * (4 kB) are always allowed. */
 #define ASK_MIN 64
 #define FRESH   0x80000000u /* in .at: an index of .fresh, not an entry */
 
