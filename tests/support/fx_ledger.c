@@ -5,6 +5,105 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sqlite3.h>
+
+/* Frozen: what is out there does not change with the program. */
+static const char schema_1[] =
+    "CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
+    " WITHOUT ROWID;"
+
+    "CREATE TABLE place (id TEXT PRIMARY KEY, path TEXT NOT NULL,"
+    " seen INTEGER NOT NULL, fsid INTEGER NOT NULL,"
+    " suspect INTEGER NOT NULL) WITHOUT ROWID;"
+
+    "CREATE TABLE maildrop (id INTEGER PRIMARY KEY, server TEXT NOT NULL,"
+    " user TEXT NOT NULL, first_visit INTEGER NOT NULL DEFAULT 0,"
+    " exact INTEGER NOT NULL DEFAULT 0,"
+    " lf_counted INTEGER NOT NULL DEFAULT 0,"
+    " loose INTEGER NOT NULL DEFAULT 0,"
+    " reuses_ids INTEGER NOT NULL DEFAULT 0,"
+    " drops_retrieved INTEGER NOT NULL DEFAULT 0,"
+    " expire_0 INTEGER NOT NULL DEFAULT 0,"
+    " no_uidl INTEGER NOT NULL DEFAULT 0,"
+    " listed_count INTEGER NOT NULL DEFAULT 0,"
+    " flights_lost INTEGER NOT NULL DEFAULT 0, UNIQUE (server, user));"
+
+    "CREATE TABLE volume (id INTEGER PRIMARY KEY, label TEXT NOT NULL,"
+    " name TEXT NOT NULL, maildrop INTEGER NOT NULL,"
+    " committed INTEGER NOT NULL, receipts INTEGER NOT NULL,"
+    " turned INTEGER NOT NULL, sha256 BLOB NOT NULL,"
+    " UNIQUE (label, name));"
+
+    "CREATE TABLE member (id INTEGER PRIMARY KEY,"
+    " volume INTEGER NOT NULL REFERENCES volume ON DELETE CASCADE,"
+    " at INTEGER NOT NULL, length INTEGER NOT NULL,"
+    " tar_octets INTEGER NOT NULL, body_sha256 BLOB NOT NULL,"
+    " UNIQUE (volume, at));"
+
+    "CREATE TABLE holding ("
+    " member INTEGER NOT NULL REFERENCES member ON DELETE CASCADE,"
+    " place TEXT NOT NULL, verified INTEGER NOT NULL,"
+    " PRIMARY KEY (member, place)) WITHOUT ROWID;"
+    "CREATE INDEX holding_place ON holding (place);"
+
+    "CREATE TABLE message (id INTEGER PRIMARY KEY,"
+    " maildrop INTEGER NOT NULL, label TEXT NOT NULL,"
+    " number INTEGER NOT NULL, uid TEXT NOT NULL, sha256 BLOB NOT NULL,"
+    " octets INTEGER NOT NULL, listed INTEGER NOT NULL,"
+    " head_sha256 BLOB NOT NULL, head_octets INTEGER NOT NULL,"
+    " received INTEGER NOT NULL, record TEXT NOT NULL,"
+    " entry TEXT NOT NULL,"
+    " member INTEGER REFERENCES member ON DELETE CASCADE,"
+    " flags INTEGER NOT NULL, safe INTEGER NOT NULL,"
+    " dele_sent INTEGER NOT NULL, gone INTEGER NOT NULL,"
+    " on_server INTEGER NOT NULL, sender BLOB NOT NULL,"
+    " subject BLOB NOT NULL, date BLOB NOT NULL,"
+    " told INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX message_uid ON message (maildrop, uid);"
+    "CREATE INDEX message_drop_sha256 ON message (maildrop, sha256);"
+    "CREATE INDEX message_sha256 ON message (sha256);"
+    "CREATE INDEX message_received ON message (received);"
+    "CREATE INDEX message_member ON message (member);"
+    "CREATE UNIQUE INDEX message_number ON message (label, number);"
+    "CREATE UNIQUE INDEX message_record ON message (record)"
+    " WHERE record <> '';"
+    "CREATE INDEX message_live ON message (maildrop, number)"
+    " WHERE gone = 0;"
+    "CREATE INDEX message_on_server ON message (maildrop)"
+    " WHERE on_server <> 0;"
+    "CREATE INDEX message_untold ON message (label, number)"
+    " WHERE gone <> 0 AND told = 0;"
+
+    "CREATE TABLE known ("
+    " message INTEGER NOT NULL REFERENCES message ON DELETE CASCADE,"
+    " uid TEXT NOT NULL, size INTEGER NOT NULL,"
+    " PRIMARY KEY (message, uid, size)) WITHOUT ROWID;"
+    "CREATE INDEX known_uid ON known (uid);"
+
+    "CREATE TABLE counter (label TEXT PRIMARY KEY, used INTEGER NOT NULL)"
+    " WITHOUT ROWID;"
+
+    "CREATE TABLE visit (id INTEGER PRIMARY KEY, label TEXT NOT NULL,"
+    " maildrop INTEGER NOT NULL, began INTEGER NOT NULL,"
+    " ms INTEGER NOT NULL, listed INTEGER NOT NULL,"
+    " fetched INTEGER NOT NULL, deleted INTEGER NOT NULL,"
+    " kept INTEGER NOT NULL, held INTEGER NOT NULL,"
+    " left_there INTEGER NOT NULL, failed INTEGER NOT NULL,"
+    " mail_bytes INTEGER NOT NULL, wire_down INTEGER NOT NULL,"
+    " wire_up INTEGER NOT NULL, resumed INTEGER NOT NULL,"
+    " exit INTEGER NOT NULL, error TEXT NOT NULL);"
+    "CREATE INDEX visit_began ON visit (began);"
+    "PRAGMA application_id = 1297304396; PRAGMA user_version = 1;"
+
+    "INSERT INTO fact VALUES ('store', 'old');"
+    "INSERT INTO maildrop (id, server, user, first_visit, exact)"
+    " VALUES (1, 'pop.example.org', 'ada', 66, 5);"
+    "INSERT INTO message VALUES (NULL, 1, 'home', 1, 'uid-1',"
+    " zeroblob(32), 9, 9, zeroblob(32), 0, 70, 'rec-1', 'home/1.eml',"
+    " NULL, 0, 0, 0, 0, 1, x'', x'', x'', 0);"
+    "INSERT INTO visit VALUES (NULL, 'home', 1, 77, 1, 2, 3, 4, 5, 6, 7,"
+    " 8, 9, 10, 11, 1, 75, 'cut off');";
+
 static void
 insist(bool ok, const struct sled_err *err)
 {
@@ -33,6 +132,27 @@ fx_ledger_open(const struct fx_tmp *tmp, const struct sled_sys *sys,
 	                        fx_ledger_path(tmp, path), mode, &err),
 	       &err);
 	return ledger;
+}
+
+void
+fx_ledger_sql(const struct fx_tmp *tmp, const char *sql)
+{
+	char path[512], *said = NULL;
+	sqlite3 *db = NULL;
+
+	if (sqlite3_open(fx_ledger_path(tmp, path), &db) != SQLITE_OK ||
+	    sqlite3_exec(db, sql, NULL, NULL, &said) != SQLITE_OK ||
+	    sqlite3_close(db) != SQLITE_OK) {
+		(void)fprintf(stderr, "%s\n", said == NULL ? path : said);
+		abort();
+	}
+}
+
+void
+fx_ledger_old(const struct fx_tmp *tmp)
+{
+	fx_ledger_sql(tmp, "PRAGMA journal_mode = WAL;");
+	fx_ledger_sql(tmp, schema_1);
 }
 
 struct sled_message

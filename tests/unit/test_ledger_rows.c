@@ -660,9 +660,11 @@ visits_come_newest_first(void **state)
 	row.id = 0;
 	row.began = 20;
 	assert_true(sled_ledger_visit_put(ledger, &row, &err));
-	row = (struct sled_visit_row){ row.id, "work", 2,  20,   3,  4,
-		                       5,      6,      7,  8,    9,  10,
-		                       11,     12,     13, true, 75, "gone" };
+	row = (struct sled_visit_row){ row.id, "work", 2,    20,     3,  4,  5,
+		                       6,      7,      8,    9,      10, 11, 12,
+		                       13,     true,   75,   "gone", 14, 15, 16,
+		                       17,     18,     19,   20,     21, 22, 23,
+		                       24,     25,     true, true };
 	assert_true(sled_ledger_visit_put(ledger, &row, &err));
 	reopen();
 	assert_true(
@@ -679,6 +681,20 @@ visits_come_newest_first(void **state)
 	assert_true(seen[0].resumed);
 	assert_int_equal(seen[0].exit, 75);
 	assert_string_equal(seen[0].error, "gone");
+	assert_int_equal(seen[0].ms_connect, 14);
+	assert_int_equal(seen[0].ms_tls, 15);
+	assert_int_equal(seen[0].ms_login, 16);
+	assert_int_equal(seen[0].ms_list, 17);
+	assert_int_equal(seen[0].ms_fetch, 18);
+	assert_int_equal(seen[0].ms_save, 19);
+	assert_int_equal(seen[0].ms_delete, 20);
+	assert_int_equal(seen[0].round_trips, 21);
+	assert_int_equal(seen[0].rtt_ms, 22);
+	assert_int_equal(seen[0].segs_down, 23);
+	assert_int_equal(seen[0].segs_up, 24);
+	assert_int_equal(seen[0].retrans, 25);
+	assert_true(seen[0].offered && seen[0].eager);
+	assert_false(seen[1].offered || seen[1].eager);
 	seen[1].began = 0;
 	assert_true(
 	    sled_ledger_visits(ledger, NULL, 1, join_visit, seen, &err));
