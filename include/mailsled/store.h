@@ -190,6 +190,12 @@ struct sled_maildrop *sled_box_maildrop(struct sled_box *box);
  * cannot be kept, and no visit fails for that. */
 struct sled_peer *sled_box_peer(struct sled_box *box);
 
+/* Before listed(): is a message of this id and size neither to be proved nor
+ * deleted in this visit, nor fetched? WANTED: it is, when it is not ours. */
+SLED_CHECK bool sled_box_is_settled(struct sled_box *box, const char *uid,
+                                    uint64_t size, int64_t delete_until,
+                                    bool wanted, bool *settled,
+                                    struct sled_err *err);
 /* The whole listing came: give each item its verdict. Messages received up to
  * DELETE_UNTIL may be deleted. The listing is borrowed until close. Rows that
  * it lacks are gone. */
@@ -250,7 +256,7 @@ SLED_CHECK bool sled_box_path_put(struct sled_box *box,
                                   const struct sled_path *path,
                                   struct sled_err *err);
 
-/* The remembered listing: sizes, unique-ids, has_uidl; each verdict is ABSENT.
+/* The remembered listing: sizes, unique-ids, has_uidl; each verdict is NEW.
  * Empty when nothing is remembered. Freed by the caller, with
  * sled_listing_free(), when this succeeds. */
 SLED_CHECK bool sled_box_seen(struct sled_box *box, struct sled_listing *out,

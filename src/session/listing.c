@@ -43,11 +43,17 @@ sled_list_ask(struct sled_session *s)
 	if (s->list_asked)
 		return;
 	s->list_asked = true;
-	if (!sled_session_did(s, sled_pop3_stat(s->pop, &err), &err) ||
-	    !sled_can(s, SLED_PEER_PIPELINING))
-		return;
+	if (sled_session_did(s, sled_pop3_stat(s->pop, &err), &err) &&
+	    sled_can(s, SLED_PEER_PIPELINING) && !sled_remember_ask(s))
+		sled_list_ask_whole(s);
+}
+
+void
+sled_list_ask_whole(struct sled_session *s)
+{
 	ask(s, sled_pop3_uidl);
-	ask(s, sled_pop3_list);
+	if (!s->closed)
+		ask(s, sled_pop3_list);
 }
 
 void
@@ -108,14 +114,14 @@ note_wanted(struct sled_session *s)
 	}
 }
 
-/* The listing is whole: learn, judge, go on. */
-static void
-listing_done(struct sled_session *s)
+void
+sled_list_done(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
 	int64_t now = sled_clock_now();
 	struct sled_maildrop *drop;
 
+	sled_listing_free(&s->seen);
 	s->result.no_uidl = s->listing.len > 0 && !s->listing.has_uidl;
 	if (s->box != NULL) {
 		sled_eager_listed(s);
@@ -126,7 +132,7 @@ listing_done(struct sled_session *s)
 			drop->flights_lost = 0;
 		if (!sled_session_did(s,
 		                      sled_box_listed(s->box, &s->listing,
-		                                      delete_until(s, now), now,
+		                                      s->delete_until, now,
 		                                      &err),
 		                      &err))
 			return;
@@ -158,10 +164,17 @@ on_stat(struct sled_session *s, const struct sled_pop3_event *event)
 	if (!sled_session_did(
 		s, sled_listing_new(&s->listing, event->count, &err), &err))
 		return;
+	s->stat_octets = event->size;
+	if (s->box != NULL)
+		s->delete_until = delete_until(s, sled_clock_now());
+	if (s->recall != NULL) {
+		sled_remember_stat(s, event->count, event->size);
+		return;
+	}
 	if (sled_can(s, SLED_PEER_PIPELINING))
 		return;
 	if (event->count == 0)
-		listing_done(s);
+		sled_list_done(s);
 	else
 		ask(s, sled_pop3_uidl);
 }
@@ -199,8 +212,10 @@ on_end(struct sled_session *s, enum sled_pop3_verb verb)
 	} else {
 		s->sizes_done = true;
 	}
+	if (s->uids_done && s->sizes_done && !s->closed && s->box != NULL)
+		sled_remember_whole(s);
 	if (s->uids_done && s->sizes_done && !s->closed)
-		listing_done(s);
+		sled_list_done(s);
 }
 
 /* One that gives unique-ids, says so or did: a whole maildrop is not paid for
@@ -235,6 +250,11 @@ on_refused(struct sled_session *s, const struct sled_pop3_event *event)
 void
 sled_list_event(struct sled_session *s, const struct sled_pop3_event *event)
 {
+	if (event->msg != 0 && event->kind != SLED_POP3_LISTED) {
+		s->uids_begun = true;
+		sled_remember_event(s, event);
+		return;
+	}
 	switch (event->kind) {
 	case SLED_POP3_ACCEPTED:
 		if (event->verb == SLED_POP3_STAT)

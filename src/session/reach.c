@@ -278,6 +278,7 @@ begin_again(void *ctx)
 	sled_tls_free(&s->tls);
 	sled_pop3_free(&s->pop);
 	sled_listing_free(&s->listing);
+	sled_recall_free(&s->recall);
 	s->secure = s->greeted = s->list_asked = false;
 	s->stat_done = s->uids_begun = s->uids_done = s->sizes_done = false;
 	s->form = NULL;

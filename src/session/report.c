@@ -113,8 +113,10 @@ sled_report(struct sled_session *s)
 	row->ms = sled_clock_ms() - s->began_ms;
 	for (size_t i = 0; i < s->listing.len; i++)
 		count_item(s, &s->listing.items[i]);
-	if (s->box != NULL)
+	if (s->box != NULL) {
 		judge(s);
+		sled_remember_keep(s);
+	}
 	row->exit = sled_err_exit(s->result.err.kind);
 	(void)snprintf(row->error, sizeof(row->error), "%s",
 	               s->result.err.text);

@@ -207,7 +207,8 @@ start(struct sled_session *s, struct sled_err *err)
 {
 	s->result.row.began = sled_clock_now();
 	s->began_ms = s->phase_ms = sled_clock_ms();
-	return make_parts(s, err) && sled_reach_start(s, err);
+	return make_parts(s, err) && sled_remember_load(s, err) &&
+	       sled_reach_start(s, err);
 }
 
 bool
@@ -249,6 +250,8 @@ sled_session_free(struct sled_session **session)
 	(void)!sled_box_close(&s->box, NULL, &ignored);
 	sled_intake_free(&s->top);
 	sled_listing_free(&s->listing);
+	sled_listing_free(&s->seen);
+	sled_recall_free(&s->recall);
 	explicit_bzero(s->text, sizeof(s->text));
 	free(s);
 	*session = NULL;

@@ -5,6 +5,7 @@
 #include "mailsled/hash.h"
 #include "mailsled/pop3.h"
 #include "mailsled/session.h"
+#include "session/recall.h"
 
 /* In flight at most: so many octets (as listed) beyond two messages. */
 #define SLED_FLIGHT_BYTES (128u << 10)
@@ -71,6 +72,11 @@ struct sled_session {
 
 	struct sled_box *box; /* NULL: try only */
 	struct sled_listing listing;
+	struct sled_listing seen; /* of the last visit, where s->remembers */
+	bool remembers;
+	struct sled_recall *recall; /* while it is asked what changed */
+	uint64_t stat_octets;
+	int64_t delete_until; /* what was received until then may go */
 	bool list_asked, stat_done, uids_begun, uids_done, sizes_done;
 	bool listed;             /* the box knows the listing */
 	struct sled_intake *top; /* digests of TOPs */
@@ -163,12 +169,29 @@ void sled_login_secure(struct sled_session *s);
 void sled_list_ask(struct sled_session *s);
 /* Was pipelining not seen to fail on this server? */
 bool sled_list_may_pipeline(const struct sled_session *s);
+void sled_list_ask_whole(struct sled_session *s);
+/* The listing is there: learn, judge, go on. */
+void sled_list_done(struct sled_session *s);
 /* The login is done. */
 void sled_list_start(struct sled_session *s);
 /* The line ended while the listing came. */
 void sled_list_lost(struct sled_session *s, enum sled_err_kind why);
 void sled_list_event(struct sled_session *s,
                      const struct sled_pop3_event *event);
+
+/* ---- remember.c: the listing of the last visit ---- */
+SLED_CHECK bool sled_remember_load(struct sled_session *s,
+                                   struct sled_err *err);
+/* Behind STAT: ask what changed; false when all is to be listed. */
+bool sled_remember_ask(struct sled_session *s);
+void sled_remember_stat(struct sled_session *s, uint32_t count,
+                        uint64_t octets);
+void sled_remember_event(struct sled_session *s,
+                         const struct sled_pop3_event *event);
+/* The whole listing came. */
+void sled_remember_whole(struct sled_session *s);
+/* The visit is over. */
+void sled_remember_keep(struct sled_session *s);
 
 /* ---- fetch.c ---- */
 void sled_fetch_start(struct sled_session *s);

@@ -108,9 +108,9 @@ recall_item(void *ctx, uint32_t number, const char *uid, uint64_t size,
 		return true;
 	if (!make_room(recall, err))
 		return false;
-	out->items[out->len++] =
-	    (struct sled_item){ .size = size, .flags = SLED_ITEM_NOID };
-	return sled_listing_uid(out, number,
+	out->items[out->len++] = (struct sled_item){ .flags = SLED_ITEM_NOID };
+	return sled_listing_size(out, number, size, err) &&
+	       sled_listing_uid(out, number,
 	                        (struct sled_span){ uid, strlen(uid) }, err);
 }
 

@@ -39,7 +39,7 @@ sled_claim(struct sled_claims *claims, int64_t row)
 bool
 sled_is_claimed(const struct sled_claims *claims, int64_t row)
 {
-	return claims->rows[slot_of(claims, row)] == row;
+	return claims->cap > 0 && claims->rows[slot_of(claims, row)] == row;
 }
 
 void

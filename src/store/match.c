@@ -234,6 +234,25 @@ judge(struct sled_box *box, size_t item, struct sled_err *err)
 	                                 err);
 }
 
+bool
+sled_box_is_settled(struct sled_box *box, const char *uid, uint64_t size,
+                    int64_t delete_until, bool wanted, bool *settled,
+                    struct sled_err *err)
+{
+	struct candidate c = { .box = box, .uid = uid, .size = size };
+	const struct sled_message *row = &c.best.row;
+
+	if (!sled_ledger_by_uid(box->store->ledger, box->maildrop.id, uid,
+	                        take_candidate, &c, err))
+		return false;
+	*settled = !c.best.found ? !wanted
+	                         : c.fits && !box->maildrop.reuses_ids &&
+	                               row->dele_sent == 0 &&
+	                               (row->flags & SLED_MESSAGE_SHORT) == 0 &&
+	                               row->received > delete_until;
+	return true;
+}
+
 /* ---- ids that are listed twice ---- */
 
 /* The newest row whose own id it is. */
