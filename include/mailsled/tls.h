@@ -70,7 +70,7 @@ struct sled_tls_facts {
 /*
  * What the first flight asks for. SLIM leaves out what no mail server of
  * today needs; octets of its first flight, with a host name of 15 and no
- * ticket: SLIM 189, DEFAULT 313.
+ * ticket: SLIM 187, DEFAULT 313.
  */
 enum sled_tls_hello {
 	SLED_TLS_HELLO_SLIM,
