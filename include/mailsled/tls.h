@@ -25,7 +25,7 @@
  *   for the certificate that was verified in its connection, so it ends with
  *   that certificate, and is good for the same host and the same trust only.
  *   It saves the certificate's way (about 2.5 kB), not a round trip, and adds
- *   287 bytes to the hello. Who has one shall use it once (appendix C.4).
+ *   240 to 290 bytes to the hello. Who has one shall use it once (appendix C.4).
  *   It holds a secret: the caller keeps it 0600 and wipes its buffers.
  *
  *   Failure is sticky: each later call gives the same error, and only
