@@ -68,7 +68,7 @@ offers(const struct sled_tls_trust *trust, const char *host, int64_t now,
 	    sled_tls_new(&tls, trust, host, now, SLED_TLS_HELLO_SLIM, &err));
 	offered = sled_tls_offer(tls, text);
 	assert_int_equal(sled_tls_handshake(tls, &err), SLED_TLS_HUNGRY);
-	assert_in_range(sled_tls_pending(tls).len, offered ? 300 : 170,
+	assert_in_range(sled_tls_pending(tls).len, offered ? 300 : 150,
 	                offered ? 900 : 200);
 	sled_tls_free(&tls);
 	return offered;
