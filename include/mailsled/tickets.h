@@ -40,9 +40,9 @@
 #include "mailsled/types.h"
 
 #define SLED_TICKETS_DIR  "tickets"
-#define SLED_TICKETS_KEEP 4           /* of one account */
-#define SLED_TICKETS_MAX  16384       /* bytes of a ticket */
-#define SLED_TICKETS_LIFE (7 * 86400) /* s; none is kept for longer */
+#define SLED_TICKETS_KEEP 4               /* of one account */
+#define SLED_TICKETS_MAX  16384           /* bytes of a ticket */
+#define SLED_TICKETS_LIFE INT64_C(604800) /* s, a week; none lasts longer */
 
 /* Whose tickets, and where. All is borrowed. */
 struct sled_tickets {

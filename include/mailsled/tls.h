@@ -19,21 +19,20 @@
  *   TLS 1.2 or newer. No renegotiation, compression or early data.
  *   One write of at most 16,384 bytes is one TLS record; several of them wait
  *   in pending() until they are sent, so that they can leave together.
- *
- * Tickets (RFC 8446 sections 4.6.1 and 4.2.11; TLS 1.3 only)
- *   A server that resumes sends them after READY, inside read(). Each stands
- *   for the certificate that was verified in its connection, so it ends with
- *   that certificate, and is good for the same host and the same trust only.
- *   It saves the certificate's way (about 2.5 kB), not a round trip, and adds
- *   287 bytes to the hello. Who has one shall use it once (appendix C.4).
- *   It holds a secret: the caller keeps it 0600 and wipes its buffers.
- *
  *   Failure is sticky: each later call gives the same error, and only
  *   pending(), sent() and free() are still of use. A call at the wrong time
  *   is refused (INTERNAL) and leaves the engine unharmed.
  *   Errors: PROTO for all that the peer does wrong (the text names the host,
  *   the hint what mends it), NOMEM, INTERNAL. What a certificate says is
  *   escaped and clipped before it enters an error.
+ *
+ * Tickets (RFC 8446 sections 4.6.1 and 4.2.11; TLS 1.3 only)
+ *   A server that resumes sends them after READY, inside read(). Each stands
+ *   for the certificate that was verified in its connection, so it ends with
+ *   that certificate, and is good for the same host and the same trust only.
+ *   It saves the certificate's way (about 2.5 kB), not a round trip, and adds
+ *   240 to 290 bytes to the hello. It is to be used once (appendix C.4).
+ *   It holds a secret: the caller keeps it 0600 and wipes its buffers.
  */
 #ifndef MAILSLED_TLS_H
 #define MAILSLED_TLS_H
@@ -70,7 +69,7 @@ struct sled_tls_facts {
 /*
  * What the first flight asks for. SLIM leaves out what no mail server of
  * today needs; octets of its first flight, with a host name of 15 and no
- * ticket: SLIM 189, DEFAULT 313.
+ * ticket: SLIM 187, DEFAULT 313.
  */
 enum sled_tls_hello {
 	SLED_TLS_HELLO_SLIM,

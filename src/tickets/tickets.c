@@ -116,13 +116,18 @@ static bool
 open_folder(struct shelf *shelf, bool make, struct sled_err *err)
 {
 	const struct sled_tickets *whose = shelf->whose;
+	struct sled_err why = { 0 };
 	struct sled_file folder;
 
 	if (make && !make_folder(whose, err))
 		return false;
 	if (!sled_file_open(&folder, whose->sys, whose->state, SLED_TICKETS_DIR,
-	                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, err))
-		return !make && err->kind == SLED_ERR_MISSING;
+	                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &why)) {
+		if (!make && why.kind == SLED_ERR_MISSING)
+			return true;
+		*err = why;
+		return false;
+	}
 	shelf->fd = folder.fd;
 	return (!make || close_to_others(shelf, err)) &&
 	       sled_dir_list(&shelf->names, whose->sys, whose->state,
@@ -230,7 +235,8 @@ is_good(const struct shelf *shelf, const struct sled_buf *file)
 	char sum[SLED_HASH_HEX];
 	uint64_t ends = 0;
 
-	if (file->len <= HEAD_LEN || memcmp(file->data, MAGIC, MAGIC_LEN) != 0)
+	if (file->len <= HEAD_LEN || file->data[HEAD_LEN - 1] != '\n' ||
+	    memcmp(file->data, MAGIC, MAGIC_LEN) != 0)
 		return false;
 	return hash_hex(sum, (struct sled_span){ file->data, SUM_AT },
 	                (struct sled_span){ file->data + HEAD_LEN,

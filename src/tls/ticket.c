@@ -91,8 +91,8 @@ sled_tls_keep_session(SSL *ssl, SSL_SESSION *session)
 	if (tls->tickets == SLED_TLS_TICKETS) {
 		SSL_SESSION_free(tls->ticket[0]);
 		tls->tickets--;
-		memmove(tls->ticket, tls->ticket + 1,
-		        tls->tickets * sizeof(tls->ticket[0]));
+		for (size_t i = 0; i < tls->tickets; i++)
+			tls->ticket[i] = tls->ticket[i + 1];
 	}
 	tls->ticket[tls->tickets++] = session;
 	return 1;

@@ -54,7 +54,11 @@ fx_tls_id_make(struct fx_tls_id *out, const struct fx_tls_wish *wish,
 {
 	X509 *from;
 
-	out->key = EVP_EC_gen("P-256");
+	if (wish->curve != NULL && strcmp(wish->curve, "RSA") == 0)
+		out->key = EVP_RSA_gen(2048);
+	else
+		out->key =
+		    EVP_EC_gen(wish->curve == NULL ? "P-256" : wish->curve);
 	out->cert = X509_new();
 	assert_non_null(out->key);
 	assert_non_null(out->cert);
@@ -69,7 +73,7 @@ fx_tls_id_make(struct fx_tls_id *out, const struct fx_tls_wish *wish,
 		              wish->names);
 	assert_true(X509_sign(out->cert,
 	                      issuer == NULL ? out->key : issuer->key,
-	                      EVP_sha256()) > 0);
+	                      wish->sha384 ? EVP_sha384() : EVP_sha256()) > 0);
 }
 
 void
@@ -108,9 +112,13 @@ void
 fx_tls_server_open(struct fx_tls_server *out, const struct fx_tls_id *id,
                    int least, int most)
 {
+	unsigned char keys[80] = "not a secret: for tests only";
+
 	*out =
 	    (struct fx_tls_server){ .ctx = SSL_CTX_new(TLS_server_method()) };
 	assert_non_null(out->ctx);
+	assert_int_equal(
+	    SSL_CTX_set_tlsext_ticket_keys(out->ctx, keys, sizeof(keys)), 1);
 	/* Level 0 lets a test have the old versions that clients must refuse. */
 	SSL_CTX_set_security_level(out->ctx, 0);
 	assert_int_equal(SSL_CTX_set_min_proto_version(out->ctx, least), 1);

@@ -20,7 +20,7 @@
 #define FX_TLS_FROM INT64_C(1577836800)
 #define FX_TLS_TO   INT64_C(2493072000)
 
-/* A P-256 key and its certificate. */
+/* A key and its certificate. */
 struct fx_tls_id {
 	EVP_PKEY *key;
 	X509 *cert;
@@ -31,6 +31,8 @@ struct fx_tls_wish {
 	const char *names; /* "DNS:a.example,IP:127.0.0.1", or NULL */
 	int64_t from, to;  /* seconds since 1970; 0: the defaults above */
 	bool authority;    /* may sign others */
+	const char *curve; /* of its key; NULL: "P-256". "RSA": RSA-2048 */
+	bool sha384;       /* how it is signed, instead of SHA-256 */
 };
 
 /* ISSUER NULL: signed by itself. */
@@ -50,7 +52,8 @@ struct fx_tls_server {
 	bool client_closed;  /* close_notify was seen */
 };
 
-/* LEAST and MOST as TLS1_2_VERSION; 0 is the library's choice. */
+/* The server's tickets are good at each other server of this process, so that
+ * a client can come back. LEAST and MOST as TLS1_2_VERSION; 0 is the library's choice. */
 void fx_tls_server_open(struct fx_tls_server *out, const struct fx_tls_id *id,
                         int least, int most);
 void fx_tls_server_close(struct fx_tls_server *server);

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "fx_meet.h"
 #include "fx_tls.h"
 #include "mailsled/tls.h"
 
@@ -33,116 +34,7 @@ span(const char *text)
 	return (struct sled_span){ text, strlen(text) };
 }
 
-/* --- a meeting of client and server --- */
-
-struct meeting {
-	struct sled_tls *tls;
-	struct fx_tls_server server;
-	struct sled_buf wire; /* on its way to the client */
-	struct sled_buf sent; /* all that the client ever sent */
-	struct sled_err err;
-};
-
-static void
-meeting_open(struct meeting *m, const struct sled_tls_trust *trust,
-             const char *host, const struct fx_tls_id *id, int most)
-{
-	*m = (struct meeting){ 0 };
-	fx_tls_server_open(&m->server, id, 0, most);
-	assert_true(sled_tls_new(&m->tls, trust, host, FX_TLS_NOW,
-	                         SLED_TLS_HELLO_SLIM, &m->err));
-}
-
-static void
-meeting_close(struct meeting *m)
-{
-	sled_tls_free(&m->tls);
-	fx_tls_server_close(&m->server);
-	sled_buf_free(&m->wire);
-	sled_buf_free(&m->sent);
-}
-
-/* What the client has for the server, and what the server answers. */
-static void
-deliver(struct meeting *m)
-{
-	struct sled_err err = { 0 };
-	struct sled_span out = sled_tls_pending(m->tls);
-
-	if (out.len > 0)
-		assert_true(sled_buf_add(&m->sent, out.data, out.len, &err));
-	fx_tls_server_feed(&m->server, out);
-	sled_tls_sent(m->tls, out.len);
-	fx_tls_server_take(&m->server, &m->wire);
-}
-
-/* Up to CHUNK bytes of the wire to the client. A copy on the heap, so that a
- * sanitizer sees reads beyond what was lent. */
-static char *
-lend(struct meeting *m, size_t chunk)
-{
-	size_t len = m->wire.len < chunk ? m->wire.len : chunk;
-	char *copy = malloc(len + 1);
-
-	assert_non_null(copy);
-	if (len > 0)
-		memcpy(copy, m->wire.data, len);
-	sled_buf_shift(&m->wire, len);
-	sled_tls_feed(m->tls, (struct sled_span){ copy, len });
-	return copy;
-}
-
-/* Until the handshake ends, one way or the other. What was lent last and is
- * not used up yet is taken back through read(). */
-static enum sled_tls_step
-shake(struct meeting *m, size_t chunk)
-{
-	enum sled_tls_step step;
-	char *lent = NULL;
-	char byte[1];
-	size_t got;
-
-	while ((step = sled_tls_handshake(m->tls, &m->err)) ==
-	       SLED_TLS_HUNGRY) {
-		free(lent);
-		deliver(m);
-		assert_true(m->wire.len > 0);
-		lent = lend(m, chunk);
-	}
-	if (step == SLED_TLS_READY)
-		assert_int_equal(sled_tls_read(m->tls, byte, 1, &got, &m->err),
-		                 SLED_TLS_HUNGRY);
-	free(lent);
-	return step;
-}
-
-/* Read all that comes until the client is HUNGRY and the wire is dry. */
-static enum sled_tls_step
-drain(struct meeting *m, size_t chunk, size_t room, struct sled_buf *text)
-{
-	enum sled_tls_step step = SLED_TLS_HUNGRY;
-	struct sled_err err = { 0 };
-	char *lent = NULL;
-	char out[512];
-	size_t got;
-
-	assert_true(room <= sizeof(out));
-	for (;;) {
-		step = sled_tls_read(m->tls, out, room, &got, &m->err);
-		if (step == SLED_TLS_READY) {
-			assert_true(got > 0 && got <= room);
-			assert_true(sled_buf_add(text, out, got, &err));
-			continue;
-		}
-		assert_int_equal(got, 0);
-		if (step != SLED_TLS_HUNGRY || m->wire.len == 0)
-			break;
-		free(lent);
-		lent = lend(m, chunk);
-	}
-	free(lent);
-	return step;
-}
+/* --- meetings that fail --- */
 
 /* The meeting must fail, in these words; whole and byte by byte. */
 static void
@@ -153,16 +45,16 @@ expect_fault(const struct sled_tls_trust *trust, const char *host,
 	static const size_t chunks[] = { SIZE_MAX, 1 };
 
 	for (size_t i = 0; i < 2; i++) {
-		struct meeting m;
+		struct fx_meet m;
 
-		meeting_open(&m, trust, host, id, most);
-		assert_int_equal(shake(&m, chunks[i]), SLED_TLS_FAILED);
+		fx_meet_open(&m, trust, host, id, most);
+		assert_int_equal(fx_meet_shake(&m, chunks[i]), SLED_TLS_FAILED);
 		assert_string_equal(m.err.text, text);
 		assert_int_equal(m.err.kind, SLED_ERR_PROTO);
 		assert_non_null(m.err.hint);
 		assert_non_null(strstr(m.err.hint, hint));
 		assert_null(sled_tls_facts(m.tls));
-		meeting_close(&m);
+		fx_meet_close(&m);
 	}
 }
 
@@ -215,15 +107,15 @@ gets_through(const char *cn, const char *names, const char *host)
 {
 	struct fx_tls_wish wish = { .cn = cn, .names = names };
 	struct fx_tls_id id;
-	struct meeting m;
+	struct fx_meet m;
 	bool ready;
 
 	fx_tls_id_make(&id, &wish, &fx.ca);
-	meeting_open(&m, fx.trust, host, &id, 0);
-	ready = shake(&m, SIZE_MAX) == SLED_TLS_READY;
+	fx_meet_open(&m, fx.trust, host, &id, 0);
+	ready = fx_meet_shake(&m, SIZE_MAX) == SLED_TLS_READY;
 	if (!ready)
 		assert_non_null(strstr(m.err.text, "is for other names: "));
-	meeting_close(&m);
+	fx_meet_close(&m);
 	fx_tls_id_free(&id);
 	return ready;
 }
@@ -235,10 +127,10 @@ talk(int most, size_t chunk, const char *version)
 {
 	const struct sled_tls_facts *facts;
 	struct sled_buf text = { 0 };
-	struct meeting m;
+	struct fx_meet m;
 
-	meeting_open(&m, fx.trust, HOST, &fx.good, most);
-	assert_int_equal(shake(&m, chunk), SLED_TLS_READY);
+	fx_meet_open(&m, fx.trust, HOST, &fx.good, most);
+	assert_int_equal(fx_meet_shake(&m, chunk), SLED_TLS_READY);
 	facts = sled_tls_facts(m.tls);
 	assert_non_null(facts);
 	assert_string_equal(facts->version, version);
@@ -250,17 +142,17 @@ talk(int most, size_t chunk, const char *version)
 
 	/* What is written now leaves with our Finished. */
 	assert_true(sled_tls_write(m.tls, span("AUTH PLAIN\r\n"), &m.err));
-	deliver(&m);
+	fx_meet_deliver(&m);
 	assert_true(m.server.ready);
 	assert_string_equal(m.server.got.data, "AUTH PLAIN\r\n");
 	assert_string_equal(
 	    SSL_get_servername(m.server.ssl, TLSEXT_NAMETYPE_host_name), HOST);
 	fx_tls_server_say(&m.server, span("+OK welcome\r\n"));
-	deliver(&m);
-	assert_int_equal(drain(&m, chunk, 5, &text), SLED_TLS_HUNGRY);
+	fx_meet_deliver(&m);
+	assert_int_equal(fx_meet_drain(&m, chunk, 5, &text), SLED_TLS_HUNGRY);
 	assert_string_equal(text.data, "+OK welcome\r\n");
 	sled_buf_free(&text);
-	meeting_close(&m);
+	fx_meet_close(&m);
 }
 
 static void
@@ -282,26 +174,26 @@ test_large_bodies_pass_whole(void **state)
 
 	char *body = malloc(LEN);
 	struct sled_buf text = { 0 };
-	struct meeting m;
+	struct fx_meet m;
 
 	(void)state;
 	assert_non_null(body);
 	for (size_t i = 0; i < LEN; i++)
 		body[i] = (char)(i * 7 + (i >> 9));
-	meeting_open(&m, fx.trust, HOST, &fx.good, 0);
-	assert_int_equal(shake(&m, SIZE_MAX), SLED_TLS_READY);
+	fx_meet_open(&m, fx.trust, HOST, &fx.good, 0);
+	assert_int_equal(fx_meet_shake(&m, SIZE_MAX), SLED_TLS_READY);
 	assert_true(
 	    sled_tls_write(m.tls, (struct sled_span){ body, LEN }, &m.err));
-	deliver(&m);
+	fx_meet_deliver(&m);
 	assert_int_equal(m.server.got.len, LEN);
 	assert_memory_equal(m.server.got.data, body, LEN);
 	fx_tls_server_say(&m.server, (struct sled_span){ body, LEN });
-	deliver(&m);
-	assert_int_equal(drain(&m, 1460, 512, &text), SLED_TLS_HUNGRY);
+	fx_meet_deliver(&m);
+	assert_int_equal(fx_meet_drain(&m, 1460, 512, &text), SLED_TLS_HUNGRY);
 	assert_int_equal(text.len, LEN);
 	assert_memory_equal(text.data, body, LEN);
 	sled_buf_free(&text);
-	meeting_close(&m);
+	fx_meet_close(&m);
 	free(body);
 }
 
@@ -309,23 +201,23 @@ static void
 test_new_keys_are_answered(void **state)
 {
 	struct sled_buf text = { 0 };
-	struct meeting m;
+	struct fx_meet m;
 
 	(void)state;
-	meeting_open(&m, fx.trust, HOST, &fx.good, 0);
-	assert_int_equal(shake(&m, SIZE_MAX), SLED_TLS_READY);
-	deliver(&m);
+	fx_meet_open(&m, fx.trust, HOST, &fx.good, 0);
+	assert_int_equal(fx_meet_shake(&m, SIZE_MAX), SLED_TLS_READY);
+	fx_meet_deliver(&m);
 	assert_int_equal(SSL_key_update(m.server.ssl, SSL_KEY_UPDATE_REQUESTED),
 	                 1);
 	fx_tls_server_say(&m.server, span("+OK\r\n"));
-	deliver(&m);
-	assert_int_equal(drain(&m, 1, 512, &text), SLED_TLS_HUNGRY);
+	fx_meet_deliver(&m);
+	assert_int_equal(fx_meet_drain(&m, 1, 512, &text), SLED_TLS_HUNGRY);
 	assert_string_equal(text.data, "+OK\r\n");
 	assert_true(sled_tls_write(m.tls, span("NOOP\r\n"), &m.err));
-	deliver(&m);
+	fx_meet_deliver(&m);
 	assert_string_equal(m.server.got.data, "NOOP\r\n");
 	sled_buf_free(&text);
-	meeting_close(&m);
+	fx_meet_close(&m);
 }
 
 /* --- law 5 --- */
@@ -336,81 +228,81 @@ test_write_before_proof_is_refused(void **state)
 	static const char secret[] = "PASS hunter2\r\n";
 	struct fx_tls_wish wish = { .cn = HOST, .names = "DNS:" HOST };
 	struct fx_tls_id id;
-	struct meeting m;
+	struct fx_meet m;
 
 	(void)state;
 	fx_tls_id_make(&id, &wish, &fx.other_ca);
-	meeting_open(&m, fx.trust, HOST, &id, 0);
+	fx_meet_open(&m, fx.trust, HOST, &id, 0);
 	assert_false(sled_tls_write(m.tls, span(secret), &m.err));
 	assert_int_equal(m.err.kind, SLED_ERR_INTERNAL);
 	assert_int_equal(sled_tls_pending(m.tls).len, 0);
 	assert_int_equal(sled_tls_handshake(m.tls, &m.err), SLED_TLS_HUNGRY);
 	assert_false(sled_tls_write(m.tls, span(secret), &m.err));
-	assert_int_equal(shake(&m, SIZE_MAX), SLED_TLS_FAILED);
+	assert_int_equal(fx_meet_shake(&m, SIZE_MAX), SLED_TLS_FAILED);
 	assert_false(sled_tls_write(m.tls, span(secret), &m.err));
 	assert_int_equal(m.err.kind, SLED_ERR_PROTO);
 
 	/* The alert is the last thing that the server hears. */
 	assert_true(sled_tls_pending(m.tls).len > 0);
-	deliver(&m);
+	fx_meet_deliver(&m);
 	assert_false(m.server.ready);
 	assert_int_equal(m.server.got.len, 0);
 	assert_null(memmem(m.sent.data, m.sent.len, "hunter2", 7));
-	meeting_close(&m);
+	fx_meet_close(&m);
 	fx_tls_id_free(&id);
 }
 
 static void
 test_refused_calls_leave_the_engine_unharmed(void **state)
 {
-	struct meeting m;
+	struct fx_meet m;
 	char out[8];
 	size_t got;
 
 	(void)state;
-	meeting_open(&m, fx.trust, HOST, &fx.good, 0);
+	fx_meet_open(&m, fx.trust, HOST, &fx.good, 0);
 	assert_false(sled_tls_write(m.tls, span("x"), &m.err));
 	assert_int_equal(sled_tls_read(m.tls, out, 8, &got, &m.err),
 	                 SLED_TLS_FAILED);
 	assert_int_equal(m.err.kind, SLED_ERR_INTERNAL);
 	sled_tls_shutdown(m.tls);
 	assert_int_equal(sled_tls_pending(m.tls).len, 0);
-	assert_int_equal(shake(&m, SIZE_MAX), SLED_TLS_READY);
+	assert_int_equal(fx_meet_shake(&m, SIZE_MAX), SLED_TLS_READY);
 	assert_int_equal(sled_tls_handshake(m.tls, &m.err), SLED_TLS_READY);
-	meeting_close(&m);
+	fx_meet_close(&m);
 }
 
 static void
 test_failure_is_sticky(void **state)
 {
 	struct sled_err again = { 0 };
-	struct meeting m;
+	struct fx_meet m;
 	char out[8];
 	size_t got;
 
 	(void)state;
-	meeting_open(&m, fx.trust, "other.example.org", &fx.good, 0);
-	assert_int_equal(shake(&m, SIZE_MAX), SLED_TLS_FAILED);
+	fx_meet_open(&m, fx.trust, "other.example.org", &fx.good, 0);
+	assert_int_equal(fx_meet_shake(&m, SIZE_MAX), SLED_TLS_FAILED);
 	assert_int_equal(sled_tls_handshake(m.tls, &again), SLED_TLS_FAILED);
 	assert_string_equal(again.text, m.err.text);
 	assert_int_equal(sled_tls_read(m.tls, out, 8, &got, &again),
 	                 SLED_TLS_FAILED);
 	assert_string_equal(again.text, m.err.text);
-	meeting_close(&m);
+	fx_meet_close(&m);
 }
 
 static void
 test_feeding_too_soon_is_told(void **state)
 {
-	struct meeting m;
+	struct fx_meet m;
 
 	(void)state;
-	meeting_open(&m, fx.trust, HOST, &fx.good, 0);
+	fx_meet_open(&m, fx.trust, HOST, &fx.good, 0);
 	sled_tls_feed(m.tls, span("\x16\x03\x03"));
 	sled_tls_feed(m.tls, span("\x01"));
 	assert_int_equal(sled_tls_handshake(m.tls, &m.err), SLED_TLS_FAILED);
 	assert_int_equal(m.err.kind, SLED_ERR_INTERNAL);
-	meeting_close(&m);
+	fx_meet_close(&m);
 }
 
 /* --- certificates --- */
@@ -435,7 +327,7 @@ test_hostile_names_are_escaped_and_bounded(void **state)
 	struct fx_tls_wish wish = { .cn = "evil\x1b[2J\r\nok" };
 	char names[2048] = "DNS:x";
 	struct fx_tls_id id;
-	struct meeting m;
+	struct fx_meet m;
 
 	(void)state;
 	meet_by_wish(&wish, &fx.ca, HOST,
@@ -448,11 +340,11 @@ test_hostile_names_are_escaped_and_bounded(void **state)
 		               ",DNS:host-%d.example.net", i);
 	wish.names = names;
 	fx_tls_id_make(&id, &wish, &fx.ca);
-	meeting_open(&m, fx.trust, HOST, &id, 0);
-	assert_int_equal(shake(&m, SIZE_MAX), SLED_TLS_FAILED);
+	fx_meet_open(&m, fx.trust, HOST, &id, 0);
+	assert_int_equal(fx_meet_shake(&m, SIZE_MAX), SLED_TLS_FAILED);
 	assert_in_range(strlen(m.err.text), 150, 250);
 	assert_string_equal(m.err.text + strlen(m.err.text) - 3, "...");
-	meeting_close(&m);
+	fx_meet_close(&m);
 	fx_tls_id_free(&id);
 }
 
@@ -541,18 +433,18 @@ test_forged_signature_is_refused(void **state)
 	struct fx_tls_wish root = { .cn = "Test Root", .authority = true };
 	struct fx_tls_wish wish = { .cn = HOST, .names = "DNS:" HOST };
 	struct fx_tls_id forger, id;
-	struct meeting m;
+	struct fx_meet m;
 
 	(void)state;
 	fx_tls_id_make(&forger, &root, NULL);
 	fx_tls_id_make(&id, &wish, &forger);
-	meeting_open(&m, fx.trust, HOST, &id, 0);
-	assert_int_equal(shake(&m, SIZE_MAX), SLED_TLS_FAILED);
+	fx_meet_open(&m, fx.trust, HOST, &id, 0);
+	assert_int_equal(fx_meet_shake(&m, SIZE_MAX), SLED_TLS_FAILED);
 	assert_int_equal(m.err.kind, SLED_ERR_PROTO);
 	assert_string_equal(m.err.text,
 	                    HOST ": its certificate was refused: certificate "
 	                         "signature failure");
-	meeting_close(&m);
+	fx_meet_close(&m);
 	fx_tls_id_free(&id);
 	fx_tls_id_free(&forger);
 }
@@ -564,14 +456,14 @@ expect_own_anchor(const struct fx_tls_id *issuer)
 	struct sled_tls_trust *trust = NULL;
 	struct sled_err err = { 0 };
 	struct fx_tls_id id;
-	struct meeting m;
+	struct fx_meet m;
 
 	fx_tls_id_make(&id, &wish, issuer);
 	fx_tls_id_save(&id, fx.own_path, NULL);
 	assert_true(sled_tls_trust_new(&trust, fx.own_path, &err));
-	meeting_open(&m, trust, HOST, &id, 0);
-	assert_int_equal(shake(&m, 1), SLED_TLS_READY);
-	meeting_close(&m);
+	fx_meet_open(&m, trust, HOST, &id, 0);
+	assert_int_equal(fx_meet_shake(&m, 1), SLED_TLS_READY);
+	fx_meet_close(&m);
 	expect_fault(trust, "other.example.org", &id, 0,
 	             "other.example.org: its certificate is for other names: "
 	             "pop.example.org",
@@ -613,7 +505,7 @@ test_common_name_counts_only_without_other_names(void **state)
 static void
 test_addresses_are_proved_as_addresses(void **state)
 {
-	struct meeting m;
+	struct fx_meet m;
 
 	(void)state;
 	assert_true(gets_through("a", "IP:127.0.0.1", "127.0.0.1"));
@@ -623,11 +515,11 @@ test_addresses_are_proved_as_addresses(void **state)
 	assert_false(gets_through("a", "DNS:127.0.0.1", "127.0.0.1"));
 	assert_false(gets_through("127.0.0.1", "DNS:a", "127.0.0.1"));
 
-	meeting_open(&m, fx.trust, "192.0.2.7", &fx.good, 0);
-	assert_int_equal(shake(&m, SIZE_MAX), SLED_TLS_READY);
+	fx_meet_open(&m, fx.trust, "192.0.2.7", &fx.good, 0);
+	assert_int_equal(fx_meet_shake(&m, SIZE_MAX), SLED_TLS_READY);
 	assert_null(
 	    SSL_get_servername(m.server.ssl, TLSEXT_NAMETYPE_host_name));
-	meeting_close(&m);
+	fx_meet_close(&m);
 }
 
 static void
@@ -751,16 +643,16 @@ test_every_cut_of_the_handshake_is_told(void **state)
 
 	(void)state;
 	for (size_t cut = 1;; cut += 13) {
-		struct meeting m;
+		struct fx_meet m;
 		char *lent;
 		bool whole;
 
-		meeting_open(&m, fx.trust, HOST, &fx.good, 0);
+		fx_meet_open(&m, fx.trust, HOST, &fx.good, 0);
 		assert_int_equal(sled_tls_handshake(m.tls, &m.err),
 		                 SLED_TLS_HUNGRY);
-		deliver(&m);
+		fx_meet_deliver(&m);
 		whole = cut >= m.wire.len;
-		lent = lend(&m, cut);
+		lent = fx_meet_lend(&m, cut);
 		sled_tls_eof(m.tls);
 		if (whole) {
 			assert_int_equal(sled_tls_handshake(m.tls, &m.err),
@@ -774,7 +666,7 @@ test_every_cut_of_the_handshake_is_told(void **state)
 			                    "the TLS handshake");
 		}
 		free(lent);
-		meeting_close(&m);
+		fx_meet_close(&m);
 		if (whole)
 			break;
 	}
@@ -787,18 +679,18 @@ static void
 end(bool polite, size_t chunk)
 {
 	struct sled_buf text = { 0 };
-	struct meeting m;
+	struct fx_meet m;
 	size_t got;
 	char out[8];
 
-	meeting_open(&m, fx.trust, HOST, &fx.good, 0);
-	assert_int_equal(shake(&m, chunk), SLED_TLS_READY);
-	deliver(&m);
+	fx_meet_open(&m, fx.trust, HOST, &fx.good, 0);
+	assert_int_equal(fx_meet_shake(&m, chunk), SLED_TLS_READY);
+	fx_meet_deliver(&m);
 	fx_tls_server_say(&m.server, span("+OK bye\r\n"));
 	if (polite)
 		fx_tls_server_bye(&m.server);
-	deliver(&m);
-	assert_int_equal(drain(&m, chunk, 512, &text),
+	fx_meet_deliver(&m);
+	assert_int_equal(fx_meet_drain(&m, chunk, 512, &text),
 	                 polite ? SLED_TLS_CLOSED : SLED_TLS_HUNGRY);
 	sled_tls_eof(m.tls);
 	assert_int_equal(sled_tls_read(m.tls, out, 8, &got, &m.err),
@@ -808,7 +700,7 @@ end(bool polite, size_t chunk)
 	                 SLED_TLS_CLOSED);
 	assert_string_equal(text.data, "+OK bye\r\n");
 	sled_buf_free(&text);
-	meeting_close(&m);
+	fx_meet_close(&m);
 }
 
 static void
@@ -825,50 +717,52 @@ static void
 test_shutdown_says_goodbye_and_reads_on(void **state)
 {
 	struct sled_buf text = { 0 };
-	struct meeting m;
+	struct fx_meet m;
 
 	(void)state;
-	meeting_open(&m, fx.trust, HOST, &fx.good, 0);
-	assert_int_equal(shake(&m, SIZE_MAX), SLED_TLS_READY);
+	fx_meet_open(&m, fx.trust, HOST, &fx.good, 0);
+	assert_int_equal(fx_meet_shake(&m, SIZE_MAX), SLED_TLS_READY);
 	assert_true(sled_tls_write(m.tls, span("QUIT\r\n"), &m.err));
 	sled_tls_shutdown(m.tls);
 	sled_tls_shutdown(m.tls);
 	assert_false(sled_tls_write(m.tls, span("NOOP\r\n"), &m.err));
 	assert_int_equal(m.err.kind, SLED_ERR_INTERNAL);
-	deliver(&m);
+	fx_meet_deliver(&m);
 	assert_string_equal(m.server.got.data, "QUIT\r\n");
 	assert_true(m.server.client_closed);
 	fx_tls_server_say(&m.server, span("+OK\r\n"));
 	fx_tls_server_bye(&m.server);
-	deliver(&m);
-	assert_int_equal(drain(&m, 1, 512, &text), SLED_TLS_CLOSED);
+	fx_meet_deliver(&m);
+	assert_int_equal(fx_meet_drain(&m, 1, 512, &text), SLED_TLS_CLOSED);
 	assert_string_equal(text.data, "+OK\r\n");
 	assert_true(sled_tls_peer_closed(m.tls));
 	sled_buf_free(&text);
-	meeting_close(&m);
+	fx_meet_close(&m);
 }
 
 static void
 test_a_changed_byte_ends_the_connection(void **state)
 {
 	struct sled_buf text = { 0 };
-	struct meeting m;
+	struct fx_meet m;
 
 	(void)state;
-	meeting_open(&m, fx.trust, HOST, &fx.good, 0);
-	assert_int_equal(shake(&m, SIZE_MAX), SLED_TLS_READY);
-	deliver(&m);
-	assert_int_equal(drain(&m, SIZE_MAX, 512, &text), SLED_TLS_HUNGRY);
+	fx_meet_open(&m, fx.trust, HOST, &fx.good, 0);
+	assert_int_equal(fx_meet_shake(&m, SIZE_MAX), SLED_TLS_READY);
+	fx_meet_deliver(&m);
+	assert_int_equal(fx_meet_drain(&m, SIZE_MAX, 512, &text),
+	                 SLED_TLS_HUNGRY);
 	fx_tls_server_say(&m.server, span("+OK 1 message\r\n"));
-	deliver(&m);
+	fx_meet_deliver(&m);
 	m.wire.data[m.wire.len - 1] ^= 1;
-	assert_int_equal(drain(&m, SIZE_MAX, 512, &text), SLED_TLS_FAILED);
+	assert_int_equal(fx_meet_drain(&m, SIZE_MAX, 512, &text),
+	                 SLED_TLS_FAILED);
 	assert_int_equal(m.err.kind, SLED_ERR_PROTO);
 	assert_non_null(strstr(m.err.text, "bad record mac"));
 	assert_int_equal(text.len, 0);
 	assert_false(sled_tls_write(m.tls, span("x"), &m.err));
 	sled_buf_free(&text);
-	meeting_close(&m);
+	fx_meet_close(&m);
 }
 
 /* --- trust --- */
@@ -922,16 +816,16 @@ system_trusts(const char *dir, const char *file)
 {
 	struct sled_tls_trust *trust = NULL;
 	struct sled_err err = { 0 };
-	struct meeting m;
+	struct fx_meet m;
 	bool ready;
 
 	assert_int_equal(setenv("SSL_CERT_DIR", dir, 1), 0);
 	if (file != NULL)
 		assert_int_equal(setenv("SSL_CERT_FILE", file, 1), 0);
 	assert_true(sled_tls_trust_new(&trust, NULL, &err));
-	meeting_open(&m, trust, HOST, &fx.good, 0);
-	ready = shake(&m, SIZE_MAX) == SLED_TLS_READY;
-	meeting_close(&m);
+	fx_meet_open(&m, trust, HOST, &fx.good, 0);
+	ready = fx_meet_shake(&m, SIZE_MAX) == SLED_TLS_READY;
+	fx_meet_close(&m);
 	sled_tls_trust_free(&trust);
 	assert_int_equal(unsetenv("SSL_CERT_FILE"), 0);
 	assert_int_equal(unsetenv("SSL_CERT_DIR"), 0);
