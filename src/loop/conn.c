@@ -109,14 +109,15 @@ lend_room(uv_handle_t *handle, size_t wanted, uv_buf_t *room)
 	*room = uv_buf_init(conn->loop->in, LOOP_IN_MAX);
 }
 
+/* A caller that frees CONN in its callback leaves it to libuv's next turn. */
 static void
-look_at_link(struct sled_conn *conn)
+look(struct sled_conn *conn, bool waited)
 {
 	uv_os_fd_t fd;
 
-	if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) != 0)
+	if (conn->closing || uv_fileno((uv_handle_t *)&conn->tcp, &fd) != 0)
 		return;
-	sled_tcp_see(fd, &conn->seen);
+	sled_tcp_see(fd, waited, &conn->seen);
 	if (conn->window > 0)
 		sled_tcp_hold_window(fd, conn->window);
 }
@@ -126,13 +127,14 @@ on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *room)
 {
 	struct sled_conn *conn = stream->data;
 
-	if (got > 0) {
-		look_at_link(conn);
+	if (got < 0) {
+		end(conn, (int)got);
+	} else if (got > 0) {
+		look(conn, true);
 		conn->events.data(
 		    conn->events.ctx,
 		    (struct sled_span){ room->base, (size_t)got });
-	} else if (got < 0) {
-		end(conn, (int)got);
+		look(conn, false);
 	}
 }
 

@@ -87,37 +87,39 @@ get_info(int fd, union info *info)
 	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0;
 }
 
-/* The kernel counts a segment that it had before like any other, but not its
- * octets. One or none in order, and more segments than that: they came again.
- * With more in order the rest may be short ones. */
+/*
+ * The kernel counts a segment that it had before like any other, but not its
+ * octets. So when one or none was news, the others came again; more news than
+ * that, or a reader that was busy, and the others may be short ones.
+ */
 static void
-look(const struct tcp_info *at, struct sled_tcp_seen *seen)
+look(const struct tcp_info *at, bool waited, struct sled_tcp_seen *seen)
 {
 	uint64_t bytes = at->tcpi_bytes_received - seen->bytes;
 	uint64_t mss = at->tcpi_rcv_mss;
 	uint64_t ahead = at->tcpi_rcv_ooopack - seen->ahead;
 	uint64_t segs = at->tcpi_data_segs_in - seen->segs;
 	uint64_t rest = segs > ahead ? segs - ahead : 0;
-	uint64_t used = bytes > 0 ? 1 : 0;
+	uint64_t news = bytes > 0 ? 1 : 0;
 
 	seen->bytes = at->tcpi_bytes_received;
 	seen->segs = at->tcpi_data_segs_in;
 	seen->ahead = at->tcpi_rcv_ooopack;
-	if (bytes <= mss && rest > used)
-		seen->again += (rest - used) * mss;
+	if (waited && bytes <= mss && rest > news)
+		seen->again += (rest - news) * mss;
+	/* What fills a hole, and what it then sets free. */
 	seen->held += ahead * mss;
-	if (bytes > rest * mss)
-		seen->held -= MIN(seen->held, bytes - rest * mss);
+	seen->held -= MIN(seen->held, bytes);
 	seen->sack += (ahead + (seen->held > 0 ? rest : 0)) * SACK_OPTIONS;
 }
 
 void
-sled_tcp_see(int fd, struct sled_tcp_seen *seen)
+sled_tcp_see(int fd, bool waited, struct sled_tcp_seen *seen)
 {
 	union info info;
 
 	if (get_info(fd, &info))
-		look(&info.at, seen);
+		look(&info.at, waited, seen);
 }
 
 /* Of the peer's SYN: those that were agreed on. */
@@ -178,6 +180,6 @@ sled_tcp_facts(int fd, bool ipv6, const struct sled_tcp_seen *seen,
 	out->window = window_of(&info);
 	if (info.at.tcpi_bytes_sent == 0 && info.at.tcpi_data_segs_out > 0)
 		return; /* a kernel before 4.19 */
-	look(&info.at, &now);
+	look(&info.at, true, &now);
 	count_octets(&info.at, ipv6, &now, out);
 }

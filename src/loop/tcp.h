@@ -27,7 +27,8 @@ struct sled_tcp_seen {
 	uint64_t held;         /* octets behind a hole */
 };
 
-void sled_tcp_see(int fd, struct sled_tcp_seen *seen);
+/* WAITED: since the last look the reader waited for data, and did no more. */
+void sled_tcp_see(int fd, bool waited, struct sled_tcp_seen *seen);
 /* All but connect_ms; zero where the kernel does not say. */
 void sled_tcp_facts(int fd, bool ipv6, const struct sled_tcp_seen *seen,
                     struct sled_conn_facts *out);
