@@ -107,8 +107,11 @@ look(const struct tcp_info *at, bool waited, struct sled_tcp_seen *seen)
 	seen->ahead = at->tcpi_rcv_ooopack;
 	if (waited && bytes <= mss && rest > news)
 		seen->again += (rest - news) * mss;
-	/* What fills a hole, and what it then sets free. */
+	/* What fills a hole sets free what stood behind it; while nothing is
+	 * set free, doubt grows that there is a hole. */
 	seen->held += ahead * mss;
+	if (bytes > rest * mss)
+		bytes -= rest * mss;
 	seen->held -= MIN(seen->held, bytes);
 	seen->sack += (ahead + (seen->held > 0 ? rest : 0)) * SACK_OPTIONS;
 }

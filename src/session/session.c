@@ -75,8 +75,8 @@ close_connection(struct sled_session *s)
 	if (s->conn == NULL)
 		return;
 	sled_conn_facts(s->conn, &facts);
-	s->result.row.wire_down = facts.wire_down;
-	s->result.row.wire_up = facts.wire_up;
+	s->result.row.wire_down = facts.wire_down + facts.close_down;
+	s->result.row.wire_up = facts.wire_up + facts.close_up;
 	sled_conn_free(&s->conn);
 }
 
