@@ -109,15 +109,14 @@ lend_room(uv_handle_t *handle, size_t wanted, uv_buf_t *room)
 	*room = uv_buf_init(conn->loop->in, LOOP_IN_MAX);
 }
 
-/* A caller that frees CONN in its callback leaves it to libuv's next turn. */
 static void
-look(struct sled_conn *conn, bool waited)
+look(struct sled_conn *conn)
 {
 	uv_os_fd_t fd;
 
-	if (conn->closing || uv_fileno((uv_handle_t *)&conn->tcp, &fd) != 0)
+	if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) != 0)
 		return;
-	sled_tcp_see(fd, waited, &conn->seen);
+	sled_tcp_see(fd, &conn->seen);
 	if (conn->window > 0)
 		sled_tcp_hold_window(fd, conn->window);
 }
@@ -130,11 +129,10 @@ on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *room)
 	if (got < 0) {
 		end(conn, (int)got);
 	} else if (got > 0) {
-		look(conn, true);
+		look(conn);
 		conn->events.data(
 		    conn->events.ctx,
 		    (struct sled_span){ room->base, (size_t)got });
-		look(conn, false);
 	}
 }
 

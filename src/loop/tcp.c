@@ -11,7 +11,8 @@
 #define STAMPS       12 /* of the timestamps in each segment */
 #define SYN_OPTIONS  20 /* mss, sack, timestamps, window scale */
 #define SACK_OPTIONS 20 /* two blocks: more holes make it 28, one 12 */
-#define CLOSE_WAIT   8  /* the peer has ended: of the kernel's states */
+#define CLOSED       7
+#define CLOSE_WAIT   8 /* the peer has ended: of the kernel's states */
 
 /* The kernel appends to its tcp_info; the C library's may be older. */
 #define RCV_WND_AT 232
@@ -89,24 +90,23 @@ get_info(int fd, union info *info)
 
 /*
  * The kernel counts a segment that it had before like any other, but not its
- * octets. So when one or none was news, the others came again; more news than
- * that, or a reader that was busy, and the others may be short ones.
+ * octets. So when the news is no more than some full segments, or nothing, the
+ * others came again; else they may be short ones.
  */
 static void
-look(const struct tcp_info *at, bool waited, struct sled_tcp_seen *seen)
+look(const struct tcp_info *at, struct sled_tcp_seen *seen)
 {
 	uint64_t bytes = at->tcpi_bytes_received - seen->bytes;
-	uint64_t mss = at->tcpi_rcv_mss;
+	uint64_t mss = MAX(at->tcpi_rcv_mss, 1U);
 	uint64_t ahead = at->tcpi_rcv_ooopack - seen->ahead;
 	uint64_t segs = at->tcpi_data_segs_in - seen->segs;
 	uint64_t rest = segs > ahead ? segs - ahead : 0;
-	uint64_t news = bytes > 0 ? 1 : 0;
 
 	seen->bytes = at->tcpi_bytes_received;
 	seen->segs = at->tcpi_data_segs_in;
 	seen->ahead = at->tcpi_rcv_ooopack;
-	if (waited && bytes <= mss && rest > news)
-		seen->again += (rest - news) * mss;
+	if (bytes % mss == 0 && rest > bytes / mss)
+		seen->again += rest * mss - bytes;
 	/* What fills a hole sets free what stood behind it; while nothing is
 	 * set free, doubt grows that there is a hole. */
 	seen->held += ahead * mss;
@@ -117,12 +117,12 @@ look(const struct tcp_info *at, bool waited, struct sled_tcp_seen *seen)
 }
 
 void
-sled_tcp_see(int fd, bool waited, struct sled_tcp_seen *seen)
+sled_tcp_see(int fd, struct sled_tcp_seen *seen)
 {
 	union info info;
 
 	if (get_info(fd, &info))
-		look(&info.at, waited, seen);
+		look(&info.at, seen);
 }
 
 /* Of the peer's SYN: those that were agreed on. */
@@ -164,6 +164,8 @@ count_octets(const struct tcp_info *at, bool ipv6,
 	                 out->segs_down * head + synack_options(at) - stamps;
 	out->wire_up = at->tcpi_bytes_sent + seen->sack + out->segs_up * head +
 	               SYN_OPTIONS - stamps;
+	if (at->tcpi_state == CLOSED)
+		return;
 	out->close_up = at->tcpi_state == CLOSE_WAIT ? head : 2 * head;
 	out->close_down = head;
 }
@@ -183,6 +185,6 @@ sled_tcp_facts(int fd, bool ipv6, const struct sled_tcp_seen *seen,
 	out->window = window_of(&info);
 	if (info.at.tcpi_bytes_sent == 0 && info.at.tcpi_data_segs_out > 0)
 		return; /* a kernel before 4.19 */
-	look(&info.at, true, &now);
+	look(&info.at, &now);
 	count_octets(&info.at, ipv6, &now, out);
 }

@@ -17,8 +17,7 @@ bool sled_tcp_raise_window(int fd, uint32_t window);
 
 /*
  * What the kernel does not count, inferred from what changed between one read
- * and the next. On a slow link each segment wakes the reader, unless it came
- * out of order, which is counted, or had come before.
+ * and the next; see look().
  */
 struct sled_tcp_seen {
 	uint64_t bytes, again; /* received; octets that came twice */
@@ -27,8 +26,7 @@ struct sled_tcp_seen {
 	uint64_t held;         /* octets behind a hole */
 };
 
-/* WAITED: since the last look the reader waited for data, and did no more. */
-void sled_tcp_see(int fd, bool waited, struct sled_tcp_seen *seen);
+void sled_tcp_see(int fd, struct sled_tcp_seen *seen);
 /* All but connect_ms; zero where the kernel does not say. */
 void sled_tcp_facts(int fd, bool ipv6, const struct sled_tcp_seen *seen,
                     struct sled_conn_facts *out);

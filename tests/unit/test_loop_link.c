@@ -289,6 +289,7 @@ facts_outlive_a_reset(void **state)
 	sled_conn_facts(line.dial.conn, &facts);
 	assert_true(facts.wire_down >= 100000);
 	assert_true(facts.wire_up > 0);
+	assert_int_equal(facts.close_up, 0);
 	close_line(&line);
 }
 
