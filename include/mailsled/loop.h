@@ -94,8 +94,10 @@ struct sled_dial;
  * The options are for links where each octet and second costs; 0 leaves it to
  * the kernel. They are set before the SYN, and one that the kernel refuses is
  * left out: a dial never fails for them.
- *   window   octets that may be in flight to us. On a slow link a server's
- *            burst else stands in the queue for longer than its retransmission
+ *   window   octets that may be in flight to us: what we advertise, rounded
+ *            down to whole segments; for a moment after the first data the
+ *            kernel may say up to twice that. On a slow link a server's burst
+ *            else stands in the queue for longer than its retransmission
  *            timer, and is sent, and billed, again.
  *   mss      the largest segment we ask for. On a very slow link a full one
  *            takes seconds: a small one lets the timers learn, a loss cost
@@ -184,9 +186,15 @@ size_t sled_conn_queued(const struct sled_conn *conn);
 const char *sled_conn_peer(const struct sled_conn *conn);
 const char *sled_conn_local(const struct sled_conn *conn);
 
-/* Let about WINDOW octets be in flight from now on: for a window that was set
- * small by the dial and proved too small. It never makes it smaller. False when
- * the kernel refused; nothing has changed then. */
+/*
+ * Let WINDOW octets be in flight from now on: for a window that the dial set
+ * and that proved too small. It tells the peer with the next ACK. Never makes
+ * it smaller, and leaves alone what the dial left to the kernel: true then too.
+ * False when the kernel refused. The SYN fixed the scale of the window
+ * (RFC 7323), so there is a most: 65535 when the dial asked for less than
+ * 65536, else less than twice what the dial asked for. net.core.rmem_max
+ * bounds it too.
+ */
 bool sled_conn_window(struct sled_conn *conn, uint32_t window);
 
 /*
@@ -194,6 +202,9 @@ bool sled_conn_window(struct sled_conn *conn, uint32_t window);
  * retransmissions with them, as TCP_INFO lets one count them. Zero where the
  * kernel does not say.
  */
+#define SLED_OWED_DOWN 270
+#define SLED_OWED_UP   110
+
 struct sled_conn_facts {
 	uint64_t wire_down, wire_up; /* octets */
 	uint64_t segs_down, segs_up;
@@ -201,12 +212,15 @@ struct sled_conn_facts {
 	/* An estimate, and part of wire_down: octets that had come before. */
 	uint64_t dup_down;
 	/* What a close will still cost, when the peer sends no more data: its
-	 * and our end of stream, and their ACKs. Not in the above. */
+	 * and our end of stream, and their ACKs. Not in the above. Where an
+	 * answer is still owed (a QUIT that is not awaited) it costs
+	 * SLED_OWED_DOWN and _UP more: the answer, close_notify, and a reset
+	 * of ours for each segment of them. */
 	uint64_t close_down, close_up;
 	uint32_t rtt_ms;     /* smoothed, of now */
 	uint32_t min_rtt_ms; /* of late: the path with an empty queue */
 	uint32_t connect_ms; /* from SYN to answer */
-	uint32_t window;     /* octets we advertise now */
+	uint32_t window;     /* octets we advertised last; Linux 6.2 */
 };
 
 void sled_conn_facts(const struct sled_conn *conn, struct sled_conn_facts *out);

@@ -110,7 +110,7 @@ lend_room(uv_handle_t *handle, size_t wanted, uv_buf_t *room)
 }
 
 static void
-look_at_link(struct sled_conn *conn)
+look(struct sled_conn *conn)
 {
 	uv_os_fd_t fd;
 
@@ -126,13 +126,13 @@ on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *room)
 {
 	struct sled_conn *conn = stream->data;
 
-	if (got > 0) {
-		look_at_link(conn);
+	if (got < 0) {
+		end(conn, (int)got);
+	} else if (got > 0) {
+		look(conn);
 		conn->events.data(
 		    conn->events.ctx,
 		    (struct sled_span){ room->base, (size_t)got });
-	} else if (got < 0) {
-		end(conn, (int)got);
 	}
 }
 

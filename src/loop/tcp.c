@@ -11,7 +11,8 @@
 #define STAMPS       12 /* of the timestamps in each segment */
 #define SYN_OPTIONS  20 /* mss, sack, timestamps, window scale */
 #define SACK_OPTIONS 20 /* two blocks: more holes make it 28, one 12 */
-#define CLOSE_WAIT   8  /* the peer has ended: of the kernel's states */
+#define CLOSED       7
+#define CLOSE_WAIT   8 /* the peer has ended: of the kernel's states */
 
 /* The kernel appends to its tcp_info; the C library's may be older. */
 #define RCV_WND_AT 232
@@ -87,27 +88,31 @@ get_info(int fd, union info *info)
 	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0;
 }
 
-/* The kernel counts a segment that it had before like any other, but not its
- * octets. One or none in order, and more segments than that: they came again.
- * With more in order the rest may be short ones. */
+/*
+ * The kernel counts a segment that it had before like any other, but not its
+ * octets. So when the news is no more than some full segments, or nothing, the
+ * others came again; else they may be short ones.
+ */
 static void
 look(const struct tcp_info *at, struct sled_tcp_seen *seen)
 {
 	uint64_t bytes = at->tcpi_bytes_received - seen->bytes;
-	uint64_t mss = at->tcpi_rcv_mss;
+	uint64_t mss = MAX(at->tcpi_rcv_mss, 1U);
 	uint64_t ahead = at->tcpi_rcv_ooopack - seen->ahead;
 	uint64_t segs = at->tcpi_data_segs_in - seen->segs;
 	uint64_t rest = segs > ahead ? segs - ahead : 0;
-	uint64_t used = bytes > 0 ? 1 : 0;
 
 	seen->bytes = at->tcpi_bytes_received;
 	seen->segs = at->tcpi_data_segs_in;
 	seen->ahead = at->tcpi_rcv_ooopack;
-	if (bytes <= mss && rest > used)
-		seen->again += (rest - used) * mss;
+	if (bytes % mss == 0 && rest > bytes / mss)
+		seen->again += rest * mss - bytes;
+	/* What fills a hole sets free what stood behind it; while nothing is
+	 * set free, doubt grows that there is a hole. */
 	seen->held += ahead * mss;
 	if (bytes > rest * mss)
-		seen->held -= MIN(seen->held, bytes - rest * mss);
+		bytes -= rest * mss;
+	seen->held -= MIN(seen->held, bytes);
 	seen->sack += (ahead + (seen->held > 0 ? rest : 0)) * SACK_OPTIONS;
 }
 
@@ -159,6 +164,8 @@ count_octets(const struct tcp_info *at, bool ipv6,
 	                 out->segs_down * head + synack_options(at) - stamps;
 	out->wire_up = at->tcpi_bytes_sent + seen->sack + out->segs_up * head +
 	               SYN_OPTIONS - stamps;
+	if (at->tcpi_state == CLOSED)
+		return;
 	out->close_up = at->tcpi_state == CLOSE_WAIT ? head : 2 * head;
 	out->close_down = head;
 }

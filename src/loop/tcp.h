@@ -17,8 +17,7 @@ bool sled_tcp_raise_window(int fd, uint32_t window);
 
 /*
  * What the kernel does not count, inferred from what changed between one read
- * and the next. On a slow link each segment wakes the reader, unless it came
- * out of order, which is counted, or had come before.
+ * and the next; see look().
  */
 struct sled_tcp_seen {
 	uint64_t bytes, again; /* received; octets that came twice */

@@ -13,6 +13,7 @@
 #include "mailsled/tickets.h"
 #include "session/session.h"
 
+#define SEGMENT        1448         /* octets, most often */
 #define LOOKUP_OLD_S   3600         /* addresses of that age are refreshed */
 #define LOOKUP_WAIT_MS 2000         /* at most, behind the visit */
 #define REFUSALS_MAX   2            /* tickets, before we stop to offer */
@@ -238,14 +239,18 @@ static void
 note_cost(struct sled_session *s)
 {
 	struct sled_visit_row *row = &s->result.row;
+	bool owed = s->quit_sent && !s->quit_matters;
 	struct sled_conn_facts facts;
 
 	sled_conn_facts(s->conn, &facts);
-	row->wire_down += facts.wire_down;
-	row->wire_up += facts.wire_up;
+	row->wire_down +=
+	    facts.wire_down + facts.close_down + (owed ? SLED_OWED_DOWN : 0);
+	row->wire_up +=
+	    facts.wire_up + facts.close_up + (owed ? SLED_OWED_UP : 0);
 	row->segs_down += facts.segs_down;
 	row->segs_up += facts.segs_up;
-	row->retrans += facts.retrans_up;
+	row->retrans +=
+	    facts.retrans_up + (facts.dup_down + SEGMENT - 1) / SEGMENT;
 	if (facts.min_rtt_ms > 0 &&
 	    (row->rtt_ms == 0 || facts.min_rtt_ms < row->rtt_ms))
 		row->rtt_ms = facts.min_rtt_ms;

@@ -291,30 +291,12 @@ a_failure_starts_the_next_at_once(void **state)
 	(void)close(listener);
 }
 
-/* 127.0.0.1 says nothing; 127.0.0.2 listens on the same port. */
-static int
-silent_and_live(struct fx_silent *silent, uint16_t *port)
-{
-	for (int i = 0; i < 20; i++) {
-		int live;
-
-		*port = 0;
-		assert_int_equal(fx_silent_open(silent, "127.0.0.1", port), 0);
-		live = fx_bind("127.0.0.2", port, 8);
-		if (live != -1)
-			return live;
-		fx_silent_close(silent);
-	}
-	fail_msg("no port is free on both");
-	return -1;
-}
-
 static void
 silence_starts_the_next_and_the_first_to_answer_wins(void **state)
 {
 	struct fx_silent silent;
 	uint16_t port;
-	int live = silent_and_live(&silent, &port);
+	int live = fx_silent_and_live(&silent, &port);
 	struct call call;
 
 	(void)state;
@@ -334,7 +316,7 @@ cancelled_while_connecting_is_silent(void **state)
 {
 	struct fx_silent silent;
 	uint16_t port;
-	int live = silent_and_live(&silent, &port);
+	int live = fx_silent_and_live(&silent, &port);
 	struct call call;
 
 	(void)state;
