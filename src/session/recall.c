@@ -71,10 +71,10 @@ struct sled_recall {
 static int
 by_uid(const void *a, const void *b, void *ctx)
 {
-	const struct sled_listing *old = ctx;
+	const struct sled_recall *r = ctx;
 
-	return strcmp(sled_listing_uid_of(old, *(const uint32_t *)a),
-	              sled_listing_uid_of(old, *(const uint32_t *)b));
+	return strcmp(sled_listing_uid_of(r->old, *(const uint32_t *)a),
+	              sled_listing_uid_of(r->old, *(const uint32_t *)b));
 }
 
 /* Every entry has a uid of its own, and a size. */
@@ -630,8 +630,7 @@ sled_recall_new(struct sled_recall **out, const struct sled_listing *old,
 		goto fail;
 	for (uint32_t i = 0; i < r->n; i++)
 		r->order[i] = i;
-	qsort_r(r->order, r->n, sizeof(*r->order), by_uid,
-	        (void *)(uintptr_t)old);
+	qsort_r(r->order, r->n, sizeof(*r->order), by_uid, r);
 	r->whole = !is_usable(r);
 	if (!r->whole)
 		want(r, r->n);

@@ -719,6 +719,44 @@ test_a_changed_order_is_never_confirmed(void **state)
 	assert_true(seen > 100 && late > 100);
 }
 
+/* Sizes say nothing here: only the uid tells. */
+static void
+test_a_swap_of_equal_sizes_is_not_confirmed(void **state)
+{
+	struct rng rng = { 16 };
+	struct drop old = drop_new(&rng, 90), now;
+	struct visit v;
+
+	(void)state;
+	old.mail[30].size = old.mail[40].size;
+	now = drop_copy(&old);
+	swap(&now, 30, 40);
+	v = visit(&old, &now, true, FLIGHT_MAX);
+	assert_int_equal(v.verdict, SLED_RECALL_DONE);
+	sled_recall_confirm(v.recall, 31);
+	ask_all(&v, &now, FLIGHT_MAX);
+	assert_int_equal(v.verdict, SLED_RECALL_WHOLE);
+	visit_end(&v);
+	free(now.mail);
+	free(old.mail);
+}
+
+static void
+test_a_remembered_id_of_another_size_means_whole(void **state)
+{
+	struct rng rng = { 17 };
+	struct drop old = drop_new(&rng, 90), now = drop_copy(&old);
+	struct visit v;
+
+	(void)state;
+	now.mail[89].size++;
+	v = visit(&old, &now, false, FLIGHT_MAX);
+	assert_int_equal(v.verdict, SLED_RECALL_WHOLE);
+	visit_end(&v);
+	free(now.mail);
+	free(old.mail);
+}
+
 static void
 test_without_sums_the_octets_do_not_speak(void **state)
 {
@@ -827,10 +865,13 @@ feed_wrong(struct visit *v, const struct drop *now, unsigned fault)
 		reply(v, now, 102);
 		reply(v, now, 103);
 		break;
-	default: /* sizes that do not make up STAT's octets */
+	default: /* sizes that make up STAT's octets by running over */
 		feed_uid(v, 101, "a");
 		sled_recall_size(v->recall, 101, UINT64_MAX);
-		reply(v, now, 102);
+		feed_uid(v, 102, "b");
+		sled_recall_size(v->recall, 102,
+		                 (uint64_t)now->mail[100].size +
+		                     now->mail[101].size + 1);
 		reply(v, now, 103);
 		break;
 	}
@@ -865,7 +906,7 @@ static void
 test_the_anchor_is_refused_exactly_where_mail_went(void **state)
 {
 	(void)state;
-	for (unsigned kind = 0; kind < 4; kind++) {
+	for (unsigned kind = 0; kind < 5; kind++) {
 		struct rng rng = { 9 };
 		struct drop old = drop_new(&rng, 200), now = drop_copy(&old);
 		struct visit v = visit_begin(&old, true);
@@ -883,6 +924,8 @@ test_the_anchor_is_refused_exactly_where_mail_went(void **state)
 			sled_recall_refused(v.recall, 200);
 			if (kind == 2) /* refused by UIDL only */
 				sled_recall_size(v.recall, 200, 5);
+			else if (kind == 4) /* refused, and then answered */
+				reply(&v, &old, 200);
 			else
 				sled_recall_refused(v.recall, 200);
 		}
@@ -1072,6 +1115,9 @@ main(void)
 		cmocka_unit_test(
 		    test_a_lie_of_content_is_never_done_when_sums_are_set),
 		cmocka_unit_test(test_a_changed_order_is_never_confirmed),
+		cmocka_unit_test(test_a_swap_of_equal_sizes_is_not_confirmed),
+		cmocka_unit_test(
+		    test_a_remembered_id_of_another_size_means_whole),
 		cmocka_unit_test(test_without_sums_the_octets_do_not_speak),
 		cmocka_unit_test(
 		    test_a_wrong_reply_means_the_whole_listing_for_good),
