@@ -1,0 +1,117 @@
+/*
+ * pace.h - how many octets may be on their way; private to session.
+ *
+ * Values in, values out: no descriptor, no clock. One struct a connection, by
+ * value; nothing to free. Times are microseconds of any clock that does not
+ * jump, rates octets a second as the socket hands them out.
+ *
+ * One formula, R the rate and T the smallest RTT, at least half a second:
+ *
+ *   window  W = 2 * (R * T + 1448)      twice what is on the line, and what is
+ *                                       being put on it; above 192 KiB the
+ *                                       kernel's own
+ *   flight  ask again below  W + 4096   the next answer is at hand before the
+ *                                       last one's tail has left the server
+ *           ask up to        W + 4096 + R * 1 s   in few, full segments
+ *
+ * What has been asked for counts until it came, not message by message, and
+ * the size of the next message does not count: it only has to be begun. With
+ * nothing known: 64 and 128 KiB, and the window of the kernel.
+ *
+ * Measured on an emulated link (IP octets down as a multiple of the mail;
+ * seconds), loss-based server, a bare probe that asks for 32 messages at once
+ * and takes the kernel's window, against the formula:
+ *
+ *                                      probe            formula
+ *   2,400 bit/s, 2 of 32 kB            1.42   260       1.14   262
+ *   2,400 bit/s, 20 small              1.42   289       1.15   293
+ *   46 kbit/s, 0.2 s, 50 small         1.27  37.8       1.10  38.1
+ *   512 kbit/s, 0.6 s, 60 mixed        1.135 29.3       1.049 29.3
+ *
+ * Why not less: half the flight on 2,400 bit/s takes 303 s, one message at a
+ * time 338; counting whole messages on 512 kbit/s 32.2; a window of 4 KiB on
+ * 46 kbit/s 40.6. A TCP_MAXSEG of 536 keeps a server's probe of its tail out
+ * of a slow handshake (929 octets), then costs 5 % of the mail: it is left to
+ * the kernel.
+ */
+#ifndef SESSION_PACE_H
+#define SESSION_PACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* With nothing known, RETRs for so many octets. */
+#define SLED_PACE_FLIGHT (128u << 10)
+
+/* What is remembered of a path between visits. All zero: nothing. */
+struct sled_pace_path {
+	uint64_t rate;   /* octets a second, down */
+	uint32_t rtt_ms; /* the smallest */
+	uint32_t visits; /* that had enough mail to tell; 0: rate is a guess */
+};
+
+/* Private: only the functions below look inside. */
+struct sled_pace {
+	struct sled_pace_path known;
+	uint64_t cap;
+	uint64_t guess;  /* from pairs of segments, 0: none */
+	uint64_t rate;   /* now, 0: nothing measured yet */
+	uint64_t seen;   /* of this connection alone */
+	uint32_t rtt_us; /* the smallest, 0: not told */
+	uint32_t window; /* asked of the kernel, 0: its own */
+	bool filling;    /* asking until the flight is full */
+
+	/* A measure: octets behind an arrival, and how long they took. */
+	bool measuring;
+	int64_t since_us, last_us;
+	int64_t gap_us; /* the longest between two arrivals */
+	uint64_t came;
+};
+
+/* PATH may be NULL. A link's nominal rate makes a path of no visits. */
+void sled_pace_init(struct sled_pace *p, const struct sled_pace_path *path);
+
+/* Octets for SO_RCVBUF before connect; 0: the kernel's autotuning. */
+uint32_t sled_pace_window(const struct sled_pace *p);
+
+/* The connection's smallest RTT so far (TCP_INFO, tcpi_min_rtt), told once
+ * after connect at least. 0: not known. */
+void sled_pace_rtt(struct sled_pace *p, uint32_t rtt_us);
+/*
+ * The socket gave OCTETS at NOW_US; each read is told, from the first one.
+ * OWED: answers to RETR had been asked for and were not all there before it.
+ * Else only full segments measure, for a pause may be the server's thought.
+ */
+void sled_pace_came(struct sled_pace *p, int64_t now_us, size_t octets,
+                    bool owed);
+/* We did not read for a while: what comes next says nothing of the rate. */
+void sled_pace_held(struct sled_pace *p);
+/* Never more than OCTETS in flight: the planner's. UINT64_MAX: no limit, as at
+ * first. */
+void sled_pace_cap(struct sled_pace *p, uint64_t octets);
+
+/* Octets of answers that may be asked for beyond what has come. */
+uint64_t sled_pace_flight(const struct sled_pace *p);
+/*
+ * Whether a message of SIZE octets may be asked for now. WAITING is what was
+ * asked for and has not come, to the octet; 0 when nothing was. Ask until it
+ * says no, then each time when octets came.
+ */
+bool sled_pace_may_ask(struct sled_pace *p, uint64_t waiting, uint64_t size);
+
+/*
+ * The window that the live connection shall get, once for each change; 0:
+ * leave it. To be looked at before the first RETR and when octets came. A
+ * window that was set is only raised. The kernel's own is set down to 64 KiB
+ * at the least, and only from the handshake's segments: what it has offered
+ * cannot be taken back (with less buffer behind it, segments are dropped).
+ * Raising takes SO_RCVBUF and TCP_WINDOW_CLAMP, in this order; a connection
+ * that began with less than 64 KiB never gets more (no window scale).
+ */
+uint32_t sled_pace_retune(struct sled_pace *p);
+
+/* What to remember; false: this visit taught nothing, keep what there is. */
+bool sled_pace_learn(const struct sled_pace *p, struct sled_pace_path *out);
+
+#endif
