@@ -131,6 +131,9 @@ class Process:
         self.process = None
 
 
+Hello = collections.namedtuple("Hello", "conn bytes session_id offered")
+
+
 class Pop3d(Process):
     """build/pop3d. ARGS are its options; FOLDER may be left out for --sample
     and --generate. Its log is read afresh by each question."""
@@ -185,6 +188,39 @@ class Pop3d(Process):
         """Connections with the event: open, tls, tls-failed, close, fault."""
         got = (re.match(r"CONN (\d+) (\S+)", line) for line in self.lines())
         return [int(m[1]) for m in got if m and m[2] == word]
+
+    def hellos(self):
+        """Each ClientHello, as long as nothing is refused one a connection."""
+        got = (re.match(r"CONN (\d+) hello bytes=(\d+) session-id=(\d+) "
+                        r"offered=(\d)", line) for line in self.lines())
+        return [Hello(int(m[1]), int(m[2]), int(m[3]), m[4] == "1")
+                for m in got if m]
+
+    def resumed(self):
+        """Connections that went on with an earlier TLS session."""
+        got = (re.match(r"CONN (\d+) tls resumed", line)
+               for line in self.lines())
+        return [int(m[1]) for m in got if m]
+
+    def early(self):
+        """{connection: [verb]} of what came before its greeting was sent."""
+        out = collections.defaultdict(list)
+        for line in self.lines():
+            if m := re.match(r"CONN (\d+) early (\S+) read=", line):
+                out[int(m[1])].append(m[2])
+        return dict(out)
+
+    def with_finished(self, conn):
+        """Of what came early, what came in the segment that ended the TLS
+        handshake: the ClientHello had the one before for itself."""
+        log = "\n".join(self.lines())
+        end = re.search(rf"(?m)^CONN {conn} tls.* read=(\d+)$", log)
+        segments = re.search(rf"(?m)^CONN {conn} greet segments=(\d+)", log)
+        assert end and segments, f"connection {conn} was not greeted"
+        if int(segments[1]) != 2:
+            return []
+        return re.findall(
+            rf"(?m)^CONN {conn} early (\S+) read={end[1]}$", log)
 
     def mails(self, word):
         """Names in order of the event: RETR (sent), TOP, DELE, gone."""

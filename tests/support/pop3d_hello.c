@@ -74,9 +74,9 @@ static SSL_TICKET_RETURN
 forget(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
        size_t name_len, SSL_TICKET_STATUS status, void *arg)
 {
-	(void)ssl, (void)session, (void)name, (void)name_len, (void)arg;
-	return status == SSL_TICKET_EMPTY ? SSL_TICKET_RETURN_USE_RENEW
-	                                  : SSL_TICKET_RETURN_IGNORE_RENEW;
+	(void)ssl, (void)session, (void)name, (void)name_len;
+	(void)status, (void)arg;
+	return SSL_TICKET_RETURN_IGNORE_RENEW;
 }
 
 void
