@@ -111,6 +111,8 @@ def test_early_commands_are_dropped(tmp):
         client.write(AUTH, b"STAT")
         assert client.lines(2)[1] == "+OK 2 800"
         assert server.commands("UIDL") == [] and server.early() == {}
+        sent = sum(len(line) + 2 for line in FLIGHT)
+        assert server.early_bytes() == {1: sent}
         assert server.events("dropped") == [1]
 
 
