@@ -11,7 +11,11 @@
  *
  *   Fed bytes are borrowed until next() says HUNGRY; by then all are used.
  *   Commands may be queued at any time; replies are matched first in, first
- *   out [pop3-fifo]. Bodies stream through; none is held whole [pop3-stream]:
+ *   out [pop3-fifo]. The first reply is taken for the greeting whatever it is: of
+ *   a server that answers early commands before it, all comes one too early, and
+ *   STAT with .bad shows it. Behind a REFUSED greeting, and behind a CHALLENGE
+ *   while more is queued, no reply means what it says.
+ *   Bodies stream through; none is held whole [pop3-stream]:
  *   exact bytes, any byte, any line length, only the stuffed dots taken out.
  *   A body ends at "." alone on a line [pop3-end]. Its first line end tells
  *   what its lines end with: where that is CRLF, a bare LF begins no line, so

@@ -9,6 +9,7 @@ Standard library only. Nothing here has a fixed port or sleeps for luck: each
 wait is for an event, with a deadline. TMP is the test's own folder.
 """
 import collections
+import fcntl
 import grp
 import json
 import os
@@ -131,6 +132,9 @@ class Process:
         self.process = None
 
 
+Hello = collections.namedtuple("Hello", "conn bytes session_id offered")
+
+
 class Pop3d(Process):
     """build/pop3d. ARGS are its options; FOLDER may be left out for --sample
     and --generate. Its log is read afresh by each question."""
@@ -185,6 +189,46 @@ class Pop3d(Process):
         """Connections with the event: open, tls, tls-failed, close, fault."""
         got = (re.match(r"CONN (\d+) (\S+)", line) for line in self.lines())
         return [int(m[1]) for m in got if m and m[2] == word]
+
+    def hellos(self):
+        """Each ClientHello, as long as nothing is refused one a connection."""
+        got = (re.match(r"CONN (\d+) hello bytes=(\d+) session-id=(\d+) "
+                        r"offered=(\d)", line) for line in self.lines())
+        return [Hello(int(m[1]), int(m[2]), int(m[3]), m[4] == "1")
+                for m in got if m]
+
+    def resumed(self):
+        """Connections that went on with an earlier TLS session."""
+        got = (re.match(r"CONN (\d+) tls resumed", line)
+               for line in self.lines())
+        return [int(m[1]) for m in got if m]
+
+    def early(self):
+        """{connection: [verb]} of what came before its greeting was sent."""
+        out = collections.defaultdict(list)
+        for line in self.lines():
+            if m := re.match(r"CONN (\d+) early (\S+) read=", line):
+                out[int(m[1])].append(m[2])
+        return dict(out)
+
+    def early_bytes(self):
+        """{connection: octets} that came early, also where they were lost or
+        ended it; connections that got as far as a greeting."""
+        got = (re.match(r"CONN (\d+) greet segments=\d+ early=(\d+)", line)
+               for line in self.lines())
+        return {int(m[1]): int(m[2]) for m in got if m}
+
+    def with_finished(self, conn):
+        """Of what came early, what came in the segment that ended the TLS
+        handshake: the ClientHello had the one before for itself."""
+        log = "\n".join(self.lines())
+        end = re.search(rf"(?m)^CONN {conn} tls.* read=(\d+)$", log)
+        segments = re.search(rf"(?m)^CONN {conn} greet segments=(\d+)", log)
+        assert end and segments, f"connection {conn} was not greeted"
+        if int(segments[1]) != 2:
+            return []
+        return re.findall(
+            rf"(?m)^CONN {conn} early (\S+) read={end[1]}$", log)
 
     def mails(self, word):
         """Names in order of the event: RETR (sent), TOP, DELE, gone."""
@@ -493,55 +537,49 @@ logging {{ syslog no; }}
 """
 
 
-class Mailutils(Process):
-    """GNU mailutils' pop3d over one mbox, behind socat's TLS: the server that
-    rewrites messages as it goes. Needs root, for it turns into its user."""
+def mbox(messages):
+    """As a mail server appends them to an mbox."""
+    return b"".join(
+        b"From test@example.org Mon Nov  2 08:00:00 2026\n" +
+        re.sub(rb"(?m)^(>*From )", rb">\1", m) +
+        (b"\n" if m.endswith(b"\n") else b"\n\n") for m in messages)
 
-    def __init__(self, messages, extra=""):
-        daemon = shutil.which("pop3d", path="/usr/sbin:/usr/local/sbin")
-        if daemon is None or shutil.which("socat") is None:
-            raise Skip("mailutils-pop3d and socat are not both installed")
+
+class Inetd(Process):
+    """A POP3 server that speaks on its standard input and output, behind
+    socat's TLS, over one mbox. It needs root. Of a subclass: INBOX, OWNER (who
+    has the mbox), COMMAND, WRAP and .account()."""
+
+    wrap = ()  # what socat itself is started by
+
+    def __init__(self, prefix):
+        if shutil.which("socat") is None:
+            raise Skip("socat is not installed")
         if os.geteuid() != 0:
-            raise Skip("mailutils-pop3d needs root")
-        self.dir = Path(tempfile.mkdtemp(prefix="mu.", dir="/tmp"))
+            raise Skip(f"{type(self).__name__} needs root")
+        self.dir = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
         self.dir.chmod(0o755)
-        self.daemon = daemon
+
+    def begin(self, messages):
+        """All of the subclass is set up in .dir by then, or by its prepare().
+        """
         try:
             self.ca = make_ca(self.dir / "tls")
-            self.make_user(messages, extra)
+            self.prepare()
+            self.fill(messages)
             self.start()
         except BaseException:
             self.stop()
-            shutil.rmtree(self.dir, ignore_errors=True)
             raise
-
-    def make_user(self, messages, extra):
-        mail = pwd.getpwnam("mail")
-        secret = subprocess.run(["openssl", "passwd", "-6", "secret"],
-                                capture_output=True, text=True, check=True)
-        (self.dir / "users").mkdir()
-        (self.dir / "users/example.org").write_text(
-            f"u1:{secret.stdout.strip()}:{mail.pw_uid}:{mail.pw_gid}:u:"
-            f"{self.dir}/home:/bin/sh\n")
-        (self.dir / "conf").write_text(MAILUTILS_CONF.format(dir=self.dir,
-                                                             extra=extra))
-        (self.dir / "home").mkdir()
-        self.inbox = self.dir / "home/INBOX"
-        self.inbox.write_bytes(b"".join(
-            b"From test@example.org Mon Nov  2 08:00:00 2026\n" +
-            re.sub(rb"(?m)^(>*From )", rb">\1", m) + b"\n"
-            for m in messages))
-        for path in (self.dir / "home", self.inbox):
-            shutil.chown(path, "mail", "mail")
 
     def start(self):
         tls = f"cert={self.dir}/tls/leaf.pem,key={self.dir}/tls/leaf.key"
         for _ in range(5):
             (self.port,) = free_ports(1)
             self.process = subprocess.Popen(
-                ["socat", f"OPENSSL-LISTEN:{self.port},bind=127.0.0.1,{tls},"
-                 "verify=0,reuseaddr,fork",
-                 f"EXEC:{self.daemon} -i --config-file={self.dir}/conf"],
+                [*self.wrap, "socat",
+                 f"OPENSSL-LISTEN:{self.port},bind=127.0.0.1,{tls},"
+                 "verify=0,reuseaddr,fork", f"EXEC:{self.command}"],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             if wait_for(self.answers, "socat") == "yes":
                 return
@@ -562,15 +600,152 @@ class Mailutils(Process):
             self.process.kill()
             self.process.wait()
             self.process = None
-            shutil.rmtree(self.dir, ignore_errors=True)
+        shutil.rmtree(self.dir, ignore_errors=True)
         return 0
+
+    def fill(self, messages):
+        """Deliver MESSAGES (bytes each, LF lines) behind what is there."""
+        with open(self.inbox, "ab") as box:
+            fcntl.lockf(box, fcntl.LOCK_EX)
+            box.write(mbox(messages))
+        os.chown(self.inbox, *self.owner)
+        self.inbox.chmod(0o600)
+
+    def left(self):
+        return len(re.findall(rb"(?m)^From ", self.inbox.read_bytes()))
+
+
+class Mailutils(Inetd):
+    """GNU mailutils' pop3d, which adds to the header of messages."""
+
+    added = rb"(?m)^X-(?:UIDL?|IMAPbase): .*\r\n"
+
+    def __init__(self, messages=(), extra=""):
+        daemon = shutil.which("pop3d", path="/usr/sbin:/usr/local/sbin")
+        if daemon is None:
+            raise Skip("mailutils-pop3d is not installed")
+        super().__init__("mu.")
+        self.command = f"{daemon} -i --config-file={self.dir}/conf"
+        self.extra = extra
+        self.begin(messages)
+
+    def prepare(self):
+        mail = pwd.getpwnam("mail")
+        self.owner = mail.pw_uid, mail.pw_gid
+        secret = subprocess.run(["openssl", "passwd", "-6", "secret"],
+                                capture_output=True, text=True, check=True)
+        (self.dir / "users").mkdir()
+        (self.dir / "users/example.org").write_text(
+            f"u1:{secret.stdout.strip()}:{mail.pw_uid}:{mail.pw_gid}:u:"
+            f"{self.dir}/home:/bin/sh\n")
+        (self.dir / "conf").write_text(MAILUTILS_CONF.format(
+            dir=self.dir, extra=self.extra))
+        self.inbox = self.dir / "home/INBOX"
+        self.inbox.parent.mkdir()
+        os.chown(self.inbox.parent, *self.owner)
 
     def account(self):
         return Account("localhost", self.port, "u1@example.org", "secret",
                        self.ca, "implicit")
 
-    def left(self):
-        return len(re.findall(rb"(?m)^From ", self.inbox.read_bytes()))
+    def plain(self, data):
+        """What came home, without what this server added to it."""
+        return re.sub(self.added, b"", data)
+
+
+def unpacked(package, program, folder):
+    """PROGRAM of a Debian package that is not installed, unpacked in FOLDER.
+    The package is taken from E2E_DEBS (BUILD/debs by default), else from apt,
+    and kept there."""
+    debs = Path(os.environ.get("E2E_DEBS", BUILD / "debs"))
+    if not list(debs.glob(f"{package}_*.deb")):
+        fetch_deb(package, debs)
+    deb = max(debs.glob(f"{package}_*.deb"), key=lambda p: p.stat().st_mtime)
+    subprocess.run(["dpkg", "-x", str(deb), str(folder)], check=True)
+    return folder / program
+
+
+def fetch_deb(package, debs):
+    """Beside its place first, so that no other test takes a part of it."""
+    if shutil.which("apt-get") is None:
+        raise Skip(f"{package} cannot be fetched: there is no apt-get")
+    debs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=debs) as there:
+        try:
+            subprocess.run(["apt-get", "-q", "download", package], cwd=there,
+                           check=True, capture_output=True, timeout=60)
+        except (subprocess.CalledProcessError,
+                subprocess.TimeoutExpired) as why:
+            said = (why.stderr or b"").decode(errors="replace").split("\n")
+            raise Skip(f"apt-get cannot fetch {package}: "
+                       f"{said[0] or why}") from None
+        for deb in Path(there).glob("*.deb"):
+            deb.rename(debs / deb.name)
+
+
+# Binds last in this mount namespace only: nothing of the machine is changed.
+POPA3D_SCRIPT = """set -e
+cd "$1"
+shift
+for name in passwd shadow group pam.d; do
+  mount --bind "$name" "/etc/$name"
+done
+mount --bind lib /var/lib
+mount --bind mail /var/mail
+exec "$@"
+"""
+
+
+class Popa3d(Inetd):
+    """Solar Designer's popa3d: no CAPA, no AUTH. It knows system users only
+    and has a chroot, so it sees a password file and a /var of its own."""
+
+    user, password, uid, gid = "sledtest", "secret", 64002, 64002
+
+    def __init__(self, messages=()):
+        super().__init__("popa.")
+        try:
+            self.command = self.find()
+        except BaseException:
+            self.stop()
+            raise
+        self.wrap = ("unshare", "-m", "sh", "-c", POPA3D_SCRIPT, "sh",
+                     str(self.dir))
+        self.begin(messages)
+
+    def find(self):
+        done = subprocess.run(["unshare", "-m", "true"], capture_output=True)
+        if done.returncode != 0:
+            raise Skip("popa3d needs a mount namespace of its own")
+        return shutil.which("popa3d", path="/usr/sbin") or unpacked(
+            "popa3d", "usr/sbin/popa3d", self.dir / "deb")
+
+    def prepare(self):
+        self.owner = self.uid, self.gid
+        secret = subprocess.run(["openssl", "passwd", "-6", self.password],
+                                capture_output=True, text=True, check=True)
+        users = {"root": (0, "*"), "popa3d": (64001, "*"),
+                 self.user: (self.uid, secret.stdout.strip())}
+        files = {
+            "passwd": "".join(f"{name}:x:{uid}:{uid}::/nonexistent:/bin/sh\n"
+                              for name, (uid, _) in users.items()),
+            "group": "".join(f"{name}:x:{uid}:\n"
+                             for name, (uid, _) in users.items()),
+            "shadow": "".join(f"{name}:{hashed}:20000:0:99999:7:::\n"
+                              for name, (_, hashed) in users.items()),
+            "pam.d/popa3d": "auth required pam_unix.so\n"
+                            "account required pam_unix.so\n",
+        }
+        for folder in ("pam.d", "lib/popa3d", "mail"):
+            (self.dir / folder).mkdir(parents=True)
+        for name, text in files.items():
+            (self.dir / name).write_text(text)
+        (self.dir / "mail").chmod(0o1777)
+        self.inbox = self.dir / "mail" / self.user
+
+    def account(self):
+        return Account("localhost", self.port, self.user, self.password,
+                       self.ca, "implicit")
 
 
 Account = collections.namedtuple("Account",

@@ -88,6 +88,26 @@ start_thread(struct pop3d_conn *conn)
 	return failed == 0;
 }
 
+static bool
+is_over(int until, unsigned id)
+{
+	return until != 0 && id > (unsigned)until;
+}
+
+/* What a server can do may change from one connection to the next. */
+static void
+set_abilities(struct pop3d_conn *conn)
+{
+	const struct pop3d_conf *conf = &conn->server->conf;
+	bool over = is_over(conf->pipelining_until, conn->id);
+
+	conn->no_pipelining = conf->no_pipelining || over;
+	conn->drops_along = conf->false_pipelining || over;
+	conn->no_sasl = conf->no_sasl || is_over(conf->sasl_until, conn->id);
+	conn->no_initial =
+	    conf->auth_challenge || is_over(conf->initial_until, conn->id);
+}
+
 static struct pop3d_conn *
 join(struct pop3d_server *server, int fd)
 {
@@ -100,6 +120,7 @@ join(struct pop3d_server *server, int fd)
 	conn->out_left = conn->part_left = UINT64_MAX;
 	(void)pthread_mutex_lock(&server->lock);
 	conn->id = ++server->opened;
+	set_abilities(conn);
 	conn->next = server->conns;
 	server->conns = conn;
 	server->live++;

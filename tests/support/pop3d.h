@@ -24,6 +24,7 @@
 #define POP3D_FAULT_MAX 64
 #define POP3D_CAPA_MAX  16
 #define POP3D_UID_MAX   512 /* bytes of a unique-id, its NUL included */
+#define POP3D_MARK_MAX  16  /* TCP reads told apart before the greeting */
 
 enum pop3d_tls_mode {
 	POP3D_IMPLICIT,
@@ -60,6 +61,21 @@ enum pop3d_cert {
 	POP3D_CERT_NAME,
 };
 
+/* What becomes of commands that come before the greeting. */
+enum pop3d_early {
+	POP3D_EARLY_TAKEN, /* answered behind it, in order */
+	POP3D_EARLY_DROPPED,
+	POP3D_EARLY_FIRST, /* answered before it */
+	POP3D_EARLY_CLOSES,
+	POP3D_EARLY_RESETS,
+};
+
+enum pop3d_tickets {
+	POP3D_TICKETS_KEPT,
+	POP3D_TICKETS_FORGOTTEN, /* given, and known no more */
+	POP3D_TICKETS_NONE,
+};
+
 enum pop3d_act {
 	POP3D_ACT_CLOSE,
 	POP3D_ACT_CLOSE_AFTER,
@@ -94,6 +110,8 @@ struct pop3d_conf {
 	int port, tls, uid_mode, size_mode, cert;
 	int sample, once, no_capa, no_uidl, no_top, no_sasl;
 	int no_pipelining, false_pipelining, auth_challenge;
+	int pipelining_until, sasl_until, initial_until; /* 0: for ever */
+	int early, tickets, slim_refused;
 	int expire0, expire0_silent, hide_read;
 	uint32_t generate;
 	size_t generate_bytes;
@@ -143,6 +161,12 @@ struct pop3d_server {
 	unsigned live, opened;
 };
 
+/* The octets of .in up to END came with TCP read READ or an earlier one. */
+struct pop3d_mark {
+	size_t end;
+	unsigned read;
+};
+
 struct pop3d_conn {
 	struct pop3d_server *server;
 	struct pop3d_conn *next;
@@ -156,6 +180,14 @@ struct pop3d_conn {
 	bool dead;          /* nothing more can be sent or read */
 	bool reset;         /* end by RST */
 	bool logged_in;
+	bool no_pipelining, no_sasl, no_initial; /* as of this connection */
+	bool drops_along; /* what came with a command is lost */
+	unsigned reads;   /* TCP reads that brought something, from TLS on */
+	size_t line_end;  /* in .in, of the line that was read last */
+	size_t early_len; /* octets of .in that came before the greeting */
+	size_t hello_size;
+	struct pop3d_mark marks[POP3D_MARK_MAX];
+	size_t mark_count;
 	char in[POP3D_LINE_MAX];
 	char out[POP3D_OUT_MAX];
 };
@@ -175,6 +207,19 @@ void pop3d_log(const struct pop3d_server *server, const char *fmt, ...)
 
 /* pop3d_tls.c: a new CA (to conf->ca_out) and certificate, or NULL. */
 SSL_CTX *pop3d_tls_new(const struct pop3d_conf *conf);
+
+/* pop3d_hello.c: what becomes of a ClientHello and of tickets. */
+void pop3d_hello_init(SSL_CTX *ctx, const struct pop3d_conf *conf);
+/* Watch the handshake of CONN, whose ssl and descriptor are set. */
+bool pop3d_hello_watch(struct pop3d_conn *conn);
+
+/* pop3d_early.c: between the handshake and the greeting. */
+/* Take in what is there, and do with it as told. */
+void pop3d_early_begin(struct pop3d_conn *conn);
+/* Log the command VERB when the line last read came early. */
+void pop3d_early_log(const struct pop3d_conn *conn, const char *verb);
+/* Is the next line one of those that came early, and whole? */
+bool pop3d_early_waits(const struct pop3d_conn *conn);
 
 /* pop3d_sample.c: text with LF lines; NULL behind the last. */
 const char *pop3d_sample_name(size_t index);
@@ -228,6 +273,12 @@ void pop3d_wire_flush(struct pop3d_conn *conn);
 /* The next line without its end, valid until the next call; NULL at the end.
  * What waits to be sent goes out before it blocks. */
 char *pop3d_wire_line(struct pop3d_conn *conn);
+/* Is there input within so many milliseconds? The end of it counts too. */
+bool pop3d_wire_ready(const struct pop3d_conn *conn, int ms);
+/* Read once into the buffer; false at the end, or when it is full. */
+bool pop3d_wire_fill(struct pop3d_conn *conn);
+/* What is buffered, and what has come by now, is lost; how much it was. */
+size_t pop3d_wire_discard(struct pop3d_conn *conn);
 /* Say no more, and wait until the peer gives up. */
 void pop3d_wire_stall(struct pop3d_conn *conn);
 void pop3d_wire_close(struct pop3d_conn *conn);

@@ -110,11 +110,11 @@ run_capa(struct session *s, char *arg)
 	char sasl[128];
 	const char *lines[] = {
 		clear ? NULL : "USER",
-		clear || conf->no_sasl ? NULL : sasl,
+		clear || s->conn->no_sasl ? NULL : sasl,
 		clear ? "STLS" : NULL,
 		conf->no_top ? NULL : "TOP",
 		conf->no_uidl ? NULL : "UIDL",
-		conf->no_pipelining ? NULL : "PIPELINING",
+		s->conn->no_pipelining ? NULL : "PIPELINING",
 		"RESP-CODES",
 		"AUTH-RESP-CODE",
 		conf->expire0 ? "EXPIRE 0" : NULL,
@@ -264,7 +264,7 @@ static void
 auth_plain(struct session *s, char *initial)
 {
 	size_t len = 0, first, second;
-	bool ask_all = initial == NULL || s->conf->auth_challenge;
+	bool ask_all = initial == NULL || s->conn->no_initial;
 
 	if (ask_all) {
 		initial = ask(s, "", &len);
@@ -292,7 +292,7 @@ auth_login(struct session *s, char *initial)
 {
 	char user[256];
 	size_t len = 0;
-	bool ask_all = initial == NULL || s->conf->auth_challenge;
+	bool ask_all = initial == NULL || s->conn->no_initial;
 	char *line = initial;
 
 	if (ask_all) {
@@ -334,7 +334,7 @@ run_auth(struct session *s, char *arg)
 		return;
 	if (initial != NULL)
 		*initial++ = '\0';
-	if (s->conf->no_sasl || !offers(s->conf->sasl, arg))
+	if (s->conn->no_sasl || !offers(s->conf->sasl, arg))
 		reply(s, "-ERR no such mechanism");
 	else if (strcasecmp(arg, "PLAIN") == 0)
 		auth_plain(s, initial);
@@ -663,6 +663,7 @@ run_line(struct session *s, char *line)
 	line[len] = '\0';
 	for (char *at = line; *at != '\0'; at++)
 		*at = (char)toupper((unsigned char)*at);
+	pop3d_early_log(s->conn, line);
 	log_command(s, line, arg);
 	s->fault = find_fault(s, line);
 	if (faulted(s, line))
@@ -675,6 +676,18 @@ run_line(struct session *s, char *line)
 		reply(s, "-ERR not in this state");
 	else
 		commands[i].run(s, arg);
+}
+
+static void
+early(struct session *s)
+{
+	char *line;
+
+	pop3d_early_begin(s->conn);
+	while (s->conf->early == POP3D_EARLY_FIRST && !s->done &&
+	       pop3d_early_waits(s->conn) &&
+	       (line = pop3d_wire_line(s->conn)) != NULL)
+		run_line(s, line);
 }
 
 /* What is scripted for the connection itself comes before TLS. */
@@ -691,7 +704,9 @@ greet(struct session *s)
 	s->fault = NULL;
 	if (!conn->dead && s->conf->tls == POP3D_IMPLICIT)
 		(void)pop3d_wire_tls(conn);
-	if (conn->dead)
+	if (!conn->dead)
+		early(s);
+	if (conn->dead || s->done)
 		return;
 	s->fault = pop3d_fault_take(s->server, "GREETING");
 	if (!faulted(s, "GREETING"))

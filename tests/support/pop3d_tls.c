@@ -173,6 +173,7 @@ pop3d_tls_new(const struct pop3d_conf *conf)
 	if (ctx != NULL && set_version(ctx, conf->tls_version) &&
 	    make_certs(ctx, conf)) {
 		(void)SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY);
+		pop3d_hello_init(ctx, conf);
 		return ctx;
 	}
 	ERR_print_errors_fp(stderr);

@@ -17,7 +17,7 @@ pop3d_wire_tls(struct pop3d_conn *conn)
 {
 	conn->ssl = SSL_new(conn->server->ctx);
 	if (conn->ssl == NULL || SSL_set_fd(conn->ssl, conn->fd) != 1 ||
-	    SSL_accept(conn->ssl) != 1) {
+	    !pop3d_hello_watch(conn) || SSL_accept(conn->ssl) != 1) {
 		pop3d_log(conn->server, "CONN %u tls-failed %s", conn->id,
 		          ERR_reason_error_string(ERR_peek_error()) == NULL
 		              ? "peer closed"
@@ -26,8 +26,8 @@ pop3d_wire_tls(struct pop3d_conn *conn)
 		conn->dead = true;
 		return false;
 	}
-	pop3d_log(conn->server, "CONN %u tls%s", conn->id,
-	          SSL_session_reused(conn->ssl) ? " resumed" : "");
+	pop3d_log(conn->server, "CONN %u tls%s read=%u", conn->id,
+	          SSL_session_reused(conn->ssl) ? " resumed" : "", conn->reads);
 	return true;
 }
 
@@ -98,25 +98,59 @@ pop3d_wire_send(struct pop3d_conn *conn, const void *data, size_t len)
 	conn->dead = true;
 }
 
-static bool
-fill(struct pop3d_conn *conn)
+static ssize_t
+read_some(struct pop3d_conn *conn, char *at, size_t room)
+{
+	ssize_t got;
+
+	do {
+		got = conn->ssl == NULL ? recv(conn->fd, at, room, 0)
+		                        : SSL_read(conn->ssl, at, (int)room);
+	} while (got == -1 && conn->ssl == NULL && errno == EINTR);
+	ERR_clear_error();
+	return got;
+}
+
+bool
+pop3d_wire_fill(struct pop3d_conn *conn)
 {
 	size_t room = sizeof(conn->in) - conn->in_len;
 	ssize_t got;
 
 	if (room == 0)
 		return false;
-	do {
-		char *at = conn->in + conn->in_len;
-
-		got = conn->ssl == NULL ? recv(conn->fd, at, room, 0)
-		                        : SSL_read(conn->ssl, at, (int)room);
-	} while (got == -1 && conn->ssl == NULL && errno == EINTR);
-	ERR_clear_error();
+	got = read_some(conn, conn->in + conn->in_len, room);
 	if (got <= 0)
 		return false;
 	conn->in_len += (size_t)got;
 	return true;
+}
+
+bool
+pop3d_wire_ready(const struct pop3d_conn *conn, int ms)
+{
+	struct pollfd wait = { .fd = conn->fd, .events = POLLIN };
+
+	return (conn->ssl != NULL && SSL_has_pending(conn->ssl) == 1) ||
+	       poll(&wait, 1, ms) == 1;
+}
+
+/* Not into the buffer: the line that was read last is still in there. */
+size_t
+pop3d_wire_discard(struct pop3d_conn *conn)
+{
+	size_t lost = conn->in_len - conn->in_at;
+	char nowhere[4096];
+	ssize_t got;
+
+	conn->in_at = conn->in_len;
+	while (pop3d_wire_ready(conn, 0)) {
+		got = read_some(conn, nowhere, sizeof(nowhere));
+		if (got <= 0)
+			break;
+		lost += (size_t)got;
+	}
+	return lost;
 }
 
 char *
@@ -132,15 +166,18 @@ pop3d_wire_line(struct pop3d_conn *conn)
 			if (end > line && end[-1] == '\r')
 				end--;
 			*end = '\0';
-			if (conn->server->conf.false_pipelining)
-				conn->in_at = conn->in_len;
+			conn->line_end = conn->in_at;
+			if (conn->drops_along)
+				(void)pop3d_wire_discard(conn);
 			return line;
 		}
 		memmove(conn->in, line, conn->in_len - conn->in_at);
 		conn->in_len -= conn->in_at;
 		conn->in_at = 0;
+		conn->early_len =
+		    0; /* at most a part of a line was left of it */
 		pop3d_wire_flush(conn);
-		if (!conn->dead && !fill(conn))
+		if (!conn->dead && !pop3d_wire_fill(conn))
 			conn->dead = true;
 	}
 	return NULL;

@@ -500,7 +500,7 @@ test_events_do_not_depend_on_how_bytes_arrive(void **state)
 	int count = scandir(FOLDER, &entries, is_transcript, alphasort);
 
 	(void)state;
-	assert_true(count >= 30);
+	assert_true(count >= 64);
 	for (int i = 0; i < count; i++) {
 		read_script(&script, entries[i]->d_name);
 		replay_in_all_ways(&script);
