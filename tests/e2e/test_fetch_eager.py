@@ -162,7 +162,8 @@ def test_early_commands_reset_the_connection(tmp):
 
 
 def test_a_greeting_that_refuses_is_69(tmp):
-    for name, text in (("busy", "[IN-USE] busy"), ("bare", "go away")):
+    for name, text in (("busy", "[IN-USE] busy"), ("bare", "go away"),
+                       ("auth", "[AUTH] not you")):
         with Course(tmp / name, "--fault", f"GREETING:2:err={text}") as course:
             course.visit()
             course.fill(3)
