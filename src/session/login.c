@@ -162,7 +162,8 @@ start_tls(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
 
-	if (s->caps_known && !sled_can(s, SLED_PEER_STLS)) {
+	if (s->mode == SLED_MODE_STRICT && s->caps_known &&
+	    !sled_can(s, SLED_PEER_STLS)) {
 		(void)sled_fail(
 		    &err, SLED_ERR_PROTO, "%s offers no STLS on port %u",
 		    s->conf.account->server, (unsigned)s->conf.account->port);
@@ -241,12 +242,16 @@ refusal_kind(const struct sled_pop3_event *event)
 		{ "AUTH", SLED_ERR_LOGIN },
 	};
 	struct sled_span code = event->code;
+	enum sled_err_kind kind = SLED_ERR_LOGIN;
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (code.len == strlen(codes[i].code) &&
 		    strncasecmp(code.data, codes[i].code, code.len) == 0)
-			return codes[i].kind;
-	return event->verb == SLED_POP3_NONE ? SLED_ERR_SERVER : SLED_ERR_LOGIN;
+			kind = codes[i].kind;
+	/* A greeting knows of no login. */
+	if (event->verb == SLED_POP3_NONE && kind == SLED_ERR_LOGIN)
+		return SLED_ERR_SERVER;
+	return kind;
 }
 
 static void
