@@ -38,7 +38,7 @@ struct sled_loop {
 /* ---- addresses and look-ups: lookup.c ---- */
 
 #define LOOP_ADDRESS_MAX 64 /* of a numeric address with its zone */
-#define LOOP_LIST_MAX    (SLED_DIAL_MAX * LOOP_ADDRESS_MAX)
+#define LOOP_LIST_MAX    ((size_t)SLED_DIAL_MAX * LOOP_ADDRESS_MAX)
 
 struct sled_addrs {
 	struct sockaddr_storage at[SLED_DIAL_MAX];

@@ -35,7 +35,7 @@ is_at(const struct ifaddrs *at, const struct sockaddr_storage *near)
 bool
 sled_route_name(const char *address, char out[static SLED_ROUTE_NAME])
 {
-	struct sockaddr_storage far, near;
+	struct sockaddr_storage far, near = { 0 };
 	struct ifaddrs *all = NULL;
 
 	out[0] = '\0';
