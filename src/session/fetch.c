@@ -10,7 +10,8 @@
 #include "mailsled/text.h"
 #include "session/session.h"
 
-#define ROOM_STEP (1u << 20) /* octets between two looks at the room */
+#define ROOM_STEP    (1u << 20) /* octets between two looks at the room */
+#define PROOF_OCTETS 2048       /* of a TOP's answer, about */
 
 /* ---- jobs ---- */
 
@@ -106,17 +107,25 @@ recheck(struct sled_session *s)
 
 /* ---- asking ---- */
 
-static bool
-may_ask(const struct sled_session *s, uint64_t size)
+/* Octets that were asked for and have not come. */
+static uint64_t
+waiting(const struct sled_session *s)
 {
-	size_t most =
-	    sled_can(s, SLED_PEER_PIPELINING) ? sled_pop3_room(s->pop) : 1;
+	return s->flight_bytes > s->body_octets
+	           ? s->flight_bytes - s->body_octets
+	           : 0;
+}
 
-	if (s->closed || s->ending || s->in_flight >= most ||
+static bool
+may_ask(struct sled_session *s, uint64_t size)
+{
+	if (s->closed || s->ending ||
 	    sled_box_backlog(s->box) >= SLED_BACKLOG_MAX)
 		return false;
-	return s->in_flight < (sled_can(s, SLED_PEER_PIPELINING) ? 2U : 1U) ||
-	       s->flight_bytes + size <= SLED_FLIGHT_BYTES;
+	if (!sled_can(s, SLED_PEER_PIPELINING))
+		return s->in_flight == 0;
+	return sled_pop3_room(s->pop) > 0 &&
+	       sled_pace_may_ask(&s->pace, waiting(s), size);
 }
 
 static bool
@@ -130,6 +139,7 @@ ask_proof(struct sled_session *s, size_t i)
 		s, sled_pop3_top(s->pop, (uint32_t)i + 1, 0, &err), &err))
 		return false;
 	s->in_flight++;
+	s->flight_bytes += PROOF_OCTETS;
 	return true;
 }
 
@@ -175,7 +185,7 @@ ask_proofs(struct sled_session *s)
 
 		if (item->verdict != SLED_ITEM_PROVE || item->asked != 0)
 			continue;
-		if (!may_ask(s, 2048) || !ask_proof(s, s->next_proof))
+		if (!may_ask(s, PROOF_OCTETS) || !ask_proof(s, s->next_proof))
 			return false;
 	}
 	return true;
@@ -354,6 +364,17 @@ prove(struct sled_session *s, size_t i, const struct sled_digest *top)
 		s->next_retr = i;
 }
 
+/* An answer is over. */
+static void
+land(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	s->in_flight--;
+	s->body_octets = 0;
+	s->flight_bytes -= event->verb == SLED_POP3_TOP
+	                       ? PROOF_OCTETS
+	                       : s->listing.items[event->msg - 1].size;
+}
+
 static void
 end(struct sled_session *s, const struct sled_pop3_event *event)
 {
@@ -361,12 +382,11 @@ end(struct sled_session *s, const struct sled_pop3_event *event)
 	struct sled_err err = { 0 };
 	struct sled_digest top;
 
-	s->in_flight--;
+	land(s, event);
 	if (event->verb == SLED_POP3_TOP) {
 		top = sled_intake_end(s->top);
 		prove(s, i, &top);
 	} else {
-		s->flight_bytes -= s->listing.items[i].size;
 		s->taking = false;
 		if (!sled_session_did(s, sled_box_end(s->box, &err), &err))
 			return;
@@ -383,11 +403,10 @@ refused(struct sled_session *s, const struct sled_pop3_event *event)
 	struct sled_item *item = &s->listing.items[event->msg - 1];
 	char text[160];
 
-	s->in_flight--;
+	land(s, event);
 	if (event->verb == SLED_POP3_TOP) {
 		prove(s, event->msg - 1, NULL);
 	} else {
-		s->flight_bytes -= item->size;
 		item->fate = SLED_FATE_FAILED;
 		sled_text_clip(text, sizeof(text), event->text);
 		sled_session_warn(s, "message %lu: the server refuses it: %s",

@@ -214,12 +214,12 @@ sled_reach_start(struct sled_session *s, struct sled_err *err)
 {
 	const struct sled_conf_account *account = s->conf.account;
 	struct sled_peer *peer = peer_of(s);
-	const struct sled_dial_to to = {
+	const char *cached =
+	    peer != NULL && peer->port == account->port ? peer->addresses : "";
+	struct sled_dial_to to = {
 		.host = account->server,
 		.port = account->port,
-		.cached = peer != NULL && peer->port == account->port
-		              ? peer->addresses
-		              : "",
+		.cached = cached,
 		.user_timeout_ms = (uint32_t)account->timeout_ms,
 	};
 
@@ -227,6 +227,8 @@ sled_reach_start(struct sled_session *s, struct sled_err *err)
 		*peer = (struct sled_peer){ .port = account->port };
 	if (peer != NULL && peer->tls_default)
 		s->hello = SLED_TLS_HELLO_DEFAULT;
+	sled_path_recall(s, cached);
+	to.window = sled_pace_window(&s->pace);
 	sled_eager_choose(s);
 	sled_timer_start(s->stall, account->timeout_ms);
 	sled_session_phase(s, SLED_PHASE_CONNECT);

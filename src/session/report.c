@@ -116,6 +116,7 @@ sled_report(struct sled_session *s)
 	if (s->box != NULL) {
 		judge(s);
 		sled_remember_keep(s);
+		sled_path_keep(s);
 	}
 	row->exit = sled_err_exit(s->result.err.kind);
 	(void)snprintf(row->error, sizeof(row->error), "%s",

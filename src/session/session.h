@@ -5,10 +5,9 @@
 #include "mailsled/hash.h"
 #include "mailsled/pop3.h"
 #include "mailsled/session.h"
+#include "session/pace.h"
 #include "session/recall.h"
 
-/* In flight at most: so many octets (as listed) beyond two messages. */
-#define SLED_FLIGHT_BYTES (128u << 10)
 /* So many whole messages may wait for a commit: memory is flat even where the
  * link outruns the disk for minutes. */
 #define SLED_BACKLOG_MAX 4096
@@ -81,8 +80,10 @@ struct sled_session {
 	bool listed;             /* the box knows the listing */
 	struct sled_intake *top; /* digests of TOPs */
 	size_t next_proof, next_retr;
-	size_t in_flight; /* RETRs and TOPs without their end */
-	uint64_t flight_bytes;
+	size_t in_flight;      /* RETRs and TOPs without their end */
+	uint64_t flight_bytes; /* of them, whole, as listed */
+	struct sled_pace pace;
+	char path_name[SLED_ROUTE_NAME];
 	uint64_t body_octets; /* of the body on its way, so far */
 	bool taking;          /* a message is on its way into the box */
 	bool job;             /* a commit or recheck runs on a pool thread */
@@ -132,6 +133,15 @@ void sled_reach_late(void *ctx);
 void sled_reach_close(struct sled_session *s);
 /* A failure that another try may mend: it is under way. */
 bool sled_reach_again(struct sled_session *s, const struct sled_err *err);
+
+/* ---- path.c: what the way to the server carries ---- */
+/* Before the dial; ADDRESSES as sled_dial_to has them. */
+void sled_path_recall(struct sled_session *s, const char *addresses);
+void sled_path_connected(struct sled_session *s);
+void sled_path_came(struct sled_session *s, size_t octets);
+/* Let more be in flight to us, if that is what holds it up. */
+void sled_path_retune(struct sled_session *s);
+void sled_path_keep(struct sled_session *s);
 
 /* ---- wire.c: bytes between the socket, TLS and the engine ---- */
 void sled_wire_connected(struct sled_session *s, struct sled_conn *conn);

@@ -122,6 +122,7 @@ on_data(void *ctx, struct sled_span in)
 {
 	struct sled_session *s = ctx;
 
+	sled_path_came(s, in.len);
 	sled_timer_start(s->stall, s->conf.account->timeout_ms);
 	if (s->tls != NULL) {
 		sled_tls_feed(s->tls, in);
@@ -131,7 +132,11 @@ on_data(void *ctx, struct sled_span in)
 	}
 	if (s->closed)
 		return;
+	if (s->phase == SLED_PHASE_FETCH)
+		sled_fetch_more(s);
 	sled_wire_flush(s);
+	if (!s->closed)
+		sled_path_retune(s);
 	if (!s->closed && sled_eager_waits(s))
 		sled_timer_start(s->stall, sled_eager_patience(s));
 }
@@ -174,6 +179,7 @@ sled_wire_connected(struct sled_session *s, struct sled_conn *conn)
 	s->conn = conn;
 	s->idle = true;
 	s->result.row.round_trips++; /* SYN */
+	sled_path_connected(s);
 	(void)strncpy(s->result.peer, sled_conn_peer(conn),
 	              sizeof(s->result.peer) - 1);
 	sled_session_phase(s, implicit ? SLED_PHASE_TLS : SLED_PHASE_LOGIN);
