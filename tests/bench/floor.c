@@ -52,7 +52,8 @@ struct options {
 	bool eager, leave;
 	unsigned long known;
 	int receive_buffer;
-	const char *session, *host, *port, *user, *password, *ca;
+	const char *session, *port, *user, *password, *ca;
+	char *host; /* OpenSSL's macro would have it so */
 };
 
 struct probe {
