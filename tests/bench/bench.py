@@ -83,7 +83,7 @@ class Bench:
         self.args, self.folder, self.records = args, folder, []
         self.made, self.wrong, self.server = 0, 0, None
         self.cc = "of the system"
-        where = BUILD / "bench"
+        where = args.records
         where.mkdir(parents=True, exist_ok=True)
         stamp = time.strftime("%Y-%m-%dT%H%M%S")
         self.path = where / f"{stamp}.jsonl"
@@ -460,10 +460,13 @@ def read_arguments():
                         "every work")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--ipv6", action="store_true")
+    parser.add_argument("--records", metavar="FOLDER", type=Path,
+                        default=BUILD / "bench", help="where they are kept")
     parser.add_argument("--markdown", action="store_true",
                         help="print the table so")
-    parser.add_argument("--show", metavar="FILE",
-                        help="print the table of an earlier run")
+    parser.add_argument("--show", metavar="FILE", action="append",
+                        help="print the table of an earlier run; several\n"
+                        "times: of these runs together")
     parser.add_argument("--readme", metavar="FILE", type=Path,
                         help="put the table of --show, or of the newest run,\n"
                         "between the bench comments of FILE")
@@ -472,13 +475,14 @@ def read_arguments():
 
 def show(args):
     """--show and --readme: nothing is measured."""
-    files = sorted((BUILD / "bench").glob("*.jsonl"))
+    files = sorted(args.records.glob("*.jsonl"))
     if not args.show and not files:
         print("bench: there is no earlier run", file=sys.stderr)
         return 66
-    path = args.show or files[-1]
+    records = []
     try:
-        records = table.load(path)
+        for path in args.show or files[-1:]:
+            records += table.load(path)
         assert "machine" in records[0]
     except (OSError, ValueError, IndexError, AssertionError) as why:
         print(f"bench: {path}: no records of a run ({why})", file=sys.stderr)
