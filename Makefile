@@ -47,12 +47,13 @@ OBJ      = $(SRC:src/%.c=$(BUILD)/%.o)
 LIBOBJ   = $(filter-out $(BUILD)/cli/main.o,$(OBJ))
 TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 SUPPORT  = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/fx_*.c))
+BENCH    = $(BUILD)/bench/link $(BUILD)/bench/floor
 POP3D    = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/pop3d*.c))
 ENGINES  = pop3 intake
 
 .PHONY: all check check-all check-unit check-e2e check-layers check-headers \
         check-symbols check-dele check-format check-tidy check-cppcheck \
-        analyze fuzz format install uninstall help clean
+        analyze fuzz bench format install uninstall help clean
 all: $(BUILD)/mailsled $(BUILD)/pop3d ## build the program and the demo server
 
 $(BUILD)/%.o: src/%.c Makefile
@@ -72,8 +73,11 @@ $(BUILD)/unit/%: tests/unit/%.c $(SUPPORT) $(BUILD)/libmailsled.a Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) -Itests/support $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< \
 	  $(SUPPORT) $(BUILD)/libmailsled.a $(LDLIBS) -lcmocka
+$(BUILD)/bench/%: tests/bench/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< $(LDLIBS)
 .SECONDARY: $(SUPPORT)
--include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(TESTS:=.d) $(POP3D:.o=.d)
+-include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(TESTS:=.d) $(POP3D:.o=.d) $(BENCH:=.d)
 
 check: ## every check of a change: lint, units, end to end
 	@sh tests/run.sh check "$(MAKE)" "$(BUILD)"
@@ -81,7 +85,7 @@ check-all: ## check, and what takes longer
 	@sh tests/run.sh check-all "$(MAKE)" "$(BUILD)"
 check-unit: $(TESTS) ## cmocka suites (T=pop3_replay runs one)
 	@e=0; for t in $(if $(T),$(BUILD)/unit/test_$(T),$^); do $$t || e=1; done; exit $$e
-check-e2e: all ## whole visits against real servers (T=name runs one)
+check-e2e: all $(BENCH) ## whole visits against real servers (T=name runs one)
 	@BUILD=$(BUILD) python3 tests/e2e/run.py $(T)
 check-layers: ## includes point down the stack only
 	@awk -f tests/lint/check_layers.awk tests/lint/layers.txt $(SRC) $(HDR)
@@ -106,6 +110,8 @@ analyze: ## gcc -fanalyzer over the sources
 	@$(MAKE) BUILD=$(BUILD)-analyze CFLAGS="-O1 -g -fanalyzer" $(BUILD)-analyze/libmailsled.a
 fuzz: ## libFuzzer over each parser of foreign bytes (TIME=60 seconds each)
 	@sh tests/fuzz/run.sh "$(BUILD)" "$(or $(TIME),60)"
+bench: all $(BENCH) ## side by side with others on poor links (W="poll small", W=all)
+	@BUILD=$(BUILD) python3 tests/bench/bench.py $(W)
 format: ## rewrite with clang-format
 	clang-format -i $(SRC) $(HDR)
 install: all ## program, man pages, completion (DESTDIR= PREFIX=/usr/local)
