@@ -5,7 +5,7 @@
 
 #define SEGMENT      1448u /* of an Ethernet path, with timestamps */
 #define FULL         512u  /* at least a segment's octets, on any path */
-#define MESSAGE      4096u /* a small one */
+#define TWO_SMALL    8192u /* messages */
 #define SECOND_US    1000000
 #define RTT_LEAST_US 500000u
 #define RTT_MOST_US  60000000u
@@ -49,13 +49,29 @@ rate(const struct sled_pace *p)
 	return p->known.rate ? p->known.rate : p->guess;
 }
 
-/* W of the header. */
+/* R * T of the header. */
 static uint64_t
-window(const struct sled_pace *p, uint64_t octets_s)
+on_line(const struct sled_pace *p, uint64_t octets_s)
 {
 	uint64_t rtt = rtt_us(p) > RTT_LEAST_US ? rtt_us(p) : RTT_LEAST_US;
 
-	return 2 * (octets_s * rtt / SECOND_US + SEGMENT);
+	return octets_s * rtt / SECOND_US;
+}
+
+/* W of the header. */
+static uint64_t
+full_window(const struct sled_pace *p, uint64_t octets_s)
+{
+	return 3 * on_line(p, octets_s) + 2 * SEGMENT;
+}
+
+/* W, or 0 where it is the kernel's. */
+static uint32_t
+window(const struct sled_pace *p, uint64_t octets_s)
+{
+	if (octets_s == 0 || 2 * on_line(p, octets_s) > WINDOW_MOST)
+		return 0;
+	return (uint32_t)least(full_window(p, octets_s), WINDOW_MOST);
 }
 
 void
@@ -67,8 +83,7 @@ sled_pace_init(struct sled_pace *p, const struct sled_pace_path *path)
 	p->known.rate = least(p->known.rate, RATE_MOST);
 	p->cap = UINT64_MAX;
 	p->filling = true;
-	if (p->known.rate && window(p, p->known.rate) <= WINDOW_MOST)
-		p->window = (uint32_t)window(p, p->known.rate);
+	p->window = window(p, p->known.rate);
 }
 
 uint32_t
@@ -177,7 +192,7 @@ flight_low(const struct sled_pace *p)
 {
 	if (!rate(p))
 		return SLED_PACE_FLIGHT / 2;
-	return least(window(p, rate(p)) + MESSAGE, FLIGHT_MOST);
+	return least(full_window(p, rate(p)) + TWO_SMALL, FLIGHT_MOST);
 }
 
 static uint64_t
@@ -185,7 +200,7 @@ flight_high(const struct sled_pace *p)
 {
 	if (!rate(p))
 		return SLED_PACE_FLIGHT;
-	return least(flight_low(p) + rate(p), FLIGHT_MOST);
+	return least(3 * flight_low(p), FLIGHT_MOST);
 }
 
 uint64_t
@@ -206,13 +221,13 @@ sled_pace_may_ask(struct sled_pace *p, uint64_t waiting, uint64_t size)
 /* ---- the window of the live connection ---- */
 
 /* The kernel's own window, set down where the handshake came slowly. */
-static uint64_t
+static uint32_t
 set_down(const struct sled_pace *p)
 {
-	uint64_t want = p->guess ? window(p, p->guess) : 0;
+	uint32_t want = window(p, p->guess);
 
 	/* Later the kernel may have grown it, and slow start looks slow. */
-	if (p->rate || p->known.visits > 0 || !want || want > WINDOW_MOST)
+	if (p->rate || p->known.visits > 0 || !want)
 		return 0;
 	return want > WINDOW_OFFERED ? want : WINDOW_OFFERED;
 }
@@ -223,14 +238,12 @@ sled_pace_retune(struct sled_pace *p)
 	uint64_t want;
 
 	if (!p->window) {
-		p->window = (uint32_t)set_down(p);
+		p->window = set_down(p);
 		return p->window;
 	}
-	want = least(window(p, rate(p)), WINDOW_MOST);
-	/* As large as it is, it would let half of this through. */
-	if (want <= p->window + p->window / 4 && want < WINDOW_MOST)
-		return 0;
-	if (want <= p->window)
+	/* Where it limits, the rate is W / T: three times what it is. */
+	want = least(full_window(p, rate(p)), WINDOW_MOST);
+	if (want <= p->window + p->window / 4)
 		return 0;
 	p->window = (uint32_t)want;
 	return p->window;
