@@ -13,8 +13,8 @@
 #include "mailsled/clock.h"
 #include "session/session.h"
 
-#define AGAIN_S     (30 * 86400)
-#define PATIENCE_MS 5000 /* and some round trips */
+#define AGAIN_S     2592000 /* 30 days */
+#define PATIENCE_MS 5000    /* and some round trips */
 
 static bool
 may_take(const struct sled_conf_account *account, const struct sled_peer *peer)

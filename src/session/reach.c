@@ -13,11 +13,11 @@
 #include "mailsled/tickets.h"
 #include "session/session.h"
 
-#define SEGMENT        1448         /* octets, most often */
-#define LOOKUP_OLD_S   3600         /* addresses of that age are refreshed */
-#define LOOKUP_WAIT_MS 2000         /* at most, behind the visit */
-#define REFUSALS_MAX   2            /* tickets, before we stop to offer */
-#define REFUSED_S      (30 * 86400) /* ... for so long */
+#define SEGMENT        1448    /* octets, most often */
+#define LOOKUP_OLD_S   3600    /* addresses of that age are refreshed */
+#define LOOKUP_WAIT_MS 2000    /* at most, behind the visit */
+#define REFUSALS_MAX   2       /* tickets, before we stop to offer */
+#define REFUSED_S      2592000 /* 30 days: no more */
 
 static struct sled_peer *
 peer_of(const struct sled_session *s)

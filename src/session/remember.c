@@ -9,10 +9,10 @@
 #include "mailsled/clock.h"
 #include "session/session.h"
 
-#define FEW     64           /* fewer are listed whole as cheaply */
-#define WHOLE_S (30 * 86400) /* so often all is listed, come what may */
-#define FLIGHT  32           /* numbers asked at a time */
-#define SOME(n) ((n) / 4)    /* more to confirm: whole, then */
+#define FEW     64        /* fewer are listed whole as cheaply */
+#define WHOLE_S 2592000   /* all is listed every 30 days */
+#define FLIGHT  32        /* numbers asked at a time */
+#define SOME(n) ((n) / 4) /* more to confirm: whole, then */
 
 bool
 sled_remember_load(struct sled_session *s, struct sled_err *err)
