@@ -513,7 +513,7 @@ int
 main(int argc, char **argv)
 {
 	struct options opt = { 0 };
-	struct probe *p = calloc(1, sizeof(*p));
+	struct probe *p;
 
 	if (!read_options(&opt, argc, argv)) {
 		(void)fputs("usage: floor [-e] [-k KNOWN] [-r BYTES] [-s FILE]"
@@ -521,6 +521,7 @@ main(int argc, char **argv)
 		            stderr);
 		return USAGE;
 	}
+	p = calloc(1, sizeof(*p));
 	if (p == NULL || (p->in = malloc(INPUT)) == NULL)
 		give_up(SYSTEM, "memory", strerror(ENOMEM));
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)

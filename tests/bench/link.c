@@ -366,29 +366,9 @@ start_way(struct way *way, int from, int to)
 	way->tail = &way->head;
 }
 
-int
-main(int argc, char **argv)
+static int
+run(struct link *link)
 {
-	struct link *link;
-	int client, server;
-
-	if (argc != 3) {
-		(void)fputs("usage: link CLIENT-DEVICE SERVER-DEVICE\n",
-		            stderr);
-		return EXIT_USAGE;
-	}
-	link = calloc(1, sizeof(*link));
-	if (link == NULL)
-		return fail("memory");
-	client = open_tun(argv[1]);
-	if (client < 0)
-		return fail(argv[1]);
-	server = open_tun(argv[2]);
-	if (server < 0)
-		return fail(argv[2]);
-	start_way(&link->down, server, client);
-	start_way(&link->up, client, server);
-	link->started = now();
 	if (!set_link(link, "1e9 1e9 0 0 4194304 1"))
 		return EXIT_SYSTEM;
 	/* Else each packet would be 50 us late. */
@@ -397,4 +377,32 @@ main(int argc, char **argv)
 	if (puts("ready") < 0 || fflush(stdout) != 0)
 		return fail("output");
 	return carry(link) ? 0 : fail("stopped");
+}
+
+int
+main(int argc, char **argv)
+{
+	struct link *link;
+	int client, server, status;
+
+	if (argc != 3) {
+		(void)fputs("usage: link CLIENT-DEVICE SERVER-DEVICE\n",
+		            stderr);
+		return EXIT_USAGE;
+	}
+	client = open_tun(argv[1]);
+	if (client < 0)
+		return fail(argv[1]);
+	server = open_tun(argv[2]);
+	if (server < 0)
+		return fail(argv[2]);
+	link = calloc(1, sizeof(*link));
+	if (link == NULL)
+		return fail("memory");
+	start_way(&link->down, server, client);
+	start_way(&link->up, client, server);
+	link->started = now();
+	status = run(link);
+	free(link);
+	return status;
 }

@@ -143,17 +143,20 @@ timeout = {TIMEOUT}
 [destination]
 type = Maildir
 path = {self.maildir}/
-{'user = mail' if os.geteuid() == 0 else ''}
 [options]
 read_all = {'false' if self.keep else 'true'}
 delete = {'false' if self.keep else 'true'}
 verbose = 0
 """)
-        if os.geteuid() == 0:  # it delivers as root to nobody
-            for part in ("", "cur", "new", "tmp"):
-                shutil.chown(self.maildir / part, "mail", "mail")
-        return ["getmail", "--getmaildir", str(self.folder), "--rcfile",
+        argv = ["getmail", "--getmaildir", str(self.folder), "--rcfile",
                 str(config)]
+        if os.geteuid() != 0:
+            return argv
+        # As root it delivers nothing but by another process a message.
+        for path in [self.folder, *self.folder.rglob("*")]:
+            shutil.chown(path, "mail", "mail")
+        return ["setpriv", "--reuid=mail", "--regid=mail", "--clear-groups",
+                *argv]
 
 
 class Floor(Peer):

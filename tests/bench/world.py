@@ -72,7 +72,7 @@ def settle_in(folder):
     mount("proc", "/proc", "proc")
     mount("tmpfs", "/run", "tmpfs")
     hosts = folder / "hosts"
-    hosts.touch()
+    hosts.write_text("127.0.0.1 localhost\n")
     mount(str(hosts), "/etc/hosts", None, MS_BIND)
     ip("link set lo up")
 
@@ -114,10 +114,11 @@ def apart(folder, run):
 
 
 def inside(folder, run):
-    """^C reaches the parent, which then ends this process and so all."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    """A session of its own: ^C reaches the parent alone, which then ends this
+    process and so all."""
+    os.setsid()
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:
         call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         settle_in(folder)
@@ -142,8 +143,6 @@ MEASURE = """
 import json, os, signal, sys, time
 limit, out, argv = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
 flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-for part in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    signal.signal(part, signal.SIG_DFL)
 began = time.monotonic()
 pid = os.posix_spawnp(argv[0], argv, os.environ, setpgroup=0, file_actions=[
     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
