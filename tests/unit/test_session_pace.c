@@ -241,6 +241,10 @@ test_first_visit_on_a_fast_long_path_sets_no_window(void **state)
 	/* Slow start looks slow. */
 	(void)stream(&p, 5000000, 25000, 60);
 	assert_int_equal(sled_pace_retune(&p), 0);
+	/* And a handshake may, on a path that is known better. */
+	p = begun(&lan, 1);
+	handshake(&p, 10000);
+	assert_int_equal(sled_pace_retune(&p), 0);
 }
 
 static void
@@ -303,6 +307,10 @@ test_a_pause_or_a_late_burst_is_no_measure(void **state)
 
 	(void)state;
 	flight = sled_pace_flight(&p);
+	/* Nothing was asked for in time. */
+	at = stream(&p, at, 61000, 10) + 3000000;
+	sled_pace_came(&p, at, SEGMENT, true);
+	assert_int_equal(sled_pace_flight(&p), flight);
 	/* A lost segment: what came behind it is handed out at once. */
 	for (int i = 0; i < 10; i++) {
 		at += 900000;
@@ -315,6 +323,7 @@ test_a_pause_or_a_late_burst_is_no_measure(void **state)
 	for (int i = 0; i < 10; i++, at += 70000)
 		sled_pace_came(&p, at, SEGMENT, true);
 	sled_pace_came(&p, at, 65000, true);
+	assert_true(sled_pace_flight(&p) <= flight);
 	at = stream(&p, at, 61000, 300);
 	assert_in_range(sled_pace_flight(&p), flight / 2, flight * 5 / 4);
 	flight = sled_pace_flight(&p);
@@ -395,7 +404,11 @@ test_one_bad_day_shrinks_little_and_a_faster_link_grows_soon(void **state)
 	(void)stream(&p, 0, 6000, 1000);
 	assert_true(sled_pace_learn(&p, &path));
 	assert_in_range(path.rate, 50000, 60000);
-	for (int i = 0; i < 5; i++) {
+	p = begun(&path, 600);
+	(void)stream(&p, 0, 120000, 1000);
+	assert_true(sled_pace_learn(&p, &path));
+	assert_in_range(path.rate, 80000, 95000);
+	for (int i = 0; i < 4; i++) {
 		p = begun(&path, 600);
 		(void)stream(&p, 0, 120000, 1000);
 		assert_true(sled_pace_learn(&p, &path));
