@@ -109,7 +109,7 @@ begin(struct sled_pace *p, int64_t now_us)
 	p->measuring = true;
 	p->since_us = p->last_us = now_us;
 	p->gap_us = 0;
-	p->came = 0;
+	p->came = p->most = 0;
 }
 
 static uint64_t
@@ -138,7 +138,8 @@ take_measure(struct sled_pace *p, uint64_t measured)
 /*
  * A measure with one pause as long as half of it is none: a segment was lost
  * and what had come behind it was handed out at once, or nothing was asked
- * for in time.
+ * for in time. It goes on until no arrival is over a quarter of it: part of
+ * such a burst may have come before it began.
  */
 static void
 measure(struct sled_pace *p, int64_t now_us, size_t octets)
@@ -148,11 +149,13 @@ measure(struct sled_pace *p, int64_t now_us, size_t octets)
 
 	p->came += octets;
 	p->last_us = now_us;
+	if (octets > p->most)
+		p->most = octets;
 	if (gap > p->gap_us)
 		p->gap_us = gap;
 	if (octets >= FULL && per_second(octets, gap) > p->guess)
 		p->guess = per_second(octets, gap);
-	if (whole < span || p->came < SPAN_OCTETS)
+	if (whole < span || p->came < SPAN_OCTETS || p->came / 4 < p->most)
 		return;
 	if (p->gap_us <= whole / 2)
 		take_measure(p, per_second(p->came, whole));
@@ -186,13 +189,28 @@ sled_pace_cap(struct sled_pace *p, uint64_t octets)
 	p->cap = octets;
 }
 
+/* Does the window let far more through than the path takes? Then only the
+ * flight keeps a slow one from minutes of queue. */
+static bool
+window_is_open(const struct sled_pace *p)
+{
+	uint64_t full = full_window(p, rate(p));
+
+	return full < WINDOW_OFFERED &&
+	       (p->window == 0 || p->window > 2 * full);
+}
+
 /* Below this the line could run dry before the next answer is on it. */
 static uint64_t
 flight_low(const struct sled_pace *p)
 {
+	uint64_t spare = TWO_SMALL;
+
 	if (!rate(p))
 		return SLED_PACE_FLIGHT / 2;
-	return least(full_window(p, rate(p)) + TWO_SMALL, FLIGHT_MOST);
+	if (window_is_open(p))
+		spare /= 2;
+	return least(full_window(p, rate(p)) + spare, FLIGHT_MOST);
 }
 
 static uint64_t
@@ -200,7 +218,7 @@ flight_high(const struct sled_pace *p)
 {
 	if (!rate(p))
 		return SLED_PACE_FLIGHT;
-	return least(3 * flight_low(p), FLIGHT_MOST);
+	return least((window_is_open(p) ? 1 : 3) * flight_low(p), FLIGHT_MOST);
 }
 
 uint64_t
