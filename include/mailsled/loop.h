@@ -188,12 +188,13 @@ const char *sled_conn_local(const struct sled_conn *conn);
 
 /*
  * Let WINDOW octets be in flight from now on: for a window that the dial set
- * and that proved too small. It tells the peer with the next ACK. Never makes
- * it smaller, and leaves alone what the dial left to the kernel: true then too.
- * False when the kernel refused. The SYN fixed the scale of the window
- * (RFC 7323), so there is a most: 65535 when the dial asked for less than
- * 65536, else less than twice what the dial asked for. net.core.rmem_max
- * bounds it too.
+ * and that proved too small, which is never made smaller; or one that it left
+ * to the kernel, once what the path carries is known: before the peer has sent
+ * much, and no less than the 65536 that the SYN offered. It tells the peer with
+ * the next ACK. False when the kernel refused. The SYN fixed the scale of the
+ * window (RFC 7323), so there is a most: 65535 when the dial asked for less
+ * than 65536, else less than twice what the dial asked for.
+ * net.core.rmem_max bounds it too.
  */
 bool sled_conn_window(struct sled_conn *conn, uint32_t window);
 

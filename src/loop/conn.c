@@ -258,7 +258,7 @@ sled_conn_window(struct sled_conn *conn, uint32_t window)
 {
 	uv_os_fd_t fd;
 
-	if (conn->window == 0 || window <= conn->window)
+	if (conn->window != 0 && window <= conn->window)
 		return true;
 	if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) != 0 ||
 	    !sled_tcp_raise_window(fd, window))

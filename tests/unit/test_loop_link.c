@@ -233,6 +233,21 @@ a_window_can_be_raised(void **state)
 }
 
 static void
+a_window_left_to_the_kernel_can_be_set(void **state)
+{
+	struct sled_dial_to to = { .mss = 1460 };
+	struct line line;
+
+	(void)state;
+	assert_true(open_line(&line, "127.0.0.1", &to));
+	assert_true(sled_conn_window(line.dial.conn, 65536));
+	receive(&line, (size_t)1 << 20);
+	receive(&line, (size_t)8 << 20);
+	assert_in_range(line.widest, 32768, 65536);
+	close_line(&line);
+}
+
+static void
 the_facts_count_what_came_and_went(const char *addr, uint64_t head)
 {
 	struct sled_dial_to to = { .mss = 1460 };
@@ -319,6 +334,7 @@ main(void)
 		cmocka_unit_test(an_option_that_is_refused_fails_no_dial),
 		cmocka_unit_test(a_window_holds_through_a_long_transfer),
 		cmocka_unit_test(a_window_can_be_raised),
+		cmocka_unit_test(a_window_left_to_the_kernel_can_be_set),
 		cmocka_unit_test(facts_count_packets_of_either_family),
 		cmocka_unit_test(facts_outlive_a_reset),
 		cmocka_unit_test(a_route_is_named_by_its_interface),
