@@ -37,6 +37,9 @@ struct sled_visit_conf {
 	const struct sled_tls_trust *trust;
 	const char *secret;       /* the password, NUL-ended */
 	struct sled_store *store; /* NULL: try only, up to the listing */
+	/* Octets of mail that may be on their way at most, for a window that
+	 * ends: a RETR cannot be taken back. 0: as many as the path is worth. */
+	uint64_t flight_max;
 };
 
 struct sled_visit_progress {

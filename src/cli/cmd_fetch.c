@@ -373,9 +373,10 @@ prepare(struct visit *v, struct sled_err *err)
 static bool
 start(struct visit *v, struct sled_err *err)
 {
-	const struct sled_visit_conf conf = { v->account, v->trust,
-		                              v->secret.data,
-		                              v->fetch->cli->store };
+	const struct sled_visit_conf conf = { .account = v->account,
+		                              .trust = v->trust,
+		                              .secret = v->secret.data,
+		                              .store = v->fetch->cli->store };
 	const struct sled_visit_calls calls = { on_progress, on_done, v };
 
 	if (!sled_session_start(&v->session, v->fetch->loop, &conf, &calls,

@@ -12,6 +12,7 @@
 
 #define ROOM_STEP    (1u << 20) /* octets between two looks at the room */
 #define PROOF_OCTETS 2048       /* of a TOP's answer, about */
+#define LAST_MS      50         /* what a commit is worth */
 
 /* ---- jobs ---- */
 
@@ -92,15 +93,17 @@ recheck_done(void *ctx)
 	go_on(s);
 }
 
-/* Count the places again for mail of earlier visits: it may be deleted now. */
+/* Count the places again for mail of earlier visits: it may be deleted now.
+ * LAST: all that comes in this visit has come; before that it reads the disks
+ * beside the download, so that the last one finds it done. */
 static bool
-recheck(struct sled_session *s)
+recheck(struct sled_session *s, bool last)
 {
 	struct sled_err err = { 0 };
 
 	if (s->rechecked || s->job)
 		return s->job;
-	s->rechecked = true;
+	s->rechecked = last;
 	s->job = sled_work_start(s->loop, run_recheck, recheck_done, s, &err);
 	return s->job;
 }
@@ -191,6 +194,13 @@ ask_proofs(struct sled_session *s)
 	return true;
 }
 
+/* More than the window can carry: it is not begun. */
+static bool
+is_too_much(const struct sled_session *s, const struct sled_item *item)
+{
+	return s->conf.flight_max > 0 && item->size > s->conf.flight_max;
+}
+
 static bool
 ask_messages(struct sled_session *s)
 {
@@ -202,6 +212,10 @@ ask_messages(struct sled_session *s)
 			continue;
 		if (s->stopping || s->store_failed)
 			return true;
+		if (is_too_much(s, item)) {
+			item->fate = SLED_FATE_LEFT;
+			continue;
+		}
 		if (!may_ask(s, item->size))
 			return false;
 		if (has_room(s, item) && !ask_message(s, s->next_retr))
@@ -255,9 +269,19 @@ sled_fetch_more(struct sled_session *s)
 		sled_session_phase(s, SLED_PHASE_SAVE);
 	/* The disk's time is not the server's silence. */
 	sled_timer_stop(s->stall);
-	if (s->job || sled_fetch_commit(s, true) || recheck(s))
+	if (s->job || sled_fetch_commit(s, true) || recheck(s, true))
 		return;
 	sled_delete_start(s);
+}
+
+/* A proof changes the items, which no call may beside a job. */
+static bool
+any_proof(const struct sled_session *s)
+{
+	for (size_t i = 0; i < s->listing.len; i++)
+		if (s->listing.items[i].verdict == SLED_ITEM_PROVE)
+			return true;
+	return false;
 }
 
 void
@@ -268,10 +292,21 @@ sled_fetch_start(struct sled_session *s)
 	if (!sled_session_did(s, sled_intake_new(&s->top, &err), &err))
 		return;
 	sled_session_phase(s, SLED_PHASE_FETCH);
+	if (!any_proof(s) && s->now.wanted > 0)
+		(void)recheck(s, false);
 	sled_fetch_more(s);
 }
 
 /* ---- what comes ---- */
+
+/* The last answer begins, and takes its time: what is whole is committed beside
+ * it, so that one message alone is left to be saved behind it. */
+static bool
+is_last(const struct sled_session *s)
+{
+	return s->in_flight == 1 && s->next_retr == s->listing.len &&
+	       sled_pace_time_ms(&s->pace, waiting(s)) > LAST_MS;
+}
 
 static void
 begin(struct sled_session *s, const struct sled_pop3_event *event)
@@ -284,6 +319,8 @@ begin(struct sled_session *s, const struct sled_pop3_event *event)
 		return;
 	}
 	s->taking = true;
+	if (is_last(s))
+		(void)sled_fetch_commit(s, true);
 	if (!sled_box_begin(s->box, event->msg - 1, sled_clock_now(), &err)) {
 		s->store_failed = true;
 		(void)sled_session_did(s, false, &err);

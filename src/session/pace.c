@@ -175,12 +175,6 @@ sled_pace_came(struct sled_pace *p, int64_t now_us, size_t octets, bool owed)
 		p->measuring = false;
 }
 
-void
-sled_pace_held(struct sled_pace *p)
-{
-	p->measuring = false;
-}
-
 /* ---- the flight ---- */
 
 void
@@ -248,6 +242,14 @@ set_down(const struct sled_pace *p)
 	if (p->rate || p->known.visits > 0 || !want)
 		return 0;
 	return want > WINDOW_OFFERED ? want : WINDOW_OFFERED;
+}
+
+uint64_t
+sled_pace_time_ms(const struct sled_pace *p, uint64_t octets)
+{
+	uint64_t octets_s = rate(p);
+
+	return octets_s == 0 ? 0 : octets * 1000 / octets_s;
 }
 
 uint32_t

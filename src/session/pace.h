@@ -99,8 +99,6 @@ void sled_pace_rtt(struct sled_pace *p, uint32_t smallest_us);
  */
 void sled_pace_came(struct sled_pace *p, int64_t now_us, size_t octets,
                     bool owed);
-/* We did not read for a while: what comes next says nothing of the rate. */
-void sled_pace_held(struct sled_pace *p);
 /* Never more than OCTETS in flight: the planner's. UINT64_MAX: no limit, as at
  * first. */
 void sled_pace_cap(struct sled_pace *p, uint64_t octets);
@@ -113,6 +111,9 @@ uint64_t sled_pace_flight(const struct sled_pace *p);
  * says no, then each time when octets came.
  */
 bool sled_pace_may_ask(struct sled_pace *p, uint64_t waiting, uint64_t size);
+
+/* How long OCTETS take to come, in ms; 0: not known, or no time at all. */
+uint64_t sled_pace_time_ms(const struct sled_pace *p, uint64_t octets);
 
 /*
  * The window that the live connection shall get, once for each change; 0:

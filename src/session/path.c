@@ -51,6 +51,8 @@ sled_path_recall(struct sled_session *s, const char *addresses)
 		known =
 		    (struct sled_pace_path){ row.rate, row.rtt_ms, row.visits };
 	sled_pace_init(&s->pace, &known);
+	if (s->conf.flight_max > 0)
+		sled_pace_cap(&s->pace, s->conf.flight_max);
 }
 
 void

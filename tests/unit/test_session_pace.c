@@ -318,21 +318,6 @@ test_a_pause_or_a_late_burst_is_no_measure(void **state)
 		sled_pace_came(&p, at + 10, 21900, true);
 	}
 	assert_in_range(sled_pace_flight(&p), flight * 9 / 10, flight);
-	/* And a measure may begin while it was waited for. */
-	sled_pace_held(&p);
-	for (int i = 0; i < 8; i++, at += 70000)
-		sled_pace_came(&p, at, SEGMENT, true);
-	sled_pace_came(&p, at, 65000, true);
-	at = stream(&p, at, 61000, 5);
-	assert_true(sled_pace_flight(&p) <= flight);
-	at = stream(&p, at, 61000, 300);
-	assert_in_range(sled_pace_flight(&p), flight / 2, flight * 5 / 4);
-	flight = sled_pace_flight(&p);
-	at += 1000000;
-	sled_pace_held(&p);
-	sled_pace_came(&p, at, 64000, true);
-	sled_pace_came(&p, at + 10, 64000, true);
-	assert_int_equal(sled_pace_flight(&p), flight);
 }
 
 static void
