@@ -190,12 +190,17 @@ struct sled_maildrop *sled_box_maildrop(struct sled_box *box);
  * cannot be kept, and no visit fails for that. */
 struct sled_peer *sled_box_peer(struct sled_box *box);
 
-/* Before listed(): is a message of this id and size neither to be proved nor
- * deleted in this visit, nor fetched? WANTED: it is, when it is not ours. */
-SLED_CHECK bool sled_box_is_settled(struct sled_box *box, const char *uid,
-                                    uint64_t size, int64_t delete_until,
-                                    bool wanted, bool *settled,
-                                    struct sled_err *err);
+/* Before listed(): what will become of a message of this id and size? */
+enum sled_standing {
+	SLED_STANDING_NEW,     /* it is not ours: to be fetched or held */
+	SLED_STANDING_OPEN,    /* to be proved, fetched once more or deleted */
+	SLED_STANDING_SETTLED, /* ours, and left alone */
+};
+
+SLED_CHECK bool sled_box_standing(struct sled_box *box, const char *uid,
+                                  uint64_t size, int64_t delete_until,
+                                  enum sled_standing *out,
+                                  struct sled_err *err);
 /* The whole listing came: give each item its verdict. Messages received up to
  * DELETE_UNTIL may be deleted. The listing is borrowed until close. Rows that
  * it lacks are gone. */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define SEGMENT      1448u /* of an Ethernet path, with timestamps */
+#define SEGMENT      UINT64_C(1448) /* of an Ethernet path, with timestamps */
 #define FULL         512u  /* at least a segment's octets, on any path */
 #define TWO_SMALL    8192u /* messages */
 #define SECOND_US    1000000

@@ -72,16 +72,17 @@ is_to_confirm(struct sled_session *s, size_t i, bool *needed,
 {
 	const struct sled_conf_hold *hold = &s->conf.account->hold_larger;
 	const struct sled_item *item = &s->listing.items[i];
-	bool held = hold->set && item->size > hold->bytes, settled = false;
+	bool held = hold->set && item->size > hold->bytes;
+	enum sled_standing standing;
 
 	*needed = false;
 	if (sled_recall_confirmed(s->recall, (uint32_t)i + 1))
 		return true;
-	if (!sled_box_is_settled(s->box, sled_listing_uid_of(&s->listing, i),
-	                         item->size, s->delete_until, !held, &settled,
-	                         err))
+	if (!sled_box_standing(s->box, sled_listing_uid_of(&s->listing, i),
+	                       item->size, s->delete_until, &standing, err))
 		return false;
-	*needed = !settled;
+	*needed = standing == SLED_STANDING_OPEN ||
+	          (standing == SLED_STANDING_NEW && !held);
 	return true;
 }
 

@@ -49,21 +49,32 @@ struct sled_session {
 	struct sled_timer *grace; /* after a stop */
 	struct sled_timer *late;  /* for a look-up behind the visit */
 	bool lookup_late;
-	bool idle;     /* nothing is on its way */
-	bool secure;   /* TLS is up: the certificate was verified */
-	bool closed;   /* the connection is over */
-	bool again;    /* ... and the next one is due */
+
+	/* Of this try: begin_again() sets it back. */
+	bool idle;   /* nothing is on its way */
+	bool secure; /* TLS is up: the certificate was verified */
+	bool greeted;
+	bool caps_known;
+	bool list_asked, stat_done, uids_begun, uids_done, sizes_done;
+	bool closed; /* the connection is over */
+	bool again;  /* ... and the next one is due */
+
 	bool ending;   /* no more commands: commit, report */
 	bool stopping; /* asked to stop: no new RETR */
 	bool reported;
+	bool remembers;    /* .seen is of use */
+	bool listed;       /* the box knows the listing */
+	bool taking;       /* a message is on its way into the box */
+	bool job;          /* a commit or recheck runs on a pool thread */
+	bool rechecked;    /* the recheck was done */
+	bool store_failed; /* no use in fetching more */
+	bool quit_sent, quit_matters, deleting;
 
 	enum sled_tls_hello hello;
 	enum sled_mode mode, fell; /* this try's; the one that failed */
 	unsigned caps;             /* SLED_PEER_* bits */
-	bool caps_known;
-	bool greeted;
-	const char *form;        /* of the login that was sent */
-	struct sled_err refusal; /* of a login that left on trust */
+	const char *form;          /* of the login that was sent */
+	struct sled_err refusal;   /* of a login that left on trust */
 	enum sled_phase phase;
 	int64_t phase_ms; /* when it began */
 	int64_t began_ms;
@@ -71,13 +82,10 @@ struct sled_session {
 
 	struct sled_box *box; /* NULL: try only */
 	struct sled_listing listing;
-	struct sled_listing seen; /* of the last visit, where s->remembers */
-	bool remembers;
+	struct sled_listing seen;   /* of the last visit */
 	struct sled_recall *recall; /* while it is asked what changed */
 	uint64_t stat_octets;
-	int64_t delete_until; /* what was received until then may go */
-	bool list_asked, stat_done, uids_begun, uids_done, sizes_done;
-	bool listed;             /* the box knows the listing */
+	int64_t delete_until;    /* what was received until then may go */
 	struct sled_intake *top; /* digests of TOPs */
 	size_t next_proof, next_retr;
 	size_t in_flight;      /* RETRs and TOPs without their end */
@@ -85,13 +93,8 @@ struct sled_session {
 	struct sled_pace pace;
 	char path_name[SLED_ROUTE_NAME];
 	uint64_t body_octets; /* of the body on its way, so far */
-	bool taking;          /* a message is on its way into the box */
-	bool job;             /* a commit or recheck runs on a pool thread */
-	bool rechecked;       /* the recheck was done */
 	struct sled_err job_err;
-	bool store_failed; /* no use in fetching more */
 	size_t next_dele;
-	bool quit_sent, quit_matters, deleting;
 
 	struct sled_visit_progress now;
 	struct sled_visit_result result;

@@ -235,9 +235,9 @@ judge(struct sled_box *box, size_t item, struct sled_err *err)
 }
 
 bool
-sled_box_is_settled(struct sled_box *box, const char *uid, uint64_t size,
-                    int64_t delete_until, bool wanted, bool *settled,
-                    struct sled_err *err)
+sled_box_standing(struct sled_box *box, const char *uid, uint64_t size,
+                  int64_t delete_until, enum sled_standing *out,
+                  struct sled_err *err)
 {
 	struct candidate c = { .box = box, .uid = uid, .size = size };
 	const struct sled_message *row = &c.best.row;
@@ -245,11 +245,14 @@ sled_box_is_settled(struct sled_box *box, const char *uid, uint64_t size,
 	if (!sled_ledger_by_uid(box->store->ledger, box->maildrop.id, uid,
 	                        take_candidate, &c, err))
 		return false;
-	*settled = !c.best.found ? !wanted
-	                         : c.fits && !box->maildrop.reuses_ids &&
-	                               row->dele_sent == 0 &&
-	                               (row->flags & SLED_MESSAGE_SHORT) == 0 &&
-	                               row->received > delete_until;
+	if (!c.best.found)
+		*out = SLED_STANDING_NEW;
+	else if (!c.fits || box->maildrop.reuses_ids || row->dele_sent != 0 ||
+	         (row->flags & SLED_MESSAGE_SHORT) != 0 ||
+	         row->received <= delete_until)
+		*out = SLED_STANDING_OPEN;
+	else
+		*out = SLED_STANDING_SETTLED;
 	return true;
 }
 
