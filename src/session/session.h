@@ -49,18 +49,23 @@ struct sled_session {
 	struct sled_timer *grace; /* after a stop */
 	struct sled_timer *late;  /* for a look-up behind the visit */
 	bool lookup_late;
-	bool idle;     /* nothing is on its way */
-	bool secure;   /* TLS is up: the certificate was verified */
-	bool closed;   /* the connection is over */
-	bool again;    /* ... and the next one is due */
-	bool ending;   /* no more commands: commit, report */
-	bool stopping; /* asked to stop: no new RETR */
+	bool idle;       /* nothing is on its way */
+	bool secure;     /* TLS is up: the certificate was verified */
+	bool closed;     /* the connection is over */
+	bool again;      /* ... and the next one is due */
+	bool unproved;   /* to an address that no look-up of today named */
+	char fresh[256]; /* addresses, in place of those that led astray */
+	struct sled_err stranger; /* while these are looked up: what failed */
+	bool ending;              /* no more commands: commit, report */
+	bool stopping;            /* asked to stop: no new RETR */
 	bool reported;
 
 	enum sled_tls_hello hello;
 	enum sled_mode mode, fell; /* this try's; the one that failed */
 	unsigned caps;             /* SLED_PEER_* bits */
 	bool caps_known;
+	bool caps_due;      /* ask again, along with the listing */
+	unsigned caps_told; /* by that */
 	bool greeted;
 	const char *form;        /* of the login that was sent */
 	struct sled_err refusal; /* of a login that left on trust */
@@ -127,7 +132,7 @@ void sled_reach_secure(struct sled_session *s);
 void sled_reach_refresh(struct sled_session *s);
 /* The visit is over but for that; sled_session_end() is called once more. */
 bool sled_reach_waits(struct sled_session *s);
-/* That took too long. */
+/* That, or the look-up behind a stranger, took too long. */
 void sled_reach_late(void *ctx);
 /* Close the connection, its cost and its tickets noted. */
 void sled_reach_close(struct sled_session *s);
@@ -164,6 +169,9 @@ bool sled_eager_again(struct sled_session *s, const struct sled_err *err);
 /* The login was accepted; the listing came. */
 void sled_eager_accepted(struct sled_session *s);
 void sled_eager_listed(struct sled_session *s);
+/* Of the answer to a CAPA that went along. */
+void sled_eager_capa(struct sled_session *s,
+                     const struct sled_pop3_event *event);
 
 /* ---- login.c ---- */
 #define SLED_FORM_PLAIN "PLAIN" /* AUTH PLAIN with its initial response */
