@@ -137,6 +137,7 @@ struct sled_peer {
 	char addresses[256]; /* numeric, best first, a space between them */
 	int64_t looked_up;   /* when they were, or 0 */
 	unsigned caps;       /* SLED_PEER_* */
+	int64_t caps_seen;   /* when the server last said so, or 0 */
 	char eager[16];      /* "PLAIN": AUTH with an initial response was
 	                         * answered +OK in a strict visit; or "" */
 	unsigned eager_lost; /* eager tries in a row that failed */

@@ -21,6 +21,7 @@ take_peer(void *ctx, struct sled_row *row, struct sled_err *err)
 	sled_row_text(row, out->addresses, sizeof(out->addresses));
 	out->looked_up = sled_row_int(row);
 	out->caps = (unsigned)sled_row_int(row);
+	out->caps_seen = sled_row_int(row);
 	sled_row_text(row, out->eager, sizeof(out->eager));
 	out->eager_lost = (unsigned)sled_row_int(row);
 	out->eager_retry = sled_row_int(row);
@@ -40,11 +41,12 @@ sled_ledger_peer(struct sled_ledger *ledger, int64_t maildrop,
 	return is_old(ledger) ||
 	       sled_sql_each(
 		   ledger,
-		   SLED_SQL("SELECT port, addresses, looked_up, caps, eager,"
-	                    " eager_lost, eager_retry, tickets_refused,"
-	                    " tickets_retry, tls_default, listed_whole, sums"
-	                    " FROM peer WHERE maildrop = ?1",
-	                    sled_value_int(maildrop)),
+		   SLED_SQL(
+		       "SELECT port, addresses, looked_up, caps,"
+		       " caps_seen, eager, eager_lost, eager_retry, tickets_refused,"
+		       " tickets_retry, tls_default, listed_whole, sums"
+		       " FROM peer WHERE maildrop = ?1",
+		       sled_value_int(maildrop)),
 		   take_peer, out, err);
 }
 
@@ -56,11 +58,12 @@ sled_ledger_peer_put(struct sled_ledger *ledger, int64_t maildrop,
 	    ledger,
 	    SLED_SQL(
 		"INSERT OR REPLACE INTO peer VALUES (?1, ?2, ?3, ?4, ?5,"
-		" ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+		" ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
 		sled_value_int(maildrop), sled_value_int(peer->port),
 		sled_value_text(peer->addresses),
 		sled_value_int(peer->looked_up), sled_value_int(peer->caps),
-		sled_value_text(peer->eager), sled_value_int(peer->eager_lost),
+		sled_value_int(peer->caps_seen), sled_value_text(peer->eager),
+		sled_value_int(peer->eager_lost),
 		sled_value_int(peer->eager_retry),
 		sled_value_int(peer->tickets_refused),
 		sled_value_int(peer->tickets_retry),

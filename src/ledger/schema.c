@@ -116,7 +116,7 @@ static const char growth_2[] =
     "CREATE TABLE peer (maildrop INTEGER PRIMARY KEY,"
     " port INTEGER NOT NULL, addresses TEXT NOT NULL,"
     " looked_up INTEGER NOT NULL, caps INTEGER NOT NULL,"
-    " eager TEXT NOT NULL, eager_lost INTEGER NOT NULL,"
+    " caps_seen INTEGER NOT NULL, eager TEXT NOT NULL, eager_lost INTEGER NOT NULL,"
     " eager_retry INTEGER NOT NULL, tickets_refused INTEGER NOT NULL,"
     " tickets_retry INTEGER NOT NULL, tls_default INTEGER NOT NULL,"
     " listed_whole INTEGER NOT NULL, sums INTEGER NOT NULL);"

@@ -5,7 +5,8 @@
  * for the greeting. Trust needs proof, from a strict visit: PIPELINING
  * announced before the login, and this form of login accepted at its first
  * line. One that fails is paid once: the visit begins anew, strictly, and for a
- * month one step less leaves on trust.
+ * month one step less leaves on trust. Once a month CAPA goes along, between the
+ * login and STAT, so that its answer is there before the listing's.
  */
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +59,8 @@ sled_eager_choose(struct sled_session *s)
 
 	s->mode = SLED_MODE_STRICT;
 	s->caps = 0;
-	s->caps_known = false;
+	s->caps_known = s->caps_due = false;
+	s->caps_told = 0;
 	if (s->box == NULL || s->fell != SLED_MODE_STRICT ||
 	    !sled_list_may_pipeline(s))
 		return;
@@ -71,6 +73,7 @@ sled_eager_choose(struct sled_session *s)
 		return;
 	s->caps = peer->caps;
 	s->caps_known = true;
+	s->caps_due = is_over(peer->caps_seen + AGAIN_S, sled_clock_now());
 }
 
 bool
@@ -130,6 +133,7 @@ sled_eager_accepted(struct sled_session *s)
 	if (s->mode != SLED_MODE_STRICT)
 		return;
 	peer->caps = s->caps;
+	peer->caps_seen = sled_clock_now();
 	(void)snprintf(peer->eager, sizeof(peer->eager), "%s",
 	               s->form == NULL || !sled_can(s, SLED_PEER_PIPELINING)
 	                   ? ""
@@ -143,4 +147,31 @@ sled_eager_listed(struct sled_session *s)
 	s->result.row.eager = s->mode == SLED_MODE_EAGER;
 	if (s->mode == SLED_MODE_EAGER)
 		sled_box_peer(s->box)->eager_lost = 0;
+}
+
+/* What holds behind a login too; of the means of login nothing is said there.
+ * One that is gone is believed only where it is asked before the login: the
+ * next visit is strict. What is on its way is pipelined whatever comes. */
+#define LASTING                                                      \
+	(SLED_PEER_PIPELINING | SLED_PEER_EXPIRE_0 | SLED_PEER_TOP | \
+	 SLED_PEER_UIDL)
+
+void
+sled_eager_capa(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	struct sled_peer *peer = sled_box_peer(s->box);
+	unsigned known = peer->caps & LASTING;
+
+	if (event->kind == SLED_POP3_LISTED)
+		s->caps_told |= sled_capa_of(event->text) & LASTING;
+	if (event->kind == SLED_POP3_END || event->kind == SLED_POP3_REFUSED)
+		peer->caps_seen = sled_clock_now();
+	if (event->kind != SLED_POP3_END)
+		return;
+	peer->caps |= s->caps_told;
+	s->caps |= s->caps_told;
+	s->result.expire_0 = sled_can(s, SLED_PEER_EXPIRE_0);
+	s->result.top = sled_can(s, SLED_PEER_TOP);
+	if ((known & ~s->caps_told) != 0)
+		peer->eager[0] = '\0';
 }

@@ -43,6 +43,9 @@ sled_list_ask(struct sled_session *s)
 	if (s->list_asked)
 		return;
 	s->list_asked = true;
+	if (s->caps_due &&
+	    !sled_session_did(s, sled_pop3_capa(s->pop, &err), &err))
+		return;
 	if (sled_session_did(s, sled_pop3_stat(s->pop, &err), &err) &&
 	    sled_can(s, SLED_PEER_PIPELINING) && !sled_remember_ask(s))
 		sled_list_ask_whole(s);
@@ -250,6 +253,10 @@ on_refused(struct sled_session *s, const struct sled_pop3_event *event)
 void
 sled_list_event(struct sled_session *s, const struct sled_pop3_event *event)
 {
+	if (event->verb == SLED_POP3_CAPA) {
+		sled_eager_capa(s, event);
+		return;
+	}
 	if (event->msg != 0 && event->kind != SLED_POP3_LISTED) {
 		s->uids_begun = true;
 		sled_remember_event(s, event);

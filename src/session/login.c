@@ -295,6 +295,7 @@ static void
 ask_again(struct sled_session *s)
 {
 	s->mode = SLED_MODE_STRICT;
+	s->caps_due = false;
 	ask_capabilities(s);
 }
 
@@ -375,6 +376,9 @@ on_challenge(struct sled_session *s, struct sled_span text)
 void
 sled_login_event(struct sled_session *s, const struct sled_pop3_event *event)
 {
+	/* It went along with a login that was refused. */
+	if (event->verb == SLED_POP3_CAPA && s->mode != SLED_MODE_STRICT)
+		return;
 	switch (event->kind) {
 	case SLED_POP3_GREETING:
 		on_greeting(s, event->text);

@@ -4,7 +4,8 @@
  *
  * A name that was looked up before costs no round trip: its addresses are tried
  * as they are, for the certificate proves the peer, and looked up again beside
- * the visit when they are old. A ticket saves the certificate's way.
+ * the visit when they are old. Where a stranger is met there they are looked up
+ * at once, and tried anew. A ticket saves the certificate's way.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #define SEGMENT        1448    /* octets, most often */
 #define LOOKUP_OLD_S   3600    /* addresses of that age are refreshed */
 #define LOOKUP_WAIT_MS 2000    /* at most, behind the visit */
+#define STRANGER_MS    20000   /* for a look-up, behind a stranger */
 #define REFUSALS_MAX   2       /* tickets, before we stop to offer */
 #define REFUSED_S      2592000 /* 30 days: no more */
 
@@ -110,25 +112,6 @@ sled_reach_offer(struct sled_session *s)
 	with_tickets(s, offer);
 }
 
-void
-sled_reach_secure(struct sled_session *s)
-{
-	const struct sled_tls_facts *facts = sled_tls_facts(s->tls);
-	struct sled_peer *peer = peer_of(s);
-
-	s->result.row.offered = facts->offered;
-	s->result.row.resumed = facts->resumed;
-	if (peer == NULL)
-		return;
-	peer->tls_default = s->hello == SLED_TLS_HELLO_DEFAULT;
-	if (facts->resumed) {
-		peer->tickets_refused = 0;
-	} else if (facts->offered) {
-		peer->tickets_refused++;
-		peer->tickets_retry = sled_clock_now() + REFUSED_S;
-	}
-}
-
 /* ---- addresses ---- */
 
 static void
@@ -141,6 +124,35 @@ keep_addresses(struct sled_session *s, const char *addresses)
 	(void)snprintf(peer->addresses, sizeof(peer->addresses), "%s",
 	               addresses);
 	peer->looked_up = sled_clock_now();
+}
+
+/* What was looked up in this visit has led to the right server. */
+static void
+keep_proved(struct sled_session *s)
+{
+	const char *found = sled_dial_found(s->dial);
+
+	keep_addresses(s, *found == '\0' ? s->fresh : found);
+}
+
+void
+sled_reach_secure(struct sled_session *s)
+{
+	const struct sled_tls_facts *facts = sled_tls_facts(s->tls);
+	struct sled_peer *peer = peer_of(s);
+
+	s->result.row.offered = facts->offered;
+	s->result.row.resumed = facts->resumed;
+	if (peer == NULL)
+		return;
+	keep_proved(s);
+	peer->tls_default = s->hello == SLED_TLS_HELLO_DEFAULT;
+	if (facts->resumed) {
+		peer->tickets_refused = 0;
+	} else if (facts->offered) {
+		peer->tickets_refused++;
+		peer->tickets_retry = sled_clock_now() + REFUSED_S;
+	}
 }
 
 static void
@@ -176,6 +188,10 @@ sled_reach_late(void *ctx)
 	struct sled_session *s = ctx;
 
 	sled_lookup_free(&s->lookup);
+	if (s->stranger.kind != SLED_ERR_NONE)
+		s->result.err = s->stranger;
+	s->stranger.kind = SLED_ERR_NONE;
+	s->again = false;
 	sled_session_end(s);
 }
 
@@ -196,6 +212,21 @@ sled_reach_waits(struct sled_session *s)
 
 /* ---- the dial ---- */
 
+static bool
+is_among(const char *addresses, const char *one)
+{
+	size_t len = strlen(one);
+
+	for (const char *at = addresses; *at != '\0'; at += strspn(at, " ")) {
+		size_t word = strcspn(at, " ");
+
+		if (word == len && memcmp(at, one, len) == 0)
+			return true;
+		at += word;
+	}
+	return false;
+}
+
 static void
 on_dialled(void *ctx, struct sled_conn *conn, const struct sled_err *err)
 {
@@ -205,8 +236,31 @@ on_dialled(void *ctx, struct sled_conn *conn, const struct sled_err *err)
 		sled_session_fail(s, err);
 		return;
 	}
-	keep_addresses(s, sled_dial_found(s->dial));
+	s->unproved = !is_among(sled_dial_found(s->dial), sled_conn_peer(conn));
 	sled_wire_connected(s, conn);
+}
+
+static const char *
+known_addresses(const struct sled_session *s)
+{
+	const struct sled_peer *peer = peer_of(s);
+
+	if (s->fresh[0] != '\0')
+		return s->fresh;
+	return peer != NULL && peer->port == s->conf.account->port
+	           ? peer->addresses
+	           : "";
+}
+
+/* The last visit got nowhere with them: do not wait for what comes of it. */
+static void
+refresh_if_doubtful(struct sled_session *s)
+{
+	const struct sled_peer *peer = peer_of(s);
+
+	if (peer != NULL && peer->addresses[0] != '\0' &&
+	    peer->looked_up == 0 && s->fresh[0] == '\0')
+		sled_reach_refresh(s);
 }
 
 bool
@@ -214,8 +268,7 @@ sled_reach_start(struct sled_session *s, struct sled_err *err)
 {
 	const struct sled_conf_account *account = s->conf.account;
 	struct sled_peer *peer = peer_of(s);
-	const char *cached =
-	    peer != NULL && peer->port == account->port ? peer->addresses : "";
+	const char *cached = known_addresses(s);
 	struct sled_dial_to to = {
 		.host = account->server,
 		.port = account->port,
@@ -232,6 +285,7 @@ sled_reach_start(struct sled_session *s, struct sled_err *err)
 	sled_eager_choose(s);
 	sled_timer_start(s->stall, account->timeout_ms);
 	sled_session_phase(s, SLED_PHASE_CONNECT);
+	refresh_if_doubtful(s);
 	return sled_pop3_new(&s->pop, err) &&
 	       sled_dial_new(&s->dial, s->loop, &to, on_dialled, s, err);
 }
@@ -261,12 +315,16 @@ note_cost(struct sled_session *s)
 void
 sled_reach_close(struct sled_session *s)
 {
+	struct sled_peer *peer = peer_of(s);
+
 	s->closed = true;
 	sled_timer_stop(s->stall);
 	sled_timer_stop(s->grace);
 	sled_dial_free(&s->dial);
 	if (s->conn == NULL)
 		return;
+	if (s->unproved && !s->secure && peer != NULL)
+		peer->looked_up = 0; /* in doubt */
 	if (s->secure)
 		with_tickets(s, keep);
 	note_cost(s);
@@ -281,7 +339,7 @@ begin_again(void *ctx)
 	struct sled_session *s = ctx;
 	struct sled_err err = { 0 };
 
-	s->again = s->closed = false;
+	s->again = s->closed = s->unproved = false;
 	sled_tls_free(&s->tls);
 	sled_pop3_free(&s->pop);
 	sled_listing_free(&s->listing);
@@ -303,6 +361,50 @@ is_hello_refused(const struct sled_session *s)
 	       sled_tls_hello_refused(s->tls);
 }
 
+/* ---- a stranger ---- */
+
+static void
+on_named(void *ctx, const char *addresses, const struct sled_err *err)
+{
+	struct sled_session *s = ctx;
+
+	(void)err; /* what is told is what failed first */
+	if (addresses == NULL || is_among(addresses, s->result.peer)) {
+		if (addresses != NULL)
+			keep_addresses(s, addresses);
+		sled_reach_late(s);
+		return;
+	}
+	sled_lookup_free(&s->lookup);
+	sled_timer_stop(s->late);
+	s->stranger.kind = SLED_ERR_NONE;
+	(void)snprintf(s->fresh, sizeof(s->fresh), "%s", addresses);
+	s->hello = SLED_TLS_HELLO_SLIM;
+	begin_again(s);
+}
+
+/* Who failed to prove to be the server stands where it stood before. No secret
+ * was sent (law 5). Look the name up, and try again where that leads to. */
+static bool
+leave_stranger(struct sled_session *s, const struct sled_err *err)
+{
+	struct sled_err ignored = { 0 };
+
+	if (!s->unproved || s->secure || s->stopping || s->fresh[0] != '\0' ||
+	    (err->kind != SLED_ERR_PROTO && err->kind != SLED_ERR_SERVER &&
+	     err->kind != SLED_ERR_LINK))
+		return false;
+	sled_lookup_free(&s->lookup);
+	if (!sled_lookup_new(&s->lookup, s->loop, s->conf.account->server,
+	                     on_named, s, &ignored))
+		return false;
+	s->stranger = *err;
+	sled_reach_close(s);
+	sled_timer_start(s->late, STRANGER_MS);
+	s->again = true;
+	return true;
+}
+
 /* The caller may be deep in the engines: they are freed a turn later. */
 bool
 sled_reach_again(struct sled_session *s, const struct sled_err *err)
@@ -312,7 +414,7 @@ sled_reach_again(struct sled_session *s, const struct sled_err *err)
 	if (is_hello_refused(s))
 		s->hello = SLED_TLS_HELLO_DEFAULT;
 	else if (!sled_eager_again(s, err))
-		return false;
+		return leave_stranger(s, err);
 	sled_reach_close(s);
 	s->again = sled_loop_post(s->loop, begin_again, s, &ignored);
 	return s->again;

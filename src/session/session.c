@@ -165,6 +165,8 @@ sled_session_stop(struct sled_session *s, bool now)
 
 	if (s->again)
 		s->stopping = true; /* seen when the next try is due */
+	if (s->stranger.kind != SLED_ERR_NONE)
+		sled_reach_late(s);
 	if (s->closed)
 		return;
 	if (now || s->phase < SLED_PHASE_FETCH) {

@@ -55,6 +55,8 @@ struct sled_session {
 	bool secure; /* TLS is up: the certificate was verified */
 	bool greeted;
 	bool caps_known;
+	bool caps_due; /* ask again, along with the listing */
+	bool unproved; /* to an address that no look-up of today named */
 	bool list_asked, stat_done, uids_begun, uids_done, sizes_done;
 	bool closed; /* the connection is over */
 	bool again;  /* ... and the next one is due */
@@ -73,8 +75,11 @@ struct sled_session {
 	enum sled_tls_hello hello;
 	enum sled_mode mode, fell; /* this try's; the one that failed */
 	unsigned caps;             /* SLED_PEER_* bits */
+	unsigned caps_told;        /* ... by the CAPA that went along */
 	const char *form;          /* of the login that was sent */
 	struct sled_err refusal;   /* of a login that left on trust */
+	char fresh[256];           /* addresses for those that led astray */
+	struct sled_err stranger;  /* while these are looked up: what failed */
 	enum sled_phase phase;
 	int64_t phase_ms; /* when it began */
 	int64_t began_ms;
@@ -130,7 +135,7 @@ void sled_reach_secure(struct sled_session *s);
 void sled_reach_refresh(struct sled_session *s);
 /* The visit is over but for that; sled_session_end() is called once more. */
 bool sled_reach_waits(struct sled_session *s);
-/* That took too long. */
+/* That, or the look-up behind a stranger, took too long. */
 void sled_reach_late(void *ctx);
 /* Close the connection, its cost and its tickets noted. */
 void sled_reach_close(struct sled_session *s);
@@ -167,6 +172,9 @@ bool sled_eager_again(struct sled_session *s, const struct sled_err *err);
 /* The login was accepted; the listing came. */
 void sled_eager_accepted(struct sled_session *s);
 void sled_eager_listed(struct sled_session *s);
+/* Of the answer to a CAPA that went along. */
+void sled_eager_capa(struct sled_session *s,
+                     const struct sled_pop3_event *event);
 
 /* ---- login.c ---- */
 #define SLED_FORM_PLAIN "PLAIN" /* AUTH PLAIN with its initial response */

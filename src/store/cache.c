@@ -30,6 +30,7 @@ is_same_peer(const struct sled_peer *a, const struct sled_peer *b)
 {
 	return a->port == b->port && strcmp(a->addresses, b->addresses) == 0 &&
 	       a->looked_up == b->looked_up && a->caps == b->caps &&
+	       a->caps_seen == b->caps_seen &&
 	       strcmp(a->eager, b->eager) == 0 &&
 	       a->eager_lost == b->eager_lost &&
 	       a->eager_retry == b->eager_retry &&

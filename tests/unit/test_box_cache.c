@@ -114,6 +114,7 @@ each_change_of_a_peer_is_kept_and_none_is_not_written(void **state)
 		{ .eager_retry = 1 },   { .tickets_refused = 1 },
 		{ .tickets_retry = 1 }, { .tls_default = true },
 		{ .listed_whole = 1 },  { .sums = true },
+		{ .caps_seen = 1 },
 	};
 	struct sled_peer other = { .port = 110 }, out;
 	struct sled_ledger *ledger = sled_store_ledger(fx.store);
@@ -185,8 +186,8 @@ state_is_the_folder_of_the_ledger(void **state)
 
 	(void)state;
 	assert_non_null(sys);
-	assert_int_equal(
-	    sys->fstatat(sys->ctx, dir, "ledger.db", &in_it, 0), 0);
+	assert_int_equal(sys->fstatat(sys->ctx, dir, "ledger.db", &in_it, 0),
+	                 0);
 }
 
 /* ---- the last listing ---- */

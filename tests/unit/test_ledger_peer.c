@@ -64,6 +64,7 @@ peer_of(uint16_t port)
 	peer.tickets_retry = 5;
 	peer.tls_default = true;
 	peer.listed_whole = 6;
+	peer.caps_seen = 7;
 	peer.sums = true;
 	return peer;
 }
@@ -85,6 +86,7 @@ assert_peer(const struct sled_peer *a, const struct sled_peer *b)
 	assert_string_equal(a->addresses, b->addresses);
 	assert_int_equal(a->looked_up, b->looked_up);
 	assert_int_equal(a->caps, b->caps);
+	assert_int_equal(a->caps_seen, b->caps_seen);
 	assert_string_equal(a->eager, b->eager);
 	assert_int_equal(a->eager_lost, b->eager_lost);
 	assert_int_equal(a->eager_retry, b->eager_retry);
