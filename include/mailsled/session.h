@@ -20,6 +20,12 @@
 
 struct sled_session; /* opaque */
 
+/* What a server fails so often in a row (pipelined commands, tickets) is given
+ * up; tickets, and a login ahead of the greeting, are tried again so much
+ * later. */
+#define SLED_VISIT_TRIES   2
+#define SLED_VISIT_AGAIN_S INT64_C(2592000) /* 30 days */
+
 enum sled_phase {
 	SLED_PHASE_CONNECT, /* look-up and TCP */
 	SLED_PHASE_TLS,

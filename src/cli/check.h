@@ -49,6 +49,27 @@ void sled_check_store(struct sled_check *check);
 /* One visit up to the listing to each of the accounts in ARGS, or to all. */
 void sled_check_servers(struct sled_check *check);
 
+/* ---- check_wire.c: what earlier visits learned to save, and what not ---- */
+
+struct sled_check_wire {
+	bool known; /* else there was no visit to this server and port */
+	struct sled_peer peer;
+	bool resumed;    /* the last visit's TLS was */
+	bool no_flights; /* what was sent at once got lost */
+	/* Until when a saving is not tried, or 0; and whether the login leaves
+	 * ahead of the greeting at the next visit. */
+	int64_t eager_retry, tickets_retry;
+	bool eager;
+};
+
+void sled_check_wire_load(struct sled_check_wire *wire, struct sled_cli *cli,
+                          const struct sled_conf_account *account);
+/* A line for each thing that there is to say. */
+void sled_check_wire_tell(const struct sled_check_wire *wire,
+                          struct sled_check *check);
+void sled_check_wire_json(const struct sled_check_wire *wire,
+                          struct sled_json *json);
+
 /* ---- cmd_check.c ---- */
 
 /* sled_cli_conf() and the accounts in ARGS; the warnings are kept for all(). */

@@ -17,6 +17,7 @@ struct visit {
 	struct sled_buf secret;
 	struct sled_session *session;
 	enum sled_phase phase; /* the last one before the end */
+	struct sled_check_wire wire;
 	bool over;
 };
 
@@ -262,6 +263,7 @@ tell_steps(const struct visit *v, const struct sled_visit_result *result)
 	sled_check_ok(check, "%" PRIu64 " message%s, %s", result->row.listed,
 	              result->row.listed == 1 ? "" : "s", mail);
 	judge_offer(v, result);
+	sled_check_wire_tell(&v->wire, check);
 	judge_room(v, result);
 	tell_policies(v);
 }
@@ -298,6 +300,7 @@ print_json(const struct visit *v, const struct sled_visit_result *result)
 		sled_json_bool(json, "top", result->top);
 		sled_json_bool(json, "expire_0", result->expire_0);
 	}
+	sled_check_wire_json(&v->wire, json);
 	sled_check_end(v->tour->check, &json);
 }
 
@@ -308,6 +311,7 @@ report(struct visit *v, const struct sled_visit_result *result)
 	struct sled_err err = result->err;
 
 	v->over = true;
+	sled_check_wire_load(&v->wire, check->cli, v->account);
 	sled_check_begin(check, "%s: %s, port %u", v->account->name,
 	                 v->account->server, (unsigned)v->account->port);
 	if (v->session != NULL)

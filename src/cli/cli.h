@@ -133,6 +133,17 @@ void sled_cli_bytes(char out[SLED_CLI_WORD], uint64_t bytes); /* "4.6 MB" */
 void sled_cli_span(char out[SLED_CLI_WORD], int64_t ms);      /* "2 min 5 s" */
 void sled_cli_time(char out[SLED_CLI_WORD], int64_t when);    /* local */
 
+/* ---- cost.c: one visit ---- */
+
+/* The members that `fetch` and `status` have in common. */
+void sled_cli_visit_json(struct sled_json *json,
+                         const struct sled_visit_row *row);
+/* Lines of at most 80 columns, each with its LF: bytes, round trips, phases,
+ * and what was saved. Nothing for a visit that sent nothing. */
+SLED_CHECK bool sled_cli_cost(struct sled_buf *out,
+                              const struct sled_visit_row *row,
+                              struct sled_err *err);
+
 /* ---- message.c: one stored message ---- */
 
 /* 12 hex digits and a NUL, or more where another message has the same 12. */

@@ -152,30 +152,9 @@ on_progress(void *ctx, const struct sled_visit_progress *now)
 
 /* ---- the report ---- */
 
-/* What the wire cost, beyond the line that scripts know. */
-static void
-add_cost(struct sled_json *json, const struct sled_visit_row *row)
-{
-	sled_json_bool(json, "offered", row->offered);
-	sled_json_bool(json, "eager", row->eager);
-	sled_json_u64(json, "round_trips", row->round_trips);
-	sled_json_u64(json, "rtt_ms", row->rtt_ms);
-	sled_json_u64(json, "segs_down", row->segs_down);
-	sled_json_u64(json, "segs_up", row->segs_up);
-	sled_json_u64(json, "retrans", row->retrans);
-	sled_json_i64(json, "ms_connect", row->ms_connect);
-	sled_json_i64(json, "ms_tls", row->ms_tls);
-	sled_json_i64(json, "ms_login", row->ms_login);
-	sled_json_i64(json, "ms_list", row->ms_list);
-	sled_json_i64(json, "ms_fetch", row->ms_fetch);
-	sled_json_i64(json, "ms_save", row->ms_save);
-	sled_json_i64(json, "ms_delete", row->ms_delete);
-}
-
 static void
 print_json(struct visit *v, const struct sled_visit_result *result)
 {
-	const struct sled_visit_row *row = &result->row;
 	struct sled_json *json = NULL;
 	struct sled_err err = { 0 };
 
@@ -184,20 +163,7 @@ print_json(struct visit *v, const struct sled_visit_result *result)
 		return;
 	}
 	sled_json_text(json, "account", v->account->name);
-	sled_json_u64(json, "listed", row->listed);
-	sled_json_u64(json, "fetched", row->fetched);
-	sled_json_u64(json, "deleted", row->deleted);
-	sled_json_u64(json, "kept", row->kept);
-	sled_json_u64(json, "held", row->held);
-	sled_json_u64(json, "left", row->left);
-	sled_json_u64(json, "failed", row->failed);
-	sled_json_u64(json, "mail_bytes", row->mail_bytes);
-	sled_json_u64(json, "wire_down", row->wire_down);
-	sled_json_u64(json, "wire_up", row->wire_up);
-	sled_json_real(json, "seconds", (double)row->ms / 1000.0);
-	sled_json_bool(json, "resumed", row->resumed);
-	sled_json_i64(json, "exit", row->exit);
-	add_cost(json, row);
+	sled_cli_visit_json(json, &result->row);
 	if (result->err.kind != SLED_ERR_NONE)
 		sled_json_text(json, "error", result->err.text);
 	if (result->warnings[0] != '\0')
@@ -249,10 +215,13 @@ print_report(struct visit *v, const struct sled_visit_result *result)
 	struct sled_err err = { 0 };
 
 	sled_cli_live(v->fetch->cli, "");
-	if (!report_line(v, result, &line, &err))
+	if (!report_line(v, result, &line, &err) ||
+	    !sled_buf_add(&line, "\n", 1, &err) ||
+	    (v->fetch->cli->verbose &&
+	     !sled_cli_cost(&line, &result->row, &err)))
 		sled_cli_complain(v->fetch->cli, &err);
 	else
-		(void)puts(line.data);
+		(void)fputs(line.data, stdout);
 	sled_buf_free(&line);
 }
 

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "mailsled/clock.h"
 #include "mailsled/file.h"
+#include "mailsled/loop.h"
 #include "mailsled/text.h"
 
 struct account {
@@ -13,9 +14,10 @@ struct account {
 	const struct sled_conf_account *conf; /* NULL: no longer configured */
 	struct sled_visit_row visit;          /* id 0: never visited */
 	struct sled_message_counts counts;
-	uint64_t on_server; /* of the last listing, and not gone since */
-	uint64_t unsafe;    /* of these, in too few places */
-	int64_t trial_ends; /* 0: there is none, or not known */
+	uint64_t on_server;    /* of the last listing, and not gone since */
+	uint64_t unsafe;       /* of these, in too few places */
+	int64_t trial_ends;    /* 0: there is none, or not known */
+	struct sled_path path; /* that the next visit takes; or no name */
 };
 
 struct status {
@@ -48,25 +50,44 @@ count_kept(void *ctx, const struct sled_message *message, struct sled_err *err)
 	return true;
 }
 
-/* Only an account whose `delete` is unwritten is on trial. */
+/* What is known of the way to the server, from where this machine is now. */
 static bool
-find_trial(struct status *status, struct account *account, struct sled_err *err)
+find_path(struct status *status, struct account *account, int64_t maildrop,
+          struct sled_err *err)
+{
+	char name[SLED_ROUTE_NAME];
+	struct sled_peer peer;
+	bool found = false;
+
+	if (!sled_ledger_peer(status->ledger, maildrop, &peer, err))
+		return false;
+	peer.addresses[strcspn(peer.addresses, " ")] = '\0';
+	return !sled_route_name(peer.addresses, name) ||
+	       sled_ledger_path(status->ledger, name, &account->path, &found,
+	                        err);
+}
+
+static bool
+find_server(struct status *status, struct account *account,
+            struct sled_err *err)
 {
 	struct sled_maildrop maildrop = { 0 };
 
-	if (account->conf == NULL ||
-	    account->conf->del != SLED_CONF_DELETE_UNWRITTEN)
+	if (account->conf == NULL)
 		return true;
 	if (!sled_ledger_maildrop(status->ledger, account->conf->server,
 	                          account->conf->user, &maildrop, err)) {
 		if (err->kind != SLED_ERR_MISSING)
 			return false;
 		*err = (struct sled_err){ 0 };
+		return true;
 	}
-	if (maildrop.first_visit != 0)
+	/* Only an account whose `delete` is unwritten is on trial. */
+	if (maildrop.first_visit != 0 &&
+	    account->conf->del == SLED_CONF_DELETE_UNWRITTEN)
 		account->trial_ends =
 		    maildrop.first_visit + (int64_t)SLED_CONF_TRIAL_S;
-	return true;
+	return find_path(status, account, maildrop.id, err);
 }
 
 static bool
@@ -81,7 +102,23 @@ look_up(struct status *status, struct account *account, struct sled_err *err)
 	       (account->counts.on_server == 0 ||
 	        sled_ledger_messages(status->ledger, &query, count_kept,
 	                             account, err)) &&
-	       find_trial(status, account, err);
+	       find_server(status, account, err);
+}
+
+static void
+add_path_json(struct sled_json *json, const struct sled_path *path)
+{
+	if (path->name[0] == '\0') {
+		sled_json_null(json, "path");
+		sled_json_null(json, "path_rate");
+		sled_json_null(json, "path_rtt_ms");
+		sled_json_null(json, "path_visits");
+		return;
+	}
+	sled_json_text(json, "path", path->name);
+	sled_json_u64(json, "path_rate", path->rate);
+	sled_json_u64(json, "path_rtt_ms", path->rtt_ms);
+	sled_json_u64(json, "path_visits", path->visits);
 }
 
 static bool
@@ -96,13 +133,7 @@ print_account_json(const struct account *a, struct sled_err *err)
 	sled_clock_rfc3339(visit->began, when);
 	sled_json_text(json, "account", a->name);
 	sled_json_text(json, "last_visit", visit->id == 0 ? NULL : when);
-	sled_json_real(json, "seconds", (double)visit->ms / 1000);
-	sled_json_u64(json, "fetched", visit->fetched);
-	sled_json_u64(json, "deleted", visit->deleted);
-	sled_json_u64(json, "mail_bytes", visit->mail_bytes);
-	sled_json_u64(json, "wire_down", visit->wire_down);
-	sled_json_u64(json, "wire_up", visit->wire_up);
-	sled_json_i64(json, "exit", visit->exit);
+	sled_cli_visit_json(json, visit);
 	sled_json_text(json, "error",
 	               visit->error[0] == '\0' ? NULL : visit->error);
 	sled_json_u64(json, "messages", a->counts.messages);
@@ -112,36 +143,64 @@ print_account_json(const struct account *a, struct sled_err *err)
 	if (a->trial_ends != 0)
 		sled_clock_rfc3339(a->trial_ends, when);
 	sled_json_text(json, "trial_ends", a->trial_ends == 0 ? NULL : when);
+	add_path_json(json, &a->path);
 	return sled_json_print(&json, stdout, err);
 }
 
-static void
-print_visit(const struct sled_visit_row *visit, int64_t now)
+static bool
+add_count(struct sled_buf *out, uint64_t count, const char *what,
+          struct sled_err *err)
+{
+	return count == 0 ||
+	       sled_buf_printf(out, err, ", %" PRIu64 " %s", count, what);
+}
+
+static bool
+add_visit(struct sled_buf *out, const struct sled_visit_row *visit, int64_t now,
+          struct sled_err *err)
 {
 	char ago[SLED_CLI_WORD], took[SLED_CLI_WORD], when[SLED_CLI_WORD];
-	char mail[SLED_CLI_WORD], down[SLED_CLI_WORD], up[SLED_CLI_WORD];
-	char error[600];
+	char mail[SLED_CLI_WORD];
 
 	sled_cli_time(when, visit->began);
 	sled_cli_span(ago,
 	              now > visit->began ? (now - visit->began) * 1000 : 0);
 	sled_cli_span(took, visit->ms);
 	sled_cli_bytes(mail, visit->mail_bytes);
-	sled_cli_bytes(down, visit->wire_down);
-	sled_cli_bytes(up, visit->wire_up);
-	(void)printf("  visited   %s (%s ago): %s, %s down, %s up\n", when, ago,
-	             took, down, up);
-	(void)printf("  came      %" PRIu64 " messages, %s; deleted %" PRIu64
-	             ", kept %" PRIu64 ", held %" PRIu64 ", left %" PRIu64
-	             ", failed %" PRIu64 "\n",
-	             visit->fetched, mail, visit->deleted, visit->kept,
-	             visit->held, visit->left, visit->failed);
-	if (visit->error[0] == '\0')
-		return;
+	return sled_buf_printf(out, err, "  visited   %s (%s ago), in %s\n",
+	                       when, ago, took) &&
+	       sled_buf_printf(out, err, "  came      %" PRIu64 " message%s",
+	                       visit->fetched,
+	                       visit->fetched == 1 ? "" : "s") &&
+	       (visit->fetched == 0 ||
+	        sled_buf_printf(out, err, ", %s", mail)) &&
+	       add_count(out, visit->deleted, "deleted", err) &&
+	       add_count(out, visit->kept, "kept", err) &&
+	       add_count(out, visit->held, "held", err) &&
+	       add_count(out, visit->left, "left", err) &&
+	       add_count(out, visit->failed, "failed", err) &&
+	       sled_buf_add(out, "\n", 1, err) &&
+	       sled_cli_cost(out, visit, err);
+}
+
+static bool
+print_visit(const struct sled_visit_row *visit, int64_t now,
+            struct sled_err *err)
+{
+	struct sled_buf out = { 0 };
+	char error[600];
+	bool ok = add_visit(&out, visit, now, err);
+
+	if (ok)
+		(void)fputs(out.data, stdout);
+	sled_buf_free(&out);
+	if (!ok || visit->error[0] == '\0')
+		return ok;
 	sled_text_clip(
 	    error, sizeof(error),
 	    (struct sled_span){ visit->error, strlen(visit->error) });
 	(void)printf("  failed    %s (exit %d)\n", error, visit->exit);
+	return true;
 }
 
 /* Why what is safe stays on the server. */
@@ -178,7 +237,27 @@ print_policy(const struct account *a, int64_t now)
 }
 
 static void
-print_account(const struct account *a, int64_t now)
+print_path(const struct sled_path *path)
+{
+	char name[sizeof(path->name)], rate[SLED_CLI_WORD];
+
+	if (path->name[0] == '\0')
+		return;
+	sled_text_clip(name, sizeof(name),
+	               (struct sled_span){ path->name, strlen(path->name) });
+	sled_cli_bytes(rate, path->rate);
+	(void)printf("  link      %s: %s%s/s down", name,
+	             path->visits == 0 ? "perhaps " : "", rate);
+	if (path->rtt_ms > 0)
+		(void)printf(", round trip %" PRIu32 " ms", path->rtt_ms);
+	if (path->visits > 0)
+		(void)printf("; learned from %" PRIu32 " visit%s", path->visits,
+		             path->visits == 1 ? "" : "s");
+	(void)printf("\n");
+}
+
+static bool
+print_account(const struct account *a, int64_t now, struct sled_err *err)
 {
 	uint64_t safe = a->on_server - a->unsafe;
 	char bytes[SLED_CLI_WORD];
@@ -186,8 +265,9 @@ print_account(const struct account *a, int64_t now)
 	(void)printf("%s\n", a->name);
 	if (a->visit.id == 0)
 		(void)printf("  visited   never\n");
-	else
-		print_visit(&a->visit, now);
+	else if (!print_visit(&a->visit, now, err))
+		return false;
+	print_path(&a->path);
 	sled_cli_bytes(bytes, a->counts.octets);
 	(void)printf("  stored    %" PRIu64 " messages, %s\n",
 	             a->counts.messages, bytes);
@@ -200,6 +280,7 @@ print_account(const struct account *a, int64_t now)
 		(void)printf("  on server %" PRIu64 " stored safely: ", safe);
 		print_policy(a, now);
 	}
+	return true;
 }
 
 static bool
@@ -214,8 +295,7 @@ show_account(struct status *status, const char *name, struct sled_err *err)
 		return false;
 	if (status->cli->json)
 		return print_account_json(&account, err);
-	print_account(&account, status->now);
-	return true;
+	return print_account(&account, status->now, err);
 }
 
 /* Accounts that have mail, but no section any more. */

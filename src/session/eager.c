@@ -14,8 +14,7 @@
 #include "mailsled/clock.h"
 #include "session/session.h"
 
-#define AGAIN_S     2592000 /* 30 days */
-#define PATIENCE_MS 5000    /* and some round trips */
+#define PATIENCE_MS 5000 /* and some round trips */
 
 static bool
 may_take(const struct sled_conf_account *account, const struct sled_peer *peer)
@@ -41,7 +40,7 @@ may_take(const struct sled_conf_account *account, const struct sled_peer *peer)
 static bool
 is_over(int64_t until, int64_t now)
 {
-	return now >= until || until - now > AGAIN_S;
+	return now >= until || until - now > SLED_VISIT_AGAIN_S;
 }
 
 static enum sled_mode
@@ -73,7 +72,8 @@ sled_eager_choose(struct sled_session *s)
 		return;
 	s->caps = peer->caps;
 	s->caps_known = true;
-	s->caps_due = is_over(peer->caps_seen + AGAIN_S, sled_clock_now());
+	s->caps_due =
+	    is_over(peer->caps_seen + SLED_VISIT_AGAIN_S, sled_clock_now());
 }
 
 bool
@@ -128,7 +128,7 @@ sled_eager_accepted(struct sled_session *s)
 	peer->port = s->conf.account->port;
 	if (s->fell != SLED_MODE_STRICT) { /* so the line was not to blame */
 		peer->eager_lost = s->fell == SLED_MODE_EAGER ? 1 : 2;
-		peer->eager_retry = sled_clock_now() + AGAIN_S;
+		peer->eager_retry = sled_clock_now() + SLED_VISIT_AGAIN_S;
 	}
 	if (s->mode != SLED_MODE_STRICT)
 		return;

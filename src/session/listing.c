@@ -16,8 +16,6 @@ ask(struct sled_session *s,
 
 /* PIPELINING was only claimed when twice in a row nothing but the first of
  * three commands was answered: then they are sent one by one. */
-#define FLIGHTS_LOST 2
-
 void
 sled_list_lost(struct sled_session *s, enum sled_err_kind why)
 {
@@ -32,7 +30,7 @@ bool
 sled_list_may_pipeline(const struct sled_session *s)
 {
 	return s->box == NULL ||
-	       sled_box_maildrop(s->box)->flights_lost < FLIGHTS_LOST;
+	       sled_box_maildrop(s->box)->flights_lost < SLED_VISIT_TRIES;
 }
 
 void

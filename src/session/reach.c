@@ -14,12 +14,10 @@
 #include "mailsled/tickets.h"
 #include "session/session.h"
 
-#define SEGMENT        1448    /* octets, most often */
-#define LOOKUP_OLD_S   3600    /* addresses of that age are refreshed */
-#define LOOKUP_WAIT_MS 2000    /* at most, behind the visit */
-#define STRANGER_MS    20000   /* for a look-up, behind a stranger */
-#define REFUSALS_MAX   2       /* tickets, before we stop to offer */
-#define REFUSED_S      2592000 /* 30 days: no more */
+#define SEGMENT        1448  /* octets, most often */
+#define LOOKUP_OLD_S   3600  /* addresses of that age are refreshed */
+#define LOOKUP_WAIT_MS 2000  /* at most, behind the visit */
+#define STRANGER_MS    20000 /* for a look-up, behind a stranger */
 
 static struct sled_peer *
 peer_of(const struct sled_session *s)
@@ -50,9 +48,9 @@ may_offer(const struct sled_session *s)
 	int64_t now = sled_clock_now();
 
 	return peer != NULL && s->hello == SLED_TLS_HELLO_SLIM &&
-	       (peer->tickets_refused < REFUSALS_MAX ||
+	       (peer->tickets_refused < SLED_VISIT_TRIES ||
 	        now >= peer->tickets_retry ||
-	        peer->tickets_retry - now > REFUSED_S);
+	        peer->tickets_retry - now > SLED_VISIT_AGAIN_S);
 }
 
 typedef void ticket_fn(struct sled_session *s,
@@ -151,7 +149,7 @@ sled_reach_secure(struct sled_session *s)
 		peer->tickets_refused = 0;
 	} else if (facts->offered) {
 		peer->tickets_refused++;
-		peer->tickets_retry = sled_clock_now() + REFUSED_S;
+		peer->tickets_retry = sled_clock_now() + SLED_VISIT_AGAIN_S;
 	}
 }
 
