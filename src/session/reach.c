@@ -7,7 +7,6 @@
  * the visit when they are old. Where a stranger is met there they are looked up
  * at once, and tried anew. A ticket saves the certificate's way.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "mailsled/clock.h"
@@ -112,6 +111,19 @@ sled_reach_offer(struct sled_session *s)
 
 /* ---- addresses ---- */
 
+/* As many as there is room for. */
+static void
+copy_addresses(char *out, size_t room, const char *addresses)
+{
+	size_t len = strlen(addresses);
+
+	if (len >= room)
+		for (len = room - 1; len > 0 && addresses[len] != ' '; len--)
+			continue;
+	memcpy(out, addresses, len);
+	out[len] = '\0';
+}
+
 static void
 keep_addresses(struct sled_session *s, const char *addresses)
 {
@@ -119,8 +131,7 @@ keep_addresses(struct sled_session *s, const char *addresses)
 
 	if (peer == NULL || *addresses == '\0')
 		return;
-	(void)snprintf(peer->addresses, sizeof(peer->addresses), "%s",
-	               addresses);
+	copy_addresses(peer->addresses, sizeof(peer->addresses), addresses);
 	peer->looked_up = sled_clock_now();
 }
 
@@ -186,6 +197,7 @@ sled_reach_late(void *ctx)
 	struct sled_session *s = ctx;
 
 	sled_lookup_free(&s->lookup);
+	sled_timer_stop(s->late);
 	if (s->stranger.kind != SLED_ERR_NONE)
 		s->result.err = s->stranger;
 	s->stranger.kind = SLED_ERR_NONE;
@@ -376,7 +388,7 @@ on_named(void *ctx, const char *addresses, const struct sled_err *err)
 	sled_lookup_free(&s->lookup);
 	sled_timer_stop(s->late);
 	s->stranger.kind = SLED_ERR_NONE;
-	(void)snprintf(s->fresh, sizeof(s->fresh), "%s", addresses);
+	copy_addresses(s->fresh, sizeof(s->fresh), addresses);
 	s->hello = SLED_TLS_HELLO_SLIM;
 	begin_again(s);
 }

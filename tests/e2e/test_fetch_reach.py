@@ -14,7 +14,8 @@ import subprocess
 import threading
 import time
 
-from harness import Pop3d, Skip, Sled, fill_folder, message, wait_for
+from harness import (Dovecot, Pop3d, Skip, Sled, fill_folder, message,
+                     wait_for)
 from test_fetch_mail import report
 
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
@@ -398,6 +399,33 @@ def test_a_look_up_for_a_stranger_can_be_interrupted(tmp):
         course.visit()
 
 
+def test_more_addresses_than_are_remembered_are_not_cut_in_two(tmp):
+    net = Net(tmp, localhost=[
+        OLD, *(f"fd12:3456:789a:bcde:f012:3456:789a:{n:04x}"
+               for n in range(0x1234, 0x1243))])
+    with Course(tmp, net) as course:
+        course.visit()
+        known = course.addresses()
+        assert known[0] == OLD and len(known) > 4
+        assert set(known) <= set(net.names["localhost"]), known
+
+
+def test_accounts_on_one_interface_share_what_it_carries(tmp):
+    net = Net(tmp)
+    with Pop3d(tmp, "--generate", "40,20000", "--listen", OLD,
+               name="one") as one, \
+            Pop3d(tmp, "--generate", "40,20000", "--listen", OLD,
+                  name="two", user="eve", password="eve") as two:
+        sled = Sled(tmp, {"one": one, "two": two})
+        for _ in range(2):
+            assert sled.fetch().status == 0
+        path = sled.path / ".mailsled/ledger.db"
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            rows = list(db.execute("SELECT name, rate, visits FROM path"))
+        assert [name for name, _, _ in rows] == ["lo"], rows
+        assert rows[0][1] > 0, rows
+
+
 # ---- both families ----
 
 BOTH = ["::1", "127.0.0.1"]
@@ -591,3 +619,20 @@ def test_a_login_that_fails_along_with_capa_is_77(tmp):
         assert course.server.count("AUTH") - tries <= 2
         secret.write_text(right)
         course.visit()
+
+
+def test_real_servers_are_asked_along_with_the_login(tmp):
+    """What Dovecot says behind a login is less, and stays good enough."""
+    with Dovecot() as server:
+        sled = Sled(tmp, {"home": server})
+        path = sled.path / ".mailsled/ledger.db"
+        told = []
+        for number in range(4):
+            server.fill("u1", [message(number)])
+            told.append(report(sled.fetch())["eager"])
+            with contextlib.closing(sqlite3.connect(path)) as db:
+                (known,) = db.execute("SELECT caps, caps_seen FROM peer")
+                assert known[1] > MONTH, "it was not asked for"
+                db.execute("UPDATE peer SET caps_seen = 1")
+                db.commit()
+        assert told == [False, True, True, True], told
