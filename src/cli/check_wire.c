@@ -116,9 +116,9 @@ tell_login(const struct sled_check_wire *wire, struct sled_check *check)
 		tell_lost(wire, check);
 	else if ((peer->caps & SLED_PEER_PIPELINING) != 0 &&
 	         peer->eager[0] == '\0')
-		sled_check_ok(check, "its login takes several steps, so that "
-		                     "nothing can leave ahead of the "
-		                     "greeting: two round trips more a visit");
+		sled_check_ok(check, "was not seen to take a login of one "
+		                     "line: the next visit waits for the "
+		                     "greeting, two round trips more");
 }
 
 static void

@@ -40,7 +40,16 @@ sled_cli_visit_json(struct sled_json *json, const struct sled_visit_row *row)
 	sled_json_i64(json, "ms_delete", row->ms_delete);
 }
 
-/* "  LABEL     TEXT" in lines of at most COLUMNS, broken between words. */
+/* Octets up to the next blank behind a comma or semicolon. */
+static size_t
+part_len(const char *text)
+{
+	size_t len = strcspn(text, ",;");
+
+	return text[len] == '\0' ? len : len + 1;
+}
+
+/* "  LABEL     TEXT" in lines of at most COLUMNS, broken between its parts. */
 static bool
 add_lines(struct sled_buf *out, const char *label, const char *text,
           struct sled_err *err)
@@ -50,7 +59,7 @@ add_lines(struct sled_buf *out, const char *label, const char *text,
 	if (!sled_buf_printf(out, err, "  %-*s", LABEL - 2, label))
 		return false;
 	while (*text != '\0') {
-		size_t len = strcspn(text, " ");
+		size_t len = part_len(text);
 		const char *gap = at > LABEL ? " " : "";
 
 		if (at > LABEL && at + 1 + len > COLUMNS) {

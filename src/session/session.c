@@ -119,8 +119,8 @@ sled_session_end(struct sled_session *s)
 	    sled_reach_waits(s))
 		return;
 	s->reported = true;
+	sled_session_phase(s, SLED_PHASE_DONE); /* its time is in the row */
 	sled_report(s);
-	sled_session_phase(s, SLED_PHASE_DONE);
 	if (!sled_loop_post(s->loop, tell_done, s, &err))
 		tell_done(s);
 }
