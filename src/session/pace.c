@@ -9,6 +9,7 @@
 #define SECOND_US    1000000
 #define RTT_LEAST_US 500000u
 #define RTT_MOST_US  60000000u
+#define RTT_NEAR_US  30000u /* no satellite and no modem is so near */
 #define RATE_MOST    UINT64_C(10000000000)
 /* Above, Linux as it comes (net.core.rmem_max) would give less than asked. */
 #define WINDOW_MOST (192u << 10)
@@ -238,8 +239,10 @@ set_down(const struct sled_pace *p)
 {
 	uint32_t want = window(p, p->guess);
 
-	/* Later the kernel may have grown it, and slow start looks slow. */
-	if (p->rate || p->known.visits > 0 || !want)
+	/* Later the kernel may have grown it, and slow start looks slow; and a
+	 * slow handshake over a short way is a slow server. */
+	if (p->rate || p->known.visits > 0 || !want ||
+	    (p->rtt_us > 0 && p->rtt_us < RTT_NEAR_US))
 		return 0;
 	return want > WINDOW_OFFERED ? want : WINDOW_OFFERED;
 }

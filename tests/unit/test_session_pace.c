@@ -248,6 +248,16 @@ test_first_visit_on_a_fast_long_path_sets_no_window(void **state)
 }
 
 static void
+test_a_slow_server_nearby_has_the_kernels_window(void **state)
+{
+	struct sled_pace p = begun(NULL, 1);
+
+	(void)state;
+	handshake(&p, 62000);
+	assert_int_equal(sled_pace_retune(&p), 0);
+}
+
+static void
 test_a_server_that_thinks_is_not_a_slow_path(void **state)
 {
 	struct sled_pace p = begun(NULL, 20);
@@ -447,6 +457,8 @@ main(void)
 		    test_first_visit_on_geo_sets_the_window_from_the_handshake),
 		cmocka_unit_test(
 		    test_first_visit_on_a_fast_long_path_sets_no_window),
+		cmocka_unit_test(
+		    test_a_slow_server_nearby_has_the_kernels_window),
 		cmocka_unit_test(test_a_server_that_thinks_is_not_a_slow_path),
 		cmocka_unit_test(test_window_is_raised_while_it_limits),
 		cmocka_unit_test(test_window_that_does_not_limit_is_left_alone),
