@@ -13,8 +13,10 @@
 #include "mailsled/clock.h"
 #include "session/session.h"
 
-#define AGAIN_S     2592000 /* 30 days */
-#define PATIENCE_MS 5000    /* and some round trips */
+#define AGAIN_S 2592000 /* 30 days */
+/* And some round trips. Servers hold a login back that follows failed ones:
+ * Dovecot for up to 17 s. */
+#define PATIENCE_MS 20000
 
 static bool
 may_take(const struct sled_conf_account *account, const struct sled_peer *peer)
@@ -81,13 +83,17 @@ sled_eager_due(const struct sled_session *s)
 	        (s->mode == SLED_MODE_FLIGHT && s->greeted));
 }
 
-/* Behind a greeting, answers to what was sent with it follow at once; where
- * they don't, it was dropped. */
+/* Behind a greeting, answers to what was sent with it follow soon; where they
+ * don't, it was dropped. A login that was sent behind it is not dropped, nor is
+ * a listing that has begun: there the line is slow, or gone. */
 bool
 sled_eager_waits(const struct sled_session *s)
 {
-	return s->mode != SLED_MODE_STRICT && s->form != NULL && s->greeted &&
-	       !s->listed;
+	bool login = s->phase == SLED_PHASE_LOGIN;
+
+	return s->form != NULL && s->greeted && !s->uids_begun && !s->listed &&
+	       (s->mode == SLED_MODE_EAGER ||
+	        (s->mode == SLED_MODE_FLIGHT && !login));
 }
 
 uint64_t

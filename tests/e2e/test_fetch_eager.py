@@ -188,6 +188,18 @@ def test_a_wrong_password_is_77_and_asked_twice_at_most(tmp):
         course.visit()
 
 
+def test_a_server_that_takes_its_time_is_waited_for(tmp):
+    """Each try costs a login, and servers hold back the answer to one that
+    follows a failed one by up to 17 s; once they answer, the line is slow."""
+    for fault in ("AUTH:2:delay=6000", "LIST:2:delay=6000"):
+        with Course(tmp / fault[:4], "--fault", fault) as course:
+            course.sled.account_keys["timeout"] = "30s"
+            course.sled.write()
+            course.visit()
+            row, conns = course.visit()
+            assert len(conns) == 1 and row["eager"], course.story()
+
+
 def test_a_cut_within_the_flight_loses_nothing(tmp):
     """The line breaks, which says nothing of the server's habits: 75, and the
     next visit brings all."""
