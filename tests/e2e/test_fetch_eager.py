@@ -5,6 +5,7 @@ The first visit is strict and proves that the server can do it; from the second
 on AUTH, STAT, UIDL and LIST leave with the TLS Finished. What was sent when is
 taken from the log of pop3d; of the program's own words only "eager",
 "resumed" and "offered" in the report of a visit are assumed."""
+import base64
 import itertools
 import re
 import shutil
@@ -186,6 +187,34 @@ def test_a_wrong_password_is_77_and_asked_twice_at_most(tmp):
         assert course.server.count("AUTH") - before <= 2
         secret.write_text(right)
         course.visit()
+
+
+def test_a_reply_that_repeats_the_secret_is_not_told(tmp):
+    """Not in the error, nor in what is written of the visit; whole, cut off,
+    or in capitals."""
+    line = base64.b64encode(b"\0demo\0a-long-secret").decode()
+    for args, verb, echo in (
+            ([], "AUTH", f"unknown command AUTH PLAIN {line}"),
+            ([], "AUTH", f"unknown command auth plain {line[:-8]}"),
+            (["--no-sasl"], "PASS", "unknown command PASS A-LONG-SECRET")):
+        for nth in (1, 2):
+            with Course(tmp / f"{verb}{len(echo)}-{nth}", "--pass",
+                        "a-long-secret", *args, "--fault",
+                        f"{verb}:{nth}:err={echo}") as course:
+                (course.sled.dir / "password-home").write_text(
+                    "a-long-secret\n")
+                for _ in range(nth - 1):
+                    course.visit()
+                done = course.sled.fetch()
+                assert done.status == 77, done
+                assert "not shown" in report(done, 77)["error"], done
+                told = [done.out, done.err, *(
+                    p.read_bytes().decode("latin-1")
+                    for p in course.sled.path.rglob("*")
+                    if p.is_file() and "ticket" not in str(p))]
+                for word in ("a-long-secret", line[:12]):
+                    assert not any(word in text or word.upper() in text
+                                   for text in told), (word, done)
 
 
 def test_a_server_that_takes_its_time_is_waited_for(tmp):
