@@ -14,7 +14,10 @@
 #include "mailsled/clock.h"
 #include "session/session.h"
 
-#define PATIENCE_MS 5000 /* and some round trips */
+/* And some round trips. Servers hold a login back that follows failed ones:
+ * Dovecot for up to 17 s. */
+#define PATIENCE_MS 20000
+#define DOUBT_S     86400
 
 static bool
 may_take(const struct sled_conf_account *account, const struct sled_peer *peer)
@@ -84,13 +87,17 @@ sled_eager_due(const struct sled_session *s)
 	        (s->mode == SLED_MODE_FLIGHT && s->greeted));
 }
 
-/* Behind a greeting, answers to what was sent with it follow at once; where
- * they don't, it was dropped. */
+/* Behind a greeting, answers to what was sent with it follow soon; where they
+ * don't, it was dropped. A login that was sent behind it is not dropped, nor is
+ * a listing that has begun: there the line is slow, or gone. */
 bool
 sled_eager_waits(const struct sled_session *s)
 {
-	return s->mode != SLED_MODE_STRICT && s->form != NULL && s->greeted &&
-	       !s->listed;
+	bool login = s->phase == SLED_PHASE_LOGIN;
+
+	return s->form != NULL && s->greeted && !s->uids_begun && !s->listed &&
+	       (s->mode == SLED_MODE_EAGER ||
+	        (s->mode == SLED_MODE_FLIGHT && !login));
 }
 
 uint64_t
@@ -115,6 +122,23 @@ sled_eager_again(struct sled_session *s, const struct sled_err *err)
 		return false;
 	s->fell = s->mode;
 	return true;
+}
+
+/* The line may have been to blame, or the server waits for ever for what it
+ * dropped: for a day no visit ends by that. */
+void
+sled_eager_failed(struct sled_session *s, const struct sled_err *err)
+{
+	struct sled_peer *peer;
+
+	if (s->box == NULL || s->listed || err->kind != SLED_ERR_LINK ||
+	    (s->fell != SLED_MODE_EAGER &&
+	     (s->mode != SLED_MODE_EAGER || !sled_eager_waits(s))))
+		return;
+	peer = sled_box_peer(s->box);
+	if (peer->eager_lost == 0)
+		peer->eager_lost = 1;
+	peer->eager_retry = sled_clock_now() + DOUBT_S;
 }
 
 void

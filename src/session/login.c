@@ -254,14 +254,49 @@ refusal_kind(const struct sled_pop3_event *event)
 	return kind;
 }
 
+/* ---- what the server says of a login ---- */
+
+#define TELLING 8 /* octets of a secret that tell of the rest */
+
+static bool
+holds(struct sled_span text, const char *part, size_t len)
+{
+	len = len < TELLING ? len : TELLING;
+	for (size_t at = 0; len > 0 && at + len <= text.len; at++)
+		if (strncasecmp(text.data + at, part, len) == 0)
+			return true;
+	return false;
+}
+
+/* Servers are known to repeat a line that they do not know, cut or in capitals;
+ * an error goes to logs and into each place. */
+static bool
+repeats_secret(struct sled_session *s, struct sled_span text)
+{
+	const char *secret = s->conf.secret;
+	size_t len = strlen(secret);
+	struct sled_buf line = { 0 }, word = { 0 };
+	struct sled_err err = { 0 };
+	bool found =
+	    !plain_line(s, &line, &err) ||
+	    !sled_text_base64(&word, (struct sled_span){ secret, len }, &err) ||
+	    holds(text, secret, len) || holds(text, line.data, line.len) ||
+	    holds(text, word.data, word.len);
+
+	sled_buf_wipe(&line);
+	sled_buf_wipe(&word);
+	return found;
+}
+
 static void
-say_refused(const struct sled_session *s, const struct sled_pop3_event *event,
+say_refused(struct sled_session *s, const struct sled_pop3_event *event,
             struct sled_err *err)
 {
 	enum sled_err_kind kind = refusal_kind(event);
-	char text[200];
+	char text[200] = "(not shown: it repeats the secret)";
 
-	sled_text_clip(text, sizeof(text), event->text);
+	if (!repeats_secret(s, event->text))
+		sled_text_clip(text, sizeof(text), event->text);
 	(void)sled_fail(err, kind, "%s: %s refuses %s: %s",
 	                s->conf.account->name, s->conf.account->server,
 	                event->verb == SLED_POP3_NONE ? "the connection"

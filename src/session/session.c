@@ -70,6 +70,7 @@ fail(struct sled_session *s, const struct sled_err *err)
 		s->result.err = *err;
 	if (s->phase == SLED_PHASE_LIST)
 		sled_list_lost(s, err->kind);
+	sled_eager_failed(s, err);
 	sled_session_end(s);
 }
 

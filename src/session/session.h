@@ -169,6 +169,8 @@ bool sled_eager_waits(const struct sled_session *s);
 uint64_t sled_eager_patience(const struct sled_session *s);
 /* May the visit begin anew, strictly? */
 bool sled_eager_again(struct sled_session *s, const struct sled_err *err);
+/* The visit ends, and not well. */
+void sled_eager_failed(struct sled_session *s, const struct sled_err *err);
 /* The login was accepted; the listing came. */
 void sled_eager_accepted(struct sled_session *s);
 void sled_eager_listed(struct sled_session *s);

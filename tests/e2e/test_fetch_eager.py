@@ -5,11 +5,14 @@ The first visit is strict and proves that the server can do it; from the second
 on AUTH, STAT, UIDL and LIST leave with the TLS Finished. What was sent when is
 taken from the log of pop3d; of the program's own words only "eager",
 "resumed" and "offered" in the report of a visit are assumed."""
+import base64
 import itertools
 import re
 import shutil
+import signal
 
-from harness import Pop3d, Sled, fill_folder, message, same_mail, untar, wire
+from harness import (Pop3d, Sled, fill_folder, message, same_mail, untar,
+                     wait_for, wire)
 from test_fetch_mail import report
 
 FLIGHT = ["AUTH", "STAT", "UIDL", "LIST"]
@@ -149,6 +152,24 @@ def test_early_commands_are_dropped(tmp):
     falls_back(tmp, "--drop-early")
 
 
+def test_a_window_that_ends_in_the_wait_for_them_is_the_last_one_so(tmp):
+    """Where the line is up for less than a visit waits, each one would end in
+    that wait, and no mail ever come home."""
+    with Course(tmp, "--drop-early") as course:
+        course.sled.account_keys["timeout"] = "30s"
+        course.sled.write()
+        course.visit()
+        process = course.sled.popen("fetch")
+        course.server.wait_line(r"CONN 2 greet")
+        wait_for(lambda: process.poll() is not None or
+                 process.send_signal(signal.SIGINT), "the end of the visit")
+        assert process.wait() == 75
+        course.server.wait_closed()
+        course.seen = 2
+        _, conns = course.visit()
+        assert len(conns) == 1 and not course.tried(conns), course.story()
+
+
 def test_early_commands_are_answered_before_the_greeting(tmp):
     falls_back(tmp, "--early-first")
 
@@ -186,6 +207,46 @@ def test_a_wrong_password_is_77_and_asked_twice_at_most(tmp):
         assert course.server.count("AUTH") - before <= 2
         secret.write_text(right)
         course.visit()
+
+
+def test_a_reply_that_repeats_the_secret_is_not_told(tmp):
+    """Not in the error, nor in what is written of the visit; whole, cut off,
+    or in capitals."""
+    line = base64.b64encode(b"\0demo\0a-long-secret").decode()
+    for args, verb, echo in (
+            ([], "AUTH", f"unknown command AUTH PLAIN {line}"),
+            ([], "AUTH", f"unknown command auth plain {line[:-8]}"),
+            (["--no-sasl"], "PASS", "unknown command PASS A-LONG-SECRET")):
+        for nth in (1, 2):
+            with Course(tmp / f"{verb}{len(echo)}-{nth}", "--pass",
+                        "a-long-secret", *args, "--fault",
+                        f"{verb}:{nth}:err={echo}") as course:
+                (course.sled.dir / "password-home").write_text(
+                    "a-long-secret\n")
+                for _ in range(nth - 1):
+                    course.visit()
+                done = course.sled.fetch()
+                assert done.status == 77, done
+                assert "not shown" in report(done, 77)["error"], done
+                told = [done.out, done.err, *(
+                    p.read_bytes().decode("latin-1")
+                    for p in course.sled.path.rglob("*")
+                    if p.is_file() and "ticket" not in str(p))]
+                for word in ("a-long-secret", line[:12]):
+                    assert not any(word in text or word.upper() in text
+                                   for text in told), (word, done)
+
+
+def test_a_server_that_takes_its_time_is_waited_for(tmp):
+    """Each try costs a login, and servers hold back the answer to one that
+    follows a failed one by up to 17 s; once they answer, the line is slow."""
+    for fault in ("AUTH:2:delay=6000", "LIST:2:delay=6000"):
+        with Course(tmp / fault[:4], "--fault", fault) as course:
+            course.sled.account_keys["timeout"] = "30s"
+            course.sled.write()
+            course.visit()
+            row, conns = course.visit()
+            assert len(conns) == 1 and row["eager"], course.story()
 
 
 def test_a_cut_within_the_flight_loses_nothing(tmp):

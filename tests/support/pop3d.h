@@ -90,6 +90,7 @@ enum pop3d_act {
 	POP3D_ACT_SAY,
 	POP3D_ACT_INJECT,
 	POP3D_ACT_DROP,
+	POP3D_ACT_DELAY,
 };
 
 struct pop3d_fault {
@@ -281,6 +282,7 @@ bool pop3d_wire_fill(struct pop3d_conn *conn);
 size_t pop3d_wire_discard(struct pop3d_conn *conn);
 /* Say no more, and wait until the peer gives up. */
 void pop3d_wire_stall(struct pop3d_conn *conn);
+void pop3d_wire_delay(struct pop3d_conn *conn, uint64_t ms);
 void pop3d_wire_close(struct pop3d_conn *conn);
 
 /* pop3d_session.c: greeting to goodbye. */

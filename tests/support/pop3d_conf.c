@@ -134,7 +134,8 @@ print_help(void)
 	    "ACTION: close  close-after=BYTES  close-after-bytes=BYTES\n"
 	    "  reset  err[=TEXT]  endless  stall  stall-after=BYTES\n"
 	    "  short=BYTES  other=NUMBER  say=TEXT  inject=TEXT\n"
-	    "  drop (done, but the connection ends before the answer)\n");
+	    "  drop (done, but the connection ends before the answer)\n"
+	    "  delay=MS (what was said so far leaves, the rest later)\n");
 }
 
 static bool

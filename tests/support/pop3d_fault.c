@@ -31,6 +31,7 @@ static const struct {
 	{ "say", POP3D_ACT_SAY, TEXT },
 	{ "inject", POP3D_ACT_INJECT, TEXT },
 	{ "drop", POP3D_ACT_DROP, NONE },
+	{ "delay", POP3D_ACT_DELAY, NUMBER },
 };
 
 static bool

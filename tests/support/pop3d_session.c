@@ -616,6 +616,9 @@ faulted(struct session *s, const char *verb)
 	case POP3D_ACT_CLOSE_AFTER_BYTES:
 		s->conn->out_left = fault->number;
 		return false;
+	case POP3D_ACT_DELAY:
+		pop3d_wire_delay(s->conn, fault->number);
+		return false;
 	case POP3D_ACT_CLOSE_AFTER:
 	case POP3D_ACT_STALL_AFTER:
 	case POP3D_ACT_SHORT:

@@ -204,6 +204,14 @@ pop3d_wire_stall(struct pop3d_conn *conn)
 	conn->dead = true;
 }
 
+/* What is pending leaves before. */
+void
+pop3d_wire_delay(struct pop3d_conn *conn, uint64_t ms)
+{
+	pop3d_wire_flush(conn);
+	(void)poll(NULL, 0, ms < INT_MAX ? (int)ms : INT_MAX);
+}
+
 /* An end in order says close_notify; a scripted one is cut off. Unread input
  * would turn the end into a reset, which can eat what the peer still has to
  * read: so it is read away first. */
