@@ -1,113 +1,21 @@
 /*
- * reach.c - the way to the server: addresses and tickets of earlier visits, the
- * dial, what the connection cost.
+ * reach.c - the way to the server: addresses of earlier visits, the dial, what
+ * the connection cost, and one more try.
  *
  * A name that was looked up before costs no round trip: its addresses are tried
  * as they are, for the certificate proves the peer, and looked up again beside
  * the visit when they are old. Where a stranger is met there they are looked up
- * at once, and tried anew. A ticket saves the certificate's way.
+ * at once, and tried anew.
  */
 #include <string.h>
 
 #include "mailsled/clock.h"
-#include "mailsled/tickets.h"
 #include "session/session.h"
 
 #define SEGMENT        1448  /* octets, most often */
 #define LOOKUP_OLD_S   3600  /* addresses of that age are refreshed */
 #define LOOKUP_WAIT_MS 2000  /* at most, behind the visit */
 #define STRANGER_MS    20000 /* for a look-up, behind a stranger */
-
-static struct sled_peer *
-peer_of(const struct sled_session *s)
-{
-	return s->box == NULL ? NULL : sled_box_peer(s->box);
-}
-
-/* ---- tickets ---- */
-
-/* All that a ticket depends on. */
-static bool
-bind_ticket(const struct sled_session *s, struct sled_buf *out,
-            struct sled_err *err)
-{
-	const struct sled_conf_account *account = s->conf.account;
-	char trust[SLED_TLS_TRUST_ID];
-
-	sled_tls_trust_id(s->conf.trust, trust);
-	return sled_buf_printf(out, err, "%s %u %s %s", account->server,
-	                       (unsigned)account->port, account->user, trust);
-}
-
-/* Servers that never resume make each offer 287 octets of waste. */
-static bool
-may_offer(const struct sled_session *s)
-{
-	const struct sled_peer *peer = peer_of(s);
-	int64_t now = sled_clock_now();
-
-	return peer != NULL && s->hello == SLED_TLS_HELLO_SLIM &&
-	       (peer->tickets_refused < SLED_VISIT_TRIES ||
-	        now >= peer->tickets_retry ||
-	        peer->tickets_retry - now > SLED_VISIT_AGAIN_S);
-}
-
-typedef void ticket_fn(struct sled_session *s,
-                       const struct sled_tickets *whose);
-
-static void
-with_tickets(struct sled_session *s, ticket_fn *fn)
-{
-	struct sled_buf binding = { 0 };
-	struct sled_err err = { 0 };
-	struct sled_tickets whose = { .account = s->conf.account->name,
-		                      .now = sled_clock_now() };
-
-	if (!may_offer(s))
-		return;
-	whose.state = sled_store_state(s->conf.store, &whose.sys);
-	if (bind_ticket(s, &binding, &err)) {
-		whose.binding = binding.data;
-		fn(s, &whose);
-	}
-	sled_buf_free(&binding);
-}
-
-/* A ticket that cannot be read costs a full handshake, and no word. */
-static void
-offer(struct sled_session *s, const struct sled_tickets *whose)
-{
-	struct sled_buf ticket = { 0 };
-	struct sled_err err = { 0 };
-	bool found = false;
-
-	if (sled_tickets_take(whose, &ticket, &found, &err) && found)
-		(void)sled_tls_offer(s->tls, sled_buf_span(&ticket));
-	sled_buf_wipe(&ticket);
-}
-
-static void
-keep(struct sled_session *s, const struct sled_tickets *whose)
-{
-	struct sled_err err = { 0 };
-
-	for (size_t i = 0; i < sled_tls_tickets(s->tls); i++) {
-		struct sled_buf ticket = { 0 };
-		int64_t ends = 0;
-
-		if (!sled_tls_ticket(s->tls, i, &ticket, &ends, &err) ||
-		    !sled_tickets_keep(whose, sled_buf_span(&ticket), ends,
-		                       &err))
-			sled_session_warn(s, "%s", err.text);
-		sled_buf_wipe(&ticket);
-	}
-}
-
-void
-sled_reach_offer(struct sled_session *s)
-{
-	with_tickets(s, offer);
-}
 
 /* ---- addresses ---- */
 
@@ -127,7 +35,7 @@ copy_addresses(char *out, size_t room, const char *addresses)
 static void
 keep_addresses(struct sled_session *s, const char *addresses)
 {
-	struct sled_peer *peer = peer_of(s);
+	struct sled_peer *peer = sled_peer_of(s);
 
 	if (peer == NULL || *addresses == '\0')
 		return;
@@ -147,21 +55,12 @@ keep_proved(struct sled_session *s)
 void
 sled_reach_secure(struct sled_session *s)
 {
-	const struct sled_tls_facts *facts = sled_tls_facts(s->tls);
-	struct sled_peer *peer = peer_of(s);
+	struct sled_peer *peer = sled_peer_of(s);
 
-	s->result.row.offered = facts->offered;
-	s->result.row.resumed = facts->resumed;
 	if (peer == NULL)
 		return;
 	keep_proved(s);
 	peer->tls_default = s->hello == SLED_TLS_HELLO_DEFAULT;
-	if (facts->resumed) {
-		peer->tickets_refused = 0;
-	} else if (facts->offered) {
-		peer->tickets_refused++;
-		peer->tickets_retry = sled_clock_now() + SLED_VISIT_AGAIN_S;
-	}
 }
 
 static void
@@ -180,7 +79,7 @@ on_looked_up(void *ctx, const char *addresses, const struct sled_err *err)
 void
 sled_reach_refresh(struct sled_session *s)
 {
-	const struct sled_peer *peer = peer_of(s);
+	const struct sled_peer *peer = sled_peer_of(s);
 	int64_t now = sled_clock_now();
 	struct sled_err err = { 0 };
 
@@ -253,7 +152,7 @@ on_dialled(void *ctx, struct sled_conn *conn, const struct sled_err *err)
 static const char *
 known_addresses(const struct sled_session *s)
 {
-	const struct sled_peer *peer = peer_of(s);
+	const struct sled_peer *peer = sled_peer_of(s);
 
 	if (s->fresh[0] != '\0')
 		return s->fresh;
@@ -266,7 +165,7 @@ known_addresses(const struct sled_session *s)
 static void
 refresh_if_doubtful(struct sled_session *s)
 {
-	const struct sled_peer *peer = peer_of(s);
+	const struct sled_peer *peer = sled_peer_of(s);
 
 	if (peer != NULL && peer->addresses[0] != '\0' &&
 	    peer->looked_up == 0 && s->fresh[0] == '\0')
@@ -277,7 +176,7 @@ bool
 sled_reach_start(struct sled_session *s, struct sled_err *err)
 {
 	const struct sled_conf_account *account = s->conf.account;
-	struct sled_peer *peer = peer_of(s);
+	struct sled_peer *peer = sled_peer_of(s);
 	const char *cached = known_addresses(s);
 	struct sled_dial_to to = {
 		.host = account->server,
@@ -325,7 +224,7 @@ note_cost(struct sled_session *s)
 void
 sled_reach_close(struct sled_session *s)
 {
-	struct sled_peer *peer = peer_of(s);
+	struct sled_peer *peer = sled_peer_of(s);
 
 	s->closed = true;
 	sled_timer_stop(s->stall);
@@ -336,7 +235,7 @@ sled_reach_close(struct sled_session *s)
 	if (s->unproved && !s->secure && peer != NULL)
 		peer->looked_up = 0; /* in doubt */
 	if (s->secure)
-		with_tickets(s, keep);
+		sled_ticket_keep(s);
 	note_cost(s);
 	sled_conn_free(&s->conn);
 }

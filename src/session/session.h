@@ -111,6 +111,13 @@ sled_can(const struct sled_session *s, unsigned cap)
 	return (s->caps & cap) != 0;
 }
 
+/* What is known of the server; NULL when the visit is only tried. */
+static inline struct sled_peer *
+sled_peer_of(const struct sled_session *s)
+{
+	return s->box == NULL ? NULL : sled_box_peer(s->box);
+}
+
 /* ---- session.c ---- */
 /* The visit begins anew where that may mend it (eager.c), else it ends. */
 void sled_session_fail(struct sled_session *s, const struct sled_err *err);
@@ -125,11 +132,17 @@ bool sled_session_did(struct sled_session *s, bool ok,
 /* The end of the conversation: close, commit what is whole, report. */
 void sled_session_end(struct sled_session *s);
 
-/* ---- reach.c: addresses, tickets, the dial, one more try ---- */
-bool sled_reach_start(struct sled_session *s, struct sled_err *err);
+/* ---- ticket.c ---- */
 /* Offer a ticket, before the first step of TLS. */
-void sled_reach_offer(struct sled_session *s);
-/* The handshake is done: was what we offered taken? */
+void sled_ticket_offer(struct sled_session *s);
+/* The handshake is done: was it taken? */
+void sled_ticket_secure(struct sled_session *s);
+/* The connection is about to be closed. */
+void sled_ticket_keep(struct sled_session *s);
+
+/* ---- reach.c: addresses, the dial, one more try ---- */
+bool sled_reach_start(struct sled_session *s, struct sled_err *err);
+/* The handshake is done: these addresses lead to the server. */
 void sled_reach_secure(struct sled_session *s);
 /* Look the name up for the next visit, if what is known is old. */
 void sled_reach_refresh(struct sled_session *s);

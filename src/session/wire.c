@@ -91,6 +91,7 @@ note_tls(struct sled_session *s)
 	(void)strncpy(s->result.tls_version, facts->version,
 	              sizeof(s->result.tls_version) - 1);
 	s->secure = true;
+	sled_ticket_secure(s);
 	sled_reach_secure(s);
 	sled_login_secure(s);
 	sled_reach_refresh(s);
@@ -194,7 +195,7 @@ sled_wire_start_tls(struct sled_session *s, struct sled_err *err)
 	if (!sled_tls_new(&s->tls, s->conf.trust, s->conf.account->server,
 	                  sled_clock_now(), s->hello, err))
 		return false;
-	sled_reach_offer(s);
+	sled_ticket_offer(s);
 	if (sled_tls_handshake(s->tls, err) == SLED_TLS_FAILED)
 		return false;
 	sled_wire_flush(s);
