@@ -133,20 +133,21 @@ enum { /* of the last CAPA */
 };
 
 struct sled_peer {
-	uint16_t port; /* all else holds for this one; 0: nothing is known */
-	char addresses[256]; /* numeric, best first, a space between them */
-	int64_t looked_up;   /* when they were, or 0 */
-	unsigned caps;       /* SLED_PEER_* */
-	int64_t caps_seen;   /* when the server last said so, or 0 */
-	char eager[16];      /* "PLAIN": AUTH with an initial response was
-	                         * answered +OK in a strict visit; or "" */
-	unsigned eager_lost; /* eager tries in a row that failed */
-	int64_t eager_retry; /* when to try again, or 0 */
+	char addresses[256];   /* numeric, best first, a space between them */
+	int64_t looked_up;     /* when they were, or 0 */
+	int64_t caps_seen;     /* when the server last told .caps, or 0 */
+	int64_t eager_retry;   /* when to try again, or 0 */
+	int64_t tickets_retry; /* when to offer one again, or 0 */
+	int64_t listed_whole;  /* when the whole listing last came, or 0 */
+	char eager[16];        /* "PLAIN": AUTH with an initial response was
+	                        * answered +OK in a strict visit; "USER": USER
+	                        * and PASS were; or "" */
+	unsigned caps;         /* SLED_PEER_* */
+	unsigned eager_lost;   /* eager tries in a row that failed */
 	unsigned tickets_refused; /* offers in a row */
-	int64_t tickets_retry;    /* when to offer one again, or 0 */
-	bool tls_default;         /* the slim hello was refused */
-	int64_t listed_whole;     /* when the whole listing last came, or 0 */
-	bool sums;                /* STAT's octets were the sum of LIST's */
+	uint16_t port;    /* all else holds for this one; 0: nothing is known */
+	bool tls_default; /* the slim hello was refused */
+	bool sums;        /* STAT's octets were the sum of LIST's */
 };
 
 /* All zero when there is no row. */

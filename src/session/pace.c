@@ -9,6 +9,7 @@
 #define SECOND_US    1000000
 #define RTT_LEAST_US 500000u
 #define RTT_MOST_US  60000000u
+#define OTHER_PATH   2u     /* times nearer than what is remembered */
 #define RTT_NEAR_US  30000u /* no satellite and no modem is so near */
 #define RATE_MOST    UINT64_C(10000000000)
 /* Above, Linux as it comes (net.core.rmem_max) would give less than asked. */
@@ -100,6 +101,10 @@ sled_pace_rtt(struct sled_pace *p, uint32_t smallest_us)
 
 	if (us > 0 && (p->rtt_us == 0 || us < p->rtt_us))
 		p->rtt_us = us;
+	/* Another line behind the same interface. */
+	if (p->rtt_us > 0 &&
+	    p->rtt_us < (uint64_t)p->known.rtt_ms * 1000 / OTHER_PATH)
+		p->known = (struct sled_pace_path){ 0 };
 }
 
 /* ---- measuring ---- */
@@ -265,7 +270,8 @@ sled_pace_retune(struct sled_pace *p)
 		return p->window;
 	}
 	/* Where it limits, the rate is W / T: three times what it is. */
-	want = least(full_window(p, rate(p)), WINDOW_MOST);
+	want = rate(p) ? least(full_window(p, rate(p)), WINDOW_MOST)
+	               : WINDOW_OFFERED;
 	if (want <= p->window + p->window / 4)
 		return 0;
 	p->window = (uint32_t)want;

@@ -90,7 +90,8 @@ void sled_pace_init(struct sled_pace *p, const struct sled_pace_path *path);
 uint32_t sled_pace_window(const struct sled_pace *p);
 
 /* The connection's smallest RTT so far (TCP_INFO, tcpi_min_rtt), told once
- * after connect at least. 0: not known. */
+ * after connect at least. 0: not known. One far below what is remembered is
+ * another path's: all that is remembered is dropped then. */
 void sled_pace_rtt(struct sled_pace *p, uint32_t smallest_us);
 /*
  * The socket gave OCTETS at NOW_US; each read is told, from the first one.

@@ -331,6 +331,20 @@ test_a_pause_or_a_late_burst_is_no_measure(void **state)
 }
 
 static void
+test_a_far_nearer_path_is_another_one(void **state)
+{
+	struct sled_pace p;
+
+	(void)state;
+	sled_pace_init(&p, &iridium);
+	assert_in_range(sled_pace_window(&p), 2000, 8192);
+	sled_pace_rtt(&p, iridium.rtt_ms * 1000 / 3);
+	assert_int_equal(sled_pace_flight(&p), SLED_PACE_FLIGHT);
+	assert_int_equal(sled_pace_retune(&p), 64 * KIB);
+	assert_int_equal(sled_pace_retune(&p), 0);
+}
+
+static void
 test_flight_shrinks_at_once_on_another_far_slower_path(void **state)
 {
 	struct sled_pace p = begun(&geo, 2200);
@@ -469,6 +483,7 @@ main(void)
 		    test_first_visit_with_mail_remembers_what_it_measured),
 		cmocka_unit_test(
 		    test_empty_visit_leaves_a_guess_and_never_overrules_a_measure),
+		cmocka_unit_test(test_a_far_nearer_path_is_another_one),
 		cmocka_unit_test(test_measure_replaces_a_guess),
 		cmocka_unit_test(
 		    test_one_bad_day_shrinks_little_and_a_faster_link_grows_soon),
