@@ -395,8 +395,7 @@ prove(struct sled_session *s, size_t i, const struct sled_digest *top)
 		&err) ||
 	    item->verdict != SLED_ITEM_NEW)
 		return;
-	s->now.wanted++;
-	s->now.wanted_bytes += item->size;
+	sled_list_judge(s, item);
 	if (i < s->next_retr)
 		s->next_retr = i;
 }

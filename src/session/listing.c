@@ -92,11 +92,24 @@ delete_until(struct sled_session *s, int64_t now)
 	}
 }
 
-static void
-note_wanted(struct sled_session *s)
+void
+sled_list_judge(struct sled_session *s, struct sled_item *item)
 {
 	const struct sled_conf_hold *hold = &s->conf.account->hold_larger;
 
+	if (item->verdict != SLED_ITEM_NEW)
+		return;
+	if (hold->set && item->size > hold->bytes) {
+		item->fate = SLED_FATE_HELD;
+		return;
+	}
+	s->now.wanted++;
+	s->now.wanted_bytes += item->size;
+}
+
+static void
+note_wanted(struct sled_session *s)
+{
 	for (size_t i = 0; i < s->listing.len; i++) {
 		struct sled_item *item = &s->listing.items[i];
 
@@ -104,14 +117,7 @@ note_wanted(struct sled_session *s)
 			continue;
 		s->now.listed++;
 		s->result.mail_octets += item->size;
-		if (item->verdict != SLED_ITEM_NEW)
-			continue;
-		if (hold->set && item->size > hold->bytes) {
-			item->fate = SLED_FATE_HELD;
-			continue;
-		}
-		s->now.wanted++;
-		s->now.wanted_bytes += item->size;
+		sled_list_judge(s, item);
 	}
 }
 

@@ -201,6 +201,8 @@ void sled_login_event(struct sled_session *s,
 void sled_login_secure(struct sled_session *s);
 
 /* ---- listing.c ---- */
+/* Is an item that is new wanted, or held? */
+void sled_list_judge(struct sled_session *s, struct sled_item *item);
 /* Queue STAT, and UIDL and LIST where they may follow at once. */
 void sled_list_ask(struct sled_session *s);
 /* Was pipelining not seen to fail on this server? */

@@ -54,6 +54,19 @@ def test_reused_ids_with_another_size(tmp):
                                (old["a"], old["b"], new["a"])])
 
 
+def test_what_a_proof_shows_to_be_new_is_held_where_it_is_large(tmp):
+    old = {"a": sized(1, "first"), "b": sized(2, "second")}
+    new = {"a": sized(3, "third", 9000), "b": sized(4, "fourth", 400)}
+    with serve(tmp, old) as server:
+        sled = Sled(tmp, {"home": server},
+                    account={**KEEP, "hold-larger": "4KiB"})
+        report(sled.fetch())
+        exchange(server, new)
+        row = report(sled.fetch())
+        assert (row["fetched"], row["held"], row["kept"]) == (1, 1, 1), row
+        assert "a" not in server.mails("RETR")[2:], server.mails("RETR")
+
+
 def test_reused_ids_with_the_same_size_and_rows_made_anew(tmp):
     """The ledger is gone, so a TOP is asked for before any DELE."""
     old = {"a": sized(1, "first"), "b": sized(2, "second")}
