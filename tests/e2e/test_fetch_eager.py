@@ -11,8 +11,8 @@ import re
 import shutil
 import signal
 
-from harness import (Pop3d, Sled, fill_folder, message, same_mail, untar,
-                     wait_for, wire)
+from harness import (DEADLINE, Pop3d, Sled, fill_folder, message, same_mail,
+                     untar, wire)
 from test_fetch_mail import report
 
 FLIGHT = ["AUTH", "STAT", "UIDL", "LIST"]
@@ -161,9 +161,8 @@ def test_a_window_that_ends_in_the_wait_for_them_is_the_last_one_so(tmp):
         course.visit()
         process = course.sled.popen("fetch")
         course.server.wait_line(r"CONN 2 greet")
-        wait_for(lambda: process.poll() is not None or
-                 process.send_signal(signal.SIGINT), "the end of the visit")
-        assert process.wait() == 75
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE) == 75
         course.server.wait_closed()
         course.seen = 2
         _, conns = course.visit()
