@@ -125,9 +125,10 @@ may_ask(struct sled_session *s, uint64_t size)
 	if (s->closed || s->ending ||
 	    sled_box_backlog(s->box) >= SLED_BACKLOG_MAX)
 		return false;
-	if (!sled_can(s, SLED_PEER_PIPELINING))
-		return s->in_flight == 0;
-	return sled_pop3_room(s->pop) > 0 &&
+	if (s->in_flight == 0)
+		return true;
+	return sled_can(s, SLED_PEER_PIPELINING) &&
+	       sled_pop3_room(s->pop) > 0 &&
 	       sled_pace_may_ask(&s->pace, waiting(s), size);
 }
 

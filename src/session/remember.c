@@ -203,8 +203,7 @@ is_gone(void *ctx, size_t item)
 void
 sled_remember_keep(struct sled_session *s)
 {
-	bool doubtful =
-	    s->quit_sent && s->deleting && s->result.row.deleted == 0;
+	bool doubtful = s->deleting && s->result.row.deleted == 0;
 	struct sled_err err = { 0 };
 
 	if (!s->listed)
