@@ -39,17 +39,10 @@ may_take(const struct sled_conf_account *account, const struct sled_peer *peer)
 	}
 }
 
-/* A clock that was ahead must not keep us from trying for years. */
-static bool
-is_over(int64_t until, int64_t now)
-{
-	return now >= until || until - now > SLED_VISIT_AGAIN_S;
-}
-
 static enum sled_mode
 mode_of(const struct sled_peer *peer, int64_t now)
 {
-	if (peer->eager_lost == 0 || is_over(peer->eager_retry, now))
+	if (peer->eager_lost == 0 || sled_is_over(peer->eager_retry, now))
 		return SLED_MODE_EAGER;
 	return peer->eager_lost == 1 ? SLED_MODE_FLIGHT : SLED_MODE_STRICT;
 }
@@ -75,8 +68,8 @@ sled_eager_choose(struct sled_session *s)
 		return;
 	s->caps = peer->caps;
 	s->caps_known = true;
-	s->caps_due =
-	    is_over(peer->caps_seen + SLED_VISIT_AGAIN_S, sled_clock_now());
+	s->caps_due = sled_is_over(peer->caps_seen + SLED_VISIT_AGAIN_S,
+	                           sled_clock_now());
 }
 
 bool

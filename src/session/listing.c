@@ -92,14 +92,20 @@ delete_until(struct sled_session *s, int64_t now)
 	}
 }
 
-void
-sled_list_judge(struct sled_session *s, struct sled_item *item)
+bool
+sled_list_is_held(const struct sled_session *s, uint64_t size)
 {
 	const struct sled_conf_hold *hold = &s->conf.account->hold_larger;
 
+	return hold->set && size > hold->bytes;
+}
+
+void
+sled_list_judge(struct sled_session *s, struct sled_item *item)
+{
 	if (item->verdict != SLED_ITEM_NEW)
 		return;
-	if (hold->set && item->size > hold->bytes) {
+	if (sled_list_is_held(s, item->size)) {
 		item->fate = SLED_FATE_HELD;
 		return;
 	}
@@ -219,10 +225,11 @@ on_end(struct sled_session *s, enum sled_pop3_verb verb)
 	} else {
 		s->sizes_done = true;
 	}
-	if (s->uids_done && s->sizes_done && !s->closed && s->box != NULL)
+	if (!s->uids_done || !s->sizes_done || s->closed)
+		return;
+	if (s->box != NULL)
 		sled_remember_whole(s);
-	if (s->uids_done && s->sizes_done && !s->closed)
-		sled_list_done(s);
+	sled_list_done(s);
 }
 
 /* One that gives unique-ids, says so or did: a whole maildrop is not paid for

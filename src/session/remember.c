@@ -70,9 +70,7 @@ static bool
 is_to_confirm(struct sled_session *s, size_t i, bool *needed,
               struct sled_err *err)
 {
-	const struct sled_conf_hold *hold = &s->conf.account->hold_larger;
 	const struct sled_item *item = &s->listing.items[i];
-	bool held = hold->set && item->size > hold->bytes;
 	enum sled_standing standing;
 
 	*needed = false;
@@ -82,7 +80,8 @@ is_to_confirm(struct sled_session *s, size_t i, bool *needed,
 	                       item->size, s->delete_until, &standing, err))
 		return false;
 	*needed = standing == SLED_STANDING_OPEN ||
-	          (standing == SLED_STANDING_NEW && !held);
+	          (standing == SLED_STANDING_NEW &&
+	           !sled_list_is_held(s, item->size));
 	return true;
 }
 

@@ -118,6 +118,14 @@ sled_peer_of(const struct sled_session *s)
 	return s->box == NULL ? NULL : sled_box_peer(s->box);
 }
 
+/* Is what was given up until then to be tried again? A clock that was ahead
+ * must not keep us from that for years. */
+static inline bool
+sled_is_over(int64_t until, int64_t now)
+{
+	return now >= until || until - now > SLED_VISIT_AGAIN_S;
+}
+
 /* ---- session.c ---- */
 /* The visit begins anew where that may mend it (eager.c), else it ends. */
 void sled_session_fail(struct sled_session *s, const struct sled_err *err);
@@ -201,6 +209,8 @@ void sled_login_event(struct sled_session *s,
 void sled_login_secure(struct sled_session *s);
 
 /* ---- listing.c ---- */
+/* Is one of this size left on the server, unless it is asked for? */
+bool sled_list_is_held(const struct sled_session *s, uint64_t size);
 /* Is an item that is new wanted, or held? */
 void sled_list_judge(struct sled_session *s, struct sled_item *item);
 /* Queue STAT, and UIDL and LIST where they may follow at once. */

@@ -25,12 +25,10 @@ static bool
 may_offer(const struct sled_session *s)
 {
 	const struct sled_peer *peer = sled_peer_of(s);
-	int64_t now = sled_clock_now();
 
 	return peer != NULL && s->hello == SLED_TLS_HELLO_SLIM &&
 	       (peer->tickets_refused < SLED_VISIT_TRIES ||
-	        now >= peer->tickets_retry ||
-	        peer->tickets_retry - now > SLED_VISIT_AGAIN_S);
+	        sled_is_over(peer->tickets_retry, sled_clock_now()));
 }
 
 typedef void ticket_fn(struct sled_session *s,
