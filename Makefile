@@ -8,7 +8,7 @@ VERSION  = 0.1.0
 # Library, and the Debian package that has it; named when pkg-config misses it.
 PKGS     = openssl:libssl-dev zlib:zlib1g-dev libarchive:libarchive-dev \
            sqlite3:libsqlite3-dev libuv:libuv1-dev inih:libinih-dev \
-           jansson:libjansson-dev
+           jansson:libjansson-dev libmnl:libmnl-dev
 LIBS     = $(foreach p,$(PKGS),$(firstword $(subst :, ,$(p))))
 ifeq ($(filter clean help format,$(MAKECMDGOALS)),)
 ifeq ($(shell command -v pkg-config),)

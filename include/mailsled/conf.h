@@ -100,6 +100,7 @@ struct sled_conf_account {
 	enum sled_conf_delete del;
 	int64_t delete_after_s; /* for AFTER */
 	struct sled_conf_hold hold_larger;
+	uint64_t quota;      /* octets the maildrop may hold; 0: not written */
 	uint32_t timeout_ms; /* default 120,000 */
 };
 
@@ -117,6 +118,9 @@ struct sled_conf_schedule {
 	struct sled_conf_window *windows;
 	size_t windows_len; /* 0: at any time */
 	bool on_link;
+	int64_t
+	    jitter_s; /* a visit of `every` comes up to so much later; unwritten
+	                   * a tenth of every_s, 300 at most */
 };
 
 enum sled_conf_unit {
@@ -138,13 +142,28 @@ struct sled_conf_cost {
 	uint64_t step;
 };
 
+enum sled_conf_visit {
+	SLED_CONF_VISIT_YES, /* unwritten */
+	SLED_CONF_VISIT_NO,  /* nothing passes here, `fetch --link` but for */
+	SLED_CONF_VISIT_ASK, /* only when a person asks: fetch, SIGUSR1 */
+};
+
 #define SLED_CONF_BUDGETS 6 /* three units, a day and a month */
 #define SLED_CONF_COSTS   2 /* by bytes, by time */
 
 struct sled_conf_link {
-	unsigned line;    /* of [link NAME] */
-	const char *name; /* an interface or connection; may hold * and ? */
+	unsigned line; /* of [link NAME] */
+	/* An interface or connection, * and ? in it; "metered" and "default"
+	 * are for links that no other section names. */
+	const char *name;
+	const char **accounts; /* that may pass; none written: all */
+	size_t accounts_len;
+	enum sled_conf_visit visit;
 	struct sled_conf_hold hold_larger;
+	/* Hints until a visit has measured it; 0: not written. */
+	uint64_t rate_down, rate_up; /* octets a second */
+	uint32_t rtt_ms;
+	int64_t window_s; /* how long it is up at a time; 0: not written */
 	struct sled_conf_budget budgets[SLED_CONF_BUDGETS];
 	size_t budgets_len;
 	struct sled_conf_cost costs[SLED_CONF_COSTS];
@@ -153,6 +172,8 @@ struct sled_conf_link {
 	uint64_t cost_min_s;
 	char currency[4]; /* of budgets and costs; "" without money */
 	const char *up_command, *down_command; /* for sh -c */
+	int64_t up_timeout_s;   /* until the link must be there; default 90 */
+	int64_t down_timeout_s; /* until down-command must have ended; 30 */
 };
 
 struct sled_conf {

@@ -30,9 +30,9 @@
 #include "mailsled/sys.h"
 #include "mailsled/types.h"
 
-/* Schema 2 has what a visit learns of its server and its path. A ledger of an
- * older schema grows when it is opened to write, in one transaction; to READ
- * it as it is: what it cannot hold is empty or 0. */
+/* Schema 2 has what a visit learns of its server and its path. A ledger of an older schema grows
+ * when it is opened to write, in one transaction; to READ it as it is: what it
+ * cannot hold is empty or 0. */
 #define SLED_LEDGER_SCHEMA 2
 
 struct sled_ledger; /* opaque */
@@ -96,16 +96,21 @@ SLED_CHECK bool sled_ledger_places(struct sled_ledger *ledger,
 
 struct sled_maildrop {
 	int64_t id;
-	int64_t first_visit;   /* wall time of the first whole listing, or 0 */
-	uint32_t exact;        /* messages whose octets were the listed size */
-	uint32_t lf_counted;   /* ... whose octets less their lines were it */
-	uint32_t loose;        /* ... neither */
-	bool reuses_ids;       /* was seen to give an id to another message */
-	bool drops_retrieved;  /* QUIT was seen to delete what was RETRieved */
-	bool expire_0;         /* announced it in CAPA at the last visit */
-	bool no_uidl;          /* refused UIDL at the last visit */
-	uint32_t listed_count; /* the last visit's listing */
-	uint32_t flights_lost; /* visits in a row whose pipelined commands
+	int64_t first_visit;    /* wall time of the first whole listing, or 0 */
+	uint32_t exact;         /* messages whose octets were the listed size */
+	uint32_t lf_counted;    /* ... whose octets less their lines were it */
+	uint32_t loose;         /* ... neither */
+	bool reuses_ids;        /* was seen to give an id to another message */
+	bool drops_retrieved;   /* QUIT was seen to delete what was RETRieved */
+	bool expire_0;          /* announced it in CAPA at the last visit */
+	bool no_uidl;           /* refused UIDL at the last visit */
+	uint32_t expire_days;   /* announced: mail is deleted after so many; 0:
+	                        * nothing announced, or NEVER */
+	uint32_t login_delay_s; /* announced, or 0 */
+	uint64_t octets;        /* STAT's, at the last visit */
+	int64_t visited;        /* when that began, or 0 */
+	uint32_t listed_count;  /* the last visit's listing */
+	uint32_t flights_lost;  /* visits in a row whose pipelined commands
 				* were not answered, but for the first */
 };
 
@@ -435,6 +440,13 @@ struct sled_visit_row {
 	uint64_t retrans; /* segments sent again, as far as known */
 	bool offered;     /* a ticket was */
 	bool eager;       /* the first commands left with TLS's Finished */
+	int64_t round;    /* id of its round, or 0 */
+	char path[16];    /* the interface it left by, or "" */
+	/* How long the link had been up when the visit began (0: not known);
+	 * and from there on until the last octet came. */
+	int64_t up_ms, alive_ms;
+	bool cut; /* the line fell silent or was torn: not a stop of ours */
+	uint64_t held_bytes, left_bytes; /* as listed */
 };
 
 typedef bool sled_visit_fn(void *ctx, const struct sled_visit_row *row,
@@ -448,5 +460,94 @@ SLED_CHECK bool sled_ledger_visits(struct sled_ledger *ledger,
                                    const char *label, uint64_t limit,
                                    sled_visit_fn *each, void *ctx,
                                    struct sled_err *err);
+/* The same, of one interface. */
+SLED_CHECK bool sled_ledger_visits_by(struct sled_ledger *ledger,
+                                      const char *path, uint64_t limit,
+                                      sled_visit_fn *each, void *ctx,
+                                      struct sled_err *err);
+
+/* ---- rounds: one use of a link, with one visit or more, and its bill. A
+ * row is put when it begins and again as it goes on, so that one which ended
+ * with the power counts with what was last known of it. ---- */
+
+struct sled_round_row {
+	int64_t id;
+	int64_t began;
+	int64_t ms;            /* that are billed: so far, or in all */
+	char link[64];         /* the section that applied, or "" */
+	char path[16];         /* the interface, or "" */
+	bool dialled;          /* by up-command */
+	bool over;             /* it ended in good order */
+	uint64_t wire;         /* octets both ways, as measured */
+	uint64_t billed_bytes; /* the bill: see tariff.h */
+	uint64_t steps;
+	uint64_t money; /* millionths */
+	char currency[4];
+	char places[128]; /* printable: how each copy was, "" for all well */
+};
+
+typedef bool sled_round_fn(void *ctx, const struct sled_round_row *row,
+                           struct sled_err *err);
+/* Insert (id 0: filled in) or update by id. */
+SLED_CHECK bool sled_ledger_round_put(struct sled_ledger *ledger,
+                                      struct sled_round_row *row,
+                                      struct sled_err *err);
+/* Newest first; SINCE 0 and LIMIT 0: all. */
+SLED_CHECK bool sled_ledger_rounds(struct sled_ledger *ledger, int64_t since,
+                                   uint64_t limit, sled_round_fn *each,
+                                   void *ctx, struct sled_err *err);
+
+struct sled_spent {
+	uint64_t bytes, ms, money, rounds;
+};
+
+/* Sums over the rounds of LINK that began at or after SINCE, but for the one
+ * of id BUT (0: none). */
+SLED_CHECK bool sled_ledger_spent(struct sled_ledger *ledger, const char *link,
+                                  int64_t since, int64_t but,
+                                  struct sled_spent *out, struct sled_err *err);
+
+/* ---- held: what stays on the server until someone decides ---- */
+
+enum sled_decision {
+	SLED_DECIDE_NONE,
+	SLED_DECIDE_WANT,
+	SLED_DECIDE_DROP,
+};
+
+/* "h" and 10 hex digits of SHA-256("SERVER USER" NUL UID NUL SIZE), NUL-ended;
+ * see sled_held_id() in store.h. */
+#define SLED_HELD_ID 12
+
+struct sled_held_row {
+	char id[SLED_HELD_ID];
+	int64_t maildrop;
+	char uid[SLED_UID_MAX + 1];
+	uint64_t size;                 /* as listed */
+	int64_t first_seen, last_seen; /* wall times of listings */
+	bool listed;                   /* in the last one */
+	bool previewed;
+	struct sled_hash head_sha256; /* of the header, when previewed */
+	uint64_t head_octets;
+	struct sled_span from, subject, date; /* as they came, unfolded */
+	struct sled_span text;                /* the first lines of the body */
+	enum sled_decision decision;
+	int64_t decided;
+	char lapsed[128]; /* printable: why a decision came to nothing, or "" */
+};
+
+typedef bool sled_held_fn(void *ctx, const struct sled_held_row *row,
+                          struct sled_err *err);
+/* Insert or replace, by id. */
+SLED_CHECK bool sled_ledger_held_put(struct sled_ledger *ledger,
+                                     const struct sled_held_row *row,
+                                     struct sled_err *err);
+/* MAILDROP 0: all; ID NULL: all, else those whose id begins so. Smallest
+ * first. */
+SLED_CHECK bool sled_ledger_held(struct sled_ledger *ledger, int64_t maildrop,
+                                 const char *id, sled_held_fn *each, void *ctx,
+                                 struct sled_err *err);
+SLED_CHECK bool sled_ledger_held_forget(struct sled_ledger *ledger,
+                                        const char *id, struct sled_err *err);
 
 #endif

@@ -52,6 +52,9 @@ SLED_CHECK bool sled_loop_post(struct sled_loop *loop, sled_loop_fn *fn,
 typedef void sled_signal_fn(void *ctx, int signum);
 SLED_CHECK bool sled_loop_signals(struct sled_loop *loop, sled_signal_fn *fn,
                                   void *ctx, struct sled_err *err);
+/* The same at each SIGHUP and SIGUSR1. Once a loop. */
+SLED_CHECK bool sled_loop_hints(struct sled_loop *loop, sled_signal_fn *fn,
+                                void *ctx, struct sled_err *err);
 
 /* A one-shot timer. It is made stopped; start() restarts one that runs. FN may
  * start it again. Timers of one time fire in the order they were started. */
@@ -63,6 +66,42 @@ SLED_CHECK bool sled_timer_new(struct sled_timer **out, struct sled_loop *loop,
 void sled_timer_free(struct sled_timer **timer);
 void sled_timer_start(struct sled_timer *timer, uint64_t after_ms);
 void sled_timer_stop(struct sled_timer *timer);
+
+/*
+ * An alarm waits over a suspend: by CLOCK_BOOTTIME, and it tells when the wall
+ * clock was set. FN(ctx, JUMPED): the time is over, or JUMPED: the clock was
+ * set, and the alarm goes on if it was started.
+ */
+struct sled_alarm;
+typedef void sled_alarm_fn(void *ctx, bool jumped);
+
+SLED_CHECK bool sled_alarm_new(struct sled_alarm **out, struct sled_loop *loop,
+                               sled_alarm_fn *fn, void *ctx,
+                               struct sled_err *err);
+void sled_alarm_free(struct sled_alarm **alarm);
+void sled_alarm_start(struct sled_alarm *alarm, uint64_t after_ms);
+void sled_alarm_stop(struct sled_alarm *alarm);
+
+/* Call FN(ctx) whenever FD, which stays the caller's, can be read. */
+struct sled_watch;
+SLED_CHECK bool sled_watch_new(struct sled_watch **out, struct sled_loop *loop,
+                               int fd, sled_loop_fn *fn, void *ctx,
+                               struct sled_err *err);
+void sled_watch_free(struct sled_watch **watch);
+
+/*
+ * Run TEXT by /bin/sh -c beside the loop, in a session of its own, stdin
+ * /dev/null, stdout and stderr ours (stderr). At the deadline, and when freed
+ * before its end, all of that is killed. FN once: ERR NULL for exit status 0;
+ * else CONFIG: its exit status, its signal, or that it did not end in time.
+ */
+struct sled_command;
+typedef void sled_command_fn(void *ctx, const struct sled_err *err);
+SLED_CHECK bool sled_command_new(struct sled_command **out,
+                                 struct sled_loop *loop, const char *text,
+                                 uint64_t deadline_ms, sled_command_fn *fn,
+                                 void *ctx, struct sled_err *err);
+void sled_command_free(struct sled_command **command);
 
 /*
  * Dial: look a name up, and connect to the first of its addresses that answers

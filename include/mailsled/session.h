@@ -15,6 +15,7 @@
 #include "mailsled/conf.h"
 #include "mailsled/err.h"
 #include "mailsled/loop.h"
+#include "mailsled/plan.h"
 #include "mailsled/store.h"
 #include "mailsled/tls.h"
 
@@ -43,6 +44,12 @@ struct sled_visit_conf {
 	const struct sled_tls_trust *trust;
 	const char *secret;       /* the password, NUL-ended */
 	struct sled_store *store; /* NULL: try only, up to the listing */
+	/* hold-larger, as it is on this link; the account's where not set. */
+	struct sled_conf_hold hold;
+	struct sled_plan *plan; /* the window's; NULL: time has no end */
+	unsigned lane;          /* joined by the caller */
+	int64_t up_ms; /* how long the link has been up; 0: not known */
+	int64_t round; /* for the visit's row */
 	/* Octets of mail that may be on their way at most, for a window that
 	 * ends: a RETR cannot be taken back. 0: as many as the path is worth. */
 	uint64_t flight_max;

@@ -277,6 +277,41 @@ SLED_CHECK bool sled_box_seen_keep(struct sled_box *box,
 SLED_CHECK bool sled_box_seen_forget(struct sled_box *box,
                                      struct sled_err *err);
 
+/* ---- held mail: what was decided, by `want` and `drop` ---- */
+
+/* The id of the contract. */
+SLED_CHECK bool sled_held_id(const char *server, const char *user,
+                             const char *uid, uint64_t size,
+                             char out[SLED_HELD_ID], struct sled_err *err);
+/* What was decided of a listed item, by its unique-id and size. */
+enum sled_decision sled_box_decision(const struct sled_box *box, size_t item);
+/* Is there a preview of it already? */
+bool sled_box_previewed(const struct sled_box *box, size_t item);
+/* The item is held: keep its row. PREVIEW is what TOP brought, header and
+ * first lines, NULL for none. */
+SLED_CHECK bool sled_box_held(struct sled_box *box, size_t item,
+                              const struct sled_digest *digest,
+                              struct sled_span preview, int64_t now,
+                              struct sled_err *err);
+/* The header that a TOP of this visit brought for an item to be dropped: true
+ * when it is that of the decision, or none was previewed. False: the decision
+ * lapses, with WHY, and the row tells. */
+SLED_CHECK bool sled_box_drop_check(struct sled_box *box, size_t item,
+                                    const struct sled_digest *head, bool *same,
+                                    struct sled_err *err);
+/* A decision of `want` (or none) and `drop`, journalled in every place; the
+ * store is open to WRITE. MISSING when no held row has this id. */
+SLED_CHECK bool sled_store_decide(struct sled_store *store, const char *id,
+                                  enum sled_decision decision, int64_t now,
+                                  struct sled_err *err);
+
+/* ---- rounds ---- */
+
+/* The row, and with OVER its journal line, in every place. */
+SLED_CHECK bool sled_store_round(struct sled_store *store,
+                                 struct sled_round_row *row,
+                                 struct sled_err *err);
+
 /* Octets and messages of this visit that are whole; and why mail of it is not
  * safe, "" when all is. */
 struct sled_box_sums {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cli/check.h"
-#include "cli/secret.h"
+#include "mailsled/secret.h"
 #include "mailsled/clock.h"
 #include "mailsled/session.h"
 

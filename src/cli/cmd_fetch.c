@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/secret.h"
+#include "mailsled/secret.h"
 #include "mailsled/clock.h"
 #include "mailsled/session.h"
 #include "mailsled/text.h"

@@ -1,6 +1,6 @@
 /* secret.h - an account's password, from where the configuration says. */
-#ifndef CLI_SECRET_H
-#define CLI_SECRET_H
+#ifndef MAILSLED_SECRET_H
+#define MAILSLED_SECRET_H
 
 #include "mailsled/buf.h"
 #include "mailsled/conf.h"

@@ -1,5 +1,5 @@
-/* secret.c - see cli/secret.h. No message holds what was read. */
-#include "cli/secret.h"
+/* secret.c - see mailsled/secret.h. No message holds what was read. */
+#include "mailsled/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,131 @@
+/*
+ * plan.h - what to fetch in the time there is: LINK.md's planner.
+ *
+ * Contract
+ *   Values in, values out: no clock, no descriptor. One plan is one window of
+ *   one link; all accounts that share it have a lane each. Times are ms since
+ *   the plan was made. What is wanted comes first, then the smallest, over all
+ *   lanes; a message is begun only when it, and every smaller one of any lane
+ *   that is still to come, ends in time and within the budget at the slow end
+ *   of the measured rate, with time kept back for the last commit, DELE and
+ *   QUIT. Nothing blocks: a lane whose next message does not fit is told so,
+ *   never to wait for another lane.
+ *   What was said to be begun counts until it landed. Single-threaded.
+ */
+#ifndef MAILSLED_PLAN_H
+#define MAILSLED_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mailsled/err.h"
+
+#define SLED_PLAN_NO_END UINT64_MAX
+
+struct sled_plan; /* opaque */
+
+/* What the link carries. Octets a second of mail; 0: not known, then nothing
+ * is refused for time. LOW is the slow end of what was measured. */
+struct sled_plan_rate {
+	uint64_t down, low, up;
+	uint32_t rtt_ms;
+};
+
+/* Would a use of BYTES and MS in all stay within the budget? */
+typedef bool sled_plan_fits_fn(void *ctx, uint64_t bytes, uint64_t ms);
+
+struct sled_plan_conf {
+	uint64_t window_ms; /* the line surely closes then; or NO_END */
+	/* Learned: the line was seen to be cut so late; NO_END: never. What is
+	 * safe by then is deleted by then (secure_due); what needs more than
+	 * this alone is HOPELESS. */
+	uint64_t usual_ms;
+	uint64_t tail_ms; /* the last commit, learned; 0: not known */
+	struct sled_plan_rate rate;
+	sled_plan_fits_fn *fits; /* NULL: no budget */
+	void *fits_ctx;
+};
+
+SLED_CHECK bool sled_plan_new(struct sled_plan **out,
+                              const struct sled_plan_conf *conf,
+                              struct sled_err *err);
+void sled_plan_free(struct sled_plan **plan);
+
+/* The rate moved. */
+void sled_plan_measured(struct sled_plan *plan,
+                        const struct sled_plan_rate *rate);
+/* Octets both ways, of all lanes and all connections since the plan began. */
+void sled_plan_spent(struct sled_plan *plan, uint64_t wire);
+
+enum sled_plan_rank {
+	SLED_PLAN_WANTED, /* a person asked for it: even when HOPELESS */
+	SLED_PLAN_PLAIN,
+};
+
+/* A lane: one account. join() makes one. offer() may come at any time: what
+ * is offered late takes its place in the order. KEY is the lane's own and is
+ * offered once. leave() takes back all of a lane that has not landed. */
+SLED_CHECK bool sled_plan_join(struct sled_plan *plan, unsigned *lane,
+                               struct sled_err *err);
+SLED_CHECK bool sled_plan_offer(struct sled_plan *plan, unsigned lane,
+                                uint32_t key, uint64_t octets,
+                                enum sled_plan_rank rank, struct sled_err *err);
+void sled_plan_leave(struct sled_plan *plan, unsigned lane);
+
+enum sled_plan_answer {
+	SLED_PLAN_BEGIN, /* *key may be begun now */
+	SLED_PLAN_EMPTY, /* the lane has nothing that was not begun */
+	SLED_PLAN_TIME,  /* it would not end in the window */
+	SLED_PLAN_BUDGET,
+	SLED_PLAN_HOPELESS, /* longer than any window of this link was */
+	SLED_PLAN_SECURE,   /* not before this lane was secured: see below */
+};
+
+/* The lane's next. BEGIN counts it as begun. HOPELESS ones are passed over
+ * as long as others can begin. */
+enum sled_plan_answer sled_plan_next(struct sled_plan *plan, unsigned lane,
+                                     uint64_t now_ms, uint32_t *key);
+/* All of it came, or it was refused: it does not count any more. */
+void sled_plan_landed(struct sled_plan *plan, unsigned lane, uint32_t key);
+/* OCTETS of what was begun came. */
+void sled_plan_came(struct sled_plan *plan, uint64_t octets);
+/* BEGIN is taken back: it was not asked for after all, and is offered anew. */
+void sled_plan_return(struct sled_plan *plan, unsigned lane, uint32_t key);
+/* Why a key of the lane was not begun, at NOW: TIME, BUDGET, HOPELESS or
+ * SECURE; EMPTY for one that was, or was never offered. */
+enum sled_plan_answer sled_plan_why(struct sled_plan *plan, unsigned lane,
+                                    uint32_t key, uint64_t now_ms);
+
+/*
+ * Sub-sessions. The lane has UNSAFE messages that are stored but not yet
+ * deleted. When the usual end of the window is at hand, next() says SECURE:
+ * save, DELE, QUIT; then tell secured(), connect again and go on: the line may
+ * last longer this time. Only when a cut would cost more than connecting
+ * again, and never where the server has a LOGIN-DELAY (NO_SECURE).
+ */
+void sled_plan_pending(struct sled_plan *plan, unsigned lane, uint64_t unsafe);
+void sled_plan_secured(struct sled_plan *plan, unsigned lane, uint64_t now_ms);
+void sled_plan_no_secure(struct sled_plan *plan, unsigned lane);
+
+/* How long OCTETS take at the slow end, with the answer's way; 0: not known. */
+uint64_t sled_plan_ms(const struct sled_plan *plan, uint64_t octets);
+/* The time that is kept back behind the last octet, for DELES deletes. */
+uint64_t sled_plan_tail_ms(const struct sled_plan *plan, uint64_t deles);
+
+/*
+ * How long a link's windows are, from its last visits, newest first.
+ * ALIVE is how long the link had been up when the last octet of the visit
+ * came; CUT whether the line was gone then. NO_END when nothing speaks for an
+ * end: no cut in the last 24 h, or one that was outlived since.
+ */
+struct sled_plan_life {
+	int64_t began;
+	uint64_t alive_ms;
+	bool cut;
+};
+
+uint64_t sled_plan_usual(const struct sled_plan_life *lives, size_t len,
+                         int64_t now);
+
+#endif
