@@ -61,10 +61,18 @@ WORKS = [
     Work("dialup", "dialup", some(letters.small, 50), BRIEF),
     Work("edge", "edge", some(letters.small, 50), BRIEF, tries=3),
 ]
-FLAKY = {"link": "geo", "count": 500, "up": 20, "down": 10, "windows": 14}
+# On a link that is up and down by turns; windows: how many are waited for.
+Flaky = collections.namedtuple("Flaky", "name link mail up down windows")
+FLAKY = [
+    Flaky("flaky", "geo", some(letters.small, 500), 20, 10, 14),
+    Flaky("flaky-short", "geo", some(letters.small, 200), 20, 10, 14),
+    Flaky("flaky-certus", "certus", some(letters.mixed, 40), 30, 10, 10),
+    Flaky("flaky-dialup", "dialup", some(letters.small, 60), 8, 5, 14),
+]
 FAMILIES = {"poll": ("poll", "poll-resume"),
-            "left": ("left-1000", "left-2000")}
-OTHERS = ("loopback", "many", "flaky")  # with a way of their own
+            "left": ("left-1000", "left-2000"),
+            "flaky": tuple(f.name for f in FLAKY)}
+OTHERS = ("loopback", "many")  # with a way of their own
 ROOTLESS = ("loopback", "many")
 DEFAULT = ("poll", "small", "mixed", "left", "loopback")
 LISTED = ("poll", "small", "mixed", "left", "certus", "iridium", "bgan",
@@ -220,37 +228,43 @@ class Bench:
 
     # ---- a link that comes and goes ----------------------------------------
 
-    def flaky(self):
-        f, p = FLAKY, PROFILES[FLAKY["link"]]
-        mail = letters.small(self.args.seed, f["count"])
-        limit = -(-size(mail) * 8 // int(p.down * f["up"]))
-        self.record(work="flaky", heading=(
-            f"{f['count']} messages, {size(mail):,} B; {f['link']}, up "
-            f"{f['up']} s, down {f['down']} s, {self.cc}; a visit begins with "
-            "each link-up and is stopped 3 s after link-down; the rate alone "
-            f"takes {limit} windows"))
+    def flaky(self, f):
+        p, mail = PROFILES[f.link], f.mail(self.args.seed)
+        # What no window can carry, even with nothing else in it.
+        fits = [m for m in mail if letters.wire_size(m) * 8 < p.down * f.up]
+        limit = -(-size(fits) * 8 // int(p.down * f.up))
+        says = [f"{len(mail)} messages, {size(mail):,} B",
+                f"{f.link}, up {f.up} s, down {f.down} s, {self.cc}",
+                "a visit begins with each link-up and is stopped 3 s after "
+                "link-down",
+                f"the rate alone takes {limit} windows"]
+        if len(fits) < len(mail):
+            says.insert(1, f"{len(mail) - len(fits)} of them, "
+                        f"{size(mail) - size(fits):,} B, are longer than any "
+                        "window")
+        self.record(work=f.name, heading="; ".join(says))
         names = self.names(("mailsled", "mpop", "fetchmail", "getmail"))
         with Server(self.folder, names) as self.server:
             for name in names:
-                self.say(f"flaky: {name}")
-                with Link(f["link"], self.folder, self.args.ipv6) as link:
-                    row, note = self.drain(link, name, mail)
-                self.record(work="flaky", peer=name, mail=size(mail), **row)
-                self.record(work="flaky", note=f"{name}: {note}")
+                self.say(f"{f.name}: {name}")
+                with Link(f.link, self.folder, self.args.ipv6) as link:
+                    row, note = self.drain(link, name, f, mail, len(fits))
+                self.record(work=f.name, peer=name, mail=size(mail), **row)
+                self.record(work=f.name, note=f"{name}: {note}")
 
-    def drain(self, link, name, mail):
-        f = FLAKY
+    def drain(self, link, name, f, mail, fits):
         peer = self.peer(name, self.server.account_at(name))
         came, fault = self.warm(link, peer, name, 0)
         if fault:
             return {"wrong": fault}, "no windows"
         self.server.deliver(name, mail)
         before, windows = link.quiet(), 0
-        link.cycle(f["up"], f["down"])
+        link.cycle(f.up, f.down)
         began = time.monotonic()
-        while windows < f["windows"] and self.server.left(name):
-            self.window(link, peer, name,
-                        began + windows * (f["up"] + f["down"]))
+        while windows < f.windows and \
+                self.server.left(name) > len(mail) - fits:
+            self.window(link, peer, name, f, began + windows * (f.up + f.down),
+                        len(mail) - fits)
             windows += 1
         seconds = time.monotonic() - began
         link.cycle(0, 0)
@@ -261,16 +275,17 @@ class Bench:
         row = {"seconds": round(seconds, 1), "wrong": None,
                "down": after["down_bytes"] - before["down_bytes"],
                "up": after["up_bytes"] - before["up_bytes"]}
-        if left or got < len(mail):
-            row["wrong"] = (f"{got} of {len(mail)} delivered, {left} left "
+        if left > len(mail) - fits or got < fits:
+            row["wrong"] = (f"{got} of {fits} that fit delivered, {left} left "
                             f"after {windows} windows")
         return row, f"{windows} windows, {max(0, twice)} messages twice"
 
-    def window(self, link, peer, user, opens):
-        """Visits until the window has ended or the maildrop is empty."""
-        closes = opens + FLAKY["up"]
+    def window(self, link, peer, user, f, opens, stays):
+        """Visits until the window has ended or but STAYS messages are gone."""
+        closes = opens + f.up
         time.sleep(max(0, opens + 0.05 - time.monotonic()))
-        while time.monotonic() < closes - 1 and self.server.left(user):
+        while time.monotonic() < closes - 1 and \
+                self.server.left(user) > stays:
             process = subprocess.Popen(
                 [*link.inside(), *peer.argv], env=peer.env,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -370,10 +385,12 @@ class Bench:
         if self.args.links:
             self.cc = congestion(os.environ.get("BENCH_CC", "cubic"))
         self.record(machine=machine(self.args.peers))
-        by_name = {work.name: work for work in WORKS}
+        by_name = {work.name: work for work in [*WORKS, *FLAKY]}
         for name in names:
             if name in OTHERS:
                 getattr(self, name)()
+            elif isinstance(by_name[name], Flaky):
+                self.flaky(by_name[name])
             else:
                 self.over_link(by_name[name])
             # What is known so far outlives whatever comes next.
@@ -413,7 +430,7 @@ def chosen(words):
     words = [w for word in words for w in word.split()] or list(DEFAULT)
     if "all" in words:
         words = list(LISTED)
-    known = {w.name for w in WORKS} | set(OTHERS) | set(FAMILIES)
+    known = {w.name for w in [*WORKS, *FLAKY]} | set(OTHERS) | set(FAMILIES)
     strange = [w for w in words if w not in known]
     if strange:
         print(f"bench: no such work: {', '.join(strange)}; there are "
