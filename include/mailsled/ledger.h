@@ -124,6 +124,12 @@ SLED_CHECK bool sled_ledger_maildrop_put(struct sled_ledger *ledger,
                                          const struct sled_maildrop *row,
                                          struct sled_err *err);
 
+/* The names of row ID, added to SERVER and USER; MISSING. */
+SLED_CHECK bool sled_ledger_maildrop_name(struct sled_ledger *ledger,
+                                          int64_t id, struct sled_buf *server,
+                                          struct sled_buf *user,
+                                          struct sled_err *err);
+
 /* ---- peers: how a maildrop's server was met, so that a visit can skip what is
  * known; nothing here is needed, and a rebuild forgets it ---- */
 

@@ -239,7 +239,8 @@ SLED_CHECK bool sled_box_commit_apply(struct sled_box *box,
 SLED_CHECK bool sled_box_recheck(struct sled_box *box, int64_t now,
                                  struct sled_err *err);
 
-/* Law 1. Verified in min-copies places, the row committed, due by the policy. */
+/* Law 1. Verified in min-copies places, the row committed, due by the policy; or
+ * dropped by the user, and proved to be the message that was meant. */
 bool sled_box_may_delete(const struct sled_box *box, size_t item);
 /* Is everything RETRieved or TOPped in this visit safe? (EXPIRE 0) */
 bool sled_box_all_safe(const struct sled_box *box);
@@ -287,19 +288,28 @@ SLED_CHECK bool sled_held_id(const char *server, const char *user,
 enum sled_decision sled_box_decision(const struct sled_box *box, size_t item);
 /* Is there a preview of it already? */
 bool sled_box_previewed(const struct sled_box *box, size_t item);
+/* What came to nothing in this visit, printable, "" for nothing; until the next
+ * call on the box. */
+const char *sled_box_lapsed(const struct sled_box *box);
+/* Keep a row of each item that IS_HELD. One without a unique-id has none. */
+SLED_CHECK bool sled_box_held_keep(struct sled_box *box,
+                                   bool (*is_held)(void *ctx, size_t item),
+                                   void *ctx, int64_t now,
+                                   struct sled_err *err);
 /* The item is held: keep its row. PREVIEW is what TOP brought, header and
- * first lines, NULL for none. */
+ * first lines; DIGEST is that of it, NULL for none. */
 SLED_CHECK bool sled_box_held(struct sled_box *box, size_t item,
                               const struct sled_digest *digest,
                               struct sled_span preview, int64_t now,
                               struct sled_err *err);
-/* The header that a TOP of this visit brought for an item to be dropped: true
- * when it is that of the decision, or none was previewed. False: the decision
- * lapses, with WHY, and the row tells. */
+/* The header that a TOP of this visit brought for an item to be dropped, NULL
+ * where there was none. *same when it is that of the decision, or the item was
+ * not previewed: from now on sled_box_may_delete() is true for it. Else the
+ * decision lapses, and the row tells why. */
 SLED_CHECK bool sled_box_drop_check(struct sled_box *box, size_t item,
-                                    const struct sled_digest *head, bool *same,
-                                    struct sled_err *err);
-/* A decision of `want` (or none) and `drop`, journalled in every place; the
+                                    const struct sled_digest *head, int64_t now,
+                                    bool *same, struct sled_err *err);
+/* A decision of `want` and `drop`, or none, journalled in every place; the
  * store is open to WRITE. MISSING when no held row has this id. */
 SLED_CHECK bool sled_store_decide(struct sled_store *store, const char *id,
                                   enum sled_decision decision, int64_t now,

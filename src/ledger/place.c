@@ -215,3 +215,37 @@ sled_ledger_maildrop_put(struct sled_ledger *ledger,
 		sled_value_int(row->visited)),
 	    "maildrop", err);
 }
+
+struct names {
+	struct sled_buf *server, *user;
+	bool found;
+};
+
+static bool
+read_names(void *ctx, struct sled_row *row, struct sled_err *err)
+{
+	struct names *names = ctx;
+	struct sled_span server = sled_row_span(row);
+	struct sled_span user = sled_row_span(row);
+
+	names->found = true;
+	return sled_row_end(row, err) &&
+	       sled_buf_add(names->server, server.data, server.len, err) &&
+	       sled_buf_add(names->user, user.data, user.len, err);
+}
+
+bool
+sled_ledger_maildrop_name(struct sled_ledger *ledger, int64_t id,
+                          struct sled_buf *server, struct sled_buf *user,
+                          struct sled_err *err)
+{
+	struct names names = { server, user, false };
+
+	return sled_sql_each(ledger,
+	                     SLED_SQL("SELECT server, user FROM maildrop"
+	                              " WHERE id = ?1",
+	                              sled_value_int(id)),
+	                     read_names, &names, err) &&
+	       (names.found ||
+	        sled_fail(err, SLED_ERR_MISSING, "ledger: no such maildrop"));
+}

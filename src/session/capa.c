@@ -2,6 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "mailsled/text.h"
 #include "session/session.h"
 
 static bool
@@ -52,4 +53,34 @@ sled_capa_of(struct sled_span line)
 		     has_word(line, known[i].second)))
 			caps |= known[i].bit;
 	return caps;
+}
+
+/* The number behind the word; 0 for NEVER, and for one that is no number. */
+static uint32_t
+number_behind(struct sled_span line, const char *word)
+{
+	size_t at = strlen(word), end;
+	uint64_t value = 0;
+
+	while (at < line.len && line.data[at] == ' ')
+		at++;
+	for (end = at; end < line.len && line.data[end] != ' ';)
+		end++;
+	if (!sled_text_u64((struct sled_span){ line.data + at, end - at },
+	                   &value) ||
+	    value > UINT32_MAX)
+		return 0;
+	return (uint32_t)value;
+}
+
+/* "USER" behind a number: it may differ from user to user, and this is the
+ * least (RFC 2449, sections 6.5 and 6.7). */
+void
+sled_capa_limit(struct sled_capa_limits *limits, struct sled_span line)
+{
+	limits->told = true;
+	if (begins(line, "EXPIRE"))
+		limits->expire_days = number_behind(line, "EXPIRE");
+	else if (begins(line, "LOGIN-DELAY"))
+		limits->login_delay_s = number_behind(line, "LOGIN-DELAY");
 }

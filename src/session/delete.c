@@ -1,7 +1,8 @@
 /*
  * delete.c - DELE and QUIT: the only place that sends them.
  *
- * Law 1: an item is deleted only when the store says sled_box_may_delete().
+ * Law 1: an item is deleted only when the store says sled_box_may_delete(): it
+ * is stored and safe, or the user dropped it and it is the one that was meant.
  * QUIT can delete too: a server that announces EXPIRE 0, or was seen to drop
  * what was RETRieved, gets a QUIT only when everything that was RETRieved or
  * TOPped in this visit is safe; else the connection is closed without it, and
@@ -11,8 +12,8 @@
 #include "mailsled/text.h"
 #include "session/session.h"
 
-static bool
-quit_deletes(struct sled_session *s)
+bool
+sled_delete_by_quit(const struct sled_session *s)
 {
 	const struct sled_maildrop *drop;
 
@@ -70,7 +71,7 @@ sled_delete_start(struct sled_session *s)
 
 	sled_session_phase(s, SLED_PHASE_DELETE);
 	sled_timer_start(s->stall, s->conf.account->timeout_ms);
-	if (quit_deletes(s) && !sled_box_all_safe(s->box)) {
+	if (sled_delete_by_quit(s) && !sled_box_all_safe(s->box)) {
 		sled_session_warn(s,
 		                  "%s deletes at QUIT what was fetched, and "
 		                  "not all of it is safe: closed without "
@@ -80,7 +81,7 @@ sled_delete_start(struct sled_session *s)
 		return;
 	}
 	s->deleting = any_due(s);
-	s->quit_matters = s->deleting || quit_deletes(s);
+	s->quit_matters = s->deleting || sled_delete_by_quit(s);
 	if (s->deleting &&
 	    !sled_session_did(
 		s, sled_box_dele_sent(s->box, sled_clock_now(), &err), &err))

@@ -56,6 +56,7 @@ sled_eager_choose(struct sled_session *s)
 	s->caps = 0;
 	s->caps_known = s->caps_due = false;
 	s->caps_told = 0;
+	s->limits = (struct sled_capa_limits){ 0 };
 	if (s->box == NULL || s->fell != SLED_MODE_STRICT ||
 	    !sled_list_may_pipeline(s))
 		return;
@@ -179,8 +180,10 @@ sled_eager_capa(struct sled_session *s, const struct sled_pop3_event *event)
 	struct sled_peer *peer = sled_box_peer(s->box);
 	unsigned known = peer->caps & LASTING;
 
-	if (event->kind == SLED_POP3_LISTED)
+	if (event->kind == SLED_POP3_LISTED) {
 		s->caps_told |= sled_capa_of(event->text) & LASTING;
+		sled_capa_limit(&s->limits, event->text);
+	}
 	if (event->kind == SLED_POP3_END || event->kind == SLED_POP3_REFUSED)
 		peer->caps_seen = sled_clock_now();
 	if (event->kind != SLED_POP3_END)

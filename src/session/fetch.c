@@ -270,7 +270,8 @@ sled_fetch_more(struct sled_session *s)
 		sled_session_phase(s, SLED_PHASE_SAVE);
 	/* The disk's time is not the server's silence. */
 	sled_timer_stop(s->stall);
-	if (s->job || sled_fetch_commit(s, true) || recheck(s, true))
+	if (s->job || sled_fetch_commit(s, true) || recheck(s, true) ||
+	    sled_held_more(s))
 		return;
 	sled_delete_start(s);
 }

@@ -95,9 +95,37 @@ delete_until(struct sled_session *s, int64_t now)
 bool
 sled_list_is_held(const struct sled_session *s, uint64_t size)
 {
-	const struct sled_conf_hold *hold = &s->conf.account->hold_larger;
+	const struct sled_conf_hold *hold =
+	    s->conf.hold.set ? &s->conf.hold : &s->conf.account->hold_larger;
 
 	return hold->set && size > hold->bytes;
+}
+
+static enum sled_decision
+decision_of(const struct sled_session *s, size_t i)
+{
+	return s->box == NULL ? SLED_DECIDE_NONE : sled_box_decision(s->box, i);
+}
+
+bool
+sled_list_is_wanted(const struct sled_session *s, size_t i)
+{
+	return decision_of(s, i) == SLED_DECIDE_WANT;
+}
+
+/* A decision beats every policy: what is to be dropped is not fetched. */
+static bool
+stays(const struct sled_session *s, const struct sled_item *item)
+{
+	switch (decision_of(s, (size_t)(item - s->listing.items))) {
+	case SLED_DECIDE_WANT:
+		return false;
+	case SLED_DECIDE_DROP:
+		return true;
+	case SLED_DECIDE_NONE:
+	default:
+		return sled_list_is_held(s, item->size);
+	}
 }
 
 void
@@ -105,7 +133,7 @@ sled_list_judge(struct sled_session *s, struct sled_item *item)
 {
 	if (item->verdict != SLED_ITEM_NEW)
 		return;
-	if (sled_list_is_held(s, item->size)) {
+	if (stays(s, item)) {
 		item->fate = SLED_FATE_HELD;
 		return;
 	}
@@ -141,6 +169,10 @@ sled_list_done(struct sled_session *s)
 		drop = sled_box_maildrop(s->box);
 		drop->expire_0 = sled_can(s, SLED_PEER_EXPIRE_0);
 		drop->no_uidl = s->result.no_uidl;
+		if (s->limits.told) {
+			drop->expire_days = s->limits.expire_days;
+			drop->login_delay_s = s->limits.login_delay_s;
+		}
 		if (sled_can(s, SLED_PEER_PIPELINING))
 			drop->flights_lost = 0;
 		if (!sled_session_did(s,

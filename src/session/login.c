@@ -153,6 +153,7 @@ ask_capabilities(struct sled_session *s)
 	struct sled_err err = { 0 };
 
 	s->caps = 0;
+	s->limits = (struct sled_capa_limits){ 0 };
 	s->caps_known = false;
 	(void)sled_session_did(s, sled_pop3_capa(s->pop, &err), &err);
 }
@@ -420,6 +421,7 @@ sled_login_event(struct sled_session *s, const struct sled_pop3_event *event)
 		break;
 	case SLED_POP3_LISTED:
 		s->caps |= sled_capa_of(event->text);
+		sled_capa_limit(&s->limits, event->text);
 		break;
 	case SLED_POP3_END:
 		s->caps_known = true;

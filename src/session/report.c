@@ -115,6 +115,9 @@ sled_report(struct sled_session *s)
 		count_item(s, &s->listing.items[i]);
 	if (s->box != NULL) {
 		judge(s);
+		sled_held_keep(s);
+		if (*sled_box_lapsed(s->box) != '\0')
+			sled_session_warn(s, "%s", sled_box_lapsed(s->box));
 		sled_remember_keep(s);
 		sled_path_keep(s);
 	}

@@ -255,6 +255,7 @@ sled_session_free(struct sled_session **session)
 	sled_listing_free(&s->listing);
 	sled_listing_free(&s->seen);
 	sled_recall_free(&s->recall);
+	sled_buf_free(&s->holding.text);
 	explicit_bzero(s->text, sizeof(s->text));
 	free(s);
 	*session = NULL;

@@ -35,6 +35,22 @@ enum sled_mode {
 	SLED_MODE_EAGER,  /* the same with the TLS Finished, before it */
 };
 
+/* What CAPA says of time; 0 where it does not. */
+struct sled_capa_limits {
+	bool told;            /* by a CAPA of this visit */
+	uint32_t expire_days; /* mail is deleted after so many */
+	uint32_t login_delay_s;
+};
+
+/* TOPs of held mail, behind all that is fetched. */
+struct sled_tops {
+	bool kept;   /* each has its row */
+	bool enough; /* no more previews */
+	size_t next_drop, next_preview;
+	size_t previews, in_flight;
+	struct sled_buf text; /* of the one on its way */
+};
+
 struct sled_session {
 	struct sled_loop *loop;
 	struct sled_visit_conf conf;
@@ -100,6 +116,8 @@ struct sled_session {
 	uint64_t body_octets; /* of the body on its way, so far */
 	struct sled_err job_err;
 	size_t next_dele;
+	struct sled_capa_limits limits;
+	struct sled_tops holding;
 
 	struct sled_visit_progress now;
 	struct sled_visit_result result;
@@ -180,6 +198,8 @@ void sled_wire_flush(struct sled_session *s);
 /* ---- capa.c ---- */
 /* SLED_PEER_* bits that a line of CAPA's answer tells of. */
 unsigned sled_capa_of(struct sled_span line);
+/* What the line tells of EXPIRE and LOGIN-DELAY. */
+void sled_capa_limit(struct sled_capa_limits *limits, struct sled_span line);
 
 /* ---- eager.c: what may leave on trust, and what is learned of it ---- */
 void sled_eager_choose(struct sled_session *s);
@@ -211,6 +231,8 @@ void sled_login_secure(struct sled_session *s);
 /* ---- listing.c ---- */
 /* Is one of this size left on the server, unless it is asked for? */
 bool sled_list_is_held(const struct sled_session *s, uint64_t size);
+/* Did the user ask for it, whatever its size? */
+bool sled_list_is_wanted(const struct sled_session *s, size_t i);
 /* Is an item that is new wanted, or held? */
 void sled_list_judge(struct sled_session *s, struct sled_item *item);
 /* Queue STAT, and UIDL and LIST where they may follow at once. */
@@ -249,7 +271,18 @@ void sled_fetch_more(struct sled_session *s);
 /* Start a commit when one is due; true while a job runs. */
 bool sled_fetch_commit(struct sled_session *s, bool flush);
 
+/* ---- held.c: mail that stays on the server ---- */
+/* Behind the last commit: true while TOPs of held mail are on their way. */
+bool sled_held_more(struct sled_session *s);
+/* Answers while they are. */
+void sled_held_event(struct sled_session *s,
+                     const struct sled_pop3_event *event);
+/* Each held item gets its row, unless it has; not beside a job. */
+void sled_held_keep(struct sled_session *s);
+
 /* ---- delete.c: the only DELE, and QUIT ---- */
+/* Does QUIT delete what was RETRieved or TOPped? */
+bool sled_delete_by_quit(const struct sled_session *s);
 void sled_delete_start(struct sled_session *s);
 void sled_delete_event(struct sled_session *s,
                        const struct sled_pop3_event *event);

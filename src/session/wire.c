@@ -18,7 +18,10 @@ dispatch(struct sled_session *s, const struct sled_pop3_event *event)
 		break;
 	case SLED_PHASE_FETCH:
 	case SLED_PHASE_SAVE:
-		sled_fetch_event(s, event);
+		if (s->holding.in_flight > 0)
+			sled_held_event(s, event);
+		else
+			sled_fetch_event(s, event);
 		break;
 	case SLED_PHASE_DELETE:
 		sled_delete_event(s, event);
@@ -46,7 +49,8 @@ feed_engine(struct sled_session *s, struct sled_span in)
 	}
 	if (step != SLED_POP3_FAILED)
 		return;
-	if (s->phase == SLED_PHASE_SAVE) /* its idle timer, most likely */
+	if (s->phase == SLED_PHASE_SAVE &&
+	    s->holding.in_flight == 0) /* its idle timer, most likely */
 		(void)sled_fail(&err, SLED_ERR_LINK,
 		                "%s hung up while mail was being saved",
 		                s->conf.account->server);

@@ -99,7 +99,7 @@ open_parts(struct sled_box *box, const struct sled_spool_owner *owner,
 	    !sled_intake_new(&box->intake, err) ||
 	    !sled_ledger_maildrop(ledger, owner->server, owner->user,
 	                          &box->maildrop, err) ||
-	    !sled_box_peer_load(box, err) ||
+	    !sled_box_peer_load(box, err) || !sled_held_load(box, err) ||
 	    !sled_ledger_messages(ledger, &query, sled_row_take, &newest, err))
 		return false;
 	box->whose.maildrop = box->maildrop.id;
@@ -118,6 +118,7 @@ free_box(struct sled_box **box_p)
 	sled_spool_close(&box->spool);
 	sled_buf_free(&box->journal);
 	sled_claims_free(&box->claims);
+	sled_held_free(box);
 	free(box->names);
 	free(box);
 	*box_p = NULL;
@@ -153,9 +154,9 @@ sled_box_maildrop(struct sled_box *box)
 
 /* Lines go to the places when they are many, so that memory is flat; but not
  * beside a job, which writes there. */
-static bool
-add_line(struct sled_box *box, int64_t now, const char *kind,
-         const char *const *fields, size_t len, struct sled_err *err)
+bool
+sled_box_line(struct sled_box *box, int64_t now, const char *kind,
+              const char *const *fields, size_t len, struct sled_err *err)
 {
 	if (!sled_journal_line(&box->journal, now, kind, fields, len, err))
 		return false;
@@ -181,7 +182,7 @@ journal_known(struct sled_box *box, size_t item, const struct sled_message *row,
 	               (unsigned long long)row->number);
 	(void)snprintf(size, sizeof(size), "%llu",
 	               (unsigned long long)box->listing->items[item].size);
-	return add_line(box, sled_clock_now(), "known", fields, 4, err);
+	return sled_box_line(box, sled_clock_now(), "known", fields, 4, err);
 }
 
 static bool
@@ -595,6 +596,8 @@ sled_box_may_delete(const struct sled_box *box, size_t item)
 	const struct sled_item *it = &box->listing->items[item];
 	const unsigned needed = SLED_ITEM_SAFE | SLED_ITEM_DUE;
 
+	if (sled_held_may_drop(box, item))
+		return true;
 	return it->verdict == SLED_ITEM_STORED && it->row != 0 &&
 	       (it->flags & needed) == needed &&
 	       (it->flags & SLED_ITEM_SHORT) == 0 &&
@@ -610,7 +613,8 @@ sled_box_all_safe(const struct sled_box *box)
 
 	for (size_t i = 0; box->listing != NULL && i < box->listing->len; i++)
 		if ((box->listing->items[i].flags & seen) != 0 &&
-		    (box->listing->items[i].flags & mask) != SLED_ITEM_SAFE)
+		    (box->listing->items[i].flags & mask) != SLED_ITEM_SAFE &&
+		    !sled_held_may_drop(box, i))
 			return false;
 	return true;
 }
@@ -620,10 +624,11 @@ sled_box_dele_sent(struct sled_box *box, int64_t now, struct sled_err *err)
 {
 	struct sled_ledger *ledger = box->store->ledger;
 
-	if (!sled_ledger_begin(ledger, err))
+	if (!sled_held_dele_sent(box, err) || !sled_ledger_begin(ledger, err))
 		return false;
 	for (size_t i = 0; i < box->listing->len; i++)
 		if (sled_box_may_delete(box, i) &&
+		    !sled_held_may_drop(box, i) &&
 		    !sled_ledger_set_dele(ledger, box->listing->items[i].row,
 		                          now, err)) {
 			sled_ledger_drop(ledger);
@@ -650,7 +655,7 @@ journal_gone(struct sled_box *box, int64_t row, int64_t now,
 	(void)snprintf(number, sizeof(number), "%llu",
 	               (unsigned long long)copy.row.number);
 	sled_hash_hex(hex, &copy.row.sha256);
-	return add_line(box, now, "gone", fields, 5, err);
+	return sled_box_line(box, now, "gone", fields, 5, err);
 }
 
 bool
@@ -664,6 +669,14 @@ sled_box_is_gone(struct sled_box *box, int64_t row, int64_t now,
 	       journal_gone(box, row, now, err);
 }
 
+static bool
+is_deleted(struct sled_box *box, size_t item, int64_t now, struct sled_err *err)
+{
+	if (sled_held_may_drop(box, item))
+		return sled_held_gone(box, item, now, err);
+	return sled_box_is_gone(box, box->listing->items[item].row, now, err);
+}
+
 bool
 sled_box_gone(struct sled_box *box, int64_t now, struct sled_err *err)
 {
@@ -675,7 +688,7 @@ sled_box_gone(struct sled_box *box, int64_t now, struct sled_err *err)
 		const struct sled_item *it = &box->listing->items[i];
 
 		if ((it->flags & SLED_ITEM_DELE) != 0 &&
-		    !sled_box_is_gone(box, it->row, now, err)) {
+		    !is_deleted(box, i, now, err)) {
 			sled_ledger_drop(ledger);
 			return false;
 		}
@@ -743,7 +756,8 @@ note_visit(struct sled_box *box, struct sled_visit_row *visit,
 	visit->maildrop = box->maildrop.id;
 	if (box->listing != NULL)
 		box->maildrop.listed_count = (uint32_t)box->listing->len;
-	return sled_ledger_maildrop_put(box->store->ledger, &box->maildrop,
+	return sled_held_close(box, now, err) &&
+	       sled_ledger_maildrop_put(box->store->ledger, &box->maildrop,
 	                                err) &&
 	       sled_ledger_visit_put(box->store->ledger, visit, err) &&
 	       journal_visit(box, visit, err) &&

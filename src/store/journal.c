@@ -5,6 +5,7 @@
  *   time kind field... check       check: 8 hex digits of the line's SHA-256
  *   gone     label number sha256 server user
  *   known    label number uid size           (another id or size of a message)
+ *   want, drop, undecided, dropped           see decide.c
  *   visit    label server user began ms listed fetched deleted kept held left
  *            failed mail_bytes wire_down wire_up resumed exit error
  *            round path up_ms alive_ms cut held_bytes left_bytes
@@ -594,6 +595,20 @@ replay_round(struct sled_store *store, const struct fields *f,
 }
 
 static bool
+replay_decision(struct sled_store *store, const struct fields *f, int64_t when,
+                struct sled_err *err)
+{
+	const char *fields[FIELDS];
+	size_t len = f->len - 2;
+
+	for (size_t i = 0; i < len; i++)
+		fields[i] =
+		    f->text[2 + i].data == NULL ? "" : f->text[2 + i].data;
+	return sled_decide_replay(store, f->text[1].data, fields, len, when,
+	                          err);
+}
+
+static bool
 replay_line(struct sled_store *store, struct sled_span line,
             struct sled_err *err)
 {
@@ -612,6 +627,8 @@ replay_line(struct sled_store *store, struct sled_span line,
 			ok = replay_visit(store, &fields, err);
 		else if (strcmp(fields.text[1].data, "round") == 0)
 			ok = replay_round(store, &fields, err);
+		else if (sled_decide_is(fields.text[1].data))
+			ok = replay_decision(store, &fields, when, err);
 	}
 	free_fields(&fields);
 	return ok;
@@ -657,6 +674,7 @@ sled_journal_replay(struct sled_store *store, struct sled_err *err)
 	    sled_sha256_new(&sha, err) && sled_ledger_begin(store->ledger, err);
 
 	if (ok && (!replay_all(store, sha, err) ||
+	           !sled_decide_replayed(store, err) ||
 	           !sled_ledger_put(store->ledger, "rebuilding", "0", err))) {
 		sled_ledger_drop(store->ledger);
 		ok = false;

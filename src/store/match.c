@@ -246,7 +246,8 @@ sled_box_standing(struct sled_box *box, const char *uid, uint64_t size,
 	                        take_candidate, &c, err))
 		return false;
 	if (!c.best.found)
-		*out = SLED_STANDING_NEW;
+		*out = sled_held_decided(box, uid, size) ? SLED_STANDING_OPEN
+		                                         : SLED_STANDING_NEW;
 	else if (!c.fits || box->maildrop.reuses_ids || row->dele_sent != 0 ||
 	         (row->flags & SLED_MESSAGE_SHORT) != 0 ||
 	         row->received <= delete_until)
@@ -517,7 +518,8 @@ sled_box_listed(struct sled_box *box, struct sled_listing *listing,
 	    !drop_doubles(listing, err) ||
 	    !sled_ledger_begin(box->store->ledger, err))
 		return false;
-	if (!note_first(box, now, err) || !apply_listing(box, now, err)) {
+	if (!note_first(box, now, err) || !apply_listing(box, now, err) ||
+	    !sled_held_listed(box, now, err)) {
 		sled_ledger_drop(box->store->ledger);
 		return false;
 	}

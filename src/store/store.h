@@ -136,6 +136,26 @@ void sled_claim(struct sled_claims *claims, int64_t row);
 bool sled_is_claimed(const struct sled_claims *claims, int64_t row);
 void sled_claims_free(struct sled_claims *claims);
 
+/* A row of held mail, and what becomes of it in this visit. */
+struct sled_held {
+	char id[SLED_HELD_ID];
+	char uid[SLED_UID_MAX + 1];
+	uint64_t size;
+	size_t item; /* of the listing; SIZE_MAX: not in it */
+	enum sled_decision decision;
+	bool resized; /* the item has its unique-id, but another size */
+	bool previewed;
+	bool checked; /* to be dropped, and the message that was meant */
+	struct sled_hash head_sha256;
+	uint64_t head_octets;
+};
+
+/* By unique-id and size; behind the listing those in it, by item. */
+struct sled_helds {
+	struct sled_held *list;
+	size_t len, cap;
+};
+
 struct sled_box {
 	struct sled_store *store;
 	struct sled_whose whose;
@@ -159,7 +179,9 @@ struct sled_box {
 	size_t samples;    /* proofs that others wait for */
 	struct sled_buf journal;
 	struct sled_box_sums sums;
-	char *names; /* label, server, user: owned */
+	struct sled_helds held;
+	struct sled_buf lapsed; /* decisions that came to nothing */
+	char *names;            /* label, server, user: owned */
 };
 
 bool sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
@@ -171,6 +193,10 @@ bool sled_box_same(struct sled_box *box, size_t item,
 /* The row is not on the server any more; in the caller's transaction. */
 bool sled_box_is_gone(struct sled_box *box, int64_t row, int64_t now,
                       struct sled_err *err);
+
+/* A line of the journal, written with the visit's row or before it. */
+bool sled_box_line(struct sled_box *box, int64_t now, const char *kind,
+                   const char *const *fields, size_t len, struct sled_err *err);
 
 /* What is known of the peer, to and from the ledger. keep() only warns. */
 bool sled_box_peer_load(struct sled_box *box, struct sled_err *err);
@@ -187,6 +213,39 @@ struct sled_row_copy {
 
 bool sled_row_take(void *ctx, const struct sled_message *row,
                    struct sled_err *err);
+
+/* ---- held.c ---- */
+struct sled_held_copy {
+	struct sled_held_row row; /* its spans are in .texts */
+	struct sled_buf texts;    /* to be freed, found or not */
+	bool found;
+};
+
+bool sled_held_find(struct sled_store *store, const char *id,
+                    struct sled_held_copy *out, struct sled_err *err);
+bool sled_held_load(struct sled_box *box, struct sled_err *err);
+void sled_held_free(struct sled_box *box);
+/* Before listed(): is there a decision on this message? */
+bool sled_held_decided(const struct sled_box *box, const char *uid,
+                       uint64_t size);
+/* Each item has its verdict; in the caller's transaction. */
+bool sled_held_listed(struct sled_box *box, int64_t now, struct sled_err *err);
+/* The other half of sled_box_may_delete(). */
+bool sled_held_may_drop(const struct sled_box *box, size_t item);
+bool sled_held_dele_sent(struct sled_box *box, struct sled_err *err);
+/* QUIT confirmed it; in the caller's transaction. */
+bool sled_held_gone(struct sled_box *box, size_t item, int64_t now,
+                    struct sled_err *err);
+bool sled_held_close(struct sled_box *box, int64_t now, struct sled_err *err);
+
+/* ---- decide.c ---- */
+/* A line of the journal of one of these kinds. */
+bool sled_decide_is(const char *kind);
+bool sled_decide_replay(struct sled_store *store, const char *kind,
+                        const char *const *fields, size_t len, int64_t when,
+                        struct sled_err *err);
+/* All was replayed: only what is still decided stays. */
+bool sled_decide_replayed(struct sled_store *store, struct sled_err *err);
 
 /* ---- commit.c ---- */
 bool sled_commit(struct sled_store *store, const struct sled_whose *whose,
