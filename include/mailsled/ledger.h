@@ -30,10 +30,11 @@
 #include "mailsled/sys.h"
 #include "mailsled/types.h"
 
-/* Schema 2 has what a visit learns of its server and its path. A ledger of an older schema grows
- * when it is opened to write, in one transaction; to READ it as it is: what it
- * cannot hold is empty or 0. */
-#define SLED_LEDGER_SCHEMA 2
+/* Schema 2 has what a visit learns of its server and its path; 3 has rounds and
+ * their bills, held mail, and more of each visit and maildrop. A ledger of an
+ * older schema grows when it is opened to write, in one transaction; to READ it
+ * as it is: what it cannot hold is empty or 0. */
+#define SLED_LEDGER_SCHEMA 3
 
 struct sled_ledger; /* opaque */
 
@@ -488,7 +489,8 @@ struct sled_round_row {
 
 typedef bool sled_round_fn(void *ctx, const struct sled_round_row *row,
                            struct sled_err *err);
-/* Insert (id 0: filled in) or update by id. */
+/* Insert (id 0: filled in, with one that no round or visit has had) or put by
+ * id, new or not: a rebuild gives a round the id that its visits know. */
 SLED_CHECK bool sled_ledger_round_put(struct sled_ledger *ledger,
                                       struct sled_round_row *row,
                                       struct sled_err *err);

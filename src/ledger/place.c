@@ -116,22 +116,33 @@ take_maildrop(void *ctx, struct sled_row *row, struct sled_err *err)
 	out->no_uidl = sled_row_bool(row);
 	out->listed_count = (uint32_t)sled_row_int(row);
 	out->flights_lost = (uint32_t)sled_row_int(row);
+	out->expire_days = (uint32_t)sled_row_int(row);
+	out->login_delay_s = (uint32_t)sled_row_int(row);
+	out->octets = sled_row_u64(row);
+	out->visited = sled_row_int(row);
 	return sled_row_end(row, err);
 }
+
+#define MAILDROP_1                                          \
+	"SELECT id, first_visit, exact, lf_counted, loose," \
+	" reuses_ids, drops_retrieved, expire_0, no_uidl,"  \
+	" listed_count, flights_lost, "
+#define MAILDROP_3    "expire_days, login_delay_s, octets, visited"
+#define MAILDROP_FROM " FROM maildrop WHERE server = ?1 AND user = ?2"
 
 static bool
 find_maildrop(struct sled_ledger *ledger, const char *server, const char *user,
               struct maildrop *maildrop, struct sled_err *err)
 {
+	const struct sled_value values[] = { sled_value_text(server),
+		                             sled_value_text(user) };
+	struct sled_sql sql = { MAILDROP_1 MAILDROP_3 MAILDROP_FROM, values,
+		                2 };
+
+	if (ledger->version < 3)
+		sql.text = MAILDROP_1 "0, 0, 0, 0" MAILDROP_FROM;
 	maildrop->found = false;
-	return sled_sql_each(
-	    ledger,
-	    SLED_SQL("SELECT id, first_visit, exact, lf_counted, loose,"
-	             " reuses_ids, drops_retrieved, expire_0, no_uidl,"
-	             " listed_count, flights_lost FROM maildrop"
-	             " WHERE server = ?1 AND user = ?2",
-	             sled_value_text(server), sled_value_text(user)),
-	    take_maildrop, maildrop, err);
+	return sled_sql_each(ledger, &sql, take_maildrop, maildrop, err);
 }
 
 static bool
@@ -189,7 +200,8 @@ sled_ledger_maildrop_put(struct sled_ledger *ledger,
 		"UPDATE maildrop SET first_visit = ?2, exact = ?3,"
 		" lf_counted = ?4, loose = ?5, reuses_ids = ?6,"
 		" drops_retrieved = ?7, expire_0 = ?8, no_uidl = ?9,"
-		" listed_count = ?10, flights_lost = ?11"
+		" listed_count = ?10, flights_lost = ?11, expire_days = ?12,"
+		" login_delay_s = ?13, octets = ?14, visited = ?15"
 		" WHERE id = ?1",
 		sled_value_int(row->id), sled_value_int(row->first_visit),
 		sled_value_int(row->exact), sled_value_int(row->lf_counted),
@@ -197,6 +209,9 @@ sled_ledger_maildrop_put(struct sled_ledger *ledger,
 		sled_value_int(row->drops_retrieved),
 		sled_value_int(row->expire_0), sled_value_int(row->no_uidl),
 		sled_value_int(row->listed_count),
-		sled_value_int(row->flights_lost)),
+		sled_value_int(row->flights_lost),
+		sled_value_int(row->expire_days),
+		sled_value_int(row->login_delay_s), sled_value_u64(row->octets),
+		sled_value_int(row->visited)),
 	    "maildrop", err);
 }

@@ -111,7 +111,7 @@ static const char schema_1[] =
     "PRAGMA application_id = " APPLICATION ";";
 
 /* What 2 has more. A new ledger is made as 1 and grows too, so that there is
- * one schema 2, wherever it came from. */
+ * one newest schema, wherever it came from. */
 static const char growth_2[] =
     "CREATE TABLE peer (maildrop INTEGER PRIMARY KEY,"
     " port INTEGER NOT NULL, addresses TEXT NOT NULL,"
@@ -143,6 +143,46 @@ static const char growth_2[] =
     "ALTER TABLE visit ADD COLUMN retrans INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE visit ADD COLUMN offered INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE visit ADD COLUMN eager INTEGER NOT NULL DEFAULT 0;"
+
+    "PRAGMA user_version = 2;";
+
+/* What 3 has more. */
+static const char growth_3[] =
+    "CREATE TABLE round (id INTEGER PRIMARY KEY, began INTEGER NOT NULL,"
+    " ms INTEGER NOT NULL, link TEXT NOT NULL, path TEXT NOT NULL,"
+    " dialled INTEGER NOT NULL, ended INTEGER NOT NULL,"
+    " wire INTEGER NOT NULL, billed_bytes INTEGER NOT NULL,"
+    " steps INTEGER NOT NULL, money INTEGER NOT NULL,"
+    " currency TEXT NOT NULL, places TEXT NOT NULL);"
+    "CREATE INDEX round_began ON round (began);"
+    "CREATE INDEX round_link ON round (link, began);"
+
+    "CREATE TABLE held (id TEXT PRIMARY KEY, maildrop INTEGER NOT NULL,"
+    " uid TEXT NOT NULL, size INTEGER NOT NULL,"
+    " first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,"
+    " listed INTEGER NOT NULL, previewed INTEGER NOT NULL,"
+    " head_sha256 BLOB NOT NULL, head_octets INTEGER NOT NULL,"
+    " sender BLOB NOT NULL, subject BLOB NOT NULL, date BLOB NOT NULL,"
+    " text BLOB NOT NULL, decision INTEGER NOT NULL,"
+    " decided INTEGER NOT NULL, lapsed TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX held_maildrop ON held (maildrop);"
+
+    "ALTER TABLE maildrop ADD COLUMN"
+    " expire_days INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE maildrop ADD COLUMN"
+    " login_delay_s INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE maildrop ADD COLUMN octets INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE maildrop ADD COLUMN visited INTEGER NOT NULL DEFAULT 0;"
+
+    "ALTER TABLE visit ADD COLUMN round INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN path TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE visit ADD COLUMN up_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN alive_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN held_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN left_bytes INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX visit_path ON visit (path, began);"
+    "CREATE INDEX visit_round ON visit (round);"
 
     "PRAGMA user_version = " VERSION ";";
 
@@ -220,8 +260,8 @@ make_tables(struct sled_ledger *ledger, struct sled_err *err)
 		return false;
 	ok = identify(ledger, &empty, err) &&
 	     (!empty || execute(ledger, schema_1, err)) &&
-	     (ledger->version == SLED_LEDGER_SCHEMA ||
-	      execute(ledger, growth_2, err));
+	     (ledger->version >= 2 || execute(ledger, growth_2, err)) &&
+	     (ledger->version >= 3 || execute(ledger, growth_3, err));
 	if (!sled_sql_leave(ledger, ok, err))
 		return false;
 	ledger->version = SLED_LEDGER_SCHEMA;

@@ -1,7 +1,7 @@
 /* visit.c - rows of visits. See mailsled/ledger.h. */
 #include "sql.h"
 
-/* Those of schema 1, and what 2 has more. */
+/* Those of schema 1, and what 2 and 3 have more. */
 #define COLUMNS_1                                                             \
 	"label, maildrop, began, ms, listed, fetched, deleted, kept, held,"   \
 	" left_there, failed, mail_bytes, wire_down, wire_up, resumed, exit," \
@@ -9,14 +9,19 @@
 #define COLUMNS_2                                                              \
 	"ms_connect, ms_tls, ms_login, ms_list, ms_fetch, ms_save, ms_delete," \
 	" round_trips, rtt_ms, segs_down, segs_up, retrans, offered, eager"
-#define NONE_2  "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0"
-#define COLUMNS COLUMNS_1 ", " COLUMNS_2
+#define NONE_2    "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0"
+#define COLUMNS_3 "round, path, up_ms, alive_ms, cut, held_bytes, left_bytes"
+#define NONE_3    "0, '', 0, 0, 0, 0, 0"
+#define COLUMNS   COLUMNS_1 ", " COLUMNS_2 ", " COLUMNS_3
 #define MARKS                                                          \
 	"?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14," \
 	" ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26," \
-	" ?27, ?28, ?29, ?30, ?31"
+	" ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38"
 #define NEWEST                                       \
 	" FROM visit WHERE ?1 IS NULL OR label = ?1" \
+	" ORDER BY began DESC, id DESC LIMIT ?2"
+#define NEWEST_BY                     \
+	" FROM visit WHERE path = ?1" \
 	" ORDER BY began DESC, id DESC LIMIT ?2"
 
 #define VALUES(v)                                                          \
@@ -35,7 +40,10 @@
 	    sled_value_int((v)->round_trips), sled_value_int((v)->rtt_ms), \
 	    sled_value_u64((v)->segs_down), sled_value_u64((v)->segs_up),  \
 	    sled_value_u64((v)->retrans), sled_value_int((v)->offered),    \
-	    sled_value_int((v)->eager)
+	    sled_value_int((v)->eager), sled_value_int((v)->round),        \
+	    sled_value_text((v)->path), sled_value_int((v)->up_ms),        \
+	    sled_value_int((v)->alive_ms), sled_value_int((v)->cut),       \
+	    sled_value_u64((v)->held_bytes), sled_value_u64((v)->left_bytes)
 
 bool
 sled_ledger_visit_put(struct sled_ledger *ledger, struct sled_visit_row *row,
@@ -50,7 +58,7 @@ sled_ledger_visit_put(struct sled_ledger *ledger, struct sled_visit_row *row,
 	return sled_sql_change(ledger,
 	                       SLED_SQL("UPDATE visit SET (" COLUMNS
 	                                ") = (" MARKS ")"
-	                                " WHERE id = ?32",
+	                                " WHERE id = ?39",
 	                                VALUES(row), sled_value_int(row->id)),
 	                       "visit", err);
 }
@@ -75,6 +83,18 @@ read_more(struct sled_row *row, struct sled_visit_row *visit)
 }
 
 static void
+read_round(struct sled_row *row, struct sled_visit_row *visit)
+{
+	visit->round = sled_row_int(row);
+	sled_row_text(row, visit->path, sizeof(visit->path));
+	visit->up_ms = sled_row_int(row);
+	visit->alive_ms = sled_row_int(row);
+	visit->cut = sled_row_bool(row);
+	visit->held_bytes = sled_row_u64(row);
+	visit->left_bytes = sled_row_u64(row);
+}
+
+static void
 read_visit(struct sled_row *row, struct sled_visit_row *visit)
 {
 	visit->id = sled_row_int(row);
@@ -96,6 +116,7 @@ read_visit(struct sled_row *row, struct sled_visit_row *visit)
 	visit->exit = (int)sled_row_int(row);
 	sled_row_text(row, visit->error, sizeof(visit->error));
 	read_more(row, visit);
+	read_round(row, visit);
 }
 
 struct walk {
@@ -113,20 +134,44 @@ give_visit(void *ctx, struct sled_row *row, struct sled_err *err)
 	return sled_row_end(row, err) && walk->each(walk->ctx, &visit, err);
 }
 
+/* What the limits of the contract are to SQLite: below 0 is none. */
+static struct sled_value
+limit_value(uint64_t limit)
+{
+	return sled_value_int(limit > INT64_MAX || limit == 0 ? -1
+	                                                      : (int64_t)limit);
+}
+
 bool
 sled_ledger_visits(struct sled_ledger *ledger, const char *label,
                    uint64_t limit, sled_visit_fn *each, void *ctx,
                    struct sled_err *err)
 {
-	const struct sled_value values[] = {
-		sled_value_text(label),
-		sled_value_int(
-		    limit > INT64_MAX || limit == 0 ? -1 : (int64_t)limit),
-	};
+	const struct sled_value values[] = { sled_value_text(label),
+		                             limit_value(limit) };
 	struct sled_sql sql = { "SELECT id, " COLUMNS NEWEST, values, 2 };
 	struct walk walk = { each, ctx };
 
 	if (ledger->version == 1)
-		sql.text = "SELECT id, " COLUMNS_1 ", " NONE_2 NEWEST;
+		sql.text =
+		    "SELECT id, " COLUMNS_1 ", " NONE_2 ", " NONE_3 NEWEST;
+	else if (ledger->version == 2)
+		sql.text =
+		    "SELECT id, " COLUMNS_1 ", " COLUMNS_2 ", " NONE_3 NEWEST;
 	return sled_sql_each(ledger, &sql, give_visit, &walk, err);
+}
+
+bool
+sled_ledger_visits_by(struct sled_ledger *ledger, const char *path,
+                      uint64_t limit, sled_visit_fn *each, void *ctx,
+                      struct sled_err *err)
+{
+	struct walk walk = { each, ctx };
+
+	return ledger->version < 3 ||
+	       sled_sql_each(ledger,
+	                     SLED_SQL("SELECT id, " COLUMNS NEWEST_BY,
+	                              sled_value_text(path),
+	                              limit_value(limit)),
+	                     give_visit, &walk, err);
 }

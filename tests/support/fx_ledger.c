@@ -104,6 +104,40 @@ static const char schema_1[] =
     "INSERT INTO visit VALUES (NULL, 'home', 1, 77, 1, 2, 3, 4, 5, 6, 7,"
     " 8, 9, 10, 11, 1, 75, 'cut off');";
 
+static const char growth_2[] =
+    "CREATE TABLE peer (maildrop INTEGER PRIMARY KEY,"
+    " port INTEGER NOT NULL, addresses TEXT NOT NULL,"
+    " looked_up INTEGER NOT NULL, caps INTEGER NOT NULL,"
+    " caps_seen INTEGER NOT NULL, eager TEXT NOT NULL, eager_lost INTEGER NOT NULL,"
+    " eager_retry INTEGER NOT NULL, tickets_refused INTEGER NOT NULL,"
+    " tickets_retry INTEGER NOT NULL, tls_default INTEGER NOT NULL,"
+    " listed_whole INTEGER NOT NULL, sums INTEGER NOT NULL);"
+
+    "CREATE TABLE path (name TEXT PRIMARY KEY, rate INTEGER NOT NULL,"
+    " rtt_ms INTEGER NOT NULL, visits INTEGER NOT NULL,"
+    " seen INTEGER NOT NULL) WITHOUT ROWID;"
+
+    "CREATE TABLE seen (maildrop INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, uid TEXT NOT NULL, size INTEGER NOT NULL,"
+    " PRIMARY KEY (maildrop, number)) WITHOUT ROWID;"
+
+    "ALTER TABLE visit ADD COLUMN ms_connect INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN ms_tls INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN ms_login INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN ms_list INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN ms_fetch INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN ms_save INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN ms_delete INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN round_trips INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN rtt_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN segs_down INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN segs_up INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN retrans INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN offered INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE visit ADD COLUMN eager INTEGER NOT NULL DEFAULT 0;"
+
+    "PRAGMA user_version = 2;";
+
 static void
 insist(bool ok, const struct sled_err *err)
 {
@@ -149,10 +183,12 @@ fx_ledger_sql(const struct fx_tmp *tmp, const char *sql)
 }
 
 void
-fx_ledger_old(const struct fx_tmp *tmp)
+fx_ledger_old(const struct fx_tmp *tmp, int schema)
 {
 	fx_ledger_sql(tmp, "PRAGMA journal_mode = WAL;");
 	fx_ledger_sql(tmp, schema_1);
+	if (schema > 1)
+		fx_ledger_sql(tmp, growth_2);
 }
 
 struct sled_message

@@ -16,9 +16,9 @@ const char *fx_ledger_path(const struct fx_tmp *tmp, char out[512]);
 struct sled_ledger *fx_ledger_open(const struct fx_tmp *tmp,
                                    const struct sled_sys *sys,
                                    enum sled_ledger_mode mode);
-/* A database of schema 1, as mailsled 0.1 wrote it: the fact store = "old",
+/* A database of schema 1 (or 2), as it once was: the fact store = "old",
  * maildrop 1, message 1 and a visit that began at 77. The one file, closed. */
-void fx_ledger_old(const struct fx_tmp *tmp);
+void fx_ledger_old(const struct fx_tmp *tmp, int schema);
 /* Run statements on the ledger's file, which no one has open. */
 void fx_ledger_sql(const struct fx_tmp *tmp, const char *sql);
 /* A message of maildrop 1, label "home", made from its number. */

@@ -20,17 +20,32 @@ static struct fx_tmp tmp;
 static struct sled_err err;
 static char old[1 << 20];
 static size_t old_len;
+static int schema;
 
 static int
-set_up(void **state)
+set_up(int from)
 {
-	(void)state;
 	err = (struct sled_err){ 0 };
 	fx_tmp_make(&tmp);
-	fx_ledger_old(&tmp);
+	schema = from;
+	fx_ledger_old(&tmp, schema);
 	old_len = fx_tmp_read(&tmp, "ledger.db", old, sizeof(old));
 	assert_true(old_len > 4096 && old_len < sizeof(old));
 	return 0;
+}
+
+static int
+set_up_1(void **state)
+{
+	(void)state;
+	return set_up(1);
+}
+
+static int
+set_up_2(void **state)
+{
+	(void)state;
+	return set_up(2);
 }
 
 static int
@@ -103,6 +118,9 @@ assert_old_rows(struct sled_ledger *ledger)
 	                                 &maildrop, &err));
 	assert_int_equal(maildrop.id, 1);
 	assert_int_equal(maildrop.exact, 5);
+	assert_int_equal(maildrop.expire_days + maildrop.login_delay_s, 0);
+	assert_int_equal(maildrop.octets, 0);
+	assert_int_equal(maildrop.visited, 0);
 	assert_int_equal(fx_ledger_count(ledger), 1);
 	assert_true(
 	    sled_ledger_visits(ledger, NULL, 0, keep_visit, &visit, &err));
@@ -114,6 +132,10 @@ assert_old_rows(struct sled_ledger *ledger)
 	assert_int_equal(visit.round_trips + visit.rtt_ms, 0);
 	assert_int_equal(visit.segs_up + visit.retrans, 0);
 	assert_false(visit.offered || visit.eager);
+	assert_int_equal(visit.round + visit.up_ms + visit.alive_ms, 0);
+	assert_int_equal(visit.held_bytes + visit.left_bytes, 0);
+	assert_string_equal(visit.path, "");
+	assert_false(visit.cut);
 }
 
 static bool
@@ -128,6 +150,38 @@ count_seen(void *ctx, uint32_t number, const char *uid, uint64_t size,
 	(void)e;
 	++*count;
 	return true;
+}
+
+static bool
+no_round(void *ctx, const struct sled_round_row *row, struct sled_err *e)
+{
+	(void)ctx;
+	(void)row;
+	return sled_fail(e, SLED_ERR_INTERNAL, "a round");
+}
+
+static bool
+no_held(void *ctx, const struct sled_held_row *row, struct sled_err *e)
+{
+	(void)ctx;
+	(void)row;
+	return sled_fail(e, SLED_ERR_INTERNAL, "held mail");
+}
+
+static void
+assert_no_bills(struct sled_ledger *ledger)
+{
+	static const struct sled_spent none;
+	struct sled_visit_row visit = { 0 };
+	struct sled_spent spent = { .bytes = 1 };
+
+	assert_true(sled_ledger_rounds(ledger, 0, 0, no_round, NULL, &err));
+	assert_true(sled_ledger_spent(ledger, "", 0, 0, &spent, &err));
+	assert_memory_equal(&spent, &none, sizeof(spent));
+	assert_true(sled_ledger_held(ledger, 0, NULL, no_held, NULL, &err));
+	assert_true(
+	    sled_ledger_visits_by(ledger, "ppp0", 0, keep_visit, &visit, &err));
+	assert_int_equal(visit.id, 0);
 }
 
 static void
@@ -145,6 +199,7 @@ assert_no_caches(struct sled_ledger *ledger)
 	assert_false(found);
 	assert_true(sled_ledger_seen(ledger, 1, count_seen, &seen, &err));
 	assert_int_equal(seen, 0);
+	assert_no_bills(ledger);
 }
 
 static void
@@ -158,7 +213,7 @@ a_reader_takes_it_as_it_is(void **state)
 	assert_old_rows(ledger);
 	assert_no_caches(ledger);
 	sled_ledger_close(&ledger);
-	assert_int_equal(version(), 1);
+	assert_int_equal(version(), schema);
 	assert_int_equal(fx_tmp_read(&tmp, "ledger.db", after, sizeof(after)),
 	                 old_len);
 	assert_memory_equal(old, after, old_len);
@@ -184,7 +239,7 @@ a_writer_makes_it_grow_and_keeps_every_row(void **state)
 		assert_true(sled_ledger_peer_put(ledger, 1, &peer, &err));
 		assert_true(sled_ledger_visit_put(ledger, &row, &err));
 		sled_ledger_close(&ledger);
-		assert_int_equal(version(), 2);
+		assert_int_equal(version(), 3);
 		ledger = fx_ledger_open(&tmp, NULL, SLED_LEDGER_READ);
 		assert_true(sled_ledger_peer(ledger, 1, &out, &err));
 		assert_string_equal(out.eager, "PLAIN");
@@ -210,6 +265,7 @@ a_grown_ledger_has_the_schema_of_a_new_one(void **state)
 	sled_ledger_close(&ledger);
 	look_up(all, made, sizeof(made));
 	assert_non_null(strstr(made, "CREATE TABLE seen"));
+	assert_non_null(strstr(made, "CREATE TABLE round"));
 	assert_string_equal(grown, made);
 }
 
@@ -225,6 +281,7 @@ reads_old(struct sled_ledger *ledger)
 	       visit.began == 77 && visit.retrans == 0 &&
 	       sled_ledger_peer(ledger, 1, &peer, &err) && peer.port == 0 &&
 	       sled_ledger_seen(ledger, 1, count_seen, &seen, &err) &&
+	       sled_ledger_rounds(ledger, 0, 0, no_round, NULL, &err) &&
 	       seen == 0 && fx_ledger_count(ledger) == 1;
 }
 
@@ -266,7 +323,7 @@ a_reader_that_came_first_goes_on(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	sled_ledger_close(&ledger);
-	assert_int_equal(version(), 2);
+	assert_int_equal(version(), 3);
 	assert_int_equal(close(to[1]) | close(from[0]), 0);
 }
 
@@ -286,7 +343,7 @@ assert_whole(void)
 	assert_old_rows(ledger);
 	assert_no_caches(ledger);
 	sled_ledger_close(&ledger);
-	assert_int_equal(version(), 2);
+	assert_int_equal(version(), 3);
 }
 
 static unsigned
@@ -369,7 +426,11 @@ it_grows_or_stays_at_any_kill(void **state)
 	assert_true(kills[0] > 20 && kills[1] > 5);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define T(f)                                            \
+	{ #f " (1)", f, set_up_1, tear_down, NULL },    \
+	{                                               \
+#		f " (2)", f, set_up_2, tear_down, NULL \
+	}
 
 int
 main(void)

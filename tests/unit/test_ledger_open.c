@@ -207,7 +207,7 @@ a_zeroed_page_is_damage_when_it_is_met(void **state)
 	size_t len;
 
 	(void)state;
-	fill(300);
+	fill(600);
 	len = fx_tmp_read(&tmp, "ledger.db", whole, sizeof(whole));
 	pages = (unsigned)(len / sizeof(zeroes));
 	assert_true(pages > 30 && len < sizeof(whole));
@@ -247,10 +247,10 @@ a_newer_schema_is_for_a_newer_program(void **state)
 {
 	(void)state;
 	fill(1);
-	execute("PRAGMA user_version = 3");
+	execute("PRAGMA user_version = 4");
 	assert_int_equal(open_kind(SLED_LEDGER_READ), SLED_ERR_CONFIG);
 	assert_int_equal(open_kind(SLED_LEDGER_CREATE), SLED_ERR_CONFIG);
-	execute("PRAGMA user_version = 2");
+	execute("PRAGMA user_version = 3");
 	assert_int_equal(open_kind(SLED_LEDGER_CREATE), SLED_ERR_NONE);
 }
 

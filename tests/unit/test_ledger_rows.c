@@ -107,8 +107,16 @@ a_maildrop_is_made_once_and_keeps_its_habits(void **state)
 	assert_true(sled_ledger_maildrop(ledger, "pop", "bob", &b, &err));
 	assert_true(a.id != b.id && a.id > 0 && b.id > 0);
 	assert_int_equal(a.exact, 0);
-	a = (struct sled_maildrop){ a.id, 9,    8,    7,    6,
-		                    true, true, true, true, UINT32_MAX };
+	a = (struct sled_maildrop){ .id = a.id,
+		                    .first_visit = 9,
+		                    .exact = 8,
+		                    .lf_counted = 7,
+		                    .loose = 6,
+		                    .reuses_ids = true,
+		                    .drops_retrieved = true,
+		                    .expire_0 = true,
+		                    .no_uidl = true,
+		                    .listed_count = UINT32_MAX };
 	assert_true(sled_ledger_maildrop_put(ledger, &a, &err));
 	reopen();
 	assert_true(sled_ledger_maildrop(ledger, "pop", "ada", &c, &err));
