@@ -4,8 +4,9 @@
  * Values in, values out; the time zone is the process's (TZ, tzset()). Wall
  * times are seconds since 1970 UTC. A window that begins in an hour which the
  * clock skips begins at the next minute that exists; one that begins in an
- * hour which comes twice opens once, at the first. Windows that overlap or
- * touch are one opening.
+ * hour which comes twice opens once, at the first; ends count likewise. One
+ * that lies in the skipped hour wholly keeps its length behind it, and a date
+ * that the zone skips has none. Windows that overlap or touch are one opening.
  */
 #ifndef MAILSLED_CALENDAR_H
 #define MAILSLED_CALENDAR_H
@@ -19,7 +20,8 @@ struct sled_opening {
 };
 
 /* The opening that NOW is in, or the next one after it. Without windows:
- * from NOW, until ALWAYS. False: none within 400 days. */
+ * from NOW, until ALWAYS; windows that leave no break in the week have no end
+ * either. False: none begins within 400 days. */
 bool sled_calendar_next(const struct sled_conf_schedule *schedule, int64_t now,
                         struct sled_opening *out);
 
