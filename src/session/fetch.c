@@ -382,7 +382,8 @@ body(struct sled_session *s, const struct sled_pop3_event *event)
 	if (event->verb == SLED_POP3_RETR) {
 		s->now.bytes += event->text.len;
 		if (s->conf.plan != NULL)
-			sled_plan_came(s->conf.plan, event->text.len);
+			sled_plan_came(s->conf.plan, s->conf.lane,
+			               event->text.len);
 	}
 	(void)sled_session_did(s, ok, &err);
 }
