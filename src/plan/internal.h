@@ -1,0 +1,61 @@
+/*
+ * internal.h - what the files of plan share; private to plan.
+ *
+ * Costs are octets on the line, see plan.h's figures.
+ */
+#ifndef PLAN_INTERNAL_H
+#define PLAN_INTERNAL_H
+
+#include "mailsled/plan.h"
+#include "plan/set.h"
+
+struct sled_plan_lane {
+	struct sled_plan_set set;
+	struct sled_plan_sum begun; /* and not landed */
+	uint64_t came;              /* octets of these */
+	uint64_t unsafe;
+	uint64_t heard_ms;   /* plan->now_ms when it last said anything */
+	uint64_t secured_ms; /* the last time, or 0 */
+	bool outlived;       /* secured at the usual end */
+	bool no_secure;
+};
+
+struct sled_plan {
+	struct sled_plan_conf conf;
+	struct sled_plan_lane *lanes;
+	unsigned lanes_len;
+	uint64_t now_ms; /* the latest that was told */
+	uint64_t spent;
+};
+
+/* A use of the line: what is to come before a message, and it. */
+struct sled_plan_need {
+	struct sled_plan_sum ahead; /* not begun yet, with the message */
+	uint64_t now_ms;
+};
+
+/* ---- price.c ---- */
+
+uint64_t sled_plan_cost(uint64_t octets);
+/* At the slow end; 0 when it is not known. */
+uint64_t sled_plan_line_ms(const struct sled_plan *plan, uint64_t cost);
+uint64_t sled_plan_rtt_ms(const struct sled_plan *plan);
+/* A new connection, up to its first RETR. */
+uint64_t sled_plan_again_ms(const struct sled_plan *plan);
+/* When all of NEED would be over, with what is on its way and the end of the
+ * visit. */
+uint64_t sled_plan_over_ms(const struct sled_plan *plan,
+                           const struct sled_plan_need *need);
+bool sled_plan_affords(const struct sled_plan *plan,
+                       const struct sled_plan_need *need);
+/* Costs above this are HOPELESS; UINT64_MAX: none is. */
+uint64_t sled_plan_most(const struct sled_plan *plan);
+/* When the line is likely to be cut, and that lies ahead; else NO_END. */
+uint64_t sled_plan_soft_end(const struct sled_plan *plan, uint64_t now_ms);
+/* Is it time to secure, on a long visit? */
+bool sled_plan_is_long(const struct sled_plan *plan,
+                       const struct sled_plan_lane *lane, uint64_t now_ms);
+/* When what is on its way would be deleted, were the lane secured now. */
+uint64_t sled_plan_secured_ms(const struct sled_plan *plan, uint64_t now_ms);
+
+#endif
