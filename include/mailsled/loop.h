@@ -68,9 +68,11 @@ void sled_timer_start(struct sled_timer *timer, uint64_t after_ms);
 void sled_timer_stop(struct sled_timer *timer);
 
 /*
- * An alarm waits over a suspend: by CLOCK_BOOTTIME, and it tells when the wall
- * clock was set. FN(ctx, JUMPED): the time is over, or JUMPED: the clock was
- * set, and the alarm goes on if it was started.
+ * A one-shot alarm waits over a suspend: its time is CLOCK_BOOTTIME's, and what
+ * went by in sleep is told at the wake-up. FN(ctx, false): the time is over.
+ * FN(ctx, true): the wall clock was set, or may have been by a wake-up; that
+ * comes at any time, of a stopped alarm too, and a started one goes on. FN may
+ * start it again. start() restarts one that runs.
  */
 struct sled_alarm;
 typedef void sled_alarm_fn(void *ctx, bool jumped);
@@ -82,7 +84,10 @@ void sled_alarm_free(struct sled_alarm **alarm);
 void sled_alarm_start(struct sled_alarm *alarm, uint64_t after_ms);
 void sled_alarm_stop(struct sled_alarm *alarm);
 
-/* Call FN(ctx) whenever FD, which stays the caller's, can be read. */
+/* Call FN(ctx) again and again while FD can be read or has an error, which FN
+ * takes by reading; FD, now O_NONBLOCK, stays the caller's and outlives it.
+ * Errors: CONFIG or INTERNAL, as sled_fail_sys() has it, when FD is no
+ * socket, pipe or the like. */
 struct sled_watch;
 SLED_CHECK bool sled_watch_new(struct sled_watch **out, struct sled_loop *loop,
                                int fd, sled_loop_fn *fn, void *ctx,
@@ -91,10 +96,16 @@ void sled_watch_free(struct sled_watch **watch);
 
 /*
  * Run TEXT by /bin/sh -c beside the loop, in a session of its own, stdin
- * /dev/null, stdout and stderr ours (stderr). At the deadline, and when freed
- * before its end, all of that is killed. FN once: ERR NULL for exit status 0;
- * else CONFIG: its exit status, its signal, or that it did not end in time.
+ * /dev/null, stdout and stderr our stderr. FN once, when the shell has ended:
+ * what it left in the background lives on. ERR is NULL for exit status 0; else
+ * CONFIG: its exit status, its signal, or that it did not end in time.
+ *
+ * At the deadline all of the session gets SIGTERM, to hang up in good order,
+ * and what is left of it SLED_COMMAND_GRACE_MS later SIGKILL: FN comes at most
+ * twice that after the deadline. Freed before FN, all of it gets SIGKILL at
+ * once. A process that went into a session of its own is out of reach.
  */
+#define SLED_COMMAND_GRACE_MS 1000
 struct sled_command;
 typedef void sled_command_fn(void *ctx, const struct sled_err *err);
 SLED_CHECK bool sled_command_new(struct sled_command **out,

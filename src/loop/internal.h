@@ -20,15 +20,19 @@
 
 struct post;
 
+struct loop_signals {
+	uv_signal_t uv[2];
+	bool on;
+	sled_signal_fn *fn;
+	void *ctx;
+};
+
 struct sled_loop {
 	uv_loop_t uv;
 	uv_async_t wake;
 	uv_mutex_t lock; /* over the posts */
 	struct post *first, **last;
-	uv_signal_t signals[2];
-	bool watching;
-	sled_signal_fn *on_signal;
-	void *signal_ctx;
+	struct loop_signals ends, hints;
 	size_t live;          /* objects that their owners have not freed */
 	size_t adrift;        /* look-ups that nobody waits for any more */
 	bool late;            /* they had their time */

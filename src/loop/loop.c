@@ -117,6 +117,13 @@ await_adrift(struct sled_loop *loop)
 	(void)uv_run(&loop->uv, UV_RUN_NOWAIT);
 }
 
+static void
+close_signals(struct loop_signals *set)
+{
+	for (size_t i = 0; set->on && i < 2; i++)
+		uv_close((uv_handle_t *)&set->uv[i], NULL);
+}
+
 /* Close what is the loop's own. False when the memory must stay. */
 static bool
 close_loop(struct sled_loop *loop)
@@ -124,8 +131,8 @@ close_loop(struct sled_loop *loop)
 	int code;
 
 	uv_close((uv_handle_t *)&loop->wake, NULL);
-	for (size_t i = 0; loop->watching && i < 2; i++)
-		uv_close((uv_handle_t *)&loop->signals[i], NULL);
+	close_signals(&loop->ends);
+	close_signals(&loop->hints);
 	/* A stop() that no run() has seen would end the first of these. */
 	(void)uv_run(&loop->uv, UV_RUN_NOWAIT);
 	if (loop->adrift > 0)
@@ -194,9 +201,29 @@ sled_loop_post(struct sled_loop *loop, sled_loop_fn *fn, void *ctx,
 static void
 on_signal(uv_signal_t *watch, int signum)
 {
-	struct sled_loop *loop = watch->data;
+	const struct loop_signals *set = watch->data;
 
-	loop->on_signal(loop->signal_ctx, signum);
+	set->fn(set->ctx, signum);
+}
+
+static bool
+watch_signals(struct sled_loop *loop, struct loop_signals *set,
+              const int signums[static 2], struct sled_err *err)
+{
+	int code = 0;
+
+	assert(set->fn != NULL && !set->on);
+	for (size_t i = 0; i < 2; i++) {
+		/* Fails only in making what uv_loop_init() has made. */
+		(void)uv_signal_init(&loop->uv, &set->uv[i]);
+		set->uv[i].data = set;
+	}
+	set->on = true;
+	for (size_t i = 0; i < 2 && code == 0; i++)
+		code = uv_signal_start(&set->uv[i], on_signal, signums[i]);
+	if (code < 0)
+		return sled_fail_sys(err, -code, "watch signals");
+	return true;
 }
 
 bool
@@ -204,23 +231,21 @@ sled_loop_signals(struct sled_loop *loop, sled_signal_fn *fn, void *ctx,
                   struct sled_err *err)
 {
 	static const int signums[2] = { SIGINT, SIGTERM };
-	int code = 0;
 
-	assert(!loop->watching);
-	loop->on_signal = fn;
-	loop->signal_ctx = ctx;
-	for (size_t i = 0; i < 2; i++) {
-		/* Fails only in making what uv_loop_init() has made. */
-		(void)uv_signal_init(&loop->uv, &loop->signals[i]);
-		loop->signals[i].data = loop;
-	}
-	loop->watching = true;
-	for (size_t i = 0; i < 2 && code == 0; i++)
-		code =
-		    uv_signal_start(&loop->signals[i], on_signal, signums[i]);
-	if (code < 0)
-		return sled_fail_sys(err, -code, "watch signals");
-	return true;
+	loop->ends.fn = fn;
+	loop->ends.ctx = ctx;
+	return watch_signals(loop, &loop->ends, signums, err);
+}
+
+bool
+sled_loop_hints(struct sled_loop *loop, sled_signal_fn *fn, void *ctx,
+                struct sled_err *err)
+{
+	static const int signums[2] = { SIGHUP, SIGUSR1 };
+
+	loop->hints.fn = fn;
+	loop->hints.ctx = ctx;
+	return watch_signals(loop, &loop->hints, signums, err);
 }
 
 bool
