@@ -1,5 +1,4 @@
 /* sum.c - several visits to one maildrop, told as one. */
-#include <stdio.h>
 #include <string.h>
 
 #include "round/internal.h"
@@ -59,11 +58,18 @@ add_counts(struct sled_visit_row *sum, const struct sled_visit_row *row,
 static void
 add_warnings(char *sum, size_t room, const char *more)
 {
-	size_t len = strlen(sum);
+	size_t len = strlen(sum), add = strlen(more);
 
-	if (*more != '\0' && len + 32 < room && strstr(sum, more) == NULL)
-		(void)snprintf(sum + len, room - len, "%s%s",
-		               len > 0 ? "; " : "", more);
+	if (add == 0 || len + 32 >= room || strstr(sum, more) != NULL)
+		return;
+	if (len > 0) {
+		(void)memcpy(sum + len, "; ", 2);
+		len += 2;
+	}
+	if (add >= room - len)
+		add = room - len - 1;
+	(void)memcpy(sum + len, more, add);
+	sum[len + add] = '\0';
 }
 
 void
