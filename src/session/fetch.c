@@ -230,8 +230,8 @@ ask_again(struct sled_session *s)
 			any = true;
 		}
 		if (item->verdict == SLED_ITEM_PROVE && item->asked == 0) {
-			s->next_proof = any && s->next_proof < i ? s->next_proof
-			                                         : i;
+			s->next_proof =
+			    any && s->next_proof < i ? s->next_proof : i;
 			any = true;
 		}
 	}

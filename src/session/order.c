@@ -131,13 +131,12 @@ sled_order_end(struct sled_session *s)
 			continue;
 		why = sled_plan_why(s->conf.plan, s->conf.lane, (uint32_t)i,
 		                    plan_now(s));
-		item->fate = why == SLED_PLAN_HOPELESS ? SLED_FATE_HELD
-		                                       : SLED_FATE_LEFT;
+		item->fate =
+		    why == SLED_PLAN_HOPELESS ? SLED_FATE_HELD : SLED_FATE_LEFT;
 		result->held_longer += why == SLED_PLAN_HOPELESS;
 		result->left_time += why == SLED_PLAN_TIME && !stopped;
 		result->left_budget += why == SLED_PLAN_BUDGET && !stopped;
 	}
 	sled_plan_leave(s->conf.plan, s->conf.lane);
-	result->more =
-	    s->answer == SLED_PLAN_SECURE && !stopped;
+	result->more = s->answer == SLED_PLAN_SECURE && !stopped;
 }

@@ -107,7 +107,7 @@ struct sled_session {
 	enum sled_phase phase;
 	int64_t phase_ms; /* when it began */
 	int64_t began_ms;
-	int64_t last_ms; /* the last octet; 0: none yet */
+	int64_t last_ms;  /* the last octet; 0: none yet */
 	char text[16384]; /* plaintext on its way to the engine */
 
 	struct sled_box *box; /* NULL: try only */
@@ -118,10 +118,10 @@ struct sled_session {
 	int64_t delete_until;    /* what was received until then may go */
 	struct sled_intake *top; /* digests of TOPs */
 	size_t next_proof;
-	size_t next_retr; /* without a plan */
-	bool dry;         /* the last look for a RETR found none */
+	size_t next_retr;             /* without a plan */
+	bool dry;                     /* the last look for a RETR found none */
 	enum sled_plan_answer answer; /* the plan's last */
-	uint64_t unsafe; /* stored, and not yet deleted though due */
+	uint64_t unsafe;       /* stored, and not yet deleted though due */
 	size_t in_flight;      /* RETRs and TOPs without their end */
 	uint64_t flight_bytes; /* of them, whole, as listed */
 	struct sled_pace pace;
