@@ -14,6 +14,7 @@ static const struct sled_cli_command *const table[] = {
 	&sled_cli_check,
 	&sled_cli_fetch,
 	&sled_cli_status,
+	&sled_cli_report,
 	&sled_cli_list,
 	&sled_cli_show,
 	&sled_cli_export,
