@@ -496,7 +496,8 @@ struct sled_round_row {
 typedef bool sled_round_fn(void *ctx, const struct sled_round_row *row,
                            struct sled_err *err);
 /* Insert (id 0: filled in, with one that no round or visit has had) or put by
- * id, new or not: a rebuild gives a round the id that its visits know. */
+ * id, new or not: a rebuild gives a round the id that its visits know. An id
+ * that a round of another beginning has is left to that one: a new id. */
 SLED_CHECK bool sled_ledger_round_put(struct sled_ledger *ledger,
                                       struct sled_round_row *row,
                                       struct sled_err *err);

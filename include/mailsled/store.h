@@ -317,7 +317,8 @@ SLED_CHECK bool sled_store_decide(struct sled_store *store, const char *id,
 
 /* ---- rounds ---- */
 
-/* The row, and with OVER its journal line, in every place. */
+/* The row, and with OVER its journal line, in every place. The first put of a
+ * round (id 0) also journals those that died before it. */
 SLED_CHECK bool sled_store_round(struct sled_store *store,
                                  struct sled_round_row *row,
                                  struct sled_err *err);

@@ -3,7 +3,8 @@
  *
  * Values in, values out. LINK may be NULL: free and without limit. Octets are
  * of IP packets both ways; money is in millionths of link->currency. A bill
- * rounds up: a step that was begun is due, and so is the minimum.
+ * rounds up: a step that was begun is due, and so is the minimum, but for a
+ * use of nothing. What would not fit into 64 bits is UINT64_MAX.
  */
 #ifndef MAILSLED_TARIFF_H
 #define MAILSLED_TARIFF_H
@@ -12,6 +13,7 @@
 
 struct sled_bill {
 	uint64_t bytes; /* billed octets: with the minimum, in whole steps */
+	uint64_t ms;    /* billed time: the same; what budgets of time count */
 	uint64_t steps; /* of time that are billed; without a price: 0 */
 	uint64_t money; /* 0 where the link has no price */
 };
@@ -19,7 +21,7 @@ struct sled_bill {
 void sled_tariff_bill(const struct sled_conf_link *link, uint64_t bytes,
                       uint64_t ms, struct sled_bill *out);
 
-/* What was used before, since the day and the month began. */
+/* What was billed before, since the day and the month began. */
 struct sled_used {
 	uint64_t bytes, ms, money;
 };
@@ -34,7 +36,7 @@ bool sled_tariff_fits(const struct sled_conf_link *link,
                       const struct sled_budget_left *before, uint64_t bytes,
                       uint64_t ms, const struct sled_conf_budget **over);
 /* The most that one use may still take, each with none of the other; what
- * has no limit is UINT64_MAX. */
+ * has no limit is UINT64_MAX; 0 also when a budget is passed already. */
 void sled_tariff_left(const struct sled_conf_link *link,
                       const struct sled_budget_left *before, uint64_t *bytes,
                       uint64_t *ms);

@@ -21,22 +21,49 @@
 	    sled_value_u64((r)->steps), sled_value_u64((r)->money),       \
 	    sled_value_text((r)->currency), sled_value_text((r)->places)
 
-bool
-sled_ledger_round_put(struct sled_ledger *ledger, struct sled_round_row *row,
-                      struct sled_err *err)
+static bool
+insert(struct sled_ledger *ledger, struct sled_round_row *row,
+       struct sled_err *err)
 {
-	if (row->id == 0)
-		return sled_sql_insert(ledger,
-		                       SLED_SQL("INSERT INTO round (" COLUMNS
-		                                ", id) VALUES (" MARKS
-		                                ", " NEW_ID ")",
-		                                VALUES(row)),
-		                       &row->id, err);
+	return sled_sql_insert(ledger,
+	                       SLED_SQL("INSERT INTO round (" COLUMNS
+	                                ", id) VALUES (" MARKS ", " NEW_ID ")",
+	                                VALUES(row)),
+	                       &row->id, err);
+}
+
+static bool
+replace(struct sled_ledger *ledger, struct sled_round_row *row,
+        struct sled_err *err)
+{
+	int64_t began = row->began;
+	bool found = false;
+
+	if (!sled_sql_number(ledger,
+	                     SLED_SQL("SELECT began FROM round WHERE id = ?1",
+	                              sled_value_int(row->id)),
+	                     &began, &found, err))
+		return false;
+	if (began != row->began)
+		return insert(ledger, row, err);
 	return sled_sql_run(ledger,
 	                    SLED_SQL("INSERT OR REPLACE INTO round (" COLUMNS
 	                             ", id) VALUES (" MARKS ", ?13)",
 	                             VALUES(row), sled_value_int(row->id)),
 	                    err);
+}
+
+bool
+sled_ledger_round_put(struct sled_ledger *ledger, struct sled_round_row *row,
+                      struct sled_err *err)
+{
+	bool ok;
+
+	if (!sled_sql_enter(ledger, err))
+		return false;
+	ok =
+	    row->id == 0 ? insert(ledger, row, err) : replace(ledger, row, err);
+	return sled_sql_leave(ledger, ok, err);
 }
 
 struct walk {

@@ -698,11 +698,16 @@ sled_box_gone(struct sled_box *box, int64_t now, struct sled_err *err)
 
 /* ---- close ---- */
 
+enum {
+	VISIT_NUMBERS = 20,
+	VISIT_FIELDS = 25
+};
+
 static bool
 journal_visit(struct sled_box *box, const struct sled_visit_row *v,
               struct sled_err *err)
 {
-	const unsigned long long values[] = {
+	const unsigned long long values[VISIT_NUMBERS] = {
 		(unsigned long long)v->began,
 		(unsigned long long)v->ms,
 		v->listed,
@@ -717,19 +722,27 @@ journal_visit(struct sled_box *box, const struct sled_visit_row *v,
 		v->wire_up,
 		v->resumed,
 		(unsigned long long)v->exit,
+		(unsigned long long)v->round,
+		(unsigned long long)v->up_ms,
+		(unsigned long long)v->alive_ms,
+		v->cut,
+		v->held_bytes,
+		v->left_bytes,
 	};
-	char texts[14][24];
-	const char *fields[18] = { box->whose.owner.label,
-		                   box->whose.owner.server,
-		                   box->whose.owner.user };
+	char texts[VISIT_NUMBERS][24];
+	const char *fields[VISIT_FIELDS] = {
+		box->whose.owner.label, box->whose.owner.server,
+		box->whose.owner.user, [17] = v->error, [19] = v->path
+	};
 
-	for (size_t i = 0; i < 14; i++) {
+	for (size_t i = 0, at = 3; i < VISIT_NUMBERS; i++, at++) {
 		(void)snprintf(texts[i], sizeof(texts[i]), "%llu", values[i]);
-		fields[3 + i] = texts[i];
+		while (fields[at] != NULL)
+			at++;
+		fields[at] = texts[i];
 	}
-	fields[17] = v->error;
-	return sled_journal_line(&box->journal, v->began, "visit", fields, 18,
-	                         err);
+	return sled_journal_line(&box->journal, v->began, "visit", fields,
+	                         VISIT_FIELDS, err);
 }
 
 static bool

@@ -8,6 +8,8 @@
  *   want, drop, undecided, dropped           see decide.c
  *   visit    label server user began ms listed fetched deleted kept held left
  *            failed mail_bytes wire_down wire_up resumed exit error
+ *            round path up_ms alive_ms cut held_bytes left_bytes
+ *   round    see round.c
  *
  * States of an append
  *   J0  whole lines
@@ -409,7 +411,7 @@ sled_journal_merge(struct sled_store *store, struct sled_err *err)
 
 /* ---- replaying, into a ledger made anew ---- */
 
-#define FIELDS 24
+#define FIELDS 32 /* a line may come to have more: what is behind is skipped */
 
 struct fields {
 	struct sled_buf text[FIELDS];
@@ -451,6 +453,13 @@ number(const struct fields *fields, size_t i)
 	    !sled_text_u64(sled_buf_span(&fields->text[i]), &value))
 		return 0;
 	return value;
+}
+
+static void
+copy(char *out, size_t room, const struct fields *fields, size_t i)
+{
+	if (i < fields->len && fields->text[i].len < room)
+		(void)snprintf(out, room, "%s", fields->text[i].data);
 }
 
 struct target {
@@ -509,6 +518,19 @@ replay_known(struct sled_store *store, const struct fields *fields,
 	                             err);
 }
 
+/* What a line of schema 3 has more. */
+static void
+read_more(const struct fields *f, struct sled_visit_row *row)
+{
+	row->round = (int64_t)number(f, 20);
+	copy(row->path, sizeof(row->path), f, 21);
+	row->up_ms = (int64_t)number(f, 22);
+	row->alive_ms = (int64_t)number(f, 23);
+	row->cut = number(f, 24) != 0;
+	row->held_bytes = number(f, 25);
+	row->left_bytes = number(f, 26);
+}
+
 static bool
 replay_visit(struct sled_store *store, const struct fields *f,
              struct sled_err *err)
@@ -538,6 +560,7 @@ replay_visit(struct sled_store *store, const struct fields *f,
 	row.resumed = number(f, 17) != 0;
 	row.exit = (int)number(f, 18);
 	(void)snprintf(row.error, sizeof(row.error), "%s", f->text[19].data);
+	read_more(f, &row);
 	if ((row.listed > 0 || row.error[0] == '\0') &&
 	    (maildrop.first_visit == 0 || row.began < maildrop.first_visit)) {
 		maildrop.first_visit = row.began;
@@ -562,6 +585,30 @@ replay_decision(struct sled_store *store, const struct fields *f, int64_t when,
 }
 
 static bool
+replay_round(struct sled_store *store, const struct fields *f,
+             struct sled_err *err)
+{
+	struct sled_round_row row = { 0 };
+
+	if (f->len < 15)
+		return true;
+	row.id = (int64_t)number(f, 2);
+	row.began = (int64_t)number(f, 3);
+	row.ms = (int64_t)number(f, 4);
+	copy(row.link, sizeof(row.link), f, 5);
+	copy(row.path, sizeof(row.path), f, 6);
+	row.dialled = number(f, 7) != 0;
+	row.over = number(f, 8) != 0;
+	row.wire = number(f, 9);
+	row.billed_bytes = number(f, 10);
+	row.steps = number(f, 11);
+	row.money = number(f, 12);
+	copy(row.currency, sizeof(row.currency), f, 13);
+	copy(row.places, sizeof(row.places), f, 14);
+	return sled_ledger_round_put(store->ledger, &row, err);
+}
+
+static bool
 replay_line(struct sled_store *store, struct sled_span line,
             struct sled_err *err)
 {
@@ -580,6 +627,8 @@ replay_line(struct sled_store *store, struct sled_span line,
 			ok = replay_visit(store, &fields, err);
 		else if (sled_decide_is(fields.text[1].data))
 			ok = replay_decision(store, &fields, when, err);
+		else if (strcmp(fields.text[1].data, "round") == 0)
+			ok = replay_round(store, &fields, err);
 	}
 	free_fields(&fields);
 	return ok;

@@ -144,6 +144,29 @@ a_new_round_never_has_an_id_that_a_visit_names(void **state)
 }
 
 static void
+an_id_that_another_round_has_is_left_to_it(void **state)
+{
+	struct sled_round_row row = { .id = 9, .began = 50 };
+	static struct rounds rounds;
+
+	(void)state;
+	rounds.len = 0;
+	assert_true(sled_ledger_round_put(ledger, &row, &err));
+	assert_int_equal(row.id, 9);
+	row.money = 5;
+	assert_true(sled_ledger_round_put(ledger, &row, &err));
+	assert_int_equal(row.id, 9);
+	row.began = 51;
+	assert_true(sled_ledger_round_put(ledger, &row, &err));
+	assert_int_equal(row.id, 10);
+	assert_true(
+	    sled_ledger_rounds(ledger, 0, 0, take_round, &rounds, &err));
+	assert_int_equal(rounds.len, 2);
+	assert_int_equal(rounds.rows[1].began, 50);
+	assert_int_equal(rounds.rows[1].money, 5);
+}
+
+static void
 spent_adds_up_the_link_since_then_but_for_one(void **state)
 {
 	struct sled_spent spent;
@@ -364,6 +387,7 @@ main(void)
 		T(a_round_keeps_every_column),
 		T(rounds_come_newest_first_and_within_their_limits),
 		T(a_new_round_never_has_an_id_that_a_visit_names),
+		T(an_id_that_another_round_has_is_left_to_it),
 		T(spent_adds_up_the_link_since_then_but_for_one),
 		T(a_visit_keeps_its_round_and_its_path),
 		T(a_maildrop_keeps_what_its_server_announced),
