@@ -46,13 +46,18 @@ struct sled_visit_conf {
 	struct sled_store *store; /* NULL: try only, up to the listing */
 	/* hold-larger, as it is on this link; the account's where not set. */
 	struct sled_conf_hold hold;
-	struct sled_plan *plan; /* the window's; NULL: time has no end */
-	unsigned lane;          /* joined by the caller */
+	/* The window's plan, asked before each RETR; the caller tells it what
+	 * is measured and spent. NULL: in the order of the listing, and time
+	 * has no end. */
+	struct sled_plan *plan;
+	unsigned lane;         /* joined by the caller, for this visit */
+	int64_t plan_began_ms; /* sled_clock_ms() when the plan was made */
 	int64_t up_ms; /* how long the link has been up; 0: not known */
 	int64_t round; /* for the visit's row */
-	/* Octets of mail that may be on their way at most, for a window that
-	 * ends: a RETR cannot be taken back. 0: as many as the path is worth. */
-	uint64_t flight_max;
+	/* What the link is said to carry, until it was measured; 0: not told.
+	 * Octets a second, and ms. */
+	uint64_t rate;
+	uint32_t rtt_ms;
 };
 
 struct sled_visit_progress {
@@ -61,6 +66,12 @@ struct sled_visit_progress {
 	uint64_t fetched, safe, deleted;
 	uint64_t bytes, wanted_bytes; /* of mail; wanted_bytes as listed */
 	int64_t ms;                   /* since the start */
+	uint64_t wire; /* octets both ways so far */
+	/* What this connection was seen to carry, octets a second; LOW is the
+	 * slow end; 0: not measured. The smallest RTT; 0: not known. */
+	uint64_t rate, low;
+	uint32_t rtt_ms;
+	bool busy; /* mail was asked for and has not all come */
 };
 
 /* Every listed message is in one of deleted, kept, held, left, failed. */
@@ -78,6 +89,14 @@ struct sled_visit_result {
 	bool trial;           /* nothing is deleted in the first 7 days */
 	int64_t trial_ends;
 	uint64_t pending; /* deletes that wait for places or QUIT */
+	/* Why the plan did not begin what is left or held. */
+	uint64_t left_time, left_budget, held_longer;
+	/* It was secured in time, not finished: one more visit is due. */
+	bool more;
+	/* No secret was sent: what answered is not the server (a captive portal
+	 * or another network); or its certificate was refused. */
+	bool stranger, refused_cert;
+	int64_t not_before; /* wall time: LOGIN-DELAY; or 0 */
 };
 
 typedef void sled_visit_done_fn(void *ctx,
@@ -98,7 +117,9 @@ SLED_CHECK bool sled_session_start(struct sled_session **out,
                                    const struct sled_visit_calls *calls,
                                    struct sled_err *err);
 /* End it: what is in flight may end within 10 s, what is whole is kept, DELEs
- * that are due leave with QUIT. NOW: close at once; what is whole is kept. */
+ * that are due leave with QUIT. A line that is silent while it owes an answer,
+ * for 2 s and two round trips, is closed at once. NOW: close at once; what is
+ * whole is kept. */
 void sled_session_stop(struct sled_session *session, bool now);
 /* After DONE. */
 void sled_session_free(struct sled_session **session);

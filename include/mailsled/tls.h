@@ -127,6 +127,17 @@ SLED_CHECK enum sled_tls_step sled_tls_handshake(struct sled_tls *tls,
  * connection ask for it too: eof(), handshake(), then this. */
 bool sled_tls_hello_refused(const struct sled_tls *tls);
 
+/* Why the handshake failed, as far as it tells who the peer is. */
+enum sled_tls_doubt {
+	SLED_TLS_NO_DOUBT,
+	SLED_TLS_REFUSED,  /* its certificate is not good enough */
+	SLED_TLS_SELF,     /* it is its own issuer: a portal, perhaps */
+	SLED_TLS_PLAIN,    /* it speaks plain POP3: a portal, perhaps */
+	SLED_TLS_STRANGER, /* it is for other names, or it is no mail server */
+};
+
+enum sled_tls_doubt sled_tls_doubt(const struct sled_tls *tls);
+
 /* READY: 1 to ROOM bytes are in OUT, *got of them. INTERNAL before READY. */
 SLED_CHECK enum sled_tls_step sled_tls_read(struct sled_tls *tls, void *out,
                                             size_t room, size_t *got,

@@ -3,13 +3,17 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "mailsled/secret.h"
 #include "mailsled/clock.h"
-#include "mailsled/session.h"
+#include "mailsled/link.h"
+#include "mailsled/round.h"
 #include "mailsled/text.h"
 
 #define SHOWN_MAX   20  /* messages named under the report line */
 #define LIVE_GAP_MS 100 /* between two live lines */
+#define WINDOW_MOST 1000000 /* of any unit */
+
+/* Any address of the world, to learn where the way out is (RFC 5737). */
+#define ELSEWHERE "192.0.2.1"
 
 struct fetch;
 
@@ -17,9 +21,6 @@ struct fetch;
 struct visit {
 	struct fetch *fetch;
 	const struct sled_conf_account *account;
-	struct sled_tls_trust *trust;
-	struct sled_buf secret;
-	struct sled_session *session;
 	struct sled_visit_progress now;
 	int64_t fetch_began_ms;
 	bool over;
@@ -28,8 +29,13 @@ struct visit {
 struct fetch {
 	struct sled_cli *cli;
 	struct sled_loop *loop;
-	struct visit *visits;
-	size_t len, running;
+	struct sled_round *round;
+	struct visit *visits; /* one for each configured account */
+	size_t *accounts;     /* that are asked for */
+	size_t len;
+	const struct sled_conf_link *link;
+	char path[SLED_ROUTE_NAME]; /* the interface; "" when not known */
+	uint64_t window_ms;
 	int64_t shown_ms;
 	bool stopped;
 	enum sled_err_kind worst;
@@ -110,9 +116,12 @@ show_live(struct fetch *fetch, bool now)
 	    (!now && ms - fetch->shown_ms < LIVE_GAP_MS))
 		return;
 	fetch->shown_ms = ms;
-	for (size_t i = 0; ok && i < fetch->len; i++)
-		if (!fetch->visits[i].over)
-			ok = add_live_line(&lines, &fetch->visits[i], ms, &err);
+	for (size_t i = 0; ok && i < fetch->len; i++) {
+		const struct visit *v = &fetch->visits[fetch->accounts[i]];
+
+		if (!v->over)
+			ok = add_live_line(&lines, v, ms, &err);
+	}
 	if (ok)
 		sled_cli_live(fetch->cli, lines.len == 0 ? "" : lines.data);
 	sled_buf_free(&lines);
@@ -137,9 +146,10 @@ print_event(struct visit *v)
 }
 
 static void
-on_progress(void *ctx, const struct sled_visit_progress *now)
+on_progress(void *ctx, size_t index, const struct sled_visit_progress *now)
 {
-	struct visit *v = ctx;
+	struct fetch *fetch = ctx;
+	struct visit *v = &fetch->visits[index];
 	bool turned = now->phase != v->now.phase;
 
 	v->now = *now;
@@ -181,6 +191,26 @@ add_count(struct sled_buf *out, uint64_t count, const char *what,
 	                                     (unsigned long long)count, what);
 }
 
+static uint64_t
+held_longer(const struct sled_visit_result *result)
+{
+	return result->held_longer < result->row.held ? result->held_longer
+	                                              : result->row.held;
+}
+
+static bool
+add_left(struct sled_buf *out, const struct sled_visit_result *result,
+         struct sled_err *err)
+{
+	uint64_t left = result->row.left;
+	uint64_t time = result->left_time, budget = result->left_budget;
+
+	if (left == 0 || time + budget != left)
+		return add_count(out, left, "left for later", err);
+	return add_count(out, time, "left: no time", err) &&
+	       add_count(out, budget, "left: no budget", err);
+}
+
 /* One line: what came, what it cost, what is where. */
 static bool
 report_line(struct visit *v, const struct sled_visit_result *result,
@@ -199,8 +229,11 @@ report_line(struct visit *v, const struct sled_visit_result *result,
 	        sled_buf_printf(out, err, " (%s)", mail)) &&
 	       add_count(out, row->deleted, "deleted from the server", err) &&
 	       add_count(out, row->kept, "kept there", err) &&
-	       add_count(out, row->held, "held (too large)", err) &&
-	       add_count(out, row->left, "left for later", err) &&
+	       add_count(out, row->held - held_longer(result),
+	                 "held (too large)", err) &&
+	       add_count(out, held_longer(result),
+	                 "held (longer than this link's windows)", err) &&
+	       add_left(out, result, err) &&
 	       add_count(out, row->failed, "failed", err) &&
 	       sled_buf_printf(out, err, "; %s, %s on the wire%s%s", took, wire,
 	                       result->trial ? "; trial: nothing is deleted yet"
@@ -269,47 +302,109 @@ show_came(struct visit *v, const struct sled_visit_row *row)
 		             (unsigned long long)(came.seen - SHOWN_MAX));
 }
 
+/* A visit that did not even begin: its line all the same. */
 static void
-on_done(void *ctx, const struct sled_visit_result *result)
+tell_unbegun(struct visit *v, const struct sled_visit_result *result)
 {
-	struct visit *v = ctx;
-	struct fetch *fetch = v->fetch;
-	struct sled_err err = result->err;
+	struct sled_cli *cli = v->fetch->cli;
 
-	v->over = true;
-	fetch->worst = sled_err_worse(fetch->worst, result->err.kind);
-	if (fetch->cli->json)
+	if (cli->json)
 		print_json(v, result);
-	else if (!fetch->cli->quiet || result->err.kind != SLED_ERR_NONE)
-		print_report(v, result);
-	if (!fetch->cli->json && !fetch->cli->quiet)
-		show_came(v, &result->row);
-	if (result->warnings[0] != '\0' &&
-	    strcmp(result->warnings, result->err.text) != 0)
-		sled_cli_say(fetch->cli, result->warnings);
-	if (err.kind != SLED_ERR_NONE) {
-		if (strncmp(err.text, v->account->name,
-		            strlen(v->account->name)) != 0)
-			(void)sled_note(&err, "%s", v->account->name);
-		sled_cli_complain(fetch->cli, &err);
-	}
-	show_live(fetch, true);
-	if (--fetch->running == 0)
-		sled_loop_stop(fetch->loop);
+	if (result->err.kind != SLED_ERR_NONE)
+		sled_cli_complain(cli, &result->err);
+	else if (!cli->quiet && result->warnings[0] != '\0')
+		sled_cli_say(cli, result->warnings);
 }
 
-/* A visit that did not even begin: its line all the same. */
 static void
 fail_visit(struct visit *v, const struct sled_err *err)
 {
 	struct sled_visit_result result = { .err = *err };
 
 	result.row.exit = sled_err_exit(err->kind);
-	v->fetch->worst = sled_err_worse(v->fetch->worst, err->kind);
+	tell_unbegun(v, &result);
+}
+
+static void
+tell_visit(struct visit *v, const struct sled_visit_result *result)
+{
+	struct sled_cli *cli = v->fetch->cli;
+	struct sled_err err = result->err;
+
+	if (cli->json)
+		print_json(v, result);
+	else if (!cli->quiet || result->err.kind != SLED_ERR_NONE)
+		print_report(v, result);
+	if (!cli->json && !cli->quiet)
+		show_came(v, &result->row);
+	if (result->warnings[0] != '\0' &&
+	    strcmp(result->warnings, result->err.text) != 0)
+		sled_cli_say(cli, result->warnings);
+	if (err.kind == SLED_ERR_NONE)
+		return;
+	if (strncmp(err.text, v->account->name, strlen(v->account->name)) != 0)
+		(void)sled_note(&err, "%s", v->account->name);
+	sled_cli_complain(cli, &err);
+}
+
+static void
+on_done(void *ctx, size_t index, const struct sled_visit_result *result)
+{
+	struct fetch *fetch = ctx;
+	struct visit *v = &fetch->visits[index];
+
 	v->over = true;
-	if (v->fetch->cli->json)
-		print_json(v, &result);
-	sled_cli_complain(v->fetch->cli, err);
+	if (result->row.began == 0)
+		tell_unbegun(v, result);
+	else
+		tell_visit(v, result);
+	show_live(fetch, true);
+}
+
+static bool
+add_cost(struct sled_buf *out, const struct sled_round_row *row,
+         struct sled_err *err)
+{
+	const char *before = "";
+
+	if (!sled_buf_printf(out, err, "%s: ", row->link))
+		return false;
+	if (row->steps > 0) {
+		if (!sled_buf_printf(out, err, "%llu steps",
+		                     (unsigned long long)row->steps))
+			return false;
+		before = ", ";
+	}
+	return sled_buf_printf(
+	    out, err, "%s%llu.%04llu %s", before,
+	    (unsigned long long)(row->money / 1000000),
+	    (unsigned long long)(row->money % 1000000 / 100), row->currency);
+}
+
+/* The bill of all accounts, on a link that has a price. */
+static void
+tell_bill(struct fetch *fetch, const struct sled_round_row *row)
+{
+	struct sled_buf line = { 0 };
+	struct sled_err err = { 0 };
+
+	if (fetch->cli->json || fetch->cli->quiet || row->id == 0 ||
+	    fetch->link == NULL || fetch->link->costs_len == 0)
+		return;
+	if (add_cost(&line, row, &err))
+		(void)puts(line.data);
+	sled_buf_free(&line);
+}
+
+static void
+on_over(void *ctx, const struct sled_round_result *result)
+{
+	struct fetch *fetch = ctx;
+
+	fetch->worst = sled_err_worse(fetch->worst, result->worst);
+	sled_cli_live(fetch->cli, "");
+	tell_bill(fetch, &result->row);
+	sled_loop_stop(fetch->loop);
 }
 
 /* ---- running ---- */
@@ -320,86 +415,112 @@ on_signal(void *ctx, int signum)
 	struct fetch *fetch = ctx;
 
 	(void)signum;
-	for (size_t i = 0; i < fetch->len; i++)
-		if (fetch->visits[i].session != NULL)
-			sled_session_stop(fetch->visits[i].session,
-			                  fetch->stopped);
+	if (fetch->round != NULL)
+		sled_round_stop(fetch->round, fetch->stopped);
 	if (!fetch->stopped)
 		sled_cli_say(fetch->cli, "stopping: what is whole is kept; "
 		                         "once more to hang up at once");
 	fetch->stopped = true;
 }
 
-/* All that the link does not need is done before it is used. */
+/* The interface that leads to the first server, as far as its address is known
+ * without a look-up. */
 static bool
-prepare(struct visit *v, struct sled_err *err)
+find_path(struct fetch *fetch, struct sled_err *err)
 {
-	return sled_secret_get(&v->secret, v->fetch->cli->sys, v->account,
-	                       err) &&
-	       sled_tls_trust_new(&v->trust, v->account->ca_file, err);
+	const struct sled_conf_account *account =
+	    &fetch->cli->conf->accounts[fetch->accounts[0]];
+	struct sled_ledger *ledger = sled_store_ledger(fetch->cli->store);
+	struct sled_maildrop drop;
+	struct sled_peer peer;
+	char *address = peer.addresses;
+
+	if (!sled_ledger_maildrop(ledger, account->server, account->user, &drop,
+	                          err) ||
+	    !sled_ledger_peer(ledger, drop.id, &peer, err))
+		return false;
+	address[strcspn(address, " ")] = '\0';
+	(void)(sled_route_name(address, fetch->path) ||
+	       sled_route_name(account->server, fetch->path) ||
+	       sled_route_name(ELSEWHERE, fetch->path));
+	return true;
 }
 
 static bool
-start(struct visit *v, struct sled_err *err)
+pick_link(struct fetch *fetch, struct sled_err *err)
 {
-	const struct sled_visit_conf conf = { .account = v->account,
-		                              .trust = v->trust,
-		                              .secret = v->secret.data,
-		                              .store = v->fetch->cli->store };
-	const struct sled_visit_calls calls = { on_progress, on_done, v };
+	const char *asked = sled_cli_flag(fetch->cli, "link");
+	struct sled_link link = { .name = "" };
 
-	if (!sled_session_start(&v->session, v->fetch->loop, &conf, &calls,
-	                        err))
+	if (!find_path(fetch, err))
 		return false;
-	v->fetch->running++;
+	(void)snprintf(link.name, sizeof(link.name), "%.*s",
+	               (int)sizeof(link.name) - 1, fetch->path);
+	fetch->link = sled_link_profile(
+	    fetch->cli->conf, fetch->path[0] == '\0' ? NULL : &link, asked);
+	if (asked != NULL && fetch->link == NULL) {
+		(void)sled_fail(err, SLED_ERR_USAGE,
+		                "no [link] section is for %.40s", asked);
+		return sled_hint(err, "mailsled fetch --help");
+	}
+	if (asked == NULL && fetch->link != NULL &&
+	    fetch->link->visit == SLED_CONF_VISIT_NO) {
+		(void)sled_fail(err, SLED_ERR_LINK, "[link %s] has visit = no",
+		                fetch->link->name);
+		return sled_hint(err, "name it by --link to visit all the "
+		                      "same");
+	}
 	return true;
 }
 
 static bool
 run_visits(struct fetch *fetch, struct sled_err *err)
 {
+	const struct sled_round_conf conf = {
+		.conf = fetch->cli->conf,
+		.accounts = fetch->accounts,
+		.accounts_len = fetch->len,
+		.store = fetch->cli->store,
+		.sys = fetch->cli->sys,
+		.link = fetch->link,
+		.path = fetch->path[0] == '\0' ? NULL : fetch->path,
+		.window_ms = fetch->window_ms,
+		.asked = true,
+		.progress = on_progress,
+		.done = on_done,
+		.over = on_over,
+		.ctx = fetch,
+	};
+
 	if (!sled_loop_new(&fetch->loop, err) ||
-	    !sled_loop_signals(fetch->loop, on_signal, fetch, err))
+	    !sled_loop_signals(fetch->loop, on_signal, fetch, err) ||
+	    !sled_round_start(&fetch->round, fetch->loop, &conf, err))
 		return false;
-	for (size_t i = 0; i < fetch->len; i++) {
-		struct sled_err why = { 0 };
-
-		if (!prepare(&fetch->visits[i], &why))
-			fail_visit(&fetch->visits[i], &why);
-	}
-	for (size_t i = 0; i < fetch->len; i++) {
-		struct sled_err why = { 0 };
-
-		if (!fetch->visits[i].over && !start(&fetch->visits[i], &why))
-			fail_visit(&fetch->visits[i], &why);
-	}
-	if (fetch->running > 0)
-		sled_loop_run(fetch->loop);
+	sled_loop_run(fetch->loop);
 	return true;
 }
 
 static void
-free_visits(struct fetch *fetch)
+free_fetch(struct fetch *fetch)
 {
-	for (size_t i = 0; fetch->visits != NULL && i < fetch->len; i++) {
-		sled_session_free(&fetch->visits[i].session);
-		sled_tls_trust_free(&fetch->visits[i].trust);
-		sled_buf_wipe(&fetch->visits[i].secret);
-	}
+	sled_round_free(&fetch->round);
 	sled_loop_free(&fetch->loop);
+	free(fetch->accounts);
 	free(fetch->visits);
 }
 
-/* The accounts asked for, each once, or all. */
 static bool
-pick_accounts(struct fetch *fetch, struct sled_err *err)
+is_asked(const struct sled_cli *cli, const char *name)
 {
-	struct sled_cli *cli = fetch->cli;
-	size_t most = cli->args_len + cli->conf->accounts_len;
+	for (unsigned i = 0; i < cli->args_len; i++)
+		if (strcmp(cli->args[i], name) == 0)
+			return true;
+	return cli->args_len == 0;
+}
 
-	fetch->visits = calloc(most + 1, sizeof(*fetch->visits));
-	if (fetch->visits == NULL)
-		return sled_fail(err, SLED_ERR_NOMEM, "fetch");
+static bool
+all_known(struct sled_cli *cli, struct sled_err *err)
+{
 	for (unsigned i = 0; i < cli->args_len; i++)
 		if (sled_conf_account(cli->conf, cli->args[i]) == NULL)
 			return sled_cli_known(cli, cli->args[i], err) &&
@@ -407,23 +528,60 @@ pick_accounts(struct fetch *fetch, struct sled_err *err)
 			                 "%s: the account is not configured "
 			                 "any more",
 			                 cli->args[i]);
-	for (size_t i = 0; i < cli->conf->accounts_len; i++) {
-		bool wanted = cli->args_len == 0;
+	return true;
+}
 
-		for (unsigned j = 0; j < cli->args_len; j++)
-			wanted =
-			    wanted || strcmp(cli->args[j],
-			                     cli->conf->accounts[i].name) == 0;
-		if (wanted)
-			fetch->visits[fetch->len++] =
-			    (struct visit){ .fetch = fetch,
-				            .account =
-				                &cli->conf->accounts[i] };
+/* The accounts asked for, each once, or all. */
+static bool
+pick_accounts(struct fetch *fetch, struct sled_err *err)
+{
+	const struct sled_conf *conf = fetch->cli->conf;
+	size_t most = conf->accounts_len + 1;
+
+	fetch->visits = calloc(most, sizeof(*fetch->visits));
+	fetch->accounts = calloc(most, sizeof(*fetch->accounts));
+	if (fetch->visits == NULL || fetch->accounts == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "fetch");
+	if (!all_known(fetch->cli, err))
+		return false;
+	for (size_t i = 0; i < conf->accounts_len; i++) {
+		fetch->visits[i].fetch = fetch;
+		fetch->visits[i].account = &conf->accounts[i];
+		if (is_asked(fetch->cli, conf->accounts[i].name))
+			fetch->accounts[fetch->len++] = i;
 	}
 	if (fetch->len > 0)
 		return true;
 	(void)sled_fail(err, SLED_ERR_CONFIG, "no [account] is configured");
 	return sled_hint(err, "mailsled init");
+}
+
+/* "20s", "5m", "1h"; without a unit seconds. */
+static bool
+take_window(struct fetch *fetch, struct sled_err *err)
+{
+	const char *text = sled_cli_flag(fetch->cli, "window");
+	char *end = NULL;
+	unsigned long long number;
+	uint64_t unit = 1000;
+
+	fetch->window_ms = SLED_PLAN_NO_END;
+	if (text == NULL)
+		return true;
+	number = strtoull(text, &end, 10);
+	if (*end != '\0')
+		unit = strcmp(end, "s") == 0   ? 1000
+		       : strcmp(end, "m") == 0 ? 60000
+		       : strcmp(end, "h") == 0 ? 3600000
+		                               : 0;
+	if (*text < '0' || *text > '9' || number == 0 || number > WINDOW_MOST ||
+	    unit == 0) {
+		(void)sled_fail(err, SLED_ERR_USAGE,
+		                "--window: a time such as 20s, 5m or 1h");
+		return sled_hint(err, "mailsled fetch --help");
+	}
+	fetch->window_ms = number * unit;
+	return true;
 }
 
 static bool
@@ -469,15 +627,16 @@ run(struct sled_cli *cli)
 	struct sled_err err = { 0 };
 	int status;
 
-	if (!sled_cli_conf(cli, &err) || !pick_accounts(&fetch, &err)) {
-		free(fetch.visits);
+	if (!take_window(&fetch, &err) || !sled_cli_conf(cli, &err) ||
+	    !pick_accounts(&fetch, &err)) {
+		free_fetch(&fetch);
 		return sled_cli_fail(cli, &err);
 	}
 	if (!sled_cli_store(cli, SLED_STORE_WRITE, &err) ||
 	    !tell_absent(cli, &err) || !keep_config(cli, &err) ||
-	    !run_visits(&fetch, &err)) {
+	    !pick_link(&fetch, &err) || !run_visits(&fetch, &err)) {
 		for (size_t i = 0; cli->json && i < fetch.len; i++)
-			fail_visit(&fetch.visits[i], &err);
+			fail_visit(&fetch.visits[fetch.accounts[i]], &err);
 		status = sled_err_exit(err.kind);
 		if (!cli->json)
 			(void)sled_cli_fail(cli, &err);
@@ -488,9 +647,15 @@ run(struct sled_cli *cli)
 		}
 		status = sled_err_exit(fetch.worst);
 	}
-	free_visits(&fetch);
+	free_fetch(&fetch);
 	return status;
 }
+
+static const struct sled_cli_flag flags[] = {
+	{ "link", "NAME", "the [link] section that applies" },
+	{ "window", "TIME", "the line ends then: 20s, 5m, 1h" },
+	{ NULL, NULL, NULL },
+};
 
 const struct sled_cli_command sled_cli_fetch = {
 	.name = "fetch",
@@ -498,10 +663,16 @@ const struct sled_cli_command sled_cli_fetch = {
 	.about = "visit the server now: fetch, store, verify, delete",
 	.more = "Each message is stored in every place, read back and "
 		"compared; only then is it\ndeleted from the server, if "
-		"`delete =` says so. Without ACCOUNT: all of them.\n",
+		"`delete =` says so. Without ACCOUNT: all of them. What is "
+		"wanted comes first,\nthen the smallest; what cannot end in "
+		"--window, or within the link's budget,\nis left. Without "
+		"--link the section is that of the interface which leads to "
+		"the\nserver.\n",
 	.examples = "  mailsled fetch\n"
 		    "  mailsled fetch home\n"
+		    "  mailsled fetch --link sat0 --window 20s\n"
 		    "  mailsled --json fetch | jq .fetched\n",
+	.flags = flags,
 	.args_max = SLED_CLI_MANY,
 	.run = run,
 };

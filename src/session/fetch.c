@@ -120,7 +120,7 @@ waiting(const struct sled_session *s)
 }
 
 static bool
-may_ask(struct sled_session *s, uint64_t size)
+may_ask(struct sled_session *s)
 {
 	if (s->closed || s->ending ||
 	    sled_box_backlog(s->box) >= SLED_BACKLOG_MAX)
@@ -129,7 +129,7 @@ may_ask(struct sled_session *s, uint64_t size)
 		return true;
 	return sled_can(s, SLED_PEER_PIPELINING) &&
 	       sled_pop3_room(s->pop) > 0 &&
-	       sled_pace_may_ask(&s->pace, waiting(s), size);
+	       sled_pace_may_ask(&s->pace, waiting(s));
 }
 
 static bool
@@ -138,7 +138,7 @@ ask_proof(struct sled_session *s, size_t i)
 	struct sled_item *item = &s->listing.items[i];
 	struct sled_err err = { 0 };
 
-	item->asked = 1;
+	item->asked = SLED_ASKED_TOP;
 	if (!sled_session_did(
 		s, sled_pop3_top(s->pop, (uint32_t)i + 1, 0, &err), &err))
 		return false;
@@ -153,7 +153,7 @@ ask_message(struct sled_session *s, size_t i)
 	struct sled_item *item = &s->listing.items[i];
 	struct sled_err err = { 0 };
 
-	item->asked = 2;
+	item->asked = SLED_ASKED_RETR;
 	if (!sled_session_did(s, sled_pop3_retr(s->pop, (uint32_t)i + 1, &err),
 	                      &err))
 		return false;
@@ -189,37 +189,25 @@ ask_proofs(struct sled_session *s)
 
 		if (item->verdict != SLED_ITEM_PROVE || item->asked != 0)
 			continue;
-		if (!may_ask(s, PROOF_OCTETS) || !ask_proof(s, s->next_proof))
+		if (!may_ask(s) || !ask_proof(s, s->next_proof))
 			return false;
 	}
 	return true;
 }
 
-/* More than the window can carry: it is not begun. */
-static bool
-is_too_much(const struct sled_session *s, const struct sled_item *item)
-{
-	return s->conf.flight_max > 0 && item->size > s->conf.flight_max;
-}
-
 static bool
 ask_messages(struct sled_session *s)
 {
-	for (; s->next_retr < s->listing.len; s->next_retr++) {
-		struct sled_item *item = &s->listing.items[s->next_retr];
+	size_t i;
 
-		if (item->verdict != SLED_ITEM_NEW || item->asked == 2 ||
-		    item->fate != SLED_FATE_NONE)
-			continue;
-		if (s->stopping || s->store_failed)
-			return true;
-		if (is_too_much(s, item)) {
-			item->fate = SLED_FATE_LEFT;
-			continue;
-		}
-		if (!may_ask(s, item->size))
+	while (!s->stopping && !s->store_failed) {
+		if (!may_ask(s))
 			return false;
-		if (has_room(s, item) && !ask_message(s, s->next_retr))
+		if (!sled_order_next(s, &i))
+			return !s->closed;
+		if (!has_room(s, &s->listing.items[i]))
+			sled_order_landed(s, i, false);
+		else if (!ask_message(s, i))
 			return false;
 	}
 	return true;
@@ -229,17 +217,25 @@ ask_messages(struct sled_session *s)
 static bool
 ask_again(struct sled_session *s)
 {
-	for (size_t i = 0; i < s->listing.len; i++) {
-		const struct sled_item *item = &s->listing.items[i];
+	bool any = false;
 
-		if ((item->verdict == SLED_ITEM_PROVE && item->asked == 0) ||
-		    (item->verdict == SLED_ITEM_NEW && item->asked != 2 &&
-		     item->fate == SLED_FATE_NONE)) {
-			s->next_proof = s->next_retr = i;
-			return true;
+	for (size_t i = 0; i < s->listing.len && !s->closed; i++) {
+		struct sled_item *item = &s->listing.items[i];
+
+		if (item->verdict == SLED_ITEM_NEW &&
+		    item->asked < SLED_ASKED_FETCH &&
+		    item->fate == SLED_FATE_NONE) {
+			sled_list_judge(s, item);
+			sled_order_add(s, i);
+			any = true;
+		}
+		if (item->verdict == SLED_ITEM_PROVE && item->asked == 0) {
+			s->next_proof =
+			    any && s->next_proof < i ? s->next_proof : i;
+			any = true;
 		}
 	}
-	return false;
+	return any;
 }
 
 /* True when nothing is left to ask for, now. */
@@ -264,7 +260,8 @@ sled_fetch_more(struct sled_session *s)
 		sled_session_end(s);
 		return;
 	}
-	if (s->phase == SLED_PHASE_DELETE || !ask_all(s) || s->in_flight > 0)
+	if (s->phase == SLED_PHASE_DELETE || s->holding.in_flight > 0 ||
+	    !ask_all(s) || s->in_flight > 0)
 		return;
 	if (s->phase != SLED_PHASE_SAVE)
 		sled_session_phase(s, SLED_PHASE_SAVE);
@@ -294,6 +291,9 @@ sled_fetch_start(struct sled_session *s)
 	if (!sled_session_did(s, sled_intake_new(&s->top, &err), &err))
 		return;
 	sled_session_phase(s, SLED_PHASE_FETCH);
+	sled_order_start(s);
+	if (s->closed)
+		return;
 	if (!any_proof(s) && s->now.wanted > 0)
 		(void)recheck(s, false);
 	sled_fetch_more(s);
@@ -306,7 +306,7 @@ sled_fetch_start(struct sled_session *s)
 static bool
 is_last(const struct sled_session *s)
 {
-	return s->in_flight == 1 && s->next_retr == s->listing.len &&
+	return s->in_flight == 1 && sled_order_is_dry(s) &&
 	       sled_pace_time_ms(&s->pace, waiting(s)) > LAST_MS;
 }
 
@@ -381,8 +381,12 @@ body(struct sled_session *s, const struct sled_pop3_event *event)
 	               : still_room(s, event, &err) &&
 	                     sled_box_data(s->box, event->text, &err));
 
-	if (event->verb == SLED_POP3_RETR)
+	if (event->verb == SLED_POP3_RETR) {
 		s->now.bytes += event->text.len;
+		if (s->conf.plan != NULL)
+			sled_plan_came(s->conf.plan, s->conf.lane,
+			               event->text.len);
+	}
 	(void)sled_session_did(s, ok, &err);
 }
 
@@ -398,8 +402,7 @@ prove(struct sled_session *s, size_t i, const struct sled_digest *top)
 	    item->verdict != SLED_ITEM_NEW)
 		return;
 	sled_list_judge(s, item);
-	if (i < s->next_retr)
-		s->next_retr = i;
+	sled_order_add(s, i);
 }
 
 /* An answer is over. */
@@ -429,6 +432,7 @@ end(struct sled_session *s, const struct sled_pop3_event *event)
 		if (!sled_session_did(s, sled_box_end(s->box, &err), &err))
 			return;
 		s->now.fetched++;
+		sled_order_landed(s, i, true);
 		(void)sled_fetch_commit(s, false);
 	}
 	sled_fetch_more(s);
@@ -446,6 +450,7 @@ refused(struct sled_session *s, const struct sled_pop3_event *event)
 		prove(s, event->msg - 1, NULL);
 	} else {
 		item->fate = SLED_FATE_FAILED;
+		sled_order_landed(s, event->msg - 1, false);
 		sled_text_clip(text, sizeof(text), event->text);
 		sled_session_warn(s, "message %lu: the server refuses it: %s",
 		                  (unsigned long)event->msg, text);

@@ -83,7 +83,6 @@ sled_pace_init(struct sled_pace *p, const struct sled_pace_path *path)
 	if (path)
 		p->known = *path;
 	p->known.rate = least(p->known.rate, RATE_MOST);
-	p->cap = UINT64_MAX;
 	p->filling = true;
 	p->window = window(p, p->known.rate);
 }
@@ -139,6 +138,25 @@ take_measure(struct sled_pace *p, uint64_t measured)
 	p->seen = p->seen ? blend(p->seen, measured) : measured;
 	if (p->rate == 0)
 		p->rate = p->seen = 1;
+	p->last[p->measures++ % SLED_PACE_LAST] = measured;
+}
+
+uint64_t
+sled_pace_rate(const struct sled_pace *p)
+{
+	return p->rate;
+}
+
+uint64_t
+sled_pace_low(const struct sled_pace *p)
+{
+	uint64_t low = p->rate;
+
+	if (p->measures < SLED_PACE_LAST)
+		return p->rate - p->rate * 3 / 10;
+	for (size_t i = 0; i < SLED_PACE_LAST; i++)
+		low = least(low, p->last[i]);
+	return low > p->rate / 2 ? low : p->rate / 2;
 }
 
 /*
@@ -183,12 +201,6 @@ sled_pace_came(struct sled_pace *p, int64_t now_us, size_t octets, bool owed)
 
 /* ---- the flight ---- */
 
-void
-sled_pace_cap(struct sled_pace *p, uint64_t octets)
-{
-	p->cap = octets;
-}
-
 /* Does the window let far more through than the path takes? Then only the
  * flight keeps a slow one from minutes of queue. */
 static bool
@@ -224,14 +236,12 @@ flight_high(const struct sled_pace *p)
 uint64_t
 sled_pace_flight(const struct sled_pace *p)
 {
-	return least(flight_high(p), p->cap);
+	return flight_high(p);
 }
 
 bool
-sled_pace_may_ask(struct sled_pace *p, uint64_t waiting, uint64_t size)
+sled_pace_may_ask(struct sled_pace *p, uint64_t waiting)
 {
-	if (waiting > p->cap || size > p->cap - waiting)
-		return false;
 	p->filling = waiting < (p->filling ? flight_high(p) : flight_low(p));
 	return p->filling;
 }

@@ -58,6 +58,9 @@
 /* With nothing known, RETRs for so many octets. */
 #define SLED_PACE_FLIGHT (128u << 10)
 
+/* The slow end is the lowest of so many measures. */
+#define SLED_PACE_LAST 4
+
 /* What is remembered of a path between visits. All zero: nothing. */
 struct sled_pace_path {
 	uint64_t rate;   /* octets a second, down */
@@ -68,13 +71,14 @@ struct sled_pace_path {
 /* Private: only the functions below look inside. */
 struct sled_pace {
 	struct sled_pace_path known;
-	uint64_t cap;
-	uint64_t guess;  /* from pairs of segments, 0: none */
-	uint64_t rate;   /* now, 0: nothing measured yet */
-	uint64_t seen;   /* of this connection alone */
-	uint32_t rtt_us; /* the smallest, 0: not told */
-	uint32_t window; /* asked of the kernel, 0: its own */
-	bool filling;    /* asking until the flight is full */
+	uint64_t guess;                /* from pairs of segments, 0: none */
+	uint64_t rate;                 /* now, 0: nothing measured yet */
+	uint64_t seen;                 /* of this connection alone */
+	uint32_t rtt_us;               /* the smallest, 0: not told */
+	uint32_t window;               /* asked of the kernel, 0: its own */
+	bool filling;                  /* asking until the flight is full */
+	uint64_t last[SLED_PACE_LAST]; /* measures, in a ring */
+	uint32_t measures;
 
 	/* A measure: octets behind an arrival, and how long they took. */
 	bool measuring;
@@ -100,18 +104,20 @@ void sled_pace_rtt(struct sled_pace *p, uint32_t smallest_us);
  */
 void sled_pace_came(struct sled_pace *p, int64_t now_us, size_t octets,
                     bool owed);
-/* Never more than OCTETS in flight: the planner's. UINT64_MAX: no limit, as at
- * first. */
-void sled_pace_cap(struct sled_pace *p, uint64_t octets);
-
 /* Octets of answers that may be asked for beyond what has come. */
 uint64_t sled_pace_flight(const struct sled_pace *p);
 /*
- * Whether a message of SIZE octets may be asked for now. WAITING is what was
- * asked for and has not come, to the octet; 0 when nothing was. Ask until it
- * says no, then each time when octets came.
+ * Whether one more message may be asked for now. WAITING is what was asked for
+ * and has not come, to the octet; 0 when nothing was. Ask until it says no,
+ * then each time when octets came.
  */
-bool sled_pace_may_ask(struct sled_pace *p, uint64_t waiting, uint64_t size);
+bool sled_pace_may_ask(struct sled_pace *p, uint64_t waiting);
+
+/* What this connection was seen to carry, octets a second; 0: not measured. */
+uint64_t sled_pace_rate(const struct sled_pace *p);
+/* Its slow end: the lowest of the last measures, never below half the rate;
+ * until there are some, seven tenths of it. */
+uint64_t sled_pace_low(const struct sled_pace *p);
 
 /* How long OCTETS take to come, in ms; 0: not known, or no time at all. */
 uint64_t sled_pace_time_ms(const struct sled_pace *p, uint64_t octets);

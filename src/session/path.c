@@ -50,9 +50,10 @@ sled_path_recall(struct sled_session *s, const char *addresses)
 	if (found)
 		known =
 		    (struct sled_pace_path){ row.rate, row.rtt_ms, row.visits };
+	else
+		known =
+		    (struct sled_pace_path){ s->conf.rate, s->conf.rtt_ms, 0 };
 	sled_pace_init(&s->pace, &known);
-	if (s->conf.flight_max > 0)
-		sled_pace_cap(&s->pace, s->conf.flight_max);
 }
 
 void
@@ -82,6 +83,25 @@ sled_path_retune(struct sled_session *s)
 	/* One that the kernel refuses stays as it was: slower, not wrong. */
 	if (window > 0)
 		(void)sled_conn_window(s->conn, window);
+}
+
+void
+sled_path_tell(struct sled_session *s)
+{
+	const struct sled_visit_row *row = &s->result.row;
+	struct sled_conn_facts facts = { 0 };
+
+	if (s->conn != NULL)
+		sled_conn_facts(s->conn, &facts);
+	s->now.wire =
+	    row->wire_down + row->wire_up + facts.wire_down + facts.wire_up;
+	s->now.rate = sled_pace_rate(&s->pace);
+	s->now.low = sled_pace_low(&s->pace);
+	if (facts.min_rtt_ms > 0)
+		s->now.rtt_ms = facts.min_rtt_ms;
+	s->now.busy = s->phase == SLED_PHASE_FETCH && s->in_flight > 0;
+	if (s->conf.plan != NULL && s->now.busy)
+		sled_session_tell(s);
 }
 
 void

@@ -229,6 +229,7 @@ sled_reach_close(struct sled_session *s)
 	s->closed = true;
 	sled_timer_stop(s->stall);
 	sled_timer_stop(s->grace);
+	sled_timer_stop(s->hush);
 	sled_dial_free(&s->dial);
 	if (s->conn == NULL)
 		return;
@@ -238,6 +239,7 @@ sled_reach_close(struct sled_session *s)
 		sled_ticket_keep(s);
 	note_cost(s);
 	sled_conn_free(&s->conn);
+	sled_path_tell(s);
 }
 
 /* ---- one more try ---- */

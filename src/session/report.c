@@ -32,10 +32,12 @@ count_item(struct sled_session *s, const struct sled_item *item)
 		                     item->verdict == SLED_ITEM_SPOOLED;
 	} else if (item->fate == SLED_FATE_HELD) {
 		row->held++;
+		row->held_bytes += item->size;
 	} else if (item->fate == SLED_FATE_FAILED) {
 		row->failed++;
 	} else {
 		row->left++;
+		row->left_bytes += item->size;
 	}
 }
 
@@ -46,6 +48,35 @@ fail_with(struct sled_session *s, enum sled_err_kind kind, const char *text)
 		(void)sled_fail(&s->result.err, kind, "%s", text);
 	else
 		s->result.err.kind = sled_err_worse(s->result.err.kind, kind);
+}
+
+static void
+add_reason(char *text, size_t room, uint64_t count, const char *why)
+{
+	size_t len = strlen(text);
+
+	if (count > 0 && len < room)
+		(void)snprintf(text + len, room - len, "%s%llu for %s",
+		               len == 0 ? "" : ", ", (unsigned long long)count,
+		               why);
+}
+
+/* Nothing is wrong when the visit only goes on in another connection. */
+static void
+judge_left(struct sled_session *s)
+{
+	const struct sled_visit_result *result = &s->result;
+	char why[120] = "", text[200];
+
+	if (result->row.left == 0 || result->more)
+		return;
+	add_reason(why, sizeof(why), result->left_time, "want of time");
+	add_reason(why, sizeof(why), result->left_budget, "the budget");
+	(void)snprintf(text, sizeof(text),
+	               "some messages are left for the next visit%s%s%s",
+	               why[0] == '\0' ? "" : " (", why,
+	               why[0] == '\0' ? "" : ")");
+	fail_with(s, SLED_ERR_LINK, text);
 }
 
 /* A partial run never ends with 0. */
@@ -94,9 +125,29 @@ judge(struct sled_session *s)
 	if (refused > 0)
 		fail_with(s, SLED_ERR_SERVER,
 		          "the server refused to delete some of the messages");
-	if (row->left > 0)
-		fail_with(s, SLED_ERR_LINK,
-		          "some messages are left for the next visit");
+	judge_left(s);
+}
+
+/* Where the line was, and how long it lived. */
+static void
+note_line(struct sled_session *s)
+{
+	struct sled_visit_row *row = &s->result.row;
+
+	row->round = s->conf.round;
+	row->up_ms = s->conf.up_ms;
+	row->alive_ms = s->last_ms == 0 ? 0 : s->last_ms - s->began_ms;
+	(void)snprintf(row->path, sizeof(row->path), "%.*s",
+	               (int)sizeof(row->path) - 1, s->path_name);
+}
+
+static void
+note_delay(struct sled_session *s)
+{
+	uint32_t delay = sled_box_maildrop(s->box)->login_delay_s;
+
+	if (delay > 0)
+		s->result.not_before = s->result.row.began + (int64_t)delay;
 }
 
 void
@@ -111,6 +162,9 @@ sled_report(struct sled_session *s)
 	row->fetched = sums.fetched;
 	row->mail_bytes = sums.mail_bytes;
 	row->ms = sled_clock_ms() - s->began_ms;
+	note_line(s);
+	if (s->box != NULL)
+		sled_order_end(s);
 	for (size_t i = 0; i < s->listing.len; i++)
 		count_item(s, &s->listing.items[i]);
 	if (s->box != NULL) {
@@ -118,6 +172,7 @@ sled_report(struct sled_session *s)
 		sled_held_keep(s);
 		if (*sled_box_lapsed(s->box) != '\0')
 			sled_session_warn(s, "%s", sled_box_lapsed(s->box));
+		note_delay(s);
 		sled_remember_keep(s);
 		sled_path_keep(s);
 	}

@@ -1,6 +1,7 @@
 /* session.c - a visit from its start to its end; see mailsled/session.h. */
 #include "session/session.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,12 +63,52 @@ sled_session_phase(struct sled_session *s, enum sled_phase phase)
 	sled_session_tell(s);
 }
 
+/* ---- silence ---- */
+
+#define SILENT_MS 2000 /* and two round trips */
+
+/* Does the server owe an answer? The disk's time is not its silence. */
+static bool
+is_owed(const struct sled_session *s)
+{
+	return s->conn != NULL && s->phase != SLED_PHASE_SAVE &&
+	       s->phase != SLED_PHASE_DONE &&
+	       (s->phase != SLED_PHASE_FETCH || s->in_flight > 0);
+}
+
+/* How long a line that is told to stop may still be silent: 0 for no more. */
+static uint64_t
+patience(const struct sled_session *s)
+{
+	int64_t silent = sled_clock_ms() - s->last_ms;
+	struct sled_conn_facts facts;
+	int64_t most;
+
+	if (s->conn == NULL || s->last_ms == 0)
+		return SILENT_MS;
+	sled_conn_facts(s->conn, &facts);
+	most = SILENT_MS + 2 * (int64_t)facts.min_rtt_ms;
+	return silent >= most ? 0 : (uint64_t)(most - silent);
+}
+
+/* The line is gone: not closed or reset by the server, nor by us. */
+static void
+note_cut(struct sled_session *s, const struct sled_err *err)
+{
+	bool gone = err->sys == ETIMEDOUT || err->sys == EHOSTUNREACH ||
+	            err->sys == ENETUNREACH || err->sys == ENETDOWN;
+
+	if (s->conn != NULL && s->last_ms > 0 && gone)
+		s->result.row.cut = true;
+}
+
 /* The first failure is the one to tell. */
 static void
 fail(struct sled_session *s, const struct sled_err *err)
 {
 	if (s->result.err.kind == SLED_ERR_NONE)
 		s->result.err = *err;
+	note_cut(s, err);
 	if (s->phase == SLED_PHASE_LIST)
 		sled_list_lost(s, err->kind);
 	sled_eager_failed(s, err);
@@ -135,6 +176,7 @@ on_stall(void *ctx)
 	(void)sled_fail(&err, SLED_ERR_LINK, "%s: nothing for %u s: timed out",
 	                s->conf.account->server,
 	                (unsigned)(s->conf.account->timeout_ms / 1000));
+	err.sys = ETIMEDOUT;
 	if (s->tls != NULL && !s->secure)
 		(void)sled_note(&err, "TLS handshake");
 	(void)sled_hint(&err, "is the link up? Else raise `timeout =`");
@@ -151,6 +193,26 @@ stopped(struct sled_session *s)
 
 	(void)sled_fail(&err, SLED_ERR_LINK, "stopped before the end");
 	fail(s, &err);
+}
+
+/* What is in flight does not come any more. */
+static void
+cut_short(struct sled_session *s)
+{
+	s->result.row.cut = s->last_ms > 0;
+	stopped(s);
+}
+
+static void
+on_hush(void *ctx)
+{
+	struct sled_session *s = ctx;
+	uint64_t wait = is_owed(s) ? patience(s) : SILENT_MS;
+
+	if (wait == 0)
+		cut_short(s);
+	else
+		sled_timer_start(s->hush, wait);
 }
 
 static void
@@ -170,6 +232,10 @@ sled_session_stop(struct sled_session *s, bool now)
 		sled_reach_late(s);
 	if (s->closed)
 		return;
+	if (is_owed(s) && patience(s) == 0) {
+		cut_short(s);
+		return;
+	}
 	if (now || s->phase < SLED_PHASE_FETCH) {
 		stopped(s);
 		return;
@@ -178,6 +244,7 @@ sled_session_stop(struct sled_session *s, bool now)
 		return;
 	s->stopping = true;
 	sled_timer_start(s->grace, SLED_STOP_MS);
+	on_hush(s);
 	if (s->phase == SLED_PHASE_FETCH && s->in_flight == 0)
 		sled_fetch_more(s);
 	if (s->result.err.kind == SLED_ERR_NONE &&
@@ -198,6 +265,7 @@ make_parts(struct sled_session *s, struct sled_err *err)
 
 	if (!sled_timer_new(&s->stall, s->loop, on_stall, s, err) ||
 	    !sled_timer_new(&s->grace, s->loop, on_grace, s, err) ||
+	    !sled_timer_new(&s->hush, s->loop, on_hush, s, err) ||
 	    !sled_timer_new(&s->late, s->loop, sled_reach_late, s, err))
 		return false;
 	return s->conf.store == NULL ||
@@ -247,6 +315,7 @@ sled_session_free(struct sled_session **session)
 	sled_conn_free(&s->conn);
 	sled_timer_free(&s->stall);
 	sled_timer_free(&s->grace);
+	sled_timer_free(&s->hush);
 	sled_timer_free(&s->late);
 	sled_tls_free(&s->tls);
 	sled_pop3_free(&s->pop);

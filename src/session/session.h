@@ -18,9 +18,16 @@
 /* Why an item was not fetched; every listed one ends in exactly one count. */
 enum sled_fate {
 	SLED_FATE_NONE,
-	SLED_FATE_HELD,   /* larger than hold-larger */
+	SLED_FATE_HELD,   /* larger than hold-larger, or than any window */
 	SLED_FATE_LEFT,   /* no room, no time, told to stop */
 	SLED_FATE_FAILED, /* asked for, not got */
+};
+
+/* What an item was asked for. */
+enum sled_asked {
+	SLED_ASKED_TOP = 1,
+	SLED_ASKED_FETCH, /* it has its place in the order */
+	SLED_ASKED_RETR,
 };
 
 /*
@@ -63,6 +70,7 @@ struct sled_session {
 	struct sled_pop3 *pop;
 	struct sled_timer *stall; /* no byte for so long */
 	struct sled_timer *grace; /* after a stop */
+	struct sled_timer *hush;  /* after a stop: is the line silent? */
 	struct sled_timer *late;  /* for a look-up behind the visit */
 	bool lookup_late;
 
@@ -99,6 +107,7 @@ struct sled_session {
 	enum sled_phase phase;
 	int64_t phase_ms; /* when it began */
 	int64_t began_ms;
+	int64_t last_ms;  /* the last octet; 0: none yet */
 	char text[16384]; /* plaintext on its way to the engine */
 
 	struct sled_box *box; /* NULL: try only */
@@ -108,7 +117,11 @@ struct sled_session {
 	uint64_t stat_octets;
 	int64_t delete_until;    /* what was received until then may go */
 	struct sled_intake *top; /* digests of TOPs */
-	size_t next_proof, next_retr;
+	size_t next_proof;
+	size_t next_retr;             /* without a plan */
+	bool dry;                     /* the last look for a RETR found none */
+	enum sled_plan_answer answer; /* the plan's last */
+	uint64_t unsafe;       /* stored, and not yet deleted though due */
 	size_t in_flight;      /* RETRs and TOPs without their end */
 	uint64_t flight_bytes; /* of them, whole, as listed */
 	struct sled_pace pace;
@@ -188,6 +201,8 @@ void sled_path_connected(struct sled_session *s);
 void sled_path_came(struct sled_session *s, size_t octets);
 /* Let more be in flight to us, if that is what holds it up. */
 void sled_path_retune(struct sled_session *s);
+/* What it carries and has cost, for the progress. */
+void sled_path_tell(struct sled_session *s);
 void sled_path_keep(struct sled_session *s);
 
 /* ---- wire.c: bytes between the socket, TLS and the engine ---- */
@@ -279,6 +294,22 @@ void sled_held_event(struct sled_session *s,
                      const struct sled_pop3_event *event);
 /* Each held item gets its row, unless it has; not beside a job. */
 void sled_held_keep(struct sled_session *s);
+
+/* ---- order.c: which RETR is next ---- */
+/* The listing is judged: all that is to be fetched enters the plan. */
+void sled_order_start(struct sled_session *s);
+/* One more is to be fetched. */
+void sled_order_add(struct sled_session *s, size_t i);
+/* The next to be asked for; false: none, now or ever. */
+bool sled_order_next(struct sled_session *s, size_t *i);
+/* Was the last answer no for all that is left? */
+bool sled_order_is_dry(const struct sled_session *s);
+/* An answer to RETR is over, stored or refused; or it was not asked for. */
+void sled_order_landed(struct sled_session *s, size_t i, bool stored);
+/* Nothing is left to ask for: what no window can carry is held. */
+void sled_order_hold(struct sled_session *s);
+/* The visit is over: why what was not begun was not. */
+void sled_order_end(struct sled_session *s);
 
 /* ---- delete.c: the only DELE, and QUIT ---- */
 /* Does QUIT delete what was RETRieved or TOPped? */

@@ -127,7 +127,9 @@ on_data(void *ctx, struct sled_span in)
 {
 	struct sled_session *s = ctx;
 
+	s->last_ms = sled_clock_ms();
 	sled_path_came(s, in.len);
+	sled_path_tell(s);
 	sled_timer_start(s->stall, s->conf.account->timeout_ms);
 	if (s->tls != NULL) {
 		sled_tls_feed(s->tls, in);

@@ -122,6 +122,12 @@ show_names(char out[SHOWN], X509 *cert)
 	sled_buf_free(&buf);
 }
 
+enum sled_tls_doubt
+sled_tls_doubt(const struct sled_tls *tls)
+{
+	return tls->doubt;
+}
+
 /* --- the certificate is not good enough --- */
 
 static void
@@ -210,6 +216,7 @@ sled_tls_blame_cert(struct sled_tls *tls, X509_STORE_CTX *ctx)
 
 	if (tls->fault.kind != SLED_ERR_NONE)
 		return;
+	tls->doubt = SLED_TLS_REFUSED;
 	if (cert == NULL) {
 		blame_other(tls, code);
 		return;
@@ -222,6 +229,7 @@ sled_tls_blame_cert(struct sled_tls *tls, X509_STORE_CTX *ctx)
 		break;
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		tls->doubt = SLED_TLS_STRANGER;
 		blame_name(tls, cert);
 		break;
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
@@ -232,6 +240,7 @@ sled_tls_blame_cert(struct sled_tls *tls, X509_STORE_CTX *ctx)
 		blame_issuer(tls, cert, false);
 		break;
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+		tls->doubt = SLED_TLS_SELF;
 		blame_issuer(tls, cert, true);
 		break;
 	default:
@@ -254,10 +263,12 @@ sled_tls_blame_head(struct sled_tls *tls)
 	    "mend server = and port =, or sign in to this network";
 	char shown[40];
 
+	tls->doubt = SLED_TLS_STRANGER;
 	sled_text_clip(shown, sizeof(shown),
 	               (struct sled_span){ tls->head, tls->head_len });
 	if (memcmp(tls->head, "+OK", 3) == 0 ||
 	    memcmp(tls->head, "-ERR", 4) == 0) {
+		tls->doubt = SLED_TLS_PLAIN;
 		(void)sled_fail(&tls->fault, SLED_ERR_PROTO,
 		                "%s: it speaks plain POP3, not TLS", tls->host);
 		(void)sled_hint(&tls->fault, plain);

@@ -44,6 +44,7 @@ struct sled_tls {
 	bool eof, peer_closed;
 	bool offered; /* a ticket */
 	bool refused; /* the hello */
+	enum sled_tls_doubt doubt;
 	SSL_SESSION *ticket[SLED_TLS_TICKETS];
 	size_t tickets;
 	struct sled_tls_facts facts;

@@ -121,8 +121,8 @@ test_two_small_messages_fit_on_the_slowest_path(void **state)
 	struct sled_pace p = begun(&crawl, 100);
 
 	(void)state;
-	assert_true(sled_pace_may_ask(&p, 0, 2500));
-	assert_true(sled_pace_may_ask(&p, 2500, 2500));
+	assert_true(sled_pace_may_ask(&p, 0));
+	assert_true(sled_pace_may_ask(&p, 2500));
 	assert_true(sled_pace_flight(&p) >= 5000);
 }
 
@@ -133,7 +133,7 @@ test_slow_path_is_filled_for_two_minutes_or_so(void **state)
 
 	(void)state;
 	assert_true(sled_pace_flight(&p) / 290 <= 140);
-	assert_false(sled_pace_may_ask(&p, sled_pace_flight(&p), 4000));
+	assert_false(sled_pace_may_ask(&p, sled_pace_flight(&p)));
 }
 
 static void
@@ -142,8 +142,8 @@ test_next_message_is_asked_for_however_large_it_is(void **state)
 	struct sled_pace p = begun(&geo, 600);
 
 	(void)state;
-	assert_true(sled_pace_may_ask(&p, 0, UINT64_C(1) << 40));
-	assert_true(sled_pace_may_ask(&p, 36600, UINT64_C(1) << 40));
+	assert_true(sled_pace_may_ask(&p, 0));
+	assert_true(sled_pace_may_ask(&p, 36600));
 }
 
 static void
@@ -155,35 +155,48 @@ test_full_flight_waits_and_then_asks_in_one_go(void **state)
 	uint64_t waiting;
 
 	(void)state;
-	assert_true(sled_pace_may_ask(&p, high - 1, 4000));
-	assert_false(sled_pace_may_ask(&p, high, 4000));
-	assert_false(sled_pace_may_ask(&p, high - 4000, 4000));
-	for (waiting = high; !sled_pace_may_ask(&p, waiting, 4000);)
+	assert_true(sled_pace_may_ask(&p, high - 1));
+	assert_false(sled_pace_may_ask(&p, high));
+	assert_false(sled_pace_may_ask(&p, high - 4000));
+	for (waiting = high; !sled_pace_may_ask(&p, waiting);)
 		waiting -= SEGMENT;
 	/* Still enough for the line until the answer comes. */
 	assert_true(waiting > 2 * line);
-	for (; sled_pace_may_ask(&p, waiting, 4000); waiting += 4000)
+	for (; sled_pace_may_ask(&p, waiting); waiting += 4000)
 		asked++;
 	assert_true(asked >= 5);
 }
 
+/* A second of arrivals at RATE octets a second, from *NOW on. */
 static void
-test_cap_is_kept(void **state)
+second_at(struct sled_pace *p, int64_t *now, uint64_t rate)
+{
+	for (unsigned i = 0; i < 50; i++) {
+		*now += 20000;
+		sled_pace_came(p, *now, (size_t)(rate / 50), true);
+	}
+}
+
+static void
+test_slow_end_is_the_lowest_of_late_but_half_the_rate(void **state)
 {
 	struct sled_pace p = begun(&geo, 600);
+	int64_t now = 1000000;
 
 	(void)state;
-	sled_pace_cap(&p, 10000);
-	assert_int_equal(sled_pace_flight(&p), 10000);
-	assert_true(sled_pace_may_ask(&p, 6000, 4000));
-	assert_false(sled_pace_may_ask(&p, 6001, 4000));
-	assert_false(sled_pace_may_ask(&p, 0, 10001));
-	assert_false(sled_pace_may_ask(&p, 20000, 0));
-	assert_false(sled_pace_may_ask(&p, 1, UINT64_MAX));
-	sled_pace_cap(&p, 0);
-	assert_false(sled_pace_may_ask(&p, 0, 1));
-	sled_pace_cap(&p, UINT64_MAX);
-	assert_true(sled_pace_may_ask(&p, 6001, 4000));
+	assert_int_equal(sled_pace_rate(&p), 0);
+	assert_int_equal(sled_pace_low(&p), 0);
+	second_at(&p, &now, 60000);
+	assert_in_range(sled_pace_low(&p), sled_pace_rate(&p) * 6 / 10,
+	                sled_pace_rate(&p) * 8 / 10);
+	for (unsigned i = 0; i < 8; i++)
+		second_at(&p, &now, 60000);
+	assert_true(sled_pace_low(&p) > sled_pace_rate(&p) * 9 / 10);
+	second_at(&p, &now, 40000);
+	assert_true(sled_pace_low(&p) < 45000);
+	second_at(&p, &now, 4000);
+	second_at(&p, &now, 4000);
+	assert_int_equal(sled_pace_low(&p), sled_pace_rate(&p) / 2);
 }
 
 static void
@@ -213,7 +226,7 @@ test_first_visit_is_careful_after_a_slow_handshake(void **state)
 	handshake(&p, 290);
 	/* The window is the kernel's: two messages are all that queues. */
 	assert_in_range(sled_pace_flight(&p), 5000, 35 * 290);
-	assert_false(sled_pace_may_ask(&p, 35 * 290, 1));
+	assert_false(sled_pace_may_ask(&p, 35 * 290));
 	/* What the kernel has offered is not taken back. */
 	assert_int_equal(sled_pace_retune(&p), 64 * KIB);
 	assert_int_equal(sled_pace_retune(&p), 0);
@@ -463,7 +476,8 @@ main(void)
 		    test_next_message_is_asked_for_however_large_it_is),
 		cmocka_unit_test(
 		    test_full_flight_waits_and_then_asks_in_one_go),
-		cmocka_unit_test(test_cap_is_kept),
+		cmocka_unit_test(
+		    test_slow_end_is_the_lowest_of_late_but_half_the_rate),
 		cmocka_unit_test(test_loopback_is_never_slowed),
 		cmocka_unit_test(
 		    test_first_visit_is_careful_after_a_slow_handshake),

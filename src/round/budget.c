@@ -1,0 +1,155 @@
+/* budget.c - what the link's budgets still allow, and what the round costs. */
+#include <stdio.h>
+
+#include "mailsled/calendar.h"
+#include "mailsled/clock.h"
+#include "round/internal.h"
+
+/* An empty visit, with a full handshake; once that was learned it takes less:
+ * a budget must not be passed. */
+#define VISIT_OCTETS 6000
+#define VISIT_RTTS   6
+#define RTT_MS       600
+
+static bool
+spent_since(const struct sled_round *round, int64_t since,
+            struct sled_used *out, struct sled_err *err)
+{
+	struct sled_spent spent = { 0 };
+
+	if (!sled_ledger_spent(sled_store_ledger(round->conf.store),
+	                       round->conf.link->name, since, 0, &spent, err))
+		return false;
+	*out = (struct sled_used){ spent.bytes, spent.ms, spent.money };
+	return true;
+}
+
+bool
+sled_round_budget(struct sled_round *round, int64_t now, struct sled_err *err)
+{
+	round->bytes_left = round->ms_left = UINT64_MAX;
+	if (round->conf.dialled && round->conf.up_ms > 0)
+		round->offset_ms = (uint64_t)round->conf.up_ms;
+	if (round->conf.link == NULL || round->conf.link->budgets_len == 0)
+		return true;
+	if (!spent_since(round, sled_calendar_day(now), &round->used.day,
+	                 err) ||
+	    !spent_since(round, sled_calendar_month(now), &round->used.month,
+	                 err))
+		return false;
+	sled_tariff_left(round->conf.link, &round->used, &round->bytes_left,
+	                 &round->ms_left);
+	return true;
+}
+
+bool
+sled_round_fits(void *ctx, uint64_t bytes, uint64_t ms)
+{
+	const struct sled_round *round = ctx;
+
+	return round->conf.link == NULL ||
+	       sled_tariff_fits(round->conf.link, &round->used, bytes,
+	                        ms + round->offset_ms, NULL);
+}
+
+/* ---- not one more visit ---- */
+
+static void
+say_amount(char *out, size_t room, const struct sled_conf_budget *budget,
+           const char *currency, uint64_t amount)
+{
+	switch (budget->unit) {
+	case SLED_CONF_MONEY:
+		(void)snprintf(out, room, "%llu.%02llu %s",
+		               (unsigned long long)(amount / 1000000),
+		               (unsigned long long)(amount % 1000000 / 10000),
+		               currency);
+		break;
+	case SLED_CONF_SECONDS:
+		(void)snprintf(out, room, "%llu s", (unsigned long long)amount);
+		break;
+	case SLED_CONF_BYTES:
+	default:
+		(void)snprintf(out, room, "%llu bytes",
+		               (unsigned long long)amount);
+		break;
+	}
+}
+
+static uint64_t
+used_of(const struct sled_budget_left *all,
+        const struct sled_conf_budget *budget)
+{
+	const struct sled_used *used = budget->monthly ? &all->month
+	                                               : &all->day;
+
+	switch (budget->unit) {
+	case SLED_CONF_MONEY:
+		return used->money;
+	case SLED_CONF_SECONDS:
+		return (used->ms + 999) / 1000;
+	case SLED_CONF_BYTES:
+	default:
+		return used->bytes;
+	}
+}
+
+static void
+say_over(const struct sled_round *round, const struct sled_conf_budget *over,
+         struct sled_err *err)
+{
+	const struct sled_conf_link *link = round->conf.link;
+	char used[48], all[48];
+
+	say_amount(used, sizeof(used), over, link->currency,
+	           used_of(&round->used, over));
+	say_amount(all, sizeof(all), over, link->currency, over->amount);
+	(void)sled_fail(err, SLED_ERR_LINK,
+	                "the budget of [link %s] does not hold one more visit: "
+	                "%s of %s a %s are used",
+	                link->name, used, all, over->monthly ? "month" : "day");
+	(void)sled_hint(err, "wait, raise `budget =`, or use another link");
+}
+
+size_t
+sled_round_affords(struct sled_round *round, struct sled_err *err)
+{
+	const struct sled_conf_budget *over = NULL;
+	uint64_t rtt = round->rate.rtt_ms > 0 ? round->rate.rtt_ms : RTT_MS;
+	size_t len = 0;
+
+	if (round->conf.link == NULL || round->conf.link->budgets_len == 0)
+		return round->len;
+	while (len < round->len &&
+	       sled_tariff_fits(round->conf.link, &round->used,
+	                        (len + 1) * VISIT_OCTETS,
+	                        VISIT_RTTS * rtt + round->offset_ms, &over))
+		len++;
+	if (len < round->len && over != NULL)
+		say_over(round, over, err);
+	return len;
+}
+
+void
+sled_round_bill(struct sled_round *round)
+{
+	struct sled_round_row *row = &round->result.row;
+	struct sled_bill bill = { 0 };
+
+	row->ms =
+	    sled_clock_ms() - round->began_ms + (int64_t)round->offset_ms;
+	row->wire = 0;
+	for (size_t i = 0; i < round->len; i++) {
+		const struct sled_round_part *part = &round->parts[i];
+		const struct sled_visit_row *sum = &part->sum.row;
+
+		row->wire += sum->wire_down + sum->wire_up;
+		if (part->running)
+			row->wire += part->now.wire;
+	}
+	sled_tariff_bill(round->conf.link, row->wire,
+	                 row->ms > 0 ? (uint64_t)row->ms : 0, &bill);
+	row->billed_bytes = bill.bytes;
+	row->steps = bill.steps;
+	row->money = bill.money;
+}
