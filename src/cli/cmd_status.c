@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/held.h"
 #include "mailsled/clock.h"
 #include "mailsled/file.h"
 #include "mailsled/loop.h"
@@ -18,6 +18,10 @@ struct account {
 	uint64_t unsafe;       /* of these, in too few places */
 	int64_t trial_ends;    /* 0: there is none, or not known */
 	struct sled_path path; /* that the next visit takes; or no name */
+	/* Held mail: how much, the first time any of it was seen, and when the
+	 * server deletes the first of it; 0: not told. */
+	uint64_t held, held_bytes;
+	int64_t held_since, held_expires;
 };
 
 struct status {
@@ -68,6 +72,31 @@ find_path(struct status *status, struct account *account, int64_t maildrop,
 }
 
 static bool
+count_held(void *ctx, const struct sled_held_row *row, struct sled_err *err)
+{
+	struct account *account = ctx;
+
+	(void)err;
+	account->held++;
+	account->held_bytes += row->size;
+	if (row->first_seen > 0 &&
+	    (account->held_since == 0 || row->first_seen < account->held_since))
+		account->held_since = row->first_seen;
+	return true;
+}
+
+static bool
+find_held(struct status *status, struct account *account,
+          const struct sled_maildrop *maildrop, struct sled_err *err)
+{
+	if (!sled_ledger_held(status->ledger, maildrop->id, NULL, count_held,
+	                      account, err))
+		return false;
+	account->held_expires = sled_cli_expires(maildrop, account->held_since);
+	return true;
+}
+
+static bool
 find_server(struct status *status, struct account *account,
             struct sled_err *err)
 {
@@ -87,7 +116,8 @@ find_server(struct status *status, struct account *account,
 	    account->conf->del == SLED_CONF_DELETE_UNWRITTEN)
 		account->trial_ends =
 		    maildrop.first_visit + (int64_t)SLED_CONF_TRIAL_S;
-	return find_path(status, account, maildrop.id, err);
+	return find_path(status, account, maildrop.id, err) &&
+	       find_held(status, account, &maildrop, err);
 }
 
 static bool
@@ -144,6 +174,13 @@ print_account_json(const struct account *a, struct sled_err *err)
 		sled_clock_rfc3339(a->trial_ends, when);
 	sled_json_text(json, "trial_ends", a->trial_ends == 0 ? NULL : when);
 	add_path_json(json, &a->path);
+	sled_json_u64(json, "held_mail", a->held);
+	sled_json_u64(json, "held_mail_bytes", a->held_bytes);
+	sled_clock_rfc3339(a->held_since, when);
+	sled_json_text(json, "held_since", a->held_since == 0 ? NULL : when);
+	sled_clock_rfc3339(a->held_expires, when);
+	sled_json_text(json, "held_expires",
+	               a->held_expires == 0 ? NULL : when);
 	return sled_json_print(&json, stdout, err);
 }
 
@@ -256,6 +293,26 @@ print_path(const struct sled_path *path)
 	(void)printf("\n");
 }
 
+static void
+print_held(const struct account *a, int64_t now)
+{
+	char bytes[SLED_CLI_WORD], since[SLED_CLI_WORD];
+
+	if (a->held == 0)
+		return;
+	sled_cli_bytes(bytes, a->held_bytes);
+	sled_cli_time(since, a->held_since);
+	(void)printf("  held      %" PRIu64 " message%s, %s, the oldest since "
+	             "%.10s: mailsled held\n",
+	             a->held, a->held == 1 ? "" : "s", bytes, since);
+	if (a->held_expires == 0 || a->held_expires - now > SLED_HELD_SOON_S)
+		return;
+	sled_cli_time(since, a->held_expires);
+	(void)printf("  expires   held mail: the server deletes the first on "
+	             "%.10s\n",
+	             since);
+}
+
 static bool
 print_account(const struct account *a, int64_t now, struct sled_err *err)
 {
@@ -280,6 +337,7 @@ print_account(const struct account *a, int64_t now, struct sled_err *err)
 		(void)printf("  on server %" PRIu64 " stored safely: ", safe);
 		print_policy(a, now);
 	}
+	print_held(a, now);
 	return true;
 }
 

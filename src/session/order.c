@@ -45,7 +45,10 @@ sled_order_add(struct sled_session *s, size_t i)
 		(void)sled_session_did(
 		    s,
 		    sled_plan_offer(s->conf.plan, s->conf.lane, (uint32_t)i,
-		                    item->size, SLED_PLAN_PLAIN, &err),
+		                    item->size,
+		                    sled_list_is_wanted(s, i) ? SLED_PLAN_WANTED
+		                                              : SLED_PLAN_PLAIN,
+		                    &err),
 		    &err);
 }
 
@@ -113,6 +116,23 @@ sled_order_landed(struct sled_session *s, size_t i, bool stored)
 	/* What came now may go now, unless it is to stay for days. */
 	s->unsafe += stored && s->delete_until == INT64_MAX;
 	sled_plan_pending(s->conf.plan, s->conf.lane, s->unsafe);
+}
+
+void
+sled_order_hold(struct sled_session *s)
+{
+	if (s->conf.plan == NULL || s->answer == SLED_PLAN_SECURE)
+		return;
+	for (size_t i = 0; i < s->listing.len; i++) {
+		struct sled_item *item = &s->listing.items[i];
+
+		if (!is_open(item) || item->asked != SLED_ASKED_FETCH ||
+		    sled_plan_why(s->conf.plan, s->conf.lane, (uint32_t)i,
+		                  plan_now(s)) != SLED_PLAN_HOPELESS)
+			continue;
+		item->fate = SLED_FATE_HELD;
+		s->result.held_longer++;
+	}
 }
 
 void

@@ -294,6 +294,7 @@ void sled_held_event(struct sled_session *s,
                      const struct sled_pop3_event *event);
 /* Each held item gets its row, unless it has; not beside a job. */
 void sled_held_keep(struct sled_session *s);
+
 /* ---- order.c: which RETR is next ---- */
 /* The listing is judged: all that is to be fetched enters the plan. */
 void sled_order_start(struct sled_session *s);
@@ -305,6 +306,8 @@ bool sled_order_next(struct sled_session *s, size_t *i);
 bool sled_order_is_dry(const struct sled_session *s);
 /* An answer to RETR is over, stored or refused; or it was not asked for. */
 void sled_order_landed(struct sled_session *s, size_t i, bool stored);
+/* Nothing is left to ask for: what no window can carry is held. */
+void sled_order_hold(struct sled_session *s);
 /* The visit is over: why what was not begun was not. */
 void sled_order_end(struct sled_session *s);
 
