@@ -42,11 +42,24 @@ enum sled_scheduler_state {
 	SLED_SCHEDULER_HANGING,
 };
 
+/* Openings that were looked for: what holds for FROM holds until OPEN ends. */
+#define SLED_SCHEDULER_OPENINGS 4
+
+struct sled_scheduler_openings {
+	struct {
+		int64_t from;
+		struct sled_opening open;
+	} of[SLED_SCHEDULER_OPENINGS];
+
+	size_t len, turn;
+};
+
 struct sled_scheduler {
 	const struct sled_conf *conf;
 	struct sled_scheduler_account *accounts;
 	struct sled_scheduler_section *sections; /* as conf->links */
 	size_t *picked;                          /* room for each account */
+	struct sled_scheduler_openings *openings;
 	struct sled_scheduler_up ups[SLED_SCHEDULER_LINKS];
 	size_t ups_len;
 	enum sled_scheduler_state state;
@@ -95,6 +108,9 @@ struct sled_scheduler_when {
 struct sled_scheduler_when sled_scheduler_when(
     const struct sled_scheduler *s, size_t account, bool by_time,
     const struct sled_scheduler_now *now);
+/* sled_calendar_next(), remembered. */
+bool sled_scheduler_opening(const struct sled_scheduler *s, int64_t wall,
+                            struct sled_opening *out);
 int64_t sled_scheduler_every_s(const struct sled_scheduler *s);
 bool sled_scheduler_on_link(const struct sled_scheduler *s);
 /* How long one that failed so often in a row waits. */

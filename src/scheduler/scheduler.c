@@ -99,6 +99,7 @@ sled_scheduler_conf(struct sled_scheduler *s, const struct sled_conf *conf,
 	s->accounts = accounts;
 	s->sections = sections;
 	s->picked = picked;
+	*s->openings = (struct sled_scheduler_openings){ 0 };
 	s->conf = conf;
 	/* Their sections are the old configuration's. */
 	for (size_t i = 0; i < s->ups_len; i++)
@@ -115,10 +116,15 @@ sled_scheduler_new(struct sled_scheduler **out, const struct sled_conf *conf,
 
 	if (s == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "scheduler");
+	s->openings = calloc(1, sizeof(*s->openings));
 	s->seed = seed;
 	s->line = SLED_SCHEDULER_NONE;
 	s->hung = SLED_SCHEDULER_NONE;
 	s->round_section = SLED_SCHEDULER_NONE;
+	if (s->openings == NULL) {
+		sled_scheduler_free(&s);
+		return sled_fail(err, SLED_ERR_NOMEM, "scheduler");
+	}
 	if (!sled_scheduler_conf(s, conf, now, err)) {
 		sled_scheduler_free(&s);
 		return false;
@@ -137,6 +143,7 @@ sled_scheduler_free(struct sled_scheduler **scheduler)
 	free(s->accounts);
 	free(s->sections);
 	free(s->picked);
+	free(s->openings);
 	free(s);
 	*scheduler = NULL;
 }

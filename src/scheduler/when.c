@@ -40,6 +40,27 @@ sled_scheduler_wait_ms(const struct sled_scheduler *s, unsigned fails)
 	return (fails == 0 ? 0 : wait) * 1000;
 }
 
+bool
+sled_scheduler_opening(const struct sled_scheduler *s, int64_t wall,
+                       struct sled_opening *out)
+{
+	struct sled_scheduler_openings *kept = s->openings;
+
+	for (size_t i = 0; i < kept->len; i++)
+		if (kept->of[i].from <= wall && wall < kept->of[i].open.until) {
+			*out = kept->of[i].open;
+			return true;
+		}
+	if (!sled_calendar_next(&s->conf->schedule, wall, out))
+		return false;
+	kept->of[kept->turn].from = wall;
+	kept->of[kept->turn].open = *out;
+	kept->turn = (kept->turn + 1) % SLED_SCHEDULER_OPENINGS;
+	if (kept->len < SLED_SCHEDULER_OPENINGS)
+		kept->len++;
+	return true;
+}
+
 uint64_t
 sled_scheduler_window_ms(const struct sled_scheduler *s,
                          const struct sled_scheduler_now *now)
@@ -48,7 +69,7 @@ sled_scheduler_window_ms(const struct sled_scheduler *s,
 
 	if (s->conf->schedule.windows_len == 0)
 		return UINT64_MAX;
-	if (!sled_calendar_next(&s->conf->schedule, now->wall, &open) ||
+	if (!sled_scheduler_opening(s, now->wall, &open) ||
 	    !sled_opening_has(&open, now->wall))
 		return 0;
 	return open.until == SLED_CALENDAR_ALWAYS
@@ -97,16 +118,15 @@ by_window(const struct sled_scheduler *s,
           const struct sled_scheduler_now *now,
           struct sled_scheduler_when *when)
 {
-	const struct sled_conf_schedule *schedule = &s->conf->schedule;
 	struct sled_opening open;
 
-	if (schedule->windows_len == 0 ||
-	    !sled_calendar_next(schedule, now->wall, &open))
+	if (s->conf->schedule.windows_len == 0 ||
+	    !sled_scheduler_opening(s, now->wall, &open))
 		return;
 	if (sled_opening_has(&open, now->wall) && a->last_wall >= open.from &&
 	    a->last_wall <= now->wall &&
 	    (open.until == SLED_CALENDAR_ALWAYS ||
-	     !sled_calendar_next(schedule, open.until, &open)))
+	     !sled_scheduler_opening(s, open.until, &open)))
 		return;
 	bring_forward(when, ms_of(now, open.from), SLED_SCHEDULER_BY_WINDOW,
 	              now);
@@ -138,8 +158,7 @@ put_into_window(const struct sled_scheduler *s,
 	    when->at_ms == SLED_SCHEDULER_NEVER)
 		return;
 	if (!now->doubtful &&
-	    sled_calendar_next(&s->conf->schedule, wall_of(now, when->at_ms),
-	                       &open)) {
+	    sled_scheduler_opening(s, wall_of(now, when->at_ms), &open)) {
 		if (open.from > wall_of(now, when->at_ms))
 			put_off(when, ms_of(now, open.from),
 			        SLED_SCHEDULER_CLOSED);
