@@ -15,6 +15,7 @@ struct sled_scheduler_account {
 	uint32_t fraction; /* of the jitter, for the visit after that */
 	bool owed;         /* a visit that was due by time came to nothing */
 	bool link_due;     /* a link came up since the last good visit */
+	int64_t link_ms;   /* when it did */
 	bool asked;        /* by a person */
 	bool by_time;      /* the visit under way was due by time */
 	unsigned fails;
@@ -25,7 +26,7 @@ struct sled_scheduler_account {
 
 struct sled_scheduler_section {
 	struct sled_budget_left used;
-	int64_t day, month; /* that USED is of: wall times of their begin */
+	int64_t day_end, month_end; /* of those that USED is of */
 	unsigned dial_fails;
 	int64_t dial_until_ms;
 };

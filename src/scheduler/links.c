@@ -38,9 +38,9 @@ used_now(const struct sled_scheduler_section *section,
 
 	if (now->doubtful)
 		return used;
-	if (sled_calendar_day(now->wall) > section->day)
+	if (now->wall >= section->day_end)
 		used.day = (struct sled_used){ 0 };
-	if (sled_calendar_month(now->wall) > section->month)
+	if (now->wall >= section->month_end)
 		used.month = (struct sled_used){ 0 };
 	return used;
 }

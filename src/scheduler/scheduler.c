@@ -168,8 +168,8 @@ sled_scheduler_used(struct sled_scheduler *s, size_t link,
                     const struct sled_scheduler_now *now)
 {
 	s->sections[link].used = *used;
-	s->sections[link].day = sled_calendar_day(now->wall);
-	s->sections[link].month = sled_calendar_month(now->wall);
+	s->sections[link].day_end = sled_calendar_day_end(now->wall);
+	s->sections[link].month_end = sled_calendar_month_end(now->wall);
 }
 
 /* ---- links ---- */
@@ -187,7 +187,8 @@ same_up(const struct sled_scheduler *s, const struct sled_scheduler_link *link)
 }
 
 static void
-came_up(struct sled_scheduler *s, const struct sled_scheduler_link *link)
+came_up(struct sled_scheduler *s, const struct sled_scheduler_link *link,
+        const struct sled_scheduler_now *now)
 {
 	bool visits = link->profile == NULL ||
 	              link->profile->visit == SLED_CONF_VISIT_YES;
@@ -200,8 +201,10 @@ came_up(struct sled_scheduler *s, const struct sled_scheduler_link *link)
 
 		if (!sled_scheduler_passes(link->profile, a->conf->name))
 			continue;
-		if (sled_scheduler_on_link(s) && visits)
+		if (sled_scheduler_on_link(s) && visits) {
 			a->link_due = true;
+			a->link_ms = now->ms;
+		}
 		if (a->refused)
 			continue;
 		a->fails = 0;
@@ -231,7 +234,6 @@ sled_scheduler_links(struct sled_scheduler *s,
 {
 	struct sled_scheduler_up ups[SLED_SCHEDULER_LINKS];
 
-	(void)now;
 	if (len > SLED_SCHEDULER_LINKS)
 		len = SLED_SCHEDULER_LINKS;
 	for (size_t i = 0; i < len; i++) {
@@ -241,7 +243,7 @@ sled_scheduler_links(struct sled_scheduler *s,
 			.link = links[i], .portal = old != NULL && old->portal
 		};
 		if (old == NULL)
-			came_up(s, &links[i]);
+			came_up(s, &links[i], now);
 	}
 	if (len > 0)
 		memcpy(s->ups, ups, len * sizeof(*ups));
@@ -296,7 +298,8 @@ visited_well(struct sled_scheduler *s, struct sled_scheduler_account *a)
 	a->base_ms = s->began_ms;
 	a->last_wall = s->began_wall;
 	a->owed = false;
-	a->link_due = false;
+	/* One that came up meanwhile may carry what this one held. */
+	a->link_due = a->link_due && a->link_ms > s->began_ms;
 	a->fails = 0;
 	a->refused = false;
 	a->wait_until_ms = 0;
@@ -348,8 +351,6 @@ sled_scheduler_round_over(struct sled_scheduler *s, bool portal,
                           const struct sled_scheduler_now *now)
 {
 	struct sled_scheduler_section *section;
-	int64_t day = sled_calendar_day(now->wall);
-	int64_t month = sled_calendar_month(now->wall);
 
 	s->state = SLED_SCHEDULER_IDLE;
 	for (size_t i = 0; portal && i < s->ups_len; i++)
@@ -359,13 +360,13 @@ sled_scheduler_round_over(struct sled_scheduler *s, bool portal,
 	if (s->round_section == SLED_SCHEDULER_NONE)
 		return;
 	section = &s->sections[s->round_section];
-	if (!now->doubtful && day > section->day) {
+	if (!now->doubtful && now->wall >= section->day_end) {
 		section->used.day = (struct sled_used){ 0 };
-		section->day = day;
+		section->day_end = sled_calendar_day_end(now->wall);
 	}
-	if (!now->doubtful && month > section->month) {
+	if (!now->doubtful && now->wall >= section->month_end) {
 		section->used.month = (struct sled_used){ 0 };
-		section->month = month;
+		section->month_end = sled_calendar_month_end(now->wall);
 	}
 	add_used(&section->used.day, used);
 	add_used(&section->used.month, used);

@@ -23,22 +23,18 @@ wake_for_links(const struct sled_scheduler *s,
                const struct sled_scheduler_now *now,
                struct sled_scheduler_next *out)
 {
-	bool budgets = false;
-
 	if (s->state == SLED_SCHEDULER_DIALLING)
 		wake_at(out, s->dial_until_ms, now);
 	if (s->hung != SLED_SCHEDULER_NONE)
 		wake_at(out, s->again_ms, now);
 	for (size_t i = 0; i < s->conf->links_len; i++) {
-		budgets = budgets || s->conf->links[i].budgets_len > 0;
+		if (s->conf->links[i].budgets_len > 0 && !now->doubtful)
+			wake_at(out,
+			        now->ms +
+			            (s->sections[i].day_end - now->wall) * 1000,
+			        now);
 		wake_at(out, s->sections[i].dial_until_ms, now);
 	}
-	if (budgets && !now->doubtful)
-		wake_at(out,
-		        now->ms +
-		            (sled_calendar_day_end(now->wall) - now->wall) *
-		                1000,
-		        now);
 	if (now->doubtful)
 		wake_at(out, now->ms + DOUBT_MS, now);
 }
