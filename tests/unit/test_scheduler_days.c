@@ -399,6 +399,12 @@ happen(struct sim *sim)
 }
 
 static int64_t
+sooner(const struct sim *sim, int64_t event_ms, int64_t at)
+{
+	return event_ms > sim->now.ms && event_ms < at ? event_ms : at;
+}
+
+static int64_t
 next_event(const struct sim *sim)
 {
 	struct sled_scheduler_next next;
@@ -410,14 +416,12 @@ next_event(const struct sim *sim)
 	assert_true(!next.visit || next.in_ms >= 0);
 	at = sim->now.ms + next.wake_ms;
 	for (size_t i = 0; i < LINKS; i++)
-		if (sim->toggle_ms[i] < at)
-			at = sim->toggle_ms[i];
-	if (sim->held && sim->hold_until_ms < at)
-		at = sim->hold_until_ms;
-	if ((sim->visiting || sim->hanging || sim->dialling) &&
-	    sim->over_ms < at)
-		at = sim->over_ms;
-	return at > sim->now.ms ? at : sim->now.ms + 1;
+		at = sooner(sim, sim->toggle_ms[i], at);
+	if (sim->held)
+		at = sooner(sim, sim->hold_until_ms, at);
+	if (sim->visiting || sim->hanging || sim->dialling)
+		at = sooner(sim, sim->over_ms, at);
+	return at;
 }
 
 static void
