@@ -61,6 +61,9 @@ struct sled_cli {
 	const char **copies; /* of store_conf */
 	/* After sled_cli_store(): */
 	struct sled_store *store;
+	bool scheduler; /* this process is the store's scheduler */
+	bool leased;    /* a scheduler keeps off the store, as LEASE is open */
+	int lease;
 	unsigned live_rows;     /* rows of the live block on the terminal now */
 	pthread_mutex_t saying; /* a store's jobs say things too */
 };

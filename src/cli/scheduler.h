@@ -11,7 +11,8 @@ SLED_CHECK bool sled_cli_ask_scheduler(struct sled_cli *cli,
                                        const char *const *words, size_t len,
                                        bool *there, int *status,
                                        struct sled_err *err);
-/* Where its control socket is, added to OUT. */
+/* Where its control socket is, added to OUT, empty before; still empty where
+ * there can be none. */
 SLED_CHECK bool sled_cli_socket(struct sled_cli *cli, struct sled_buf *out,
                                 struct sled_err *err);
 
