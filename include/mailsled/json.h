@@ -4,7 +4,7 @@
  * Contract
  *   new, then a member a call in the order wanted, then print, which frees.
  *   Setters that run out of memory say so in print(): no call between needs a
- *   check. Keys are ASCII, static and each used once. A byte that is no UTF-8
+ *   check. Keys are ASCII, static and each used once, but for add(). A byte that is no UTF-8
  *   becomes U+FFFD. Controls, DEL, C1 and what turns or breaks lines leave as
  *   \uXXXX, so that a line may be shown on a terminal.
  *   Errors: NOMEM; IO when the stream failed.
@@ -31,6 +31,10 @@ void sled_json_i64(struct sled_json *json, const char *key, int64_t value);
 void sled_json_u64(struct sled_json *json, const char *key, uint64_t value);
 void sled_json_real(struct sled_json *json, const char *key, double value);
 void sled_json_bool(struct sled_json *json, const char *key, bool value);
+/* *CHILD is freed and NULL: it is the last of the objects in the array KEY,
+ * which it makes when it is the first. CHILD NULL: the array as it is. */
+void sled_json_add(struct sled_json *json, const char *key,
+                   struct sled_json **child);
 void sled_json_null(struct sled_json *json, const char *key);
 
 /* The object and a LF; *json is freed and NULL whatever comes of it. */

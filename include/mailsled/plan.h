@@ -126,8 +126,9 @@ enum sled_plan_answer sled_plan_why(struct sled_plan *plan, unsigned lane,
  * deleted. SECURE: save, DELE, QUIT; then tell secured(), connect again and go
  * on. It is said
  *   - when the next message would not end before usual_ms and a new connection
- *     would be there after it: the line may last longer this time. Beyond
- *     usual_ms there is no soft end; what is HOPELESS stays so;
+ *     would be there after it: the line may last longer this time. Later
+ *     than usual_ms by a 16th (2 s at most) there is no soft end; what is
+ *     HOPELESS stays so;
  *   - before a wanted message that is HOPELESS;
  *   - on long visits, 2 minutes after the last time at the earliest, when
  *     either holds, C being 4 RTT and 1.5 kB, a new connection's price:

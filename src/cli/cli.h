@@ -20,6 +20,7 @@
 #include "mailsled/conf.h"
 #include "mailsled/json.h"
 #include "mailsled/store.h"
+#include "mailsled/tariff.h"
 
 struct sled_cli;
 
@@ -65,9 +66,10 @@ struct sled_cli {
 };
 
 extern const struct sled_cli_command sled_cli_check, sled_cli_drop,
-    sled_cli_export, sled_cli_fetch, sled_cli_held, sled_cli_want,
-    sled_cli_init, sled_cli_list, sled_cli_rebuild, sled_cli_show,
-    sled_cli_status, sled_cli_sync, sled_cli_verify;
+    sled_cli_event, sled_cli_export, sled_cli_fetch, sled_cli_held,
+    sled_cli_init, sled_cli_list, sled_cli_rebuild, sled_cli_report,
+    sled_cli_show, sled_cli_status, sled_cli_stop, sled_cli_sync,
+    sled_cli_verify, sled_cli_want;
 
 /* ---- options.c ---- */
 
@@ -144,6 +146,38 @@ void sled_cli_visit_json(struct sled_json *json,
 SLED_CHECK bool sled_cli_cost(struct sled_buf *out,
                               const struct sled_visit_row *row,
                               struct sled_err *err);
+
+/* ---- bill.c: what links cost ---- */
+
+/* "1.44 USD": two decimals, more when it is small. */
+void sled_cli_money(char out[SLED_CLI_WORD], uint64_t millionths,
+                    const char *currency);
+/* "4 steps, 1.92 USD", "1.0 MB billed, 5.00 USD"; nothing for a link without a
+ * price. */
+SLED_CHECK bool sled_cli_bill(struct sled_buf *out,
+                              const struct sled_round_row *row,
+                              struct sled_err *err);
+/* What was used of LINK's budgets since the day and the month began, but for
+ * the round BUT (0: none). */
+SLED_CHECK bool sled_cli_used(struct sled_ledger *ledger,
+                              const struct sled_conf_link *link, int64_t now,
+                              int64_t but, struct sled_budget_left *out,
+                              struct sled_err *err);
+/* "5 MiB/day on link wwan0 is used up: 5.1 of 5.0 MiB; begins anew Tue 00:00";
+ * "ends" in place of "is used up" when some is left, but too little. */
+SLED_CHECK bool sled_cli_budget_ends(struct sled_buf *out,
+                                     const struct sled_conf_link *link,
+                                     const struct sled_conf_budget *budget,
+                                     const struct sled_budget_left *used,
+                                     int64_t now, struct sled_err *err);
+/* Every budget of every link, in the order written: a block of lines headed
+ * "budgets", nothing when there is none. */
+SLED_CHECK bool sled_cli_budgets(struct sled_cli *cli, int64_t now,
+                                 struct sled_buf *out, struct sled_err *err);
+/* The same as the array "budgets" of JSON. */
+SLED_CHECK bool sled_cli_budgets_json(struct sled_cli *cli, int64_t now,
+                                      struct sled_json *json,
+                                      struct sled_err *err);
 
 /* ---- message.c: one stored message ---- */
 

@@ -8,8 +8,8 @@
 #include "mailsled/round.h"
 #include "mailsled/text.h"
 
-#define SHOWN_MAX   20  /* messages named under the report line */
-#define LIVE_GAP_MS 100 /* between two live lines */
+#define SHOWN_MAX   20      /* messages named under the report line */
+#define LIVE_GAP_MS 100     /* between two live lines */
 #define WINDOW_MOST 1000000 /* of any unit */
 
 /* Any address of the world, to learn where the way out is (RFC 5737). */
@@ -375,10 +375,10 @@ add_cost(struct sled_buf *out, const struct sled_round_row *row,
 			return false;
 		before = ", ";
 	}
-	return sled_buf_printf(
-	    out, err, "%s%llu.%04llu %s", before,
-	    (unsigned long long)(row->money / 1000000),
-	    (unsigned long long)(row->money % 1000000 / 100), row->currency);
+	return sled_buf_printf(out, err, "%s%llu.%04llu %s", before,
+	                       (unsigned long long)(row->money / 1000000),
+	                       (unsigned long long)(row->money % 1000000 / 100),
+	                       row->currency);
 }
 
 /* The bill of all accounts, on a link that has a price. */

@@ -1,11 +1,10 @@
 /* cmd_status.c - `mailsled status`: one screen on accounts and places. */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "cli/held.h"
+#include "cli/status.h"
 #include "mailsled/clock.h"
-#include "mailsled/file.h"
 #include "mailsled/loop.h"
 #include "mailsled/text.h"
 
@@ -22,13 +21,7 @@ struct account {
 	 * server deletes the first of it; 0: not told. */
 	uint64_t held, held_bytes;
 	int64_t held_since, held_expires;
-};
-
-struct status {
-	struct sled_cli *cli;
-	struct sled_ledger *ledger;
-	int64_t now;
-	char before[25]; /* volumes come sorted by label */
+	uint64_t server_bytes; /* STAT's, at the last visit */
 };
 
 /* ---- accounts ---- */
@@ -111,6 +104,7 @@ find_server(struct status *status, struct account *account,
 		*err = (struct sled_err){ 0 };
 		return true;
 	}
+	account->server_bytes = maildrop.octets;
 	/* Only an account whose `delete` is unwritten is on trial. */
 	if (maildrop.first_visit != 0 &&
 	    account->conf->del == SLED_CONF_DELETE_UNWRITTEN)
@@ -181,6 +175,7 @@ print_account_json(const struct account *a, struct sled_err *err)
 	sled_clock_rfc3339(a->held_expires, when);
 	sled_json_text(json, "held_expires",
 	               a->held_expires == 0 ? NULL : when);
+	sled_status_quota_json(json, a->conf, a->server_bytes);
 	return sled_json_print(&json, stdout, err);
 }
 
@@ -314,9 +309,11 @@ print_held(const struct account *a, int64_t now)
 }
 
 static bool
-print_account(const struct account *a, int64_t now, struct sled_err *err)
+print_account(struct status *status, const struct account *a,
+              struct sled_err *err)
 {
 	uint64_t safe = a->on_server - a->unsafe;
+	int64_t now = status->now;
 	char bytes[SLED_CLI_WORD];
 
 	(void)printf("%s\n", a->name);
@@ -338,7 +335,7 @@ print_account(const struct account *a, int64_t now, struct sled_err *err)
 		print_policy(a, now);
 	}
 	print_held(a, now);
-	return true;
+	return sled_status_quota(status, a->conf, a->server_bytes, err);
 }
 
 static bool
@@ -353,7 +350,7 @@ show_account(struct status *status, const char *name, struct sled_err *err)
 		return false;
 	if (status->cli->json)
 		return print_account_json(&account, err);
-	return print_account(&account, status->now, err);
+	return print_account(status, &account, err);
 }
 
 /* Accounts that have mail, but no section any more. */
@@ -381,128 +378,6 @@ show_accounts(struct status *status, struct sled_err *err)
 	                           err);
 }
 
-/* ---- places ---- */
-
-static bool
-print_place_json(const struct sled_place_status *place, struct sled_err *err)
-{
-	struct sled_json *json = NULL;
-	char seen[SLED_TIME_TEXT];
-
-	if (!sled_json_new(&json, err))
-		return false;
-	sled_clock_rfc3339(place->seen, seen);
-	sled_json_text(json, "place", place->path);
-	sled_json_bool(json, "present", place->present);
-	sled_json_text(json, "seen", place->seen == 0 ? NULL : seen);
-	if (place->present)
-		sled_json_u64(json, "free_bytes", place->free_bytes);
-	else
-		sled_json_null(json, "free_bytes");
-	sled_json_u64(json, "lacks", place->lacks);
-	sled_json_text(json, "why", place->why[0] == '\0' ? NULL : place->why);
-	return sled_json_print(&json, stdout, err);
-}
-
-static void
-print_place(const struct sled_place_status *place)
-{
-	char path[256], why[300], lacks[SLED_CLI_WORD], word[SLED_CLI_WORD];
-
-	sled_text_clip(path, sizeof(path),
-	               (struct sled_span){ place->path, strlen(place->path) });
-	sled_text_clip(why, sizeof(why),
-	               (struct sled_span){ place->why, strlen(place->why) });
-	sled_cli_bytes(lacks, place->lacks);
-	(void)printf("  %s  ", path);
-	if (place->present) {
-		sled_cli_bytes(word, place->free_bytes);
-		(void)printf("there, %s free", word);
-	} else if (place->seen != 0) {
-		sled_cli_time(word, place->seen);
-		(void)printf("absent, last seen %s", word);
-	} else {
-		(void)printf("absent, never seen");
-	}
-	if (place->lacks > 0)
-		(void)printf(", lacks %s", lacks);
-	(void)printf("%s%s\n", why[0] == '\0' ? "" : ": ", why);
-}
-
-static bool
-show_places(struct status *status, struct sled_err *err)
-{
-	struct sled_store *store = status->cli->store;
-
-	if (!status->cli->json)
-		(void)printf("places\n");
-	for (size_t i = 0; i < sled_store_places(store); i++) {
-		struct sled_place_status place = { 0 };
-
-		if (!sled_store_place(store, i, &place, err))
-			return false;
-		if (!status->cli->json)
-			print_place(&place);
-		else if (!print_place_json(&place, err))
-			return false;
-	}
-	return true;
-}
-
-/* ---- the store ---- */
-
-/* Spools: mail that came whole and is not in an archive yet, or is coming. */
-static uint64_t
-count_spools(struct sled_cli *cli)
-{
-	const struct sled_conf_store *conf = &cli->conf->store;
-	struct sled_buf path = { 0 }, names = { 0 };
-	struct sled_err err = { 0 };
-	uint64_t count = 0;
-
-	if (sled_buf_printf(&path, &err, "%s%s/spool",
-	                    conf->state == NULL ? conf->path : conf->state,
-	                    conf->state == NULL ? "/.mailsled" : "") &&
-	    sled_dir_list(&names, cli->sys, AT_FDCWD, path.data, &err))
-		for (size_t i = 0; i < names.len; i++)
-			count += names.data[i] == '\0';
-	sled_buf_free(&path);
-	sled_buf_free(&names);
-	return count;
-}
-
-static bool
-show_store(struct status *status, struct sled_err *err)
-{
-	struct sled_cli *cli = status->cli;
-	uint64_t spools = count_spools(cli);
-	bool one_disk = sled_store_one_disk(cli->store);
-	struct sled_json *json = NULL;
-
-	if (cli->json) {
-		if (!sled_json_new(&json, err))
-			return false;
-		sled_json_text(json, "store", sled_store_id(cli->store));
-		sled_json_u64(json, "min_copies", cli->conf->store.min_copies);
-		sled_json_bool(json, "one_disk", one_disk);
-		sled_json_u64(json, "spools", spools);
-		return sled_json_print(&json, stdout, err);
-	}
-	if (one_disk)
-		(void)printf(
-		    "  all on one disk: when it dies, all copies do\n");
-	if (cli->conf->store.min_copies == 1)
-		(void)printf(
-		    "  min-copies = 1: mail is deleted from the server "
-		    "when one place holds it\n");
-	if (spools > 0)
-		(void)printf("waiting\n  %" PRIu64 " spool%s with mail that is "
-		             "not in an archive yet: the next fetch puts it "
-		             "there\n",
-		             spools, spools == 1 ? "" : "s");
-	return true;
-}
-
 static int
 run(struct sled_cli *cli)
 {
@@ -512,8 +387,10 @@ run(struct sled_cli *cli)
 	if (!sled_cli_store(cli, SLED_STORE_READ, &err))
 		return sled_cli_fail(cli, &err);
 	status.ledger = sled_store_ledger(cli->store);
-	if (!show_accounts(&status, &err) || !show_places(&status, &err) ||
-	    !show_store(&status, &err))
+	if (!show_accounts(&status, &err) ||
+	    !sled_status_places(&status, &err) ||
+	    !sled_status_store(&status, &err) ||
+	    !sled_status_budgets(&status, &err))
 		return sled_cli_fail(cli, &err);
 	return 0;
 }

@@ -72,6 +72,23 @@ sled_json_text(struct sled_json *json, const char *key, const char *text)
 }
 
 void
+sled_json_add(struct sled_json *json, const char *key, struct sled_json **child)
+{
+	json_t *array = json_object_get(json->object, key);
+
+	if (array == NULL) {
+		put(json, key, json_array());
+		array = json_object_get(json->object, key);
+	}
+	if (child == NULL)
+		return;
+	if ((*child)->failed ||
+	    json_array_append(array, (*child)->object) == -1)
+		json->failed = true;
+	sled_json_free(child);
+}
+
+void
 sled_json_i64(struct sled_json *json, const char *key, int64_t value)
 {
 	put(json, key, json_integer(value));

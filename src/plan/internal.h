@@ -20,12 +20,22 @@ struct sled_plan_lane {
 	bool no_secure;
 };
 
+/* What was asked for within a 16th of an RTT; it can begin to come at FROM. */
+struct sled_plan_asked {
+	uint64_t since_ms, from_ms, octets;
+};
+
+#define SLED_PLAN_ASKED 32
+
 struct sled_plan {
 	struct sled_plan_conf conf;
 	struct sled_plan_lane *lanes;
 	unsigned lanes_len;
 	uint64_t now_ms; /* the latest that was told */
 	uint64_t spent;
+	/* That could not come yet, the oldest first. */
+	struct sled_plan_asked asked[SLED_PLAN_ASKED];
+	unsigned asked_len;
 };
 
 /* A use of the line: what is to come before a message, and it. */
@@ -42,6 +52,8 @@ uint64_t sled_plan_line_ms(const struct sled_plan *plan, uint64_t cost);
 uint64_t sled_plan_rtt_ms(const struct sled_plan *plan);
 /* A new connection, up to its first RETR. */
 uint64_t sled_plan_again_ms(const struct sled_plan *plan);
+/* OCTETS are asked for now. */
+void sled_plan_ask(struct sled_plan *plan, uint64_t octets, uint64_t now_ms);
 /* When all of NEED would be over, with what is on its way and the end of the
  * visit. */
 uint64_t sled_plan_over_ms(const struct sled_plan *plan,
@@ -50,7 +62,10 @@ bool sled_plan_affords(const struct sled_plan *plan,
                        const struct sled_plan_need *need);
 /* Costs above this are HOPELESS; UINT64_MAX: none is. */
 uint64_t sled_plan_most(const struct sled_plan *plan);
-/* When the line is likely to be cut, and that lies ahead; else NO_END. */
+/* So much later than usual_ms the line has outlived it. */
+uint64_t sled_plan_doubt_ms(const struct sled_plan *plan);
+/* When the line is likely to be cut, and it has not outlived that; else
+ * NO_END. */
 uint64_t sled_plan_soft_end(const struct sled_plan *plan, uint64_t now_ms);
 /* Is it time to secure, on a long visit? */
 bool sled_plan_is_long(const struct sled_plan *plan,

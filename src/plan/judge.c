@@ -136,7 +136,8 @@ weigh_cut(const struct judge *j, struct sled_plan_sum sum)
 	    sled_plan_secured_ms(plan, j->now_ms) + sled_plan_again_ms(plan);
 
 	if (end != SLED_PLAN_NO_END && sled_plan_over_ms(plan, &need) > end)
-		return has_unsafe(j->lane) && again >= end &&
+		return has_unsafe(j->lane) &&
+		               again >= end + sled_plan_doubt_ms(plan) &&
 		               ends_after_securing(j, sum)
 		           ? SLED_PLAN_SECURE
 		           : SLED_PLAN_TIME;
@@ -243,6 +244,7 @@ sled_plan_next(struct sled_plan *plan, unsigned lane, uint64_t now_ms,
 	own->set.nodes[node].state = SLED_PLAN_BEGUN;
 	own->begun.octets += own->set.nodes[node].cost;
 	own->begun.count++;
+	sled_plan_ask(plan, own->set.nodes[node].cost, now_ms);
 	*key = own->set.nodes[node].key;
 	return answer;
 }

@@ -6,6 +6,8 @@
 #define PER_MESSAGE     60u
 #define DELE_UP         14u
 #define DELE_DOWN       28u
+#define QUIT_DOWN       130u /* its answer, and the end of TLS and TCP */
+#define QUIT_BOTH       400u
 #define RTT_MS          500u
 #define COMMIT_MS       500u
 #define CONNECT_RTTS    4u
@@ -15,6 +17,8 @@
 #define SECURE_LEAST_MS 120000u
 #define SECURE_SHARE    200u
 #define UNSAFE_OCTETS   90u
+#define DOUBT_SHARE     16u
+#define DOUBT_MOST_MS   2000u
 
 uint64_t
 sled_plan_cost(uint64_t octets)
@@ -79,15 +83,21 @@ sled_plan_ms(const struct sled_plan *plan, uint64_t octets)
 	return ms == 0 ? 0 : ms + sled_plan_rtt_ms(plan);
 }
 
-uint64_t
-sled_plan_tail_ms(const struct sled_plan *plan, uint64_t deles)
+static uint64_t
+tail_ms(const struct sled_plan *plan, uint64_t deles, uint64_t quits)
 {
 	uint64_t up = plan->conf.rate.up != 0 ? plan->conf.rate.up : low(plan);
 	uint64_t commit =
 	    plan->conf.tail_ms != 0 ? plan->conf.tail_ms : COMMIT_MS;
 
 	return commit + sled_plan_rtt_ms(plan) + ms_at(deles * DELE_UP, up) +
-	       sled_plan_line_ms(plan, deles * DELE_DOWN);
+	       sled_plan_line_ms(plan, deles * DELE_DOWN + quits * QUIT_DOWN);
+}
+
+uint64_t
+sled_plan_tail_ms(const struct sled_plan *plan, uint64_t deles)
+{
+	return tail_ms(plan, deles, 1);
 }
 
 /* What was begun and has not come, of all lanes. */
@@ -115,19 +125,81 @@ deletes(const struct sled_plan *plan)
 	return sum;
 }
 
+/* Lanes that have an end before them, with the one that asks. */
+static uint64_t
+quits(const struct sled_plan *plan)
+{
+	uint64_t sum = 1;
+
+	for (unsigned i = 0; i < plan->lanes_len; i++)
+		sum +=
+		    plan->lanes[i].begun.count > 0 || plan->lanes[i].unsafe > 0;
+	return sum;
+}
+
+static void
+forget_asked(struct sled_plan *plan, uint64_t now_ms)
+{
+	unsigned old = 0;
+
+	while (old < plan->asked_len && plan->asked[old].from_ms <= now_ms)
+		old++;
+	plan->asked_len -= old;
+	for (unsigned i = 0; old > 0 && i < plan->asked_len; i++)
+		plan->asked[i] = plan->asked[i + old];
+}
+
+void
+sled_plan_ask(struct sled_plan *plan, uint64_t octets, uint64_t now_ms)
+{
+	uint64_t rtt = sled_plan_rtt_ms(plan);
+	struct sled_plan_asked *last;
+
+	forget_asked(plan, now_ms);
+	last = &plan->asked[plan->asked_len];
+	if (plan->asked_len == SLED_PLAN_ASKED ||
+	    (plan->asked_len > 0 && now_ms < last[-1].since_ms + rtt / 16))
+		last--;
+	else
+		plan->asked[plan->asked_len++] =
+		    (struct sled_plan_asked){ now_ms, 0, 0 };
+	last->from_ms = now_ms + rtt;
+	last->octets += octets;
+}
+
+/* When all that is under way has come. The line may fall idle before what was
+ * asked for last can begin to come. */
+static uint64_t
+come_ms(const struct sled_plan *plan, uint64_t now_ms)
+{
+	uint64_t when = now_ms + sled_plan_line_ms(plan, under_way(plan));
+	uint64_t octets = 0;
+
+	for (unsigned i = plan->asked_len; i > 0; i--) {
+		const struct sled_plan_asked *asked = &plan->asked[i - 1];
+		uint64_t other;
+
+		octets += asked->octets;
+		if (asked->from_ms <= now_ms)
+			break;
+		other = asked->from_ms + sled_plan_line_ms(plan, octets);
+		if (other > when)
+			when = other;
+	}
+	return when;
+}
+
 uint64_t
 sled_plan_over_ms(const struct sled_plan *plan,
                   const struct sled_plan_need *need)
 {
-	uint64_t first = sled_plan_line_ms(plan, under_way(plan));
-	uint64_t rtt = sled_plan_rtt_ms(plan);
+	uint64_t come = come_ms(plan, need->now_ms);
+	uint64_t first = need->now_ms + sled_plan_rtt_ms(plan);
 
-	/* What is asked for now begins to come an RTT later. */
-	if (need->ahead.count > 0 && first < rtt)
-		first = rtt;
-	return need->now_ms + first +
-	       sled_plan_line_ms(plan, need->ahead.octets) +
-	       sled_plan_tail_ms(plan, deletes(plan) + need->ahead.count);
+	if (need->ahead.count == 0 || first < come)
+		first = come;
+	return first + sled_plan_line_ms(plan, need->ahead.octets) +
+	       tail_ms(plan, deletes(plan) + need->ahead.count, quits(plan));
 }
 
 bool
@@ -136,8 +208,7 @@ sled_plan_affords(const struct sled_plan *plan,
 {
 	uint64_t deles = deletes(plan) + need->ahead.count;
 	uint64_t line = under_way(plan) + need->ahead.octets +
-	                deles * (DELE_UP + DELE_DOWN) +
-	                CONNECT_OCTETS; /* the end of each visit and more */
+	                deles * (DELE_UP + DELE_DOWN) + quits(plan) * QUIT_BOTH;
 
 	return plan->conf.fits == NULL ||
 	       plan->conf.fits(plan->conf.fits_ctx, plan->spent + on_wire(line),
@@ -171,12 +242,23 @@ sled_plan_most(const struct sled_plan *plan)
 }
 
 uint64_t
+sled_plan_doubt_ms(const struct sled_plan *plan)
+{
+	uint64_t part = plan->conf.usual_ms / DOUBT_SHARE;
+
+	return part < DOUBT_MOST_MS ? part : DOUBT_MOST_MS;
+}
+
+uint64_t
 sled_plan_soft_end(const struct sled_plan *plan, uint64_t now_ms)
 {
-	return now_ms >= plan->conf.usual_ms ||
-	               sled_plan_most(plan) == UINT64_MAX
-	           ? SLED_PLAN_NO_END
-	           : plan->conf.usual_ms;
+	uint64_t usual = plan->conf.usual_ms;
+
+	if (usual == 0 || usual == SLED_PLAN_NO_END ||
+	    sled_plan_most(plan) == UINT64_MAX ||
+	    now_ms >= usual + sled_plan_doubt_ms(plan))
+		return SLED_PLAN_NO_END;
+	return usual;
 }
 
 bool
@@ -196,6 +278,6 @@ sled_plan_is_long(const struct sled_plan *plan,
 uint64_t
 sled_plan_secured_ms(const struct sled_plan *plan, uint64_t now_ms)
 {
-	return now_ms + sled_plan_line_ms(plan, under_way(plan)) +
-	       sled_plan_tail_ms(plan, deletes(plan));
+	return come_ms(plan, now_ms) +
+	       tail_ms(plan, deletes(plan), quits(plan));
 }

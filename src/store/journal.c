@@ -571,20 +571,6 @@ replay_visit(struct sled_store *store, const struct fields *f,
 }
 
 static bool
-replay_decision(struct sled_store *store, const struct fields *f, int64_t when,
-                struct sled_err *err)
-{
-	const char *fields[FIELDS];
-	size_t len = f->len - 2;
-
-	for (size_t i = 0; i < len; i++)
-		fields[i] =
-		    f->text[2 + i].data == NULL ? "" : f->text[2 + i].data;
-	return sled_decide_replay(store, f->text[1].data, fields, len, when,
-	                          err);
-}
-
-static bool
 replay_round(struct sled_store *store, const struct fields *f,
              struct sled_err *err)
 {
@@ -609,6 +595,20 @@ replay_round(struct sled_store *store, const struct fields *f,
 }
 
 static bool
+replay_decision(struct sled_store *store, const struct fields *f, int64_t when,
+                struct sled_err *err)
+{
+	const char *fields[FIELDS];
+	size_t len = f->len - 2;
+
+	for (size_t i = 0; i < len; i++)
+		fields[i] =
+		    f->text[2 + i].data == NULL ? "" : f->text[2 + i].data;
+	return sled_decide_replay(store, f->text[1].data, fields, len, when,
+	                          err);
+}
+
+static bool
 replay_line(struct sled_store *store, struct sled_span line,
             struct sled_err *err)
 {
@@ -625,10 +625,10 @@ replay_line(struct sled_store *store, struct sled_span line,
 			ok = replay_known(store, &fields, err);
 		else if (strcmp(fields.text[1].data, "visit") == 0)
 			ok = replay_visit(store, &fields, err);
-		else if (sled_decide_is(fields.text[1].data))
-			ok = replay_decision(store, &fields, when, err);
 		else if (strcmp(fields.text[1].data, "round") == 0)
 			ok = replay_round(store, &fields, err);
+		else if (sled_decide_is(fields.text[1].data))
+			ok = replay_decision(store, &fields, when, err);
 	}
 	free_fields(&fields);
 	return ok;
