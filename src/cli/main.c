@@ -10,9 +10,19 @@
 #include "cli/cli.h"
 
 static const struct sled_cli_command *const table[] = {
-	&sled_cli_init,   &sled_cli_check, &sled_cli_fetch,   &sled_cli_status,
-	&sled_cli_report, &sled_cli_list,  &sled_cli_show,    &sled_cli_export,
-	&sled_cli_verify, &sled_cli_sync,  &sled_cli_rebuild, NULL,
+	&sled_cli_init,
+	&sled_cli_check,
+	&sled_cli_fetch,
+	&sled_cli_status,
+	&sled_cli_plan,
+	&sled_cli_report,
+	&sled_cli_list,
+	&sled_cli_show,
+	&sled_cli_export,
+	&sled_cli_verify,
+	&sled_cli_sync,
+	&sled_cli_rebuild,
+	NULL,
 };
 
 /* A secret must not reach a core file, nor another process of this user. */
