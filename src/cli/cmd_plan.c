@@ -168,7 +168,7 @@ static const struct sled_cli_flag flags[] = {
 const struct sled_cli_command sled_cli_plan = {
 	.name = "plan",
 	.args = "[ACCOUNT...]",
-	.about = "what a visit would fetch now, in which order, and its cost",
+	.about = "what a visit would fetch now, and its cost",
 	.more =
 	    "Nothing is sent: it works with the last listing, and with what "
 	    "earlier visits\nlearned of the link. A line of FILE is a size "

@@ -270,7 +270,7 @@ take_seen(void *ctx, uint32_t number, const char *uid, uint64_t size,
           struct sled_err *err)
 {
 	struct look *look = ctx;
-	struct held key, *held = NULL;
+	struct held key = { .uid = "" }, *held = NULL;
 	bool stored = false;
 
 	(void)number;

@@ -214,8 +214,8 @@ put_sums(struct table *t, struct sled_err *err)
 	if (has_price(f))
 		sled_cli_money(money, f->bill.money, f->link.profile->currency);
 	if (!sled_buf_printf(&t->line, err,
-	                     "%" PRIu64 " of %zu message%s, %s, in %s with "
-	                     "DELE and QUIT; %s on the line%s%s",
+	                     "%" PRIu64 " of %zu message%s, %s, in %s to QUIT; "
+	                     "%s on the line%s%s",
 	                     sums[SLED_FORECAST_COMES].count, f->len,
 	                     f->len == 1 ? "" : "s", mail, took, wire,
 	                     money[0] == '\0' ? "" : ", ", money) ||
