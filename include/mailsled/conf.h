@@ -158,6 +158,7 @@ struct sled_conf_link {
 	const char *name;
 	const char **accounts; /* that may pass; none written: all */
 	size_t accounts_len;
+	unsigned accounts_line; /* of that key; 0: not written */
 	enum sled_conf_visit visit;
 	struct sled_conf_hold hold_larger;
 	/* Hints until a visit has measured it; 0: not written. */

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "cli/check.h"
-#include "mailsled/secret.h"
 #include "mailsled/clock.h"
+#include "mailsled/secret.h"
 #include "mailsled/session.h"
 
 struct tour;

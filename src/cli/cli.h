@@ -61,14 +61,18 @@ struct sled_cli {
 	const char **copies; /* of store_conf */
 	/* After sled_cli_store(): */
 	struct sled_store *store;
+	bool scheduler; /* this process is the store's scheduler */
+	bool leased;    /* a scheduler keeps off the store, as LEASE is open */
+	int lease;
 	unsigned live_rows;     /* rows of the live block on the terminal now */
 	pthread_mutex_t saying; /* a store's jobs say things too */
 };
 
-extern const struct sled_cli_command sled_cli_check, sled_cli_export,
-    sled_cli_fetch, sled_cli_init, sled_cli_list, sled_cli_plan,
-    sled_cli_rebuild, sled_cli_report, sled_cli_show, sled_cli_status,
-    sled_cli_sync, sled_cli_verify;
+extern const struct sled_cli_command sled_cli_check, sled_cli_drop,
+    sled_cli_event, sled_cli_export, sled_cli_fetch, sled_cli_held,
+    sled_cli_init, sled_cli_list, sled_cli_plan, sled_cli_rebuild,
+    sled_cli_report, sled_cli_show, sled_cli_status, sled_cli_stop,
+    sled_cli_sync, sled_cli_verify, sled_cli_want;
 
 /* ---- options.c ---- */
 

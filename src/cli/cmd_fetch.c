@@ -3,13 +3,14 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/scheduler.h"
 #include "mailsled/clock.h"
 #include "mailsled/link.h"
 #include "mailsled/round.h"
 #include "mailsled/text.h"
 
-#define SHOWN_MAX   20  /* messages named under the report line */
-#define LIVE_GAP_MS 100 /* between two live lines */
+#define SHOWN_MAX   20      /* messages named under the report line */
+#define LIVE_GAP_MS 100     /* between two live lines */
 #define WINDOW_MOST 1000000 /* of any unit */
 
 /* Any address of the world, to learn where the way out is (RFC 5737). */
@@ -375,10 +376,10 @@ add_cost(struct sled_buf *out, const struct sled_round_row *row,
 			return false;
 		before = ", ";
 	}
-	return sled_buf_printf(
-	    out, err, "%s%llu.%04llu %s", before,
-	    (unsigned long long)(row->money / 1000000),
-	    (unsigned long long)(row->money % 1000000 / 100), row->currency);
+	return sled_buf_printf(out, err, "%s%llu.%04llu %s", before,
+	                       (unsigned long long)(row->money / 1000000),
+	                       (unsigned long long)(row->money % 1000000 / 100),
+	                       row->currency);
 }
 
 /* The bill of all accounts, on a link that has a price. */
@@ -620,17 +621,54 @@ tell_absent(struct sled_cli *cli, struct sled_err *err)
 	return true;
 }
 
+/* A scheduler that runs makes the visit: it knows the links and the budgets.
+ * --link and --window are for this process alone. */
+static bool
+ask_scheduler(struct fetch *fetch, bool *there, int *status,
+              struct sled_err *err)
+{
+	struct sled_cli *cli = fetch->cli;
+	const char **words = calloc(cli->args_len + 2, sizeof(*words));
+	size_t len = 0;
+	bool ok;
+
+	*there = false;
+	if (sled_cli_flag(cli, "link") != NULL ||
+	    sled_cli_flag(cli, "window") != NULL) {
+		free(words);
+		return true;
+	}
+	if (words == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "fetch");
+	words[len++] = "visit";
+	if (cli->json || cli->quiet || cli->verbose)
+		words[len++] = cli->json    ? "json"
+		               : cli->quiet ? "quiet"
+		                            : "verbose";
+	for (unsigned i = 0; i < cli->args_len; i++)
+		words[len++] = cli->args[i];
+	ok = sled_cli_ask_scheduler(cli, words, len, there, status, err);
+	free(words);
+	return ok;
+}
+
 static int
 run(struct sled_cli *cli)
 {
 	struct fetch fetch = { .cli = cli };
 	struct sled_err err = { 0 };
-	int status;
+	bool there = false;
+	int status = 0;
 
 	if (!take_window(&fetch, &err) || !sled_cli_conf(cli, &err) ||
-	    !pick_accounts(&fetch, &err)) {
+	    !pick_accounts(&fetch, &err) ||
+	    !ask_scheduler(&fetch, &there, &status, &err)) {
 		free_fetch(&fetch);
 		return sled_cli_fail(cli, &err);
+	}
+	if (there) {
+		free_fetch(&fetch);
+		return status;
 	}
 	if (!sled_cli_store(cli, SLED_STORE_WRITE, &err) ||
 	    !tell_absent(cli, &err) || !keep_config(cli, &err) ||

@@ -1,11 +1,10 @@
 /* cmd_status.c - `mailsled status`: one screen on accounts and places. */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/held.h"
+#include "cli/status.h"
 #include "mailsled/clock.h"
-#include "mailsled/file.h"
 #include "mailsled/loop.h"
 #include "mailsled/text.h"
 
@@ -18,13 +17,11 @@ struct account {
 	uint64_t unsafe;       /* of these, in too few places */
 	int64_t trial_ends;    /* 0: there is none, or not known */
 	struct sled_path path; /* that the next visit takes; or no name */
-};
-
-struct status {
-	struct sled_cli *cli;
-	struct sled_ledger *ledger;
-	int64_t now;
-	char before[25]; /* volumes come sorted by label */
+	/* Held mail: how much, the first time any of it was seen, and when the
+	 * server deletes the first of it; 0: not told. */
+	uint64_t held, held_bytes;
+	int64_t held_since, held_expires;
+	uint64_t server_bytes; /* STAT's, at the last visit */
 };
 
 /* ---- accounts ---- */
@@ -68,6 +65,31 @@ find_path(struct status *status, struct account *account, int64_t maildrop,
 }
 
 static bool
+count_held(void *ctx, const struct sled_held_row *row, struct sled_err *err)
+{
+	struct account *account = ctx;
+
+	(void)err;
+	account->held++;
+	account->held_bytes += row->size;
+	if (row->first_seen > 0 &&
+	    (account->held_since == 0 || row->first_seen < account->held_since))
+		account->held_since = row->first_seen;
+	return true;
+}
+
+static bool
+find_held(struct status *status, struct account *account,
+          const struct sled_maildrop *maildrop, struct sled_err *err)
+{
+	if (!sled_ledger_held(status->ledger, maildrop->id, NULL, count_held,
+	                      account, err))
+		return false;
+	account->held_expires = sled_cli_expires(maildrop, account->held_since);
+	return true;
+}
+
+static bool
 find_server(struct status *status, struct account *account,
             struct sled_err *err)
 {
@@ -82,12 +104,14 @@ find_server(struct status *status, struct account *account,
 		*err = (struct sled_err){ 0 };
 		return true;
 	}
+	account->server_bytes = maildrop.octets;
 	/* Only an account whose `delete` is unwritten is on trial. */
 	if (maildrop.first_visit != 0 &&
 	    account->conf->del == SLED_CONF_DELETE_UNWRITTEN)
 		account->trial_ends =
 		    maildrop.first_visit + (int64_t)SLED_CONF_TRIAL_S;
-	return find_path(status, account, maildrop.id, err);
+	return find_path(status, account, maildrop.id, err) &&
+	       find_held(status, account, &maildrop, err);
 }
 
 static bool
@@ -144,6 +168,14 @@ print_account_json(const struct account *a, struct sled_err *err)
 		sled_clock_rfc3339(a->trial_ends, when);
 	sled_json_text(json, "trial_ends", a->trial_ends == 0 ? NULL : when);
 	add_path_json(json, &a->path);
+	sled_json_u64(json, "held_mail", a->held);
+	sled_json_u64(json, "held_mail_bytes", a->held_bytes);
+	sled_clock_rfc3339(a->held_since, when);
+	sled_json_text(json, "held_since", a->held_since == 0 ? NULL : when);
+	sled_clock_rfc3339(a->held_expires, when);
+	sled_json_text(json, "held_expires",
+	               a->held_expires == 0 ? NULL : when);
+	sled_status_quota_json(json, a->conf, a->server_bytes);
 	return sled_json_print(&json, stdout, err);
 }
 
@@ -256,10 +288,32 @@ print_path(const struct sled_path *path)
 	(void)printf("\n");
 }
 
+static void
+print_held(const struct account *a, int64_t now)
+{
+	char bytes[SLED_CLI_WORD], since[SLED_CLI_WORD];
+
+	if (a->held == 0)
+		return;
+	sled_cli_bytes(bytes, a->held_bytes);
+	sled_cli_time(since, a->held_since);
+	(void)printf("  held      %" PRIu64 " message%s, %s, the oldest since "
+	             "%.10s: mailsled held\n",
+	             a->held, a->held == 1 ? "" : "s", bytes, since);
+	if (a->held_expires == 0 || a->held_expires - now > SLED_HELD_SOON_S)
+		return;
+	sled_cli_time(since, a->held_expires);
+	(void)printf("  expires   held mail: the server deletes the first on "
+	             "%.10s\n",
+	             since);
+}
+
 static bool
-print_account(const struct account *a, int64_t now, struct sled_err *err)
+print_account(struct status *status, const struct account *a,
+              struct sled_err *err)
 {
 	uint64_t safe = a->on_server - a->unsafe;
+	int64_t now = status->now;
 	char bytes[SLED_CLI_WORD];
 
 	(void)printf("%s\n", a->name);
@@ -280,7 +334,8 @@ print_account(const struct account *a, int64_t now, struct sled_err *err)
 		(void)printf("  on server %" PRIu64 " stored safely: ", safe);
 		print_policy(a, now);
 	}
-	return true;
+	print_held(a, now);
+	return sled_status_quota(status, a->conf, a->server_bytes, err);
 }
 
 static bool
@@ -295,7 +350,7 @@ show_account(struct status *status, const char *name, struct sled_err *err)
 		return false;
 	if (status->cli->json)
 		return print_account_json(&account, err);
-	return print_account(&account, status->now, err);
+	return print_account(status, &account, err);
 }
 
 /* Accounts that have mail, but no section any more. */
@@ -323,128 +378,6 @@ show_accounts(struct status *status, struct sled_err *err)
 	                           err);
 }
 
-/* ---- places ---- */
-
-static bool
-print_place_json(const struct sled_place_status *place, struct sled_err *err)
-{
-	struct sled_json *json = NULL;
-	char seen[SLED_TIME_TEXT];
-
-	if (!sled_json_new(&json, err))
-		return false;
-	sled_clock_rfc3339(place->seen, seen);
-	sled_json_text(json, "place", place->path);
-	sled_json_bool(json, "present", place->present);
-	sled_json_text(json, "seen", place->seen == 0 ? NULL : seen);
-	if (place->present)
-		sled_json_u64(json, "free_bytes", place->free_bytes);
-	else
-		sled_json_null(json, "free_bytes");
-	sled_json_u64(json, "lacks", place->lacks);
-	sled_json_text(json, "why", place->why[0] == '\0' ? NULL : place->why);
-	return sled_json_print(&json, stdout, err);
-}
-
-static void
-print_place(const struct sled_place_status *place)
-{
-	char path[256], why[300], lacks[SLED_CLI_WORD], word[SLED_CLI_WORD];
-
-	sled_text_clip(path, sizeof(path),
-	               (struct sled_span){ place->path, strlen(place->path) });
-	sled_text_clip(why, sizeof(why),
-	               (struct sled_span){ place->why, strlen(place->why) });
-	sled_cli_bytes(lacks, place->lacks);
-	(void)printf("  %s  ", path);
-	if (place->present) {
-		sled_cli_bytes(word, place->free_bytes);
-		(void)printf("there, %s free", word);
-	} else if (place->seen != 0) {
-		sled_cli_time(word, place->seen);
-		(void)printf("absent, last seen %s", word);
-	} else {
-		(void)printf("absent, never seen");
-	}
-	if (place->lacks > 0)
-		(void)printf(", lacks %s", lacks);
-	(void)printf("%s%s\n", why[0] == '\0' ? "" : ": ", why);
-}
-
-static bool
-show_places(struct status *status, struct sled_err *err)
-{
-	struct sled_store *store = status->cli->store;
-
-	if (!status->cli->json)
-		(void)printf("places\n");
-	for (size_t i = 0; i < sled_store_places(store); i++) {
-		struct sled_place_status place = { 0 };
-
-		if (!sled_store_place(store, i, &place, err))
-			return false;
-		if (!status->cli->json)
-			print_place(&place);
-		else if (!print_place_json(&place, err))
-			return false;
-	}
-	return true;
-}
-
-/* ---- the store ---- */
-
-/* Spools: mail that came whole and is not in an archive yet, or is coming. */
-static uint64_t
-count_spools(struct sled_cli *cli)
-{
-	const struct sled_conf_store *conf = &cli->conf->store;
-	struct sled_buf path = { 0 }, names = { 0 };
-	struct sled_err err = { 0 };
-	uint64_t count = 0;
-
-	if (sled_buf_printf(&path, &err, "%s%s/spool",
-	                    conf->state == NULL ? conf->path : conf->state,
-	                    conf->state == NULL ? "/.mailsled" : "") &&
-	    sled_dir_list(&names, cli->sys, AT_FDCWD, path.data, &err))
-		for (size_t i = 0; i < names.len; i++)
-			count += names.data[i] == '\0';
-	sled_buf_free(&path);
-	sled_buf_free(&names);
-	return count;
-}
-
-static bool
-show_store(struct status *status, struct sled_err *err)
-{
-	struct sled_cli *cli = status->cli;
-	uint64_t spools = count_spools(cli);
-	bool one_disk = sled_store_one_disk(cli->store);
-	struct sled_json *json = NULL;
-
-	if (cli->json) {
-		if (!sled_json_new(&json, err))
-			return false;
-		sled_json_text(json, "store", sled_store_id(cli->store));
-		sled_json_u64(json, "min_copies", cli->conf->store.min_copies);
-		sled_json_bool(json, "one_disk", one_disk);
-		sled_json_u64(json, "spools", spools);
-		return sled_json_print(&json, stdout, err);
-	}
-	if (one_disk)
-		(void)printf(
-		    "  all on one disk: when it dies, all copies do\n");
-	if (cli->conf->store.min_copies == 1)
-		(void)printf(
-		    "  min-copies = 1: mail is deleted from the server "
-		    "when one place holds it\n");
-	if (spools > 0)
-		(void)printf("waiting\n  %" PRIu64 " spool%s with mail that is "
-		             "not in an archive yet: the next fetch puts it "
-		             "there\n",
-		             spools, spools == 1 ? "" : "s");
-	return true;
-}
-
 static int
 run(struct sled_cli *cli)
 {
@@ -454,8 +387,10 @@ run(struct sled_cli *cli)
 	if (!sled_cli_store(cli, SLED_STORE_READ, &err))
 		return sled_cli_fail(cli, &err);
 	status.ledger = sled_store_ledger(cli->store);
-	if (!show_accounts(&status, &err) || !show_places(&status, &err) ||
-	    !show_store(&status, &err))
+	if (!show_accounts(&status, &err) ||
+	    !sled_status_places(&status, &err) ||
+	    !sled_status_store(&status, &err) ||
+	    !sled_status_budgets(&status, &err))
 		return sled_cli_fail(cli, &err);
 	return 0;
 }

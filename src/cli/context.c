@@ -7,8 +7,12 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/scheduler.h"
+#include "mailsled/control.h"
 #include "mailsled/file.h"
 #include "mailsled/text.h"
+
+#define LEASE_MS 5000 /* for a visit that runs to let go of the store */
 
 bool
 sled_cli_conf_path(struct sled_cli *cli, struct sled_err *err)
@@ -102,13 +106,32 @@ map_store_conf(struct sled_cli *cli)
 	};
 }
 
+/* A running scheduler keeps off the store until close(). */
+static bool
+take_lease(struct sled_cli *cli, struct sled_err *err)
+{
+	struct sled_buf path = { 0 };
+	bool ok;
+
+	if (cli->scheduler || cli->leased)
+		return true;
+	cli->lease = -1;
+	ok = sled_cli_socket(cli, &path, err) &&
+	     (path.len == 0 ||
+	      sled_control_lease(path.data, LEASE_MS, &cli->lease, err));
+	cli->leased = ok && cli->lease != -1;
+	sled_buf_free(&path);
+	return ok;
+}
+
 bool
 sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
                struct sled_err *err)
 {
 	if (cli->store != NULL)
 		return true;
-	if (!sled_cli_conf(cli, err))
+	if (!sled_cli_conf(cli, err) ||
+	    (mode != SLED_STORE_READ && !take_lease(cli, err)))
 		return false;
 	if (cli->copies == NULL && !take_copies(cli, err))
 		return false;
@@ -166,6 +189,9 @@ sled_cli_close(struct sled_cli *cli)
 {
 	sled_cli_live(cli, "");
 	sled_store_close(&cli->store);
+	if (cli->leased)
+		sled_control_release(&cli->lease);
+	cli->leased = false;
 	sled_conf_free(&cli->conf);
 	sled_buf_free(&cli->conf_path);
 	sled_buf_free(&cli->conf_text);

@@ -224,6 +224,14 @@ sled_conf_set_account_hold(struct sled_conf_parse *p, const char *key,
 }
 
 bool
+sled_conf_set_quota(struct sled_conf_parse *p, const char *key,
+                    const char *value)
+{
+	return sled_conf_want_size(p, key, value,
+	                           &sled_conf_this_account(p)->quota);
+}
+
+bool
 sled_conf_set_timeout(struct sled_conf_parse *p, const char *key,
                       const char *value)
 {

@@ -179,5 +179,5 @@ sled_conf_check_whole(struct sled_conf_parse *p)
 		return sled_conf_warn(p, 0,
 		                      "no [account NAME] section: there is "
 		                      "nothing to fetch");
-	return true;
+	return sled_conf_check_links(p);
 }

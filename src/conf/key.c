@@ -29,14 +29,23 @@ static const struct row rows[] = {
 	{ SLED_CONF_ACCOUNT, "delete", sled_conf_set_delete },
 	{ SLED_CONF_ACCOUNT, "hold-larger", sled_conf_set_account_hold },
 	{ SLED_CONF_ACCOUNT, "timeout", sled_conf_set_timeout },
+	{ SLED_CONF_ACCOUNT, "quota", sled_conf_set_quota },
 	{ SLED_CONF_SCHEDULE, "every", sled_conf_set_every },
 	{ SLED_CONF_SCHEDULE, "windows", sled_conf_set_windows },
 	{ SLED_CONF_SCHEDULE, "on-link", sled_conf_set_on_link },
+	{ SLED_CONF_SCHEDULE, "jitter", sled_conf_set_jitter },
+	{ SLED_CONF_LINK, "accounts", sled_conf_set_accounts },
+	{ SLED_CONF_LINK, "visit", sled_conf_set_visit },
 	{ SLED_CONF_LINK, "hold-larger", sled_conf_set_link_hold },
 	{ SLED_CONF_LINK, "budget", sled_conf_set_budget },
 	{ SLED_CONF_LINK, "cost", sled_conf_set_cost },
 	{ SLED_CONF_LINK, "up-command", sled_conf_set_up_command },
 	{ SLED_CONF_LINK, "down-command", sled_conf_set_down_command },
+	{ SLED_CONF_LINK, "up-timeout", sled_conf_set_up_timeout },
+	{ SLED_CONF_LINK, "down-timeout", sled_conf_set_down_timeout },
+	{ SLED_CONF_LINK, "rate", sled_conf_set_rate },
+	{ SLED_CONF_LINK, "rtt", sled_conf_set_rtt },
+	{ SLED_CONF_LINK, "window", sled_conf_set_window },
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 

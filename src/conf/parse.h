@@ -65,6 +65,10 @@ SLED_CHECK bool sled_conf_close_section(struct sled_conf_parse *p);
 SLED_CHECK bool sled_conf_check_store(struct sled_conf_parse *p);
 SLED_CHECK bool sled_conf_check_account(struct sled_conf_parse *p);
 SLED_CHECK bool sled_conf_check_whole(struct sled_conf_parse *p);
+/* limits.c: the same for what the scheduler goes by. */
+SLED_CHECK bool sled_conf_check_schedule(struct sled_conf_parse *p);
+SLED_CHECK bool sled_conf_check_link(struct sled_conf_parse *p);
+SLED_CHECK bool sled_conf_check_links(struct sled_conf_parse *p);
 
 /* key.c: one key of the section that is open. */
 SLED_CHECK bool sled_conf_set_key(struct sled_conf_parse *p, const char *key,
@@ -72,7 +76,7 @@ SLED_CHECK bool sled_conf_set_key(struct sled_conf_parse *p, const char *key,
 /* The line of KEY in the section that is open, or that section's. */
 unsigned sled_conf_line_of(const struct sled_conf_parse *p, const char *key);
 
-/* store.c, account.c, link.c: the setters that key.c names in its table. */
+/* store.c, account.c, schedule.c, link.c, passage.c: the setters that key.c names in its table. */
 typedef bool sled_conf_setter(struct sled_conf_parse *p, const char *key,
                               const char *value);
 sled_conf_setter sled_conf_set_store_path, sled_conf_set_copies,
@@ -82,11 +86,14 @@ sled_conf_setter sled_conf_set_server, sled_conf_set_port, sled_conf_set_tls,
     sled_conf_set_auth, sled_conf_set_user, sled_conf_set_password_command,
     sled_conf_set_password_file, sled_conf_set_credential,
     sled_conf_set_ca_file, sled_conf_set_delete, sled_conf_set_account_hold,
-    sled_conf_set_timeout;
+    sled_conf_set_timeout, sled_conf_set_quota;
 sled_conf_setter sled_conf_set_every, sled_conf_set_windows,
-    sled_conf_set_on_link;
+    sled_conf_set_on_link, sled_conf_set_jitter;
 sled_conf_setter sled_conf_set_link_hold, sled_conf_set_budget,
     sled_conf_set_cost, sled_conf_set_up_command, sled_conf_set_down_command;
+sled_conf_setter sled_conf_set_accounts, sled_conf_set_visit,
+    sled_conf_set_rate, sled_conf_set_rtt, sled_conf_set_window,
+    sled_conf_set_up_timeout, sled_conf_set_down_timeout;
 
 /* The section that is open. */
 struct sled_conf_account *sled_conf_this_account(struct sled_conf_parse *p);
@@ -102,6 +109,9 @@ bool sled_conf_number(const char **at, uint64_t *out);
 /* All of TEXT: a number and KiB, MiB or GiB; a number and s, m, h or d. */
 bool sled_conf_size(const char *text, uint64_t *bytes);
 bool sled_conf_time(const char *text, uint64_t *seconds);
+/* A number and bit/s, kbit/s or Mbit/s; a number and ms or s. */
+bool sled_conf_rate(const char *text, uint64_t *octets_s);
+bool sled_conf_delay(const char *text, uint64_t *ms);
 /* TEXT begins with "12.50 USD"; *TEXT is moved behind it. */
 bool sled_conf_money(const char **text, uint64_t *millionths, char currency[4]);
 

@@ -28,6 +28,23 @@ sled_conf_set_on_link(struct sled_conf_parse *p, const char *key,
 	return sled_conf_want_yes_no(p, key, value, &p->conf->schedule.on_link);
 }
 
+/* 0s is a time here: each visit at its minute. */
+bool
+sled_conf_set_jitter(struct sled_conf_parse *p, const char *key,
+                     const char *value)
+{
+	uint64_t seconds = 0;
+
+	if (!sled_conf_time(value, &seconds))
+		return sled_conf_bad(p,
+		                     "%s: \"%s\" is no time: a whole number "
+		                     "with s, m, h or d, as in 5m, or 0s for "
+		                     "none",
+		                     key, sled_conf_show(value).text);
+	p->conf->schedule.jitter_s = (int64_t)seconds;
+	return true;
+}
+
 /* "Sat", or "Mon-Fri"; Sat-Mon goes over the end of the week. */
 static bool
 parse_days(struct sled_conf_parse *p, const char *key, const char *text,

@@ -109,6 +109,8 @@ open_link(struct sled_conf_parse *p, const char *name)
 	link += conf->links_len++;
 	link->line = p->line;
 	link->hold_larger.bytes = SLED_CONF_NO_LIMIT;
+	link->up_timeout_s = 90;
+	link->down_timeout_s = 30;
 	link->name = sled_conf_keep(conf, name, strlen(name), p->err);
 	return link->name != NULL;
 }
@@ -184,9 +186,11 @@ sled_conf_close_section(struct sled_conf_parse *p)
 		return sled_conf_check_store(p);
 	case SLED_CONF_ACCOUNT:
 		return sled_conf_check_account(p);
-	case SLED_CONF_NONE:
 	case SLED_CONF_SCHEDULE:
+		return sled_conf_check_schedule(p);
 	case SLED_CONF_LINK:
+		return sled_conf_check_link(p);
+	case SLED_CONF_NONE:
 		break;
 	}
 	return true;

@@ -86,6 +86,27 @@ sled_conf_time(const char *text, uint64_t *seconds)
 	return scaled(text, scales, COUNT(scales), 36500ULL * 86400, seconds);
 }
 
+bool
+sled_conf_rate(const char *text, uint64_t *octets_s)
+{
+	static const struct scale scales[] = { { "bit/s", 1 },
+		                               { "kbit/s", 1000 },
+		                               { "Mbit/s", 1000000 } };
+
+	if (!scaled(text, scales, COUNT(scales), 1000000000000, octets_s))
+		return false;
+	*octets_s /= 8;
+	return true;
+}
+
+bool
+sled_conf_delay(const char *text, uint64_t *ms)
+{
+	static const struct scale scales[] = { { "ms", 1 }, { "s", 1000 } };
+
+	return scaled(text, scales, COUNT(scales), 60000, ms);
+}
+
 /* ".48" at *AT as millionths, at most six digits; 0 when there is no point. */
 static bool
 fraction(const char **at, uint64_t *millionths)

@@ -230,8 +230,8 @@ ask_again(struct sled_session *s)
 			any = true;
 		}
 		if (item->verdict == SLED_ITEM_PROVE && item->asked == 0) {
-			s->next_proof = any && s->next_proof < i ? s->next_proof
-			                                         : i;
+			s->next_proof =
+			    any && s->next_proof < i ? s->next_proof : i;
 			any = true;
 		}
 	}
@@ -260,7 +260,8 @@ sled_fetch_more(struct sled_session *s)
 		sled_session_end(s);
 		return;
 	}
-	if (s->phase == SLED_PHASE_DELETE || !ask_all(s) || s->in_flight > 0)
+	if (s->phase == SLED_PHASE_DELETE || s->holding.in_flight > 0 ||
+	    !ask_all(s) || s->in_flight > 0)
 		return;
 	if (s->phase != SLED_PHASE_SAVE)
 		sled_session_phase(s, SLED_PHASE_SAVE);

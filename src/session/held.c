@@ -164,9 +164,10 @@ ask_more(struct sled_session *s)
 bool
 sled_held_more(struct sled_session *s)
 {
-	if (s->store_failed && s->holding.in_flight == 0)
-		return false;
-	sled_held_keep(s);
+	if (!s->holding.kept && !s->store_failed) {
+		sled_order_hold(s);
+		sled_held_keep(s);
+	}
 	if (!s->store_failed)
 		ask_more(s);
 	if (s->closed)
@@ -177,6 +178,14 @@ sled_held_more(struct sled_session *s)
 }
 
 /* ---- what comes ---- */
+
+/* No RETR is begun between two TOPs: a commit may not run beside one. */
+static void
+go_on(struct sled_session *s)
+{
+	if (!s->closed && !sled_held_more(s))
+		sled_fetch_more(s);
+}
 
 static void
 begin(struct sled_session *s)
@@ -234,8 +243,7 @@ end(struct sled_session *s, size_t i)
 		head = sled_intake_end(s->top);
 		check_drop(s, i, &head);
 	}
-	if (!s->closed)
-		sled_fetch_more(s);
+	go_on(s);
 }
 
 static void
@@ -246,8 +254,7 @@ refused(struct sled_session *s, size_t i)
 		check_drop(s, i, NULL);
 	else
 		s->holding.enough = true;
-	if (!s->closed)
-		sled_fetch_more(s);
+	go_on(s);
 }
 
 void

@@ -45,7 +45,10 @@ sled_order_add(struct sled_session *s, size_t i)
 		(void)sled_session_did(
 		    s,
 		    sled_plan_offer(s->conf.plan, s->conf.lane, (uint32_t)i,
-		                    item->size, SLED_PLAN_PLAIN, &err),
+		                    item->size,
+		                    sled_list_is_wanted(s, i) ? SLED_PLAN_WANTED
+		                                              : SLED_PLAN_PLAIN,
+		                    &err),
 		    &err);
 }
 
@@ -116,6 +119,23 @@ sled_order_landed(struct sled_session *s, size_t i, bool stored)
 }
 
 void
+sled_order_hold(struct sled_session *s)
+{
+	if (s->conf.plan == NULL || s->answer == SLED_PLAN_SECURE)
+		return;
+	for (size_t i = 0; i < s->listing.len; i++) {
+		struct sled_item *item = &s->listing.items[i];
+
+		if (!is_open(item) || item->asked != SLED_ASKED_FETCH ||
+		    sled_plan_why(s->conf.plan, s->conf.lane, (uint32_t)i,
+		                  plan_now(s)) != SLED_PLAN_HOPELESS)
+			continue;
+		item->fate = SLED_FATE_HELD;
+		s->result.held_longer++;
+	}
+}
+
+void
 sled_order_end(struct sled_session *s)
 {
 	struct sled_visit_result *result = &s->result;
@@ -131,13 +151,12 @@ sled_order_end(struct sled_session *s)
 			continue;
 		why = sled_plan_why(s->conf.plan, s->conf.lane, (uint32_t)i,
 		                    plan_now(s));
-		item->fate = why == SLED_PLAN_HOPELESS ? SLED_FATE_HELD
-		                                       : SLED_FATE_LEFT;
+		item->fate =
+		    why == SLED_PLAN_HOPELESS ? SLED_FATE_HELD : SLED_FATE_LEFT;
 		result->held_longer += why == SLED_PLAN_HOPELESS;
 		result->left_time += why == SLED_PLAN_TIME && !stopped;
 		result->left_budget += why == SLED_PLAN_BUDGET && !stopped;
 	}
 	sled_plan_leave(s->conf.plan, s->conf.lane);
-	result->more =
-	    s->answer == SLED_PLAN_SECURE && !stopped;
+	result->more = s->answer == SLED_PLAN_SECURE && !stopped;
 }

@@ -71,12 +71,12 @@ struct sled_pace_path {
 /* Private: only the functions below look inside. */
 struct sled_pace {
 	struct sled_pace_path known;
-	uint64_t guess;  /* from pairs of segments, 0: none */
-	uint64_t rate;   /* now, 0: nothing measured yet */
-	uint64_t seen;   /* of this connection alone */
-	uint32_t rtt_us; /* the smallest, 0: not told */
-	uint32_t window; /* asked of the kernel, 0: its own */
-	bool filling;    /* asking until the flight is full */
+	uint64_t guess;                /* from pairs of segments, 0: none */
+	uint64_t rate;                 /* now, 0: nothing measured yet */
+	uint64_t seen;                 /* of this connection alone */
+	uint32_t rtt_us;               /* the smallest, 0: not told */
+	uint32_t window;               /* asked of the kernel, 0: its own */
+	bool filling;                  /* asking until the flight is full */
 	uint64_t last[SLED_PACE_LAST]; /* measures, in a ring */
 	uint32_t measures;
 

@@ -51,8 +51,8 @@ sled_path_recall(struct sled_session *s, const char *addresses)
 		known =
 		    (struct sled_pace_path){ row.rate, row.rtt_ms, row.visits };
 	else
-		known = (struct sled_pace_path){ s->conf.rate, s->conf.rtt_ms,
-			                         0 };
+		known =
+		    (struct sled_pace_path){ s->conf.rate, s->conf.rtt_ms, 0 };
 	sled_pace_init(&s->pace, &known);
 }
 
@@ -93,8 +93,8 @@ sled_path_tell(struct sled_session *s)
 
 	if (s->conn != NULL)
 		sled_conn_facts(s->conn, &facts);
-	s->now.wire = row->wire_down + row->wire_up + facts.wire_down +
-	              facts.wire_up;
+	s->now.wire =
+	    row->wire_down + row->wire_up + facts.wire_down + facts.wire_up;
 	s->now.rate = sled_pace_rate(&s->pace);
 	s->now.low = sled_pace_low(&s->pace);
 	if (facts.min_rtt_ms > 0)

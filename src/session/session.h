@@ -107,7 +107,7 @@ struct sled_session {
 	enum sled_phase phase;
 	int64_t phase_ms; /* when it began */
 	int64_t began_ms;
-	int64_t last_ms; /* the last octet; 0: none yet */
+	int64_t last_ms;  /* the last octet; 0: none yet */
 	char text[16384]; /* plaintext on its way to the engine */
 
 	struct sled_box *box; /* NULL: try only */
@@ -118,10 +118,10 @@ struct sled_session {
 	int64_t delete_until;    /* what was received until then may go */
 	struct sled_intake *top; /* digests of TOPs */
 	size_t next_proof;
-	size_t next_retr; /* without a plan */
-	bool dry;         /* the last look for a RETR found none */
+	size_t next_retr;             /* without a plan */
+	bool dry;                     /* the last look for a RETR found none */
 	enum sled_plan_answer answer; /* the plan's last */
-	uint64_t unsafe; /* stored, and not yet deleted though due */
+	uint64_t unsafe;       /* stored, and not yet deleted though due */
 	size_t in_flight;      /* RETRs and TOPs without their end */
 	uint64_t flight_bytes; /* of them, whole, as listed */
 	struct sled_pace pace;
@@ -294,6 +294,7 @@ void sled_held_event(struct sled_session *s,
                      const struct sled_pop3_event *event);
 /* Each held item gets its row, unless it has; not beside a job. */
 void sled_held_keep(struct sled_session *s);
+
 /* ---- order.c: which RETR is next ---- */
 /* The listing is judged: all that is to be fetched enters the plan. */
 void sled_order_start(struct sled_session *s);
@@ -305,6 +306,8 @@ bool sled_order_next(struct sled_session *s, size_t *i);
 bool sled_order_is_dry(const struct sled_session *s);
 /* An answer to RETR is over, stored or refused; or it was not asked for. */
 void sled_order_landed(struct sled_session *s, size_t i, bool stored);
+/* Nothing is left to ask for: what no window can carry is held. */
+void sled_order_hold(struct sled_session *s);
 /* The visit is over: why what was not begun was not. */
 void sled_order_end(struct sled_session *s);
 

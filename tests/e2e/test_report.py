@@ -1,6 +1,7 @@
 """report tells what each use of a link brought and cost, on lines that fit,
 and the same to programs, with the sums and the budgets."""
 import contextlib
+import re
 import sqlite3
 import time
 
@@ -101,3 +102,33 @@ def test_options_are_refused_with_the_reason(tmp):
                      ["--days", "3", "--since", "2026-11-01"]):
             out = sled.run("report", *args)
             assert out.status == 64, (args, out)
+
+
+def test_status_tells_budgets_and_when_a_place_is_full(tmp):
+    server, sled = course(tmp)
+    with server:
+        assert sled.fetch().status == 0
+    assert "full in" not in sled.run("status").out
+    put_round(sled, 101, billed_bytes=2 << 20)
+    place = next(o for o in sled.run("--json", "status").json if "place" in o)
+    assert place["full_in_days"] is None and place["total_bytes"] > 0, place
+    # Ten days ago the first visit brought enough for about 50 more of them.
+    with contextlib.closing(sqlite3.connect(
+            sled.path / ".mailsled" / "ledger.db")) as ledger:
+        stored, = ledger.execute("SELECT sum(octets) FROM message").fetchone()
+        packed, = ledger.execute("SELECT sum(committed) FROM volume"
+                                 ).fetchone()
+        mail = place["free_bytes"] / 50 / 2 * 10 * stored / packed
+        ledger.execute("UPDATE visit SET began = began - 864060, "
+                       "mail_bytes = ?", (int(mail),))
+        ledger.commit()
+    text, rows = sled.run("status").out, sled.run("--json", "status").json
+    place = next(o for o in rows if "place" in o)
+    assert 45 <= place["full_in_days"] <= 110, place
+    # The disk is in use by others meanwhile: about the same days.
+    days = int(re.search(r"full in about (\d+) days", text)[1])
+    assert abs(days - place["full_in_days"]) <= 5, (days, place)
+    assert "1 MiB/day: 2.0 used, none left; begins anew" in text, text
+    budgets, = [o["budgets"] for o in rows if "budgets" in o]
+    assert budgets[0]["used"] == 2 << 20 and budgets[0]["left"] == 0, budgets
+    assert all(len(n) <= 80 for n in text.split("budgets\n")[1].splitlines())

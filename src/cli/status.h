@@ -1,0 +1,33 @@
+/* status.h - the parts of `mailsled status`; private to cli. */
+#ifndef CLI_STATUS_H
+#define CLI_STATUS_H
+
+#include "cli/cli.h"
+
+struct status {
+	struct sled_cli *cli;
+	struct sled_ledger *ledger;
+	int64_t now;
+	char before[25]; /* volumes come sorted by label */
+};
+
+/* ---- status_place.c ---- */
+
+SLED_CHECK bool sled_status_places(struct status *status, struct sled_err *err);
+SLED_CHECK bool sled_status_store(struct status *status, struct sled_err *err);
+
+/* ---- status_cost.c ---- */
+
+/* The budgets of links; nothing when none is written. */
+SLED_CHECK bool sled_status_budgets(struct status *status,
+                                    struct sled_err *err);
+/* How full the maildrop was: BYTES, as STAT said at the last visit. CONF may be
+ * NULL; a line only for one with a quota. */
+SLED_CHECK bool sled_status_quota(struct status *status,
+                                  const struct sled_conf_account *conf,
+                                  uint64_t bytes, struct sled_err *err);
+void sled_status_quota_json(struct sled_json *json,
+                            const struct sled_conf_account *conf,
+                            uint64_t bytes);
+
+#endif

@@ -1,0 +1,282 @@
+/* status_place.c - of `mailsled status`: places, when they will be full, and
+ * what waits. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "cli/status.h"
+#include "mailsled/clock.h"
+#include "mailsled/file.h"
+#include "mailsled/text.h"
+
+#define DAY_S     INT64_C(86400)
+#define GROWN     30  /* days that growth is learned from */
+#define AHEAD     400 /* days; what is farther off is not foretold */
+#define LOW_SHARE 10  /* percent of free space that is warned at */
+
+/* ---- how fast archives grow ---- */
+
+struct growth {
+	int64_t now, first; /* of the visits; 0: none */
+	uint64_t mail;      /* octets that came in the last days */
+	uint64_t archived;  /* octets of all archives */
+};
+
+static bool
+take_visit(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
+{
+	struct growth *growth = ctx;
+
+	(void)err;
+	if (growth->first == 0 || row->began < growth->first)
+		growth->first = row->began;
+	if (row->began >= growth->now - GROWN * DAY_S)
+		growth->mail += row->mail_bytes;
+	return true;
+}
+
+static bool
+take_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
+{
+	(void)err;
+	((struct growth *)ctx)->archived += row->end;
+	return true;
+}
+
+/* Octets of archive a day: what came lately, as small as archives made of all
+ * mail so far. Nothing is foretold from less than a day. */
+static bool
+find_growth(struct status *status, uint64_t *out, struct sled_err *err)
+{
+	struct growth growth = { .now = status->now };
+	struct sled_message_counts counts;
+	int64_t days;
+
+	*out = 0;
+	if (!sled_ledger_visits(status->ledger, NULL, 0, take_visit, &growth,
+	                        err) ||
+	    !sled_ledger_volumes(status->ledger, NULL, take_volume, &growth,
+	                         err) ||
+	    !sled_ledger_counts(status->ledger, NULL, &counts, err))
+		return false;
+	days = growth.first == 0 ? 0 : (status->now - growth.first) / DAY_S;
+	if (days < 1 || counts.octets == 0)
+		return true;
+	if (days > GROWN)
+		days = GROWN;
+	*out = (uint64_t)((double)growth.mail * (double)growth.archived /
+	                  (double)counts.octets / (double)days);
+	return true;
+}
+
+struct outlook {
+	uint64_t total; /* octets of the file system; 0: not known */
+	uint64_t days;  /* until it is full; 0: not soon, or not known */
+	unsigned share; /* percent that is free, when total is known */
+	bool low;
+};
+
+/* Places on one disk fill it together. */
+static bool
+count_disk(struct status *status, const struct sled_place_status *place,
+           uint64_t *count, struct sled_err *err)
+{
+	struct sled_store *store = status->cli->store;
+
+	*count = 0;
+	for (size_t i = 0; i < sled_store_places(store); i++) {
+		struct sled_place_status other = { 0 };
+
+		if (!sled_store_place(store, i, &other, err))
+			return false;
+		*count += other.present && other.disk == place->disk;
+	}
+	if (*count == 0 || place->disk == 0)
+		*count = 1;
+	return true;
+}
+
+static bool
+look_ahead(struct status *status, const struct sled_place_status *place,
+           uint64_t growth, struct outlook *out, struct sled_err *err)
+{
+	struct statvfs vfs;
+	uint64_t count = 1, days;
+
+	*out = (struct outlook){ 0 };
+	if (!place->present)
+		return true;
+	if (!count_disk(status, place, &count, err))
+		return false;
+	if (statvfs(place->path, &vfs) == 0)
+		out->total = (uint64_t)vfs.f_blocks * vfs.f_frsize;
+	if (out->total > 0) {
+		double share = 100.0 * (double)place->free_bytes;
+
+		out->share = (unsigned)(share / (double)out->total);
+		out->low = out->share < LOW_SHARE;
+	}
+	if (growth == 0)
+		return true;
+	days = place->free_bytes / growth / count;
+	if (days <= AHEAD)
+		out->days = days == 0 ? 1 : days;
+	return true;
+}
+
+static void
+add_outlook_json(struct sled_json *json, const struct outlook *outlook)
+{
+	if (outlook->total == 0)
+		sled_json_null(json, "total_bytes");
+	else
+		sled_json_u64(json, "total_bytes", outlook->total);
+	if (outlook->days == 0)
+		sled_json_null(json, "full_in_days");
+	else
+		sled_json_u64(json, "full_in_days", outlook->days);
+	sled_json_bool(json, "low", outlook->low);
+}
+
+static void
+print_outlook(const struct outlook *outlook)
+{
+	if (outlook->low)
+		(void)printf(" (LOW: %u %% of it)", outlook->share);
+	if (outlook->days > 0)
+		(void)printf(", full in about %" PRIu64 " day%s", outlook->days,
+		             outlook->days == 1 ? "" : "s");
+}
+
+/* ---- places ---- */
+
+static bool
+print_place_json(const struct sled_place_status *place,
+                 const struct outlook *outlook, struct sled_err *err)
+{
+	struct sled_json *json = NULL;
+	char seen[SLED_TIME_TEXT];
+
+	if (!sled_json_new(&json, err))
+		return false;
+	sled_clock_rfc3339(place->seen, seen);
+	sled_json_text(json, "place", place->path);
+	sled_json_bool(json, "present", place->present);
+	sled_json_text(json, "seen", place->seen == 0 ? NULL : seen);
+	if (place->present)
+		sled_json_u64(json, "free_bytes", place->free_bytes);
+	else
+		sled_json_null(json, "free_bytes");
+	add_outlook_json(json, outlook);
+	sled_json_u64(json, "lacks", place->lacks);
+	sled_json_text(json, "why", place->why[0] == '\0' ? NULL : place->why);
+	return sled_json_print(&json, stdout, err);
+}
+
+static void
+print_place(const struct sled_place_status *place,
+            const struct outlook *outlook)
+{
+	char path[256], why[300], lacks[SLED_CLI_WORD], word[SLED_CLI_WORD];
+
+	sled_text_clip(path, sizeof(path),
+	               (struct sled_span){ place->path, strlen(place->path) });
+	sled_text_clip(why, sizeof(why),
+	               (struct sled_span){ place->why, strlen(place->why) });
+	sled_cli_bytes(lacks, place->lacks);
+	(void)printf("  %s  ", path);
+	if (place->present) {
+		sled_cli_bytes(word, place->free_bytes);
+		(void)printf("there, %s free", word);
+		print_outlook(outlook);
+	} else if (place->seen != 0) {
+		sled_cli_time(word, place->seen);
+		(void)printf("absent, last seen %s", word);
+	} else {
+		(void)printf("absent, never seen");
+	}
+	if (place->lacks > 0)
+		(void)printf(", lacks %s", lacks);
+	(void)printf("%s%s\n", why[0] == '\0' ? "" : ": ", why);
+}
+
+bool
+sled_status_places(struct status *status, struct sled_err *err)
+{
+	struct sled_store *store = status->cli->store;
+
+	uint64_t growth = 0;
+
+	if (!find_growth(status, &growth, err))
+		return false;
+	if (!status->cli->json)
+		(void)printf("places\n");
+	for (size_t i = 0; i < sled_store_places(store); i++) {
+		struct sled_place_status place = { 0 };
+		struct outlook outlook = { 0 };
+
+		if (!sled_store_place(store, i, &place, err) ||
+		    !look_ahead(status, &place, growth, &outlook, err))
+			return false;
+		if (!status->cli->json)
+			print_place(&place, &outlook);
+		else if (!print_place_json(&place, &outlook, err))
+			return false;
+	}
+	return true;
+}
+
+/* ---- the store ---- */
+
+/* Spools: mail that came whole and is not in an archive yet, or is coming. */
+static uint64_t
+count_spools(struct sled_cli *cli)
+{
+	const struct sled_conf_store *conf = &cli->conf->store;
+	struct sled_buf path = { 0 }, names = { 0 };
+	struct sled_err err = { 0 };
+	uint64_t count = 0;
+
+	if (sled_buf_printf(&path, &err, "%s%s/spool",
+	                    conf->state == NULL ? conf->path : conf->state,
+	                    conf->state == NULL ? "/.mailsled" : "") &&
+	    sled_dir_list(&names, cli->sys, AT_FDCWD, path.data, &err))
+		for (size_t i = 0; i < names.len; i++)
+			count += names.data[i] == '\0';
+	sled_buf_free(&path);
+	sled_buf_free(&names);
+	return count;
+}
+
+bool
+sled_status_store(struct status *status, struct sled_err *err)
+{
+	struct sled_cli *cli = status->cli;
+	uint64_t spools = count_spools(cli);
+	bool one_disk = sled_store_one_disk(cli->store);
+	struct sled_json *json = NULL;
+
+	if (cli->json) {
+		if (!sled_json_new(&json, err))
+			return false;
+		sled_json_text(json, "store", sled_store_id(cli->store));
+		sled_json_u64(json, "min_copies", cli->conf->store.min_copies);
+		sled_json_bool(json, "one_disk", one_disk);
+		sled_json_u64(json, "spools", spools);
+		return sled_json_print(&json, stdout, err);
+	}
+	if (one_disk)
+		(void)printf(
+		    "  all on one disk: when it dies, all copies do\n");
+	if (cli->conf->store.min_copies == 1)
+		(void)printf(
+		    "  min-copies = 1: mail is deleted from the server "
+		    "when one place holds it\n");
+	if (spools > 0)
+		(void)printf("waiting\n  %" PRIu64 " spool%s with mail that is "
+		             "not in an archive yet: the next fetch puts it "
+		             "there\n",
+		             spools, spools == 1 ? "" : "s");
+	return true;
+}
