@@ -2,7 +2,7 @@
 #include "mailsled/plan.h"
 
 #define DAY_S       86400
-#define ACCIDENT_MS 10000u
+#define ACCIDENT_MS 5000u
 
 uint64_t
 sled_plan_usual(const struct sled_plan_life *lives, size_t len, int64_t now)

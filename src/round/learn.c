@@ -6,12 +6,12 @@
 #include "mailsled/clock.h"
 #include "round/internal.h"
 
-#define LIVES       16
-#define ROUNDS      64
-#define GOES_ON_S   5    /* behind a visit: the link is still up, it seems */
-#define SILENCE_MS  3000 /* behind the last octet: it was up to the end */
-#define TAIL_MOST   10000
-#define KILLED_MS   5000 /* less tells nothing: who killed it, and why? */
+#define LIVES      512 /* visits: about a day's, on a link that flaps */
+#define ROUNDS     64
+#define GOES_ON_S  5    /* behind a visit: the link is still up, it seems */
+#define SILENCE_MS 3000 /* behind the last octet: it was up to the end */
+#define TAIL_MOST  10000
+#define KILLED_MS  5000 /* less tells nothing: who killed it, and why? */
 
 struct look {
 	struct sled_plan_life lives[2 * LIVES];
@@ -32,8 +32,7 @@ look_at_newest(struct look *look, const struct sled_visit_row *row)
 		return;
 	look->newest_seen = true;
 	if (row->cut || row->alive_ms == 0 || look->now < row->began ||
-	    look->now - end > GOES_ON_S ||
-	    row->ms - row->alive_ms > SILENCE_MS)
+	    look->now - end > GOES_ON_S || row->ms - row->alive_ms > SILENCE_MS)
 		return;
 	look->out->up_ms = row->up_ms + (look->now - row->began) * 1000;
 }
