@@ -114,7 +114,10 @@ bench: all $(BENCH) ## side by side with others on poor links (W="poll small", W
 	@BUILD=$(BUILD) python3 tests/bench/bench.py $(W)
 format: ## rewrite with clang-format
 	clang-format -i $(SRC) $(HDR)
-install: all ## program, man pages, completion (DESTDIR= PREFIX=/usr/local)
+EXAMPLES = $(DESTDIR)$(PREFIX)/share/doc/mailsled/examples
+install: all ## program, man pages, completion, hooks (DESTDIR= PREFIX=/usr/local)
+	install -D -m 0644 -t $(EXAMPLES)/systemd packaging/systemd/*
+	install -D -m 0755 -t $(EXAMPLES)/hooks packaging/hooks/*
 	install -D -m 0755 $(BUILD)/mailsled $(DESTDIR)$(PREFIX)/bin/mailsled
 	install -D -m 0644 packaging/man/mailsled.1 $(DESTDIR)$(PREFIX)/share/man/man1/mailsled.1
 	install -D -m 0644 packaging/man/mailsled.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/mailsled.conf.5
@@ -124,6 +127,7 @@ uninstall: ## take away what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/mailsled $(DESTDIR)$(PREFIX)/share/man/man1/mailsled.1 \
 	  $(DESTDIR)$(PREFIX)/share/man/man5/mailsled.conf.5 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailsled
+	rm -rf $(EXAMPLES)
 clean: ## remove build/
 	rm -rf $(BUILD)
 help: ## this list

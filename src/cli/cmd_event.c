@@ -127,9 +127,12 @@ run(struct sled_cli *cli)
 	struct sled_err err = { 0 };
 	bool there = false;
 	int status = 0;
-	bool ok = make_request(cli, &request, &err) &&
-	          sled_cli_ask_scheduler(cli, request.words, request.len,
-	                                 &there, &status, &err);
+	bool ok;
+
+	cli->quiet = true; /* the configuration's warnings are for people */
+	ok = make_request(cli, &request, &err) &&
+	     sled_cli_ask_scheduler(cli, request.words, request.len, &there,
+	                            &status, &err);
 
 	for (size_t i = 0; i < KNOWN; i++)
 		sled_buf_free(&request.made[i]);

@@ -87,9 +87,7 @@ tell(const struct decide *d, const char *id, struct sled_err *err)
 	static const char *const words[] = {
 		[SLED_DECIDE_NONE] = "is held, as before",
 		[SLED_DECIDE_WANT] = "is fetched at the next visit",
-		[SLED_DECIDE_DROP] =
-		    "is deleted unread at the next visit, if it is "
-		    "still the same message",
+		[SLED_DECIDE_DROP] = "is deleted unread at the next visit",
 	};
 	static const char *const names[] = {
 		[SLED_DECIDE_WANT] = "want",

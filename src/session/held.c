@@ -118,12 +118,14 @@ static void
 check_drop(struct sled_session *s, size_t i, const struct sled_digest *head)
 {
 	struct sled_err err = { 0 };
-	bool same;
+	bool same = false;
 
 	(void)sled_session_did(
 	    s,
 	    sled_box_drop_check(s->box, i, head, sled_clock_now(), &same, &err),
 	    &err);
+	if (!same && i < s->holding.next_preview)
+		s->holding.next_preview = i; /* it is to be seen anew */
 }
 
 static void

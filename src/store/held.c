@@ -562,6 +562,7 @@ static bool
 lapse(struct sled_box *box, struct sled_held *held, const char *why,
       int64_t now, struct sled_err *err)
 {
+	const struct sled_span none = { "", 0 };
 	struct sled_held_copy copy;
 	bool ok = sled_held_find(box->store, held->id, &copy, err) &&
 	          tell_lapse(box, held, why, now, err);
@@ -572,6 +573,8 @@ lapse(struct sled_box *box, struct sled_held *held, const char *why,
 		copy.row.decision = SLED_DECIDE_NONE;
 		copy.row.decided = now;
 		copy.row.previewed = false; /* to be seen anew */
+		copy.row.from = copy.row.subject = copy.row.date = none;
+		copy.row.text = none;
 		ok = sled_ledger_held_put(box->store->ledger, &copy.row, err);
 	}
 	sled_buf_free(&copy.texts);

@@ -132,3 +132,32 @@ def test_status_tells_budgets_and_when_a_place_is_full(tmp):
     budgets, = [o["budgets"] for o in rows if "budgets" in o]
     assert budgets[0]["used"] == 2 << 20 and budgets[0]["left"] == 0, budgets
     assert all(len(n) <= 80 for n in text.split("budgets\n")[1].splitlines())
+
+
+def test_status_warns_of_a_maildrop_that_is_nearly_full(tmp):
+    server, sled = course(tmp)
+    with server:
+        assert sled.fetch().status == 0
+    text = sled.config.read_text()
+    sled.config.write_text(text.replace("[account home]",
+                                        "[account home]\nquota = 100MiB"))
+
+    def told(octets):
+        with contextlib.closing(sqlite3.connect(
+                sled.path / ".mailsled" / "ledger.db")) as ledger:
+            ledger.execute("UPDATE maildrop SET octets = ?", (octets,))
+            ledger.commit()
+        row, = [o for o in sled.run("--json", "status").json
+                if o.get("account") == "home"]
+        assert row["server_bytes"] == octets and row["quota"] == 100 << 20, row
+        return sled.run("status").out, row["quota_low"]
+
+    out, low = told(83_000_000)
+    assert "83 MB of 104 MB at the last visit: 79 %\n" in out and not low, out
+    assert "refuses mail" not in out
+    out, low = told(84_000_000)
+    assert "soon refuses mail\n" in out and low, out
+    sled.copies[0].rename(tmp / "away")
+    out, low = told(84_000_000)
+    assert "soon refuses mail, AND A COPY IS ABSENT" in out and low, out
+    assert all(len(n) <= 80 for n in out.splitlines() if "/" not in n), out
