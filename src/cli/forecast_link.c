@@ -32,32 +32,49 @@ take_life(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
 	return true;
 }
 
-/* The interface by which the first account's server is reached now, or "". */
+/* The address by which an account's server was last reached; "" : none. */
+static bool
+find_address(const struct sled_forecast *f,
+             const struct sled_conf_account *account, struct sled_peer *peer,
+             struct sled_err *err)
+{
+	struct sled_ledger *ledger = sled_store_ledger(f->cli->store);
+	struct sled_maildrop drop = { 0 };
+
+	peer->addresses[0] = '\0';
+	if (!sled_ledger_maildrop(ledger, account->server, account->user, &drop,
+	                          err)) {
+		if (err->kind != SLED_ERR_MISSING)
+			return false;
+		*err = (struct sled_err){ 0 };
+		return true;
+	}
+	if (!sled_ledger_peer(ledger, drop.id, peer, err))
+		return false;
+	peer->addresses[strcspn(peer->addresses, " ")] = '\0';
+	return true;
+}
+
+/* The interface by which a server of the accounts is reached now, or "". */
 static bool
 find_route(const struct sled_forecast *f, char name[SLED_ROUTE_NAME],
            struct sled_err *err)
 {
-	const struct sled_conf_account *account = f->accounts[0].conf;
-	struct sled_maildrop drop = { 0 };
-	struct sled_peer peer = { .addresses = "" };
+	struct sled_peer peer;
 
 	name[0] = '\0';
-	if (f->cli->store != NULL) {
-		struct sled_ledger *ledger = sled_store_ledger(f->cli->store);
+	for (uint32_t i = 0; i < f->accounts_len && name[0] == '\0'; i++) {
+		const struct sled_conf_account *account = f->accounts[i].conf;
 
-		if (sled_ledger_maildrop(ledger, account->server, account->user,
-		                         &drop, err)) {
-			if (!sled_ledger_peer(ledger, drop.id, &peer, err))
-				return false;
-		} else if (err->kind != SLED_ERR_MISSING) {
+		peer.addresses[0] = '\0';
+		if (f->cli->store != NULL &&
+		    !find_address(f, account, &peer, err))
 			return false;
-		}
-		*err = (struct sled_err){ 0 };
+		(void)(sled_route_name(peer.addresses, name) ||
+		       sled_route_name(account->server, name));
 	}
-	peer.addresses[strcspn(peer.addresses, " ")] = '\0';
-	(void)(sled_route_name(peer.addresses, name) ||
-	       sled_route_name(account->server, name) ||
-	       sled_route_name(ELSEWHERE, name));
+	if (name[0] == '\0')
+		(void)sled_route_name(ELSEWHERE, name);
 	return true;
 }
 

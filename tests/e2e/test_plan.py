@@ -129,7 +129,7 @@ def test_an_account_never_visited_is_told(tmp):
                            "password-command = echo x\n")
     done = sled.run("plan")
     assert done.status == 0 and "new: nothing is known" in done.err, done
-    done = sled.run("plan", "new")
+    done = sled.run("plan", "--link", "lo", "new")
     assert done.status == 66 and "--sizes" in done.err, done
     done = sled.run("plan", "nwe")
     assert done.status == 66 and "did you mean new?" in done.err, done
