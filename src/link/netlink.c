@@ -394,5 +394,5 @@ void
 sled_net_clear(struct sled_net *net)
 {
 	free(net->faces);
-	*net = (struct sled_net){ NULL };
+	*net = (struct sled_net){ .faces = NULL };
 }
