@@ -71,8 +71,8 @@ struct sled_cli {
 extern const struct sled_cli_command sled_cli_check, sled_cli_drop,
     sled_cli_event, sled_cli_export, sled_cli_fetch, sled_cli_held,
     sled_cli_init, sled_cli_list, sled_cli_plan, sled_cli_rebuild,
-    sled_cli_report, sled_cli_show, sled_cli_status, sled_cli_stop,
-    sled_cli_sync, sled_cli_verify, sled_cli_want;
+    sled_cli_report, sled_cli_run, sled_cli_show, sled_cli_status,
+    sled_cli_stop, sled_cli_sync, sled_cli_verify, sled_cli_want;
 
 /* ---- options.c ---- */
 
@@ -99,6 +99,9 @@ SLED_CHECK bool sled_cli_conf_path(struct sled_cli *cli, struct sled_err *err);
 /* Both: the configuration, then the store, which says its things on stderr. */
 SLED_CHECK bool sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
                                struct sled_err *err);
+/* Before a visit, the store open to WRITE: say which places are absent, keep the
+ * configuration in the others. */
+SLED_CHECK bool sled_cli_ready(struct sled_cli *cli, struct sled_err *err);
 /* DAMAGED when the opening of the store met archives that no place holds. */
 SLED_CHECK bool sled_cli_whole(const struct sled_cli *cli,
                                struct sled_err *err);

@@ -1,9 +1,11 @@
 /* cmd_fetch.c - `mailsled fetch`: one visit now, to each account at once. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/scheduler.h"
+#include "cli/visit.h"
 #include "mailsled/clock.h"
 #include "mailsled/link.h"
 #include "mailsled/round.h"
@@ -44,23 +46,6 @@ struct fetch {
 
 /* ---- live lines ---- */
 
-static const char *
-phase_word(enum sled_phase phase)
-{
-	static const char *const words[] = {
-		[SLED_PHASE_CONNECT] = "connecting",
-		[SLED_PHASE_TLS] = "securing",
-		[SLED_PHASE_LOGIN] = "logging in",
-		[SLED_PHASE_LIST] = "listing",
-		[SLED_PHASE_FETCH] = "fetching",
-		[SLED_PHASE_SAVE] = "saving",
-		[SLED_PHASE_DELETE] = "deleting",
-		[SLED_PHASE_DONE] = "done",
-	};
-
-	return words[phase];
-}
-
 static bool
 add_rate(struct sled_buf *out, const struct visit *v, int64_t now_ms,
          struct sled_err *err)
@@ -92,7 +77,7 @@ add_live_line(struct sled_buf *out, const struct visit *v, int64_t now_ms,
 	if (out->len > 0 && !sled_buf_add(out, "\n", 1, err))
 		return false;
 	if (!sled_buf_printf(out, err, "%s: %s", v->account->name,
-	                     phase_word(p->phase)))
+	                     sled_cli_phase(p->phase)))
 		return false;
 	if (p->phase < SLED_PHASE_FETCH)
 		return true;
@@ -131,18 +116,9 @@ show_live(struct fetch *fetch, bool now)
 static void
 print_event(struct visit *v)
 {
-	struct sled_json *json = NULL;
 	struct sled_err err = { 0 };
 
-	if (!sled_json_new(&json, &err))
-		return;
-	sled_json_text(json, "event", phase_word(v->now.phase));
-	sled_json_text(json, "account", v->account->name);
-	sled_json_u64(json, "listed", v->now.listed);
-	sled_json_u64(json, "wanted", v->now.wanted);
-	sled_json_u64(json, "fetched", v->now.fetched);
-	sled_json_u64(json, "safe", v->now.safe);
-	if (sled_json_print(&json, stdout, &err))
+	if (sled_cli_visit_event(stdout, v->account->name, &v->now, &err))
 		(void)fflush(stdout);
 }
 
@@ -166,80 +142,11 @@ on_progress(void *ctx, size_t index, const struct sled_visit_progress *now)
 static void
 print_json(struct visit *v, const struct sled_visit_result *result)
 {
-	struct sled_json *json = NULL;
 	struct sled_err err = { 0 };
 
-	if (!sled_json_new(&json, &err)) {
-		sled_cli_complain(v->fetch->cli, &err);
-		return;
-	}
-	sled_json_text(json, "account", v->account->name);
-	sled_cli_visit_json(json, &result->row);
-	if (result->err.kind != SLED_ERR_NONE)
-		sled_json_text(json, "error", result->err.text);
-	if (result->warnings[0] != '\0')
-		sled_json_text(json, "warnings", result->warnings);
-	if (!sled_json_print(&json, stdout, &err))
+	if (!sled_cli_visit_object(stdout, v->account->name, result, &err))
 		sled_cli_complain(v->fetch->cli, &err);
 	(void)fflush(stdout);
-}
-
-static bool
-add_count(struct sled_buf *out, uint64_t count, const char *what,
-          struct sled_err *err)
-{
-	return count == 0 || sled_buf_printf(out, err, ", %llu %s",
-	                                     (unsigned long long)count, what);
-}
-
-static uint64_t
-held_longer(const struct sled_visit_result *result)
-{
-	return result->held_longer < result->row.held ? result->held_longer
-	                                              : result->row.held;
-}
-
-static bool
-add_left(struct sled_buf *out, const struct sled_visit_result *result,
-         struct sled_err *err)
-{
-	uint64_t left = result->row.left;
-	uint64_t time = result->left_time, budget = result->left_budget;
-
-	if (left == 0 || time + budget != left)
-		return add_count(out, left, "left for later", err);
-	return add_count(out, time, "left: no time", err) &&
-	       add_count(out, budget, "left: no budget", err);
-}
-
-/* One line: what came, what it cost, what is where. */
-static bool
-report_line(struct visit *v, const struct sled_visit_result *result,
-            struct sled_buf *out, struct sled_err *err)
-{
-	const struct sled_visit_row *row = &result->row;
-	const struct sled_store *store = v->fetch->cli->store;
-	char mail[SLED_CLI_WORD], wire[SLED_CLI_WORD], took[SLED_CLI_WORD];
-
-	sled_cli_bytes(mail, row->mail_bytes);
-	sled_cli_bytes(wire, row->wire_down + row->wire_up);
-	sled_cli_span(took, row->ms);
-	return sled_buf_printf(out, err, "%s: %llu came", v->account->name,
-	                       (unsigned long long)row->fetched) &&
-	       (row->fetched == 0 ||
-	        sled_buf_printf(out, err, " (%s)", mail)) &&
-	       add_count(out, row->deleted, "deleted from the server", err) &&
-	       add_count(out, row->kept, "kept there", err) &&
-	       add_count(out, row->held - held_longer(result),
-	                 "held (too large)", err) &&
-	       add_count(out, held_longer(result),
-	                 "held (longer than this link's windows)", err) &&
-	       add_left(out, result, err) &&
-	       add_count(out, row->failed, "failed", err) &&
-	       sled_buf_printf(out, err, "; %s, %s on the wire%s%s", took, wire,
-	                       result->trial ? "; trial: nothing is deleted yet"
-	                                     : "",
-	                       sled_store_one_disk(store) ? " (1 disk)" : "");
 }
 
 static void
@@ -249,7 +156,9 @@ print_report(struct visit *v, const struct sled_visit_result *result)
 	struct sled_err err = { 0 };
 
 	sled_cli_live(v->fetch->cli, "");
-	if (!report_line(v, result, &line, &err) ||
+	if (!sled_cli_visit_line(&line, v->account->name, result,
+	                         sled_store_one_disk(v->fetch->cli->store),
+	                         &err) ||
 	    !sled_buf_add(&line, "\n", 1, &err) ||
 	    (v->fetch->cli->verbose &&
 	     !sled_cli_cost(&line, &result->row, &err)))
@@ -259,48 +168,19 @@ print_report(struct visit *v, const struct sled_visit_result *result)
 	sled_buf_free(&line);
 }
 
-/* ---- what came ---- */
-
-struct came {
-	struct sled_cli *cli;
-	uint64_t seen;
-};
-
-static bool
-show_one(void *ctx, const struct sled_message *message, struct sled_err *err)
-{
-	struct came *came = ctx;
-	struct sled_buf line = { 0 };
-	bool ok;
-
-	if (came->seen++ >= SHOWN_MAX)
-		return true;
-	ok = sled_cli_message_line(
-	    came->cli, message,
-	    sled_cli_columns(1) > 2 ? sled_cli_columns(1) - 2 : 0, &line, err);
-	if (ok)
-		(void)printf("  %s\n", line.data);
-	sled_buf_free(&line);
-	return ok;
-}
-
 static void
 show_came(struct visit *v, const struct sled_visit_row *row)
 {
-	struct came came = { v->fetch->cli, 0 };
-	const struct sled_message_query query = { .label = v->account->name,
-		                                  .since = row->began,
-		                                  .limit = row->fetched };
+	unsigned columns = sled_cli_columns(STDOUT_FILENO);
+	struct sled_buf lines = { 0 };
 	struct sled_err err = { 0 };
 
-	if (row->fetched == 0)
-		return;
-	if (!sled_ledger_messages(sled_store_ledger(v->fetch->cli->store),
-	                          &query, show_one, &came, &err))
+	if (!sled_cli_visit_came(v->fetch->cli, &lines, v->account->name, row,
+	                         columns, &err))
 		sled_cli_complain(v->fetch->cli, &err);
-	if (came.seen > SHOWN_MAX)
-		(void)printf("  and %llu more: mailsled list --new\n",
-		             (unsigned long long)(came.seen - SHOWN_MAX));
+	else if (lines.len > 0)
+		(void)fputs(lines.data, stdout);
+	sled_buf_free(&lines);
 }
 
 /* A visit that did not even begin: its line all the same. */
@@ -362,26 +242,6 @@ on_done(void *ctx, size_t index, const struct sled_visit_result *result)
 	show_live(fetch, true);
 }
 
-static bool
-add_cost(struct sled_buf *out, const struct sled_round_row *row,
-         struct sled_err *err)
-{
-	const char *before = "";
-
-	if (!sled_buf_printf(out, err, "%s: ", row->link))
-		return false;
-	if (row->steps > 0) {
-		if (!sled_buf_printf(out, err, "%llu steps",
-		                     (unsigned long long)row->steps))
-			return false;
-		before = ", ";
-	}
-	return sled_buf_printf(out, err, "%s%llu.%04llu %s", before,
-	                       (unsigned long long)(row->money / 1000000),
-	                       (unsigned long long)(row->money % 1000000 / 100),
-	                       row->currency);
-}
-
 /* The bill of all accounts, on a link that has a price. */
 static void
 tell_bill(struct fetch *fetch, const struct sled_round_row *row)
@@ -392,7 +252,8 @@ tell_bill(struct fetch *fetch, const struct sled_round_row *row)
 	if (fetch->cli->json || fetch->cli->quiet || row->id == 0 ||
 	    fetch->link == NULL || fetch->link->costs_len == 0)
 		return;
-	if (add_cost(&line, row, &err))
+	if (sled_buf_printf(&line, &err, "%s: ", row->link) &&
+	    sled_cli_bill(&line, row, &err))
 		(void)puts(line.data);
 	sled_buf_free(&line);
 }
@@ -585,42 +446,6 @@ take_window(struct fetch *fetch, struct sled_err *err)
 	return true;
 }
 
-static bool
-keep_config(struct sled_cli *cli, struct sled_err *err)
-{
-	struct sled_buf text = { 0 };
-	bool ok = sled_conf_strip_secrets(&text, sled_buf_span(&cli->conf_text),
-	                                  err) &&
-	          sled_store_keep_config(cli->store, sled_buf_span(&text), err);
-
-	sled_buf_free(&text);
-	return ok;
-}
-
-/* A place that is not there is said before it is needed. */
-static bool
-tell_absent(struct sled_cli *cli, struct sled_err *err)
-{
-	for (size_t i = 0; i < sled_store_places(cli->store); i++) {
-		struct sled_place_status place;
-		struct sled_buf line = { 0 };
-		bool ok;
-
-		if (!sled_store_place(cli->store, i, &place, err))
-			return false;
-		if (place.present || cli->quiet)
-			continue;
-		ok = sled_buf_printf(&line, err, "%s is absent: %s", place.path,
-		                     place.why);
-		if (ok)
-			sled_cli_say(cli, line.data);
-		sled_buf_free(&line);
-		if (!ok)
-			return false;
-	}
-	return true;
-}
-
 /* A scheduler that runs makes the visit: it knows the links and the budgets.
  * --link and --window are for this process alone. */
 static bool
@@ -671,8 +496,8 @@ run(struct sled_cli *cli)
 		return status;
 	}
 	if (!sled_cli_store(cli, SLED_STORE_WRITE, &err) ||
-	    !tell_absent(cli, &err) || !keep_config(cli, &err) ||
-	    !pick_link(&fetch, &err) || !run_visits(&fetch, &err)) {
+	    !sled_cli_ready(cli, &err) || !pick_link(&fetch, &err) ||
+	    !run_visits(&fetch, &err)) {
 		for (size_t i = 0; cli->json && i < fetch.len; i++)
 			fail_visit(&fetch.visits[fetch.accounts[i]], &err);
 		status = sled_err_exit(err.kind);

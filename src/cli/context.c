@@ -140,6 +140,48 @@ sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
 	                       err);
 }
 
+static bool
+keep_config(struct sled_cli *cli, struct sled_err *err)
+{
+	struct sled_buf text = { 0 };
+	bool ok = sled_conf_strip_secrets(&text, sled_buf_span(&cli->conf_text),
+	                                  err) &&
+	          sled_store_keep_config(cli->store, sled_buf_span(&text), err);
+
+	sled_buf_free(&text);
+	return ok;
+}
+
+/* A place that is not there is said before it is needed. */
+static bool
+tell_absent(struct sled_cli *cli, struct sled_err *err)
+{
+	for (size_t i = 0; i < sled_store_places(cli->store); i++) {
+		struct sled_place_status place;
+		struct sled_buf line = { 0 };
+		bool ok;
+
+		if (!sled_store_place(cli->store, i, &place, err))
+			return false;
+		if (place.present || cli->quiet)
+			continue;
+		ok = sled_buf_printf(&line, err, "%s is absent: %s", place.path,
+		                     place.why);
+		if (ok)
+			sled_cli_say(cli, line.data);
+		sled_buf_free(&line);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+bool
+sled_cli_ready(struct sled_cli *cli, struct sled_err *err)
+{
+	return tell_absent(cli, err) && keep_config(cli, err);
+}
+
 bool
 sled_cli_whole(const struct sled_cli *cli, struct sled_err *err)
 {

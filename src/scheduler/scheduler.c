@@ -157,7 +157,11 @@ sled_scheduler_last(struct sled_scheduler *s, size_t account, int64_t wall,
 	/* One that lies ahead was told by a clock that went wrong. */
 	if (now->doubtful || wall <= 0 || wall > now->wall)
 		return;
+	/* Another's visit counts too. */
+	if (a->known && wall <= a->last_wall && a->last_wall <= now->wall)
+		return;
 	a->known = true;
+	a->owed = false;
 	a->last_wall = wall;
 	a->base_ms = now->ms - (now->wall - wall) * 1000;
 }

@@ -1,0 +1,204 @@
+/* visit.c - one round: the store opened, the visits told, the store closed. */
+#include <string.h>
+
+#include "daemon/internal.h"
+#include "mailsled/clock.h"
+
+/* ---- what is told ---- */
+
+static void
+log_visit(struct sled_daemon *d, size_t account,
+          const struct sled_visit_result *result)
+{
+	const struct sled_daemon_calls *calls = &d->my->calls;
+	struct sled_err err = { 0 };
+	struct sled_buf line = { 0 };
+
+	if (!calls->visit(calls->ctx, &line, SLED_DAEMON_LOG,
+	                  &d->conf->accounts[account], result, d->store, &err))
+		sled_daemon_complain(d, &err);
+	else if (line.len > 0)
+		calls->say(calls->ctx,
+		           result->err.kind == SLED_ERR_NONE
+		               ? SLED_DAEMON_INFO
+		               : SLED_DAEMON_WARNING,
+		           line.data);
+	sled_buf_free(&line);
+}
+
+/* ---- how an account's visit ended ---- */
+
+/* Is the link that the round began on up still, and the same? */
+static bool
+link_stayed(const struct sled_daemon *d)
+{
+	const struct sled_scheduler_link *ours = &d->visit.link;
+	const struct sled_link *up;
+	size_t len = 0;
+
+	(void)sled_links_look(d->links);
+	up = sled_links_up(d->links, &len);
+	for (size_t i = 0; i < len; i++)
+		if (strcmp(up[i].name, ours->name) == 0 &&
+		    up[i].since_ms == ours->since_ms &&
+		    up[i].changes == ours->changes)
+			return true;
+	return false;
+}
+
+static enum sled_scheduler_outcome
+outcome_of(const struct sled_daemon *d, const struct sled_visit_result *result)
+{
+	if (d->person_stopped)
+		return SLED_SCHEDULER_STOPPED;
+	if (result->err.kind == SLED_ERR_NONE || result->left_budget > 0)
+		return SLED_SCHEDULER_GOOD;
+	if (!link_stayed(d))
+		return SLED_SCHEDULER_CUT;
+	if (result->err.kind == SLED_ERR_LOGIN)
+		return SLED_SCHEDULER_REFUSED;
+	/* The window ended, or the line was cut though the link says nothing:
+	 * what came did come. */
+	if (result->err.kind == SLED_ERR_LINK &&
+	    (result->left_time > 0 || result->row.fetched > 0 ||
+	     result->row.deleted > 0))
+		return SLED_SCHEDULER_LEFT;
+	return SLED_SCHEDULER_FAILED;
+}
+
+static void
+on_progress(void *ctx, size_t index, const struct sled_visit_progress *now)
+{
+	struct sled_daemon *d = ctx;
+
+	if (d->phases[index] == now->phase)
+		return;
+	d->phases[index] = now->phase;
+	if (now->phase != SLED_PHASE_DONE)
+		sled_daemon_client_progress(d, index, now);
+}
+
+static void
+on_done(void *ctx, size_t index, const struct sled_visit_result *result)
+{
+	struct sled_daemon *d = ctx;
+	struct sled_scheduler_now now = sled_daemon_now();
+
+	d->over[index] = true;
+	log_visit(d, index, result);
+	sled_daemon_client_result(d, index, result);
+	sled_scheduler_visited(d->scheduler, index, outcome_of(d, result),
+	                       result->not_before, &now);
+}
+
+static void
+on_over(void *ctx, const struct sled_round_result *result)
+{
+	struct sled_daemon *d = ctx;
+
+	d->result = *result;
+	d->round_over = true;
+	sled_timer_start(d->settle, 0);
+}
+
+/* ---- the round ---- */
+
+static bool
+start(struct sled_daemon *d, struct sled_err *err)
+{
+	int64_t up_ms = sled_clock_ms() - d->visit.link.since_ms;
+	const struct sled_round_conf conf = {
+		.conf = d->conf,
+		.accounts = d->accounts,
+		.accounts_len = d->visit.accounts_len,
+		.store = d->store,
+		.sys = d->my->sys,
+		.link = d->visit.profile,
+		.path = d->visit.link.name,
+		.up_ms = up_ms > 0 ? up_ms : 1,
+		.window_ms = d->visit.window_ms,
+		.dialled = d->visit.dialled,
+		.asked = d->visit.asked,
+		.progress = on_progress,
+		.done = on_done,
+		.over = on_over,
+		.ctx = d,
+	};
+
+	return sled_round_start(&d->round, d->loop, &conf, err);
+}
+
+/* Another process has the store, or a place is gone: no account's fault, so
+ * none backs off. */
+static void
+could_not_begin(struct sled_daemon *d, const struct sled_err *err)
+{
+	struct sled_visit_result result = { .err = *err };
+	struct sled_scheduler_now now = sled_daemon_now();
+	const struct sled_used none = { 0 };
+
+	result.row.exit = sled_err_exit(err->kind);
+	sled_daemon_complain(d, err);
+	for (size_t i = 0; i < d->visit.accounts_len; i++) {
+		sled_daemon_client_result(d, d->accounts[i], &result);
+		sled_scheduler_visited(d->scheduler, d->accounts[i],
+		                       SLED_SCHEDULER_LEFT, 0, &now);
+	}
+	d->status = sled_err_exit(err->kind);
+	d->rounds_done = true;
+	sled_scheduler_round_over(d->scheduler, false, &none, &now);
+	if (d->my->once)
+		sled_scheduler_stop(d->scheduler);
+	sled_daemon_client_ends(d);
+}
+
+bool
+sled_daemon_visit(struct sled_daemon *d)
+{
+	const struct sled_daemon_calls *calls = &d->my->calls;
+	struct sled_err err = { 0 };
+
+	sled_daemon_say(d, SLED_DAEMON_DEBUG, "%s: visiting %zu account%s: %s",
+	                d->visit.link.name, d->visit.accounts_len,
+	                d->visit.accounts_len == 1 ? "" : "s", d->visit.why);
+	d->person_stopped = false;
+	d->round_over = false;
+	for (size_t i = 0; i < d->visit.accounts_len; i++) {
+		d->over[d->accounts[i]] = false;
+		d->phases[d->accounts[i]] = SLED_PHASE_DONE;
+	}
+	if (d->visit.asked)
+		sled_daemon_join(d);
+	if (calls->open(calls->ctx, d->gen, SLED_STORE_WRITE, &d->store,
+	                &err) &&
+	    start(d, &err))
+		return true;
+	sled_round_free(&d->round);
+	sled_store_close(&d->store);
+	could_not_begin(d, &err);
+	return false;
+}
+
+void
+sled_daemon_visit_over(struct sled_daemon *d)
+{
+	const struct sled_round_row *row = &d->result.row;
+	struct sled_scheduler_now now = sled_daemon_now();
+	const struct sled_used used = { row->billed_bytes,
+		                        row->ms > 0 ? (uint64_t)row->ms : 0,
+		                        row->money };
+
+	d->round_over = false;
+	sled_daemon_client_bill(d, row);
+	sled_round_free(&d->round);
+	sled_scheduler_round_over(d->scheduler, d->result.portal, &used, &now);
+	if (!now.doubtful)
+		sled_daemon_facts(d, d->store);
+	sled_store_close(&d->store);
+	d->status = sled_err_exit(d->result.worst);
+	d->rounds_done = true;
+	if (d->my->once)
+		sled_scheduler_stop(d->scheduler);
+	sled_daemon_tell_links(d);
+	sled_daemon_client_ends(d);
+}
