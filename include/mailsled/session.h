@@ -52,8 +52,8 @@ struct sled_visit_conf {
 	struct sled_plan *plan;
 	unsigned lane;         /* joined by the caller, for this visit */
 	int64_t plan_began_ms; /* sled_clock_ms() when the plan was made */
-	int64_t up_ms; /* how long the link has been up; 0: not known */
-	int64_t round; /* for the visit's row */
+	int64_t up_ms;         /* how long the link has been up; 0: not known */
+	int64_t round;         /* for the visit's row */
 	/* What the link is said to carry, until it was measured; 0: not told.
 	 * Octets a second, and ms. */
 	uint64_t rate;
@@ -66,7 +66,7 @@ struct sled_visit_progress {
 	uint64_t fetched, safe, deleted;
 	uint64_t bytes, wanted_bytes; /* of mail; wanted_bytes as listed */
 	int64_t ms;                   /* since the start */
-	uint64_t wire; /* octets both ways so far */
+	uint64_t wire;                /* octets both ways so far */
 	/* What this connection was seen to carry, octets a second; LOW is the
 	 * slow end; 0: not measured. The smallest RTT; 0: not known. */
 	uint64_t rate, low;

@@ -80,8 +80,8 @@ static uint64_t
 used_of(const struct sled_budget_left *all,
         const struct sled_conf_budget *budget)
 {
-	const struct sled_used *used = budget->monthly ? &all->month
-	                                               : &all->day;
+	const struct sled_used *used =
+	    budget->monthly ? &all->month : &all->day;
 
 	switch (budget->unit) {
 	case SLED_CONF_MONEY:
@@ -136,8 +136,7 @@ sled_round_bill(struct sled_round *round)
 	struct sled_round_row *row = &round->result.row;
 	struct sled_bill bill = { 0 };
 
-	row->ms =
-	    sled_clock_ms() - round->began_ms + (int64_t)round->offset_ms;
+	row->ms = sled_clock_ms() - round->began_ms + (int64_t)round->offset_ms;
 	row->wire = 0;
 	for (size_t i = 0; i < round->len; i++) {
 		const struct sled_round_part *part = &round->parts[i];

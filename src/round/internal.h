@@ -71,7 +71,7 @@ void sled_round_bill(struct sled_round *round);
 void sled_round_add(struct sled_round_part *part,
                     const struct sled_visit_result *visit);
 /* NOW with the visits that are over. */
-struct sled_visit_progress
-sled_round_progress_of(const struct sled_round_part *part);
+struct sled_visit_progress sled_round_progress_of(
+    const struct sled_round_part *part);
 
 #endif

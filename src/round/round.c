@@ -7,8 +7,8 @@
 #include "mailsled/secret.h"
 #include "round/internal.h"
 
-#define ROW_SOON_MS   2000  /* between two rows, when mail became safe */
-#define ROW_OFTEN_MS  5000  /* in the first minute: a kill teaches */
+#define ROW_SOON_MS   2000 /* between two rows, when mail became safe */
+#define ROW_OFTEN_MS  5000 /* in the first minute: a kill teaches */
 #define ROW_SELDOM_MS 30000
 #define FIRST_MS      60000
 #define TICK_MS       1000
@@ -270,8 +270,7 @@ visit_conf(const struct sled_round_part *part)
 		.plan_began_ms = round->began_ms,
 		.up_ms = round->up_ms == 0 && part->visits == 0
 		             ? 0
-		             : round->up_ms + sled_clock_ms() -
-		                   round->began_ms,
+		             : round->up_ms + sled_clock_ms() - round->began_ms,
 		.round = round->result.row.id,
 	};
 
@@ -325,8 +324,8 @@ on_tick(void *ctx)
 {
 	struct sled_round *round = ctx;
 	int64_t now = sled_clock_ms();
-	int64_t gap = now - round->began_ms < FIRST_MS ? ROW_OFTEN_MS
-	                                               : ROW_SELDOM_MS;
+	int64_t gap =
+	    now - round->began_ms < FIRST_MS ? ROW_OFTEN_MS : ROW_SELDOM_MS;
 
 	if (now - round->put_ms >= gap)
 		put_row_again(round);
@@ -345,15 +344,14 @@ start_timers(struct sled_round *round)
 	uint64_t end = round->conf.window_ms, budget = round->ms_left;
 
 	if (budget != UINT64_MAX)
-		budget = budget > round->offset_ms ? budget - round->offset_ms
-		                                   : 0;
+		budget =
+		    budget > round->offset_ms ? budget - round->offset_ms : 0;
 	if (budget < end)
 		end = budget;
 	sled_timer_start(round->tick, TICK_MS);
 	if (end != SLED_PLAN_NO_END)
-		sled_timer_start(round->end, end > END_MARGIN_MS
-		                                 ? end - END_MARGIN_MS
-		                                 : 1);
+		sled_timer_start(round->end,
+		                 end > END_MARGIN_MS ? end - END_MARGIN_MS : 1);
 }
 
 /* ---- the start ---- */
@@ -393,11 +391,10 @@ prepare_all(struct sled_round *round)
 		struct sled_err err = { 0 };
 
 		if (!may_pass(round->conf.link, part->account->name)) {
-			(void)snprintf(part->sum.warnings,
-			               sizeof(part->sum.warnings),
-			               "%s: [link %s] does not carry it",
-			               part->account->name,
-			               round->conf.link->name);
+			(void)snprintf(
+			    part->sum.warnings, sizeof(part->sum.warnings),
+			    "%s: [link %s] does not carry it",
+			    part->account->name, round->conf.link->name);
 			part_over(part);
 		} else if (affords == 0) {
 			part->sum.left_budget = 1;
@@ -502,10 +499,9 @@ is_allowed(const struct sled_round_conf *conf, struct sled_err *err)
 	if (conf->asked || conf->link == NULL ||
 	    conf->link->visit == SLED_CONF_VISIT_YES)
 		return true;
-	return sled_fail(err, SLED_ERR_LINK, "[link %s] has visit = %s",
-	                 conf->link->name,
-	                 conf->link->visit == SLED_CONF_VISIT_NO ? "no"
-	                                                         : "ask");
+	return sled_fail(
+	    err, SLED_ERR_LINK, "[link %s] has visit = %s", conf->link->name,
+	    conf->link->visit == SLED_CONF_VISIT_NO ? "no" : "ask");
 }
 
 bool

@@ -142,8 +142,8 @@ a_week_that_is_all_open_never_closes(void **state)
 	for (int i = 0; i < 2; i++) {
 		int64_t now = utc(20260329, 30) + i * 3 * HOUR;
 
-		schedule = i == 0 ? schedule_of(&all, 1)
-		                  : schedule_of(halves, 2);
+		schedule =
+		    i == 0 ? schedule_of(&all, 1) : schedule_of(halves, 2);
 		assert_true(sled_calendar_next(&schedule, now, &out));
 		assert_true(out.from <= now);
 		assert_true(out.until == SLED_CALENDAR_ALWAYS);
