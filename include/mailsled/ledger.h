@@ -508,6 +508,7 @@ SLED_CHECK bool sled_ledger_rounds(struct sled_ledger *ledger, int64_t since,
 
 struct sled_spent {
 	uint64_t bytes, ms, money, rounds;
+	uint64_t steps; /* see sled_tariff_time() */
 };
 
 /* Sums over the rounds of LINK that began at or after SINCE, but for the one

@@ -21,6 +21,11 @@ struct sled_bill {
 void sled_tariff_bill(const struct sled_conf_link *link, uint64_t bytes,
                       uint64_t ms, struct sled_bill *out);
 
+/* The time that rounds of MS in all, billed as STEPS in all, count for against a
+ * budget of time: whole steps, where time has a price. */
+uint64_t sled_tariff_time(const struct sled_conf_link *link, uint64_t ms,
+                          uint64_t steps);
+
 /* What was billed before, since the day and the month began. */
 struct sled_used {
 	uint64_t bytes, ms, money;

@@ -164,14 +164,18 @@ sled_cli_bill(struct sled_buf *out, const struct sled_round_row *row,
 /* ---- budgets ---- */
 
 static bool
-sum_since(struct sled_ledger *ledger, const char *link, int64_t since,
-          int64_t but, struct sled_used *out, struct sled_err *err)
+sum_since(struct sled_ledger *ledger, const struct sled_conf_link *link,
+          int64_t since, int64_t but, struct sled_used *out,
+          struct sled_err *err)
 {
 	struct sled_spent spent;
 
-	if (!sled_ledger_spent(ledger, link, since, but, &spent, err))
+	if (!sled_ledger_spent(ledger, link->name, since, but, &spent, err))
 		return false;
-	*out = (struct sled_used){ spent.bytes, spent.ms, spent.money };
+	*out =
+	    (struct sled_used){ spent.bytes,
+		                sled_tariff_time(link, spent.ms, spent.steps),
+		                spent.money };
 	return true;
 }
 
@@ -180,9 +184,9 @@ sled_cli_used(struct sled_ledger *ledger, const struct sled_conf_link *link,
               int64_t now, int64_t but, struct sled_budget_left *out,
               struct sled_err *err)
 {
-	return sum_since(ledger, link->name, sled_calendar_day(now), but,
-	                 &out->day, err) &&
-	       sum_since(ledger, link->name, sled_calendar_month(now), but,
+	return sum_since(ledger, link, sled_calendar_day(now), but, &out->day,
+	                 err) &&
+	       sum_since(ledger, link, sled_calendar_month(now), but,
 	                 &out->month, err);
 }
 

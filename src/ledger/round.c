@@ -128,6 +128,7 @@ add_spent(void *ctx, struct sled_row *row, struct sled_err *err)
 	add(&out->bytes, sled_row_u64(row));
 	add(&out->ms, sled_row_u64(row));
 	add(&out->money, sled_row_u64(row));
+	add(&out->steps, sled_row_u64(row));
 	add(&out->rounds, 1);
 	return sled_row_end(row, err);
 }
@@ -139,7 +140,7 @@ sled_ledger_spent(struct sled_ledger *ledger, const char *link, int64_t since,
 	memset(out, 0, sizeof(*out));
 	return ledger->version < 3 ||
 	       sled_sql_each(ledger,
-	                     SLED_SQL("SELECT billed_bytes, ms, money"
+	                     SLED_SQL("SELECT billed_bytes, ms, money, steps"
 	                              " FROM round WHERE link = ?1"
 	                              " AND began >= ?2 AND id <> ?3",
 	                              sled_value_text(link),

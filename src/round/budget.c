@@ -20,7 +20,10 @@ spent_since(const struct sled_round *round, int64_t since,
 	if (!sled_ledger_spent(sled_store_ledger(round->conf.store),
 	                       round->conf.link->name, since, 0, &spent, err))
 		return false;
-	*out = (struct sled_used){ spent.bytes, spent.ms, spent.money };
+	*out = (struct sled_used){ spent.bytes,
+		                   sled_tariff_time(round->conf.link, spent.ms,
+		                                    spent.steps),
+		                   spent.money };
 	return true;
 }
 

@@ -63,6 +63,16 @@ sled_tariff_bill(const struct sled_conf_link *link, uint64_t bytes, uint64_t ms,
 		bill_by(&link->costs[i], out);
 }
 
+uint64_t
+sled_tariff_time(const struct sled_conf_link *link, uint64_t ms, uint64_t steps)
+{
+	for (size_t i = 0; link != NULL && i < link->costs_len; i++)
+		if (link->costs[i].unit == SLED_CONF_SECONDS)
+			return at_least(
+			    ms, times(steps, times(link->costs[i].step, 1000)));
+	return ms;
+}
+
 /* ---- budgets ---- */
 
 static bool

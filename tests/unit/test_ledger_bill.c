@@ -62,7 +62,11 @@ static int64_t
 put_round(const char *link, int64_t began, uint64_t bytes)
 {
 	struct sled_round_row row = {
-		.began = began, .ms = 1000, .billed_bytes = bytes, .money = 7
+		.began = began,
+		.ms = 1000,
+		.billed_bytes = bytes,
+		.money = 7,
+		.steps = 3,
 	};
 
 	(void)snprintf(row.link, sizeof(row.link), "%s", link);
@@ -182,6 +186,7 @@ spent_adds_up_the_link_since_then_but_for_one(void **state)
 	assert_int_equal(spent.bytes, 10010);
 	assert_int_equal(spent.ms, 2000);
 	assert_int_equal(spent.money, 14);
+	assert_int_equal(spent.steps, 6);
 	assert_int_equal(spent.rounds, 2);
 	assert_true(sled_ledger_spent(ledger, "wwan0", 0, 0, &spent, &err));
 	assert_int_equal(spent.bytes, 10111);

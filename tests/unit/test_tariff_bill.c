@@ -214,6 +214,19 @@ a_link_without_a_budget_has_no_limit(void **state)
 	    sled_tariff_fits(NULL, &none, UINT64_MAX, UINT64_MAX, NULL));
 }
 
+static void
+begun_steps_of_earlier_rounds_count_as_whole(void **state)
+{
+	struct sled_conf_link time = by_step(), bytes = by_kib();
+
+	(void)state;
+	assert_int_equal(sled_tariff_time(&time, 3000, 3), 60000);
+	assert_int_equal(sled_tariff_time(&time, 70000, 3), 70000);
+	assert_int_equal(sled_tariff_time(&bytes, 3000, 3), 3000);
+	assert_int_equal(sled_tariff_time(NULL, 3000, 3), 3000);
+	assert_true(sled_tariff_time(&time, 1, UINT64_MAX) == UINT64_MAX);
+}
+
 /* ---- properties ---- */
 
 static uint64_t
@@ -366,6 +379,7 @@ main(void)
 		cmocka_unit_test(a_budget_may_be_used_up_but_not_passed),
 		cmocka_unit_test(the_minimum_counts_against_the_budget),
 		cmocka_unit_test(a_link_without_a_budget_has_no_limit),
+		cmocka_unit_test(begun_steps_of_earlier_rounds_count_as_whole),
 		cmocka_unit_test(more_never_fits_where_less_does_not),
 		cmocka_unit_test(what_is_left_is_the_greatest_that_fits),
 		cmocka_unit_test(a_bill_never_sinks_as_the_use_grows),
