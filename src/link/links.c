@@ -110,7 +110,7 @@ static bool
 look(struct sled_links *links)
 {
 	char direct[DIRECT_MAX][SLED_LINK_NAME];
-	struct sled_net net = { NULL };
+	struct sled_net net = { .faces = NULL };
 	bool ok = dump_all(links, &net);
 
 	if (ok)
