@@ -64,7 +64,7 @@ struct sled_plan_conf {
 SLED_CHECK bool sled_plan_new(struct sled_plan **out,
                               const struct sled_plan_conf *conf,
                               struct sled_err *err);
-void sled_plan_free(struct sled_plan **plan);
+void sled_plan_free(struct sled_plan **freeing);
 
 /* The rate moved. */
 void sled_plan_measured(struct sled_plan *plan,

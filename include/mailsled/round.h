@@ -64,6 +64,6 @@ SLED_CHECK bool sled_round_start(struct sled_round **out,
                                  struct sled_err *err);
 /* As sled_session_stop() for each. */
 void sled_round_stop(struct sled_round *round, bool now);
-void sled_round_free(struct sled_round **round);
+void sled_round_free(struct sled_round **freeing);
 
 #endif

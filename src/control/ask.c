@@ -203,6 +203,7 @@ read_answer(struct ask *ask, sled_control_line_fn *line, void *ctx, int *status,
 	return ok;
 }
 
+/* NOLINTBEGIN(readability-function-size): who is told, and all that comes back */
 bool
 sled_control_ask(const char *path, const char *const *words, size_t len,
                  sled_control_line_fn *line, void *ctx, bool *there,
@@ -224,6 +225,8 @@ sled_control_ask(const char *path, const char *const *words, size_t len,
 	(void)close(ask.fd);
 	return ok;
 }
+
+/* NOLINTEND(readability-function-size) */
 
 /* ---- the lease ---- */
 

@@ -42,8 +42,7 @@ session_of(const char *name)
 {
 	char path[64], text[512];
 	const char *end;
-	long session = 0;
-	char state;
+	char *rest = NULL;
 	size_t got;
 	FILE *file;
 
@@ -55,11 +54,12 @@ session_of(const char *name)
 	(void)fclose(file);
 	text[got] = '\0';
 	end = strrchr(text, ')'); /* the name before it may be anything */
-	if (end == NULL ||
-	    sscanf(end + 1, " %c %*d %*d %ld", &state, &session) != 2 ||
-	    state == 'Z' || state == 'X')
+	/* ") S PPID PGRP SESSION", a blank between. */
+	if (end == NULL || strlen(end) < 4 || end[2] == 'Z' || end[2] == 'X')
 		return 0;
-	return session;
+	(void)strtol(end + 3, &rest, 10);
+	(void)strtol(rest, &rest, 10);
+	return strtol(rest, NULL, 10);
 }
 
 /* How many of SESSION live; each gets SIGNUM, unless it is 0. Who has a group
@@ -79,7 +79,7 @@ signal_session(pid_t session, int signum)
 			continue;
 		count++;
 		if (signum != 0)
-			(void)kill((pid_t)atol(at->d_name), signum);
+			(void)kill((pid_t)strtol(at->d_name, NULL, 10), signum);
 	}
 	(void)closedir(dir);
 	return count;
@@ -219,6 +219,7 @@ spawn(struct sled_command *command, char *text)
 	return uv_spawn(&command->loop->uv, &command->process, &how);
 }
 
+/* NOLINTBEGIN(readability-function-size): as each of the loop's, and a deadline */
 bool
 sled_command_new(struct sled_command **out, struct sled_loop *loop,
                  const char *text, uint64_t deadline_ms, sled_command_fn *fn,
@@ -253,6 +254,8 @@ sled_command_new(struct sled_command **out, struct sled_loop *loop,
 	*out = command;
 	return true;
 }
+
+/* NOLINTEND(readability-function-size) */
 
 /* The kernel needs a moment to end what was killed: until then it stays, and
  * sled_loop_free() waits for that, so that no zombie is left. */

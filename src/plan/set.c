@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST 64u /* nodes; a power of two */
-#define MOST  (1u << 30)
+#define FIRST 64U /* nodes; a power of two */
+#define MOST  (1U << 30)
 
 /* Spreads the bits of a key: priorities and places in the table need no more
  * than that a server cannot choose sizes that make the treap deep. */
@@ -13,9 +13,9 @@ static uint32_t
 mix(uint32_t x)
 {
 	x ^= x >> 16;
-	x *= 0x7feb352du;
+	x *= 0x7feb352dU;
 	x ^= x >> 15;
-	x *= 0x846ca68bu;
+	x *= 0x846ca68bU;
 	return x ^ x >> 16;
 }
 
@@ -84,6 +84,7 @@ add_up(struct sled_plan_set *set, uint32_t at)
 	node->sum.count = 1 + left->sum.count + right->sum.count;
 }
 
+/* NOLINTBEGIN(misc-no-recursion): as deep as a treap is, some tens of calls */
 /* Those before COST and KEY to *left, the others to *right. */
 static void
 split(struct sled_plan_set *set, uint32_t at, uint64_t cost, uint64_t key,
@@ -122,6 +123,8 @@ merge(struct sled_plan_set *set, uint32_t left, uint32_t right)
 	add_up(set, right);
 	return right;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 void
 sled_plan_set_insert(struct sled_plan_set *set, uint32_t at)

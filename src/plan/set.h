@@ -53,8 +53,8 @@ void sled_plan_set_free(struct sled_plan_set *set);
 /* 0: no such key. */
 uint32_t sled_plan_set_find(const struct sled_plan_set *set, uint32_t key);
 /* Into its treap, or out of it. */
-void sled_plan_set_insert(struct sled_plan_set *set, uint32_t node);
-void sled_plan_set_remove(struct sled_plan_set *set, uint32_t node);
+void sled_plan_set_insert(struct sled_plan_set *set, uint32_t at);
+void sled_plan_set_remove(struct sled_plan_set *set, uint32_t at);
 
 /* The smallest that costs more than COST; 0: none. */
 uint32_t sled_plan_set_above(const struct sled_plan_set *set, unsigned tree,

@@ -4,6 +4,13 @@
 #define DAY_S       86400
 #define ACCIDENT_MS 5000u
 
+static void
+raise_to(uint64_t *most, uint64_t value)
+{
+	if (value > *most)
+		*most = value;
+}
+
 uint64_t
 sled_plan_usual(const struct sled_plan_life *lives, size_t len, int64_t now)
 {
@@ -18,21 +25,15 @@ sled_plan_usual(const struct sled_plan_life *lives, size_t len, int64_t now)
 		if (life->began < now - DAY_S)
 			break;
 		if (!life->cut) {
-			uint64_t *longest = cuts == 0 ? &since : &between;
-
-			if (life->alive_ms > *longest)
-				*longest = life->alive_ms;
+			raise_to(cuts == 0 ? &since : &between, life->alive_ms);
 			continue;
 		}
 		cuts++;
-		if (life->alive_ms > cut)
-			cut = life->alive_ms;
+		raise_to(&cut, life->alive_ms);
 		/* What lies between two cuts is known only at the older. */
-		if (between > uncut)
-			uncut = between;
+		raise_to(&uncut, between);
 	}
-	if (uncut > cut)
-		cut = uncut;
+	raise_to(&cut, uncut);
 	if (cuts == 0 || since > cut || (cuts == 1 && cut < ACCIDENT_MS))
 		return SLED_PLAN_NO_END;
 	return cut;

@@ -90,7 +90,9 @@ static bool
 is_meant(const struct sled_scheduler *s, const char *interface,
          const struct sled_conf_link *profile, bool asked, char *why)
 {
-	const char *name = interface != NULL ? interface : profile->name;
+	const char *name = interface != NULL ? interface
+	                   : profile != NULL ? profile->name
+	                                     : "";
 	bool named = s->only[0] != '\0' || (asked && s->ask_link[0] != '\0');
 
 	if (!is_named(s->only, interface, profile) ||
