@@ -137,6 +137,7 @@ void sled_command_free(struct sled_command **command);
  */
 struct sled_conn;
 struct sled_dial;
+#define SLED_ROUTE_NAME      16 /* an interface, with the NUL */
 #define SLED_DIAL_STAGGER_MS 250
 #define SLED_DIAL_MAX        16 /* addresses cached, and found; no more are tried */
 
@@ -168,6 +169,9 @@ struct sled_dial_to {
 	uint32_t window;
 	uint32_t mss;
 	uint32_t user_timeout_ms;
+	/* Leave by this interface, whatever the routes prefer; "": as they do,
+	 * and so does the look-up in any case. */
+	char device[SLED_ROUTE_NAME];
 };
 
 typedef void sled_dial_fn(void *ctx, struct sled_conn *conn,
@@ -199,7 +203,6 @@ void sled_lookup_free(struct sled_lookup **lookup);
 
 /* The name of the interface by which a packet to numeric ADDRESS would leave
  * now; "" when there is no route, or none can be told. Nothing is sent. */
-#define SLED_ROUTE_NAME 16
 bool sled_route_name(const char *address, char out[static SLED_ROUTE_NAME]);
 
 /*

@@ -47,8 +47,9 @@ struct sled_round_conf {
 	struct sled_store *store;
 	const struct sled_sys *sys;
 	const struct sled_conf_link *link; /* the profile; NULL: none */
-	const char *path;   /* the interface, where it is known; or NULL */
-	int64_t up_ms;      /* how long it has been up; 0: not known */
+	const char *path; /* the interface, where it is known; or NULL */
+	bool bind;        /* leave by PATH, though the routes prefer another */
+	int64_t up_ms;    /* how long it has been up; 0: not known */
 	uint64_t window_ms; /* from now on; SLED_PLAN_NO_END: without an end */
 	bool dialled;
 	bool asked; /* by a person: `visit = no` and `ask` do not count */

@@ -55,6 +55,8 @@ struct sled_scheduler_link {
 	const struct sled_conf_link *profile; /* of the conf; NULL: none */
 	int64_t since_ms;
 	uint64_t changes;
+	bool
+	    direct; /* has no default route: only for accounts told of by way() */
 };
 
 SLED_CHECK bool sled_scheduler_new(struct sled_scheduler **out,
@@ -83,6 +85,10 @@ void sled_scheduler_used(struct sled_scheduler *s, size_t link,
 void sled_scheduler_links(struct sled_scheduler *s,
                           const struct sled_scheduler_link *links, size_t len,
                           const struct sled_scheduler_now *now);
+/* ACCOUNT's server is reached by this interface alone, a direct one; "": by any
+ * that is not. */
+void sled_scheduler_way(struct sled_scheduler *s, size_t account,
+                        const char *interface);
 /* A person asks for a visit to ACCOUNT, SIZE_MAX: to all; by LINK (an
  * interface or a section), NULL: by any. Answered by VISIT, DIAL or REFUSE. */
 void sled_scheduler_ask(struct sled_scheduler *s, size_t account,

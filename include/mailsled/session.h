@@ -54,6 +54,7 @@ struct sled_visit_conf {
 	int64_t plan_began_ms; /* sled_clock_ms() when the plan was made */
 	int64_t up_ms;         /* how long the link has been up; 0: not known */
 	int64_t round;         /* for the visit's row */
+	const char *device; /* leave by this interface; NULL: by the routes */
 	/* What the link is said to carry, until it was measured; 0: not told.
 	 * Octets a second, and ms. */
 	uint64_t rate;

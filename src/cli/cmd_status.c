@@ -390,7 +390,8 @@ run(struct sled_cli *cli)
 	if (!show_accounts(&status, &err) ||
 	    !sled_status_places(&status, &err) ||
 	    !sled_status_store(&status, &err) ||
-	    !sled_status_budgets(&status, &err))
+	    !sled_status_budgets(&status, &err) ||
+	    !sled_status_next(&status, &err))
 		return sled_cli_fail(cli, &err);
 	return 0;
 }

@@ -16,6 +16,11 @@ struct status {
 SLED_CHECK bool sled_status_places(struct status *status, struct sled_err *err);
 SLED_CHECK bool sled_status_store(struct status *status, struct sled_err *err);
 
+/* ---- status_next.c ---- */
+
+/* When the next visit is, and why: the scheduler says, if one runs. */
+SLED_CHECK bool sled_status_next(struct status *status, struct sled_err *err);
+
 /* ---- status_cost.c ---- */
 
 /* The budgets of links; nothing when none is written. */

@@ -68,6 +68,7 @@ make_room(struct sled_daemon *d, size_t len, struct sled_err *err)
 {
 	size_t *accounts = realloc(d->accounts, (len + 1) * sizeof(*accounts));
 	enum sled_phase *phases;
+	char(*servers)[sizeof(*d->servers)];
 	bool *over;
 
 	if (accounts != NULL)
@@ -78,7 +79,13 @@ make_room(struct sled_daemon *d, size_t len, struct sled_err *err)
 	over = realloc(d->over, (len + 1) * sizeof(*over));
 	if (over != NULL)
 		d->over = over;
-	return (accounts != NULL && phases != NULL && over != NULL) ||
+	servers = realloc(d->servers, (len + 1) * sizeof(*servers));
+	if (servers != NULL)
+		d->servers = servers;
+	for (; servers != NULL && d->room <= len; d->room++)
+		servers[d->room][0] = '\0';
+	return (accounts != NULL && phases != NULL && over != NULL &&
+	        servers != NULL) ||
 	       sled_fail(err, SLED_ERR_NOMEM, "run");
 }
 
@@ -280,6 +287,7 @@ free_parts(struct sled_daemon *d)
 	free(d->accounts);
 	free(d->phases);
 	free(d->over);
+	free(d->servers);
 	if (d->next_gen != NULL)
 		calls->unload(calls->ctx, d->next_gen);
 	if (d->gen != NULL)

@@ -1,5 +1,6 @@
 /* facts.c - what the ledger tells the scheduler: last visits, what budgets were
  * used for, and where the servers are. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,14 @@ add_addresses(struct addresses *all, const char *text)
 	}
 }
 
+/* The first of them, to ask the routes about. */
+static void
+keep_server(struct sled_daemon *d, size_t index, const char *addresses)
+{
+	(void)snprintf(d->servers[index], sizeof(d->servers[index]), "%.*s",
+	               (int)strcspn(addresses, " "), addresses);
+}
+
 static bool
 take_good(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
 {
@@ -72,6 +81,8 @@ account_facts(struct sled_daemon *d, struct sled_ledger *ledger, size_t index,
 		return true;
 	}
 	add_addresses(all, peer.addresses);
+	if (peer.addresses[0] != '\0')
+		keep_server(d, index, peer.addresses);
 	return true;
 }
 
@@ -130,9 +141,10 @@ take_facts(struct sled_daemon *d, struct sled_ledger *ledger,
 	for (size_t i = 0; i < d->conf->accounts_len; i++) {
 		const char *server = d->conf->accounts[i].server;
 
-		add_addresses(all, strcmp(server, "localhost") == 0
-		                       ? "127.0.0.1 ::1"
-		                       : server);
+		if (strcmp(server, "localhost") == 0)
+			server = "127.0.0.1 ::1";
+		add_addresses(all, server);
+		keep_server(d, i, server);
 		if (!account_facts(d, ledger, i, all, err))
 			return false;
 	}

@@ -46,7 +46,9 @@ struct sled_daemon {
 	struct sled_scheduler_decision visit; /* of the round */
 	size_t *accounts;                     /* visit.accounts */
 	enum sled_phase *phases;              /* as conf->accounts */
-	bool *over; /* ... that the round is done with */
+	bool *over;          /* ... that the round is done with */
+	char (*servers)[64]; /* ... a numeric address of each, or "" */
+	size_t room;         /* of the four */
 	struct sled_round_result result;
 	bool round_over, command_over, command_good, turning, again;
 	bool person_stopped, stopping, rounds_done;

@@ -122,8 +122,27 @@ copy_link(const struct sled_daemon *d, const struct sled_link *link,
 		.profile = sled_link_profile(d->conf, link, NULL),
 		.since_ms = link->since_ms,
 		.changes = link->changes,
+		.direct = !link->ipv4 && !link->ipv6,
 	};
 	(void)snprintf(out->name, sizeof(out->name), "%s", link->name);
+}
+
+/* A server in the LAN, or on this machine, is reached by one link only. */
+static void
+tell_ways(struct sled_daemon *d, const struct sled_scheduler_link *links,
+          size_t len)
+{
+	for (size_t i = 0; i < d->conf->accounts_len; i++) {
+		char name[SLED_ROUTE_NAME];
+		const char *way = "";
+
+		if (!sled_route_name(d->servers[i], name))
+			name[0] = '\0';
+		for (size_t j = 0; j < len; j++)
+			if (links[j].direct && strcmp(links[j].name, name) == 0)
+				way = name;
+		sled_scheduler_way(d->scheduler, i, way);
+	}
 }
 
 void
@@ -139,6 +158,7 @@ sled_daemon_tell_links(struct sled_daemon *d)
 		len = SLED_SCHEDULER_LINKS;
 	for (size_t i = 0; i < len; i++)
 		copy_link(d, &up[i], &links[i]);
+	tell_ways(d, links, len);
 	sled_scheduler_links(d->scheduler, links, len, &now);
 }
 

@@ -103,6 +103,20 @@ on_over(void *ctx, const struct sled_round_result *result)
 
 /* ---- the round ---- */
 
+/* A dearer link may stand before it in the routes. */
+static bool
+is_second(const struct sled_daemon *d)
+{
+	const struct sled_link *up;
+	size_t len = 0;
+
+	up = sled_links_up(d->links, &len);
+	for (size_t i = 0; i < len && !d->visit.link.direct; i++)
+		if (up[i].ipv4 || up[i].ipv6)
+			return strcmp(up[i].name, d->visit.link.name) != 0;
+	return false;
+}
+
 static bool
 start(struct sled_daemon *d, struct sled_err *err)
 {
@@ -115,6 +129,7 @@ start(struct sled_daemon *d, struct sled_err *err)
 		.sys = d->my->sys,
 		.link = d->visit.profile,
 		.path = d->visit.link.name,
+		.bind = is_second(d),
 		.up_ms = up_ms > 0 ? up_ms : 1,
 		.window_ms = d->visit.window_ms,
 		.dialled = d->visit.dialled,

@@ -3,10 +3,21 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "loop/internal.h"
 #include "mailsled/loop.h"
+
+/* Any user may bind a socket that is not bound yet (Linux 5.7). */
+static void
+prepare(int fd, const struct sled_dial_to *to)
+{
+	sled_tcp_prepare(fd, to->window, to->mss, to->user_timeout_ms);
+	if (to->device[0] != '\0')
+		(void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, to->device,
+		                 (socklen_t)strlen(to->device));
+}
 
 int
 sled_conn_make(struct sled_conn **out, struct sled_loop *loop, int family,
@@ -25,7 +36,7 @@ sled_conn_make(struct sled_conn **out, struct sled_loop *loop, int family,
 		return code;
 	}
 	if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) == 0)
-		sled_tcp_prepare(fd, to->window, to->mss, to->user_timeout_ms);
+		prepare(fd, to);
 	conn->tcp.data = conn->connect.data = conn->write.data = conn;
 	conn->loop = loop;
 	conn->ipv6 = family == AF_INET6;

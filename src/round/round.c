@@ -272,6 +272,7 @@ visit_conf(const struct sled_round_part *part)
 		             ? 0
 		             : round->up_ms + sled_clock_ms() - round->began_ms,
 		.round = round->result.row.id,
+		.device = round->conf.bind ? round->conf.path : NULL,
 	};
 
 	if (link != NULL) {

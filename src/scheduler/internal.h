@@ -9,6 +9,7 @@
 
 struct sled_scheduler_account {
 	const struct sled_conf_account *conf;
+	char way[SLED_SCHEDULER_NAME]; /* a direct link; "": any other */
 	bool known;        /* base_ms says when the last good visit began */
 	int64_t base_ms;   /* ... by CLOCK_BOOTTIME, */
 	int64_t last_wall; /* ... and by the wall; 0: not known */
@@ -124,6 +125,9 @@ uint64_t sled_scheduler_window_ms(const struct sled_scheduler *s,
 
 size_t sled_scheduler_section_of(const struct sled_scheduler *s,
                                  const struct sled_conf_link *profile);
+/* May the account pass there, and does it lead to its server? */
+bool sled_scheduler_serves(const struct sled_scheduler_link *link,
+                           const struct sled_scheduler_account *account);
 bool sled_scheduler_passes(const struct sled_conf_link *profile,
                            const char *account);
 /* Does one more poll fit into the budgets? If not, *OVER is which it passes. */

@@ -29,6 +29,18 @@ sled_scheduler_passes(const struct sled_conf_link *profile, const char *account)
 	return false;
 }
 
+bool
+sled_scheduler_serves(const struct sled_scheduler_link *link,
+                      const struct sled_scheduler_account *account)
+{
+	bool leads = account->way[0] == '\0'
+	                 ? !link->direct
+	                 : strcmp(account->way, link->name) == 0;
+
+	return leads &&
+	       sled_scheduler_passes(link->profile, account->conf->name);
+}
+
 /* With a doubtful clock no day ends. */
 static struct sled_budget_left
 used_now(const struct sled_scheduler_section *section,

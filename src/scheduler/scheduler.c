@@ -203,7 +203,7 @@ came_up(struct sled_scheduler *s, const struct sled_scheduler_link *link,
 	for (size_t i = 0; i < s->conf->accounts_len; i++) {
 		struct sled_scheduler_account *a = &s->accounts[i];
 
-		if (!sled_scheduler_passes(link->profile, a->conf->name))
+		if (!sled_scheduler_serves(link, a))
 			continue;
 		if (sled_scheduler_on_link(s) && visits) {
 			a->link_due = true;
@@ -253,6 +253,15 @@ sled_scheduler_links(struct sled_scheduler *s,
 		memcpy(s->ups, ups, len * sizeof(*ups));
 	s->ups_len = len;
 	check_hung(s);
+}
+
+void
+sled_scheduler_way(struct sled_scheduler *s, size_t account,
+                   const char *interface)
+{
+	char *way = s->accounts[account].way;
+
+	(void)snprintf(way, sizeof(s->accounts[account].way), "%s", interface);
 }
 
 /* ---- what people and others want ---- */

@@ -31,11 +31,11 @@ goes_along(const struct sled_scheduler *s, size_t account,
 }
 
 static bool
-anyone(const struct sled_scheduler *s, const struct sled_conf_link *profile,
+anyone(const struct sled_scheduler *s, const struct sled_scheduler_link *link,
        bool asked, const struct sled_scheduler_now *now)
 {
 	for (size_t i = 0; i < s->conf->accounts_len; i++)
-		if (sled_scheduler_passes(profile, s->accounts[i].conf->name) &&
+		if (sled_scheduler_serves(link, &s->accounts[i]) &&
 		    is_ready(s, i, asked, false, now))
 			return true;
 	return false;
@@ -51,7 +51,7 @@ choose_up(const struct sled_scheduler *s, bool asked,
 	for (size_t i = 0; i < s->ups_len; i++) {
 		const struct sled_conf_link *profile = s->ups[i].link.profile;
 
-		if (!anyone(s, profile, asked, now) ||
+		if (!anyone(s, &s->ups[i].link, asked, now) ||
 		    !sled_scheduler_usable(s, i, asked, now, NULL))
 			continue;
 		if (best == SLED_SCHEDULER_NONE ||
@@ -70,7 +70,8 @@ is_wanted(const struct sled_scheduler *s, size_t section, bool asked,
 	const struct sled_conf_link *profile = &s->conf->links[section];
 
 	for (size_t i = 0; i < s->conf->accounts_len; i++)
-		if (sled_scheduler_passes(profile, s->accounts[i].conf->name) &&
+		if (s->accounts[i].way[0] == '\0' &&
+		    sled_scheduler_passes(profile, s->accounts[i].conf->name) &&
 		    is_ready(s, i, asked, true, now))
 			return true;
 	return false;
@@ -141,7 +142,7 @@ begin_visit(struct sled_scheduler *s, size_t up, bool asked,
 		struct sled_scheduler_account *a = &s->accounts[i];
 		bool ready = is_ready(s, i, asked, false, now);
 
-		if (!sled_scheduler_passes(link->profile, a->conf->name) ||
+		if (!sled_scheduler_serves(link, a) ||
 		    (!ready && (asked || !goes_along(s, i, now))))
 			continue;
 		a->by_time = is_ready(s, i, false, true, now);

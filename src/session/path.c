@@ -29,6 +29,11 @@ name_path(struct sled_session *s, const char *addresses)
 	char first[64];
 	size_t len = strcspn(addresses, " ");
 
+	if (s->conf.device != NULL) {
+		(void)snprintf(s->path_name, sizeof(s->path_name), "%s",
+		               s->conf.device);
+		return true;
+	}
 	if (len == 0 || len >= sizeof(first))
 		return sled_route_name(ELSEWHERE, s->path_name);
 	memcpy(first, addresses, len);

@@ -7,6 +7,7 @@
  * the visit when they are old. Where a stranger is met there they are looked up
  * at once, and tried anew.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "mailsled/clock.h"
@@ -185,6 +186,9 @@ sled_reach_start(struct sled_session *s, struct sled_err *err)
 		.user_timeout_ms = (uint32_t)account->timeout_ms,
 	};
 
+	if (s->conf.device != NULL)
+		(void)snprintf(to.device, sizeof(to.device), "%s",
+		               s->conf.device);
 	if (peer != NULL && peer->port != account->port)
 		*peer = (struct sled_peer){ .port = account->port };
 	if (peer != NULL && peer->tls_default)

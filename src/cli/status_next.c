@@ -1,0 +1,146 @@
+/* status_next.c - the next visit and why, as the scheduler has it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/scheduler.h"
+#include "cli/status.h"
+#include "mailsled/clock.h"
+#include "mailsled/control.h"
+
+#define SHOWN_MAX 32 /* links, and what is held off, each */
+
+/* What it answered: lines KEY=VALUE. */
+struct next {
+	char *pid, *doing, *when, *why, *clock;
+	char *links[SHOWN_MAX], *held_off[SHOWN_MAX];
+	size_t links_len, held_off_len;
+};
+
+static void
+keep(char **at, const char *value)
+{
+	free(*at);
+	*at = strdup(value);
+}
+
+static void
+keep_more(char **list, size_t *len, const char *value)
+{
+	if (*len < SHOWN_MAX && (list[*len] = strdup(value)) != NULL)
+		(*len)++;
+}
+
+static void
+take_line(void *ctx, bool out, const char *text)
+{
+	struct next *next = ctx;
+	const char *value = strchr(text, '=');
+	size_t len = value == NULL ? 0 : (size_t)(value++ - text);
+
+	if (!out || value == NULL)
+		return;
+	if (strncmp(text, "pid", len) == 0)
+		keep(&next->pid, value);
+	else if (strncmp(text, "doing", len) == 0)
+		keep(&next->doing, value);
+	else if (strncmp(text, "next", len) == 0)
+		keep(&next->when, value);
+	else if (strncmp(text, "why", len) == 0)
+		keep(&next->why, value);
+	else if (strncmp(text, "clock", len) == 0)
+		keep(&next->clock, value);
+	else if (strncmp(text, "link", len) == 0)
+		keep_more(next->links, &next->links_len, value);
+	else if (strncmp(text, "held-off", len) == 0)
+		keep_more(next->held_off, &next->held_off_len, value);
+}
+
+static void
+free_next(struct next *next)
+{
+	free(next->pid);
+	free(next->doing);
+	free(next->when);
+	free(next->why);
+	free(next->clock);
+	for (size_t i = 0; i < next->links_len; i++)
+		free(next->links[i]);
+	for (size_t i = 0; i < next->held_off_len; i++)
+		free(next->held_off[i]);
+}
+
+static const char *
+word(const char *text)
+{
+	return text == NULL ? "?" : text;
+}
+
+static void
+print_next(const struct next *next, int64_t now)
+{
+	char when[SLED_CLI_WORD], in[SLED_CLI_WORD];
+	int64_t at = 0;
+
+	(void)printf("next visit\n");
+	if (next->when != NULL && sled_clock_parse(next->when, &at) &&
+	    at > now) {
+		sled_cli_time(when, at);
+		sled_cli_span(in, (at - now) * 1000);
+		(void)printf("  %s (in %s): %s\n", when, in, word(next->why));
+	} else {
+		(void)printf("  %s\n", word(next->why));
+	}
+	if (next->doing != NULL && strcmp(next->doing, "waiting") != 0)
+		(void)printf("  now       %s\n", next->doing);
+	if (next->clock != NULL)
+		(void)printf(
+		    "  clock     %s: windows and budgets stand still\n",
+		    next->clock);
+	for (size_t i = 0; i < next->links_len; i++)
+		(void)printf("  link up   %s\n", next->links[i]);
+	for (size_t i = 0; i < next->held_off_len; i++)
+		(void)printf("  held off  %s\n", next->held_off[i]);
+	(void)printf("  scheduler runs, pid %s\n", word(next->pid));
+}
+
+static bool
+print_json(const struct next *next, bool there, struct sled_err *err)
+{
+	struct sled_json *json = NULL;
+
+	if (!sled_json_new(&json, err))
+		return false;
+	sled_json_bool(json, "scheduler", there);
+	sled_json_text(json, "doing", next->doing);
+	sled_json_text(json, "next_visit", next->when);
+	sled_json_text(json, "why", next->why);
+	sled_json_bool(json, "clock_doubtful", next->clock != NULL);
+	return sled_json_print(&json, stdout, err);
+}
+
+bool
+sled_status_next(struct status *status, struct sled_err *err)
+{
+	const char *const words[] = { "status" };
+	struct sled_err why = { 0 };
+	struct sled_buf path = { 0 };
+	struct next next = { 0 };
+	bool there = false, ok;
+	int exit_status = 0;
+
+	ok = sled_cli_socket(status->cli, &path, err);
+	if (ok && path.len > 0 &&
+	    !sled_control_ask(path.data, words, 1, take_line, &next, &there,
+	                      &exit_status, &why))
+		sled_cli_complain(status->cli, &why);
+	sled_buf_free(&path);
+	if (ok && status->cli->json)
+		ok = print_json(&next, there, err);
+	else if (ok && there)
+		print_next(&next, status->now);
+	else if (ok)
+		(void)printf("next visit\n  no scheduler runs: `mailsled run` "
+		             "starts one, `mailsled fetch` visits now\n");
+	free_next(&next);
+	return ok;
+}
