@@ -165,11 +165,10 @@ sled_daemon_facts(struct sled_daemon *d, struct sled_store *store)
 	d->facts_day_end = sled_calendar_day_end(now.wall);
 	if (all == NULL)
 		return;
-	if (store == NULL &&
-	    !calls->open(calls->ctx, d->gen, SLED_STORE_READ, &mine, &err))
-		sled_daemon_complain(d, &err);
-	else if (!take_facts(d, sled_store_ledger(store == NULL ? mine : store),
-	                     all, &err))
+	if ((store == NULL &&
+	     !calls->open(calls->ctx, d->gen, SLED_STORE_READ, &mine, &err)) ||
+	    !take_facts(d, sled_store_ledger(store == NULL ? mine : store), all,
+	                &err))
 		sled_daemon_complain(d, &err);
 	sled_store_close(&mine);
 	free(all);
