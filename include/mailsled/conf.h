@@ -135,11 +135,13 @@ struct sled_conf_budget {
 	bool monthly;    /* false: a day */
 };
 
-/* AMOUNT is due for each step of STEP bytes or seconds that was begun. */
+/* AMOUNT is due for each step of STEP bytes or seconds that was begun; pro
+ * rata, for a part of the step its part of it. */
 struct sled_conf_cost {
 	enum sled_conf_unit unit; /* BYTES or SECONDS */
 	uint64_t amount;          /* millionths */
 	uint64_t step;
+	bool pro_rata; /* bytes, with no number before the unit: "/MiB" */
 };
 
 enum sled_conf_visit {

@@ -4,7 +4,8 @@
  * Values in, values out. LINK may be NULL: free and without limit. Octets are
  * of IP packets both ways; money is in millionths of link->currency. A bill
  * rounds up: a step that was begun is due, and so is the minimum, but for a
- * use of nothing. What would not fit into 64 bits is UINT64_MAX.
+ * use of nothing. A price a MiB, with no number before the unit, is pro rata
+ * (conf.h). What would not fit into 64 bits is UINT64_MAX.
  */
 #ifndef MAILSLED_TARIFF_H
 #define MAILSLED_TARIFF_H

@@ -125,8 +125,11 @@ least_price(const struct sled_conf_link *link)
 
 		use = use > least ? use : least;
 		steps = use / cost->step + (use % cost->step != 0);
-		if (__builtin_mul_overflow(steps, cost->amount, &price) ||
-		    __builtin_add_overflow(sum, price, &sum))
+		if (cost->pro_rata && use < cost->step)
+			price = cost->amount / cost->step * use;
+		else if (__builtin_mul_overflow(steps, cost->amount, &price))
+			return UINT64_MAX;
+		if (__builtin_add_overflow(sum, price, &sum))
 			return UINT64_MAX;
 	}
 	return sum;

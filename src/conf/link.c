@@ -140,6 +140,7 @@ parse_step(const char *text, struct sled_conf_cost *cost)
 		cost->unit = SLED_CONF_SECONDS;
 	else
 		return false;
+	cost->pro_rata = cost->unit == SLED_CONF_BYTES && digits == 0;
 	return cost->step > 0;
 }
 

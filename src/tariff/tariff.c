@@ -34,6 +34,16 @@ steps_of(uint64_t amount, uint64_t step)
 
 /* ---- the bill ---- */
 
+/* What BYTES cost, to the byte, rounded up. */
+static uint64_t
+part_of(const struct sled_conf_cost *cost, uint64_t bytes)
+{
+	uint64_t rest = times(bytes % cost->step, cost->amount);
+
+	return plus(times(bytes / cost->step, cost->amount),
+	            steps_of(rest, cost->step));
+}
+
 static void
 bill_by(const struct sled_conf_cost *cost, struct sled_bill *out)
 {
@@ -43,6 +53,9 @@ bill_by(const struct sled_conf_cost *cost, struct sled_bill *out)
 		step = times(cost->step, 1000);
 		steps = out->steps = steps_of(out->ms, step);
 		out->ms = times(steps, step);
+	} else if (cost->pro_rata) {
+		out->money = plus(out->money, part_of(cost, out->bytes));
+		return;
 	} else {
 		steps = steps_of(out->bytes, cost->step);
 		out->bytes = times(steps, cost->step);

@@ -20,7 +20,7 @@ static struct sled_conf_link
 by_mib(void)
 {
 	return (struct sled_conf_link){
-		.costs = { { SLED_CONF_BYTES, 5 * USD, MIB } },
+		.costs = { { SLED_CONF_BYTES, 5 * USD, MIB, false } },
 		.costs_len = 1,
 		.cost_min_bytes = 5 * KIB,
 		.currency = "USD",
@@ -43,7 +43,7 @@ static struct sled_conf_link
 by_step(void)
 {
 	return (struct sled_conf_link){
-		.costs = { { SLED_CONF_SECONDS, 480000, 20 } },
+		.costs = { { SLED_CONF_SECONDS, 480000, 20, false } },
 		.costs_len = 1,
 		.currency = "USD",
 	};
@@ -367,11 +367,30 @@ the_cheaper_link_depends_on_the_use(void **state)
 	assert_int_equal(sled_tariff_compare(&bytes, &time, MIB, 20000), 0);
 }
 
+static void
+a_price_pro_rata_is_due_to_the_byte_and_never_too_little(void **state)
+{
+	struct sled_conf_link link = by_mib();
+	struct sled_bill bill;
+
+	(void)state;
+	link.costs[0].pro_rata = true;
+	sled_tariff_bill(&link, 100 * KIB, 1000, &bill);
+	assert_int_equal(bill.bytes, 100 * KIB);
+	assert_int_equal(bill.money, 488282); /* 5 * 100 / 1024, rounded up */
+	sled_tariff_bill(&link, 1, 1000, &bill);
+	assert_int_equal(bill.bytes, 5 * KIB);
+	sled_tariff_bill(&link, 3 * MIB, 1000, &bill);
+	assert_int_equal(bill.money, 15 * USD);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_are_due_by_begun_steps_and_the_minimum),
+		cmocka_unit_test(
+		    a_price_pro_rata_is_due_to_the_byte_and_never_too_little),
 		cmocka_unit_test(time_is_due_by_begun_steps_and_the_minimum),
 		cmocka_unit_test(both_prices_add_up),
 		cmocka_unit_test(nothing_used_is_nothing_due),
