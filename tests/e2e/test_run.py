@@ -8,13 +8,15 @@ import signal
 import subprocess
 import time
 
-from harness import DEADLINE, Pop3d, Skip, Sled, wait_for
+from harness import BUILD, DEADLINE, Pop3d, Skip, Sled, slow, wait_for
 
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 
 
 class Run:
     """`mailsled run` in the background; its stderr is a file."""
+
+    program = "mailsled"
 
     def __init__(self, sled, *args, config="", env=None):
         self.sled, self.log = sled, sled.dir / "run.log"
@@ -29,8 +31,10 @@ class Run:
 
     def start(self):
         with open(self.log, "a") as log:
+            argv = self.sled.argv("-v", "run", *self.args)
+            argv[0] = str(BUILD / self.program)
             self.process = subprocess.Popen(
-                self.sled.argv("-v", "run", *self.args), stderr=log,
+                argv, stderr=log,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 env=self.env)
 
@@ -412,7 +416,7 @@ def test_a_visit_begins_soon_after_the_route_is_there(tmp):
     with Away(tmp, "--generate", "2") as away:
         sled = Sled(tmp, {"home": away.server})
         with Run(sled, config="\n[schedule]\non-link = yes\n") as run:
-            wait_for(lambda: "scheduler runs" in sled.run("status").out,
+            wait_for(lambda: "scheduler runs, pid" in sled.run("status").out,
                      "the scheduler")
             took = []
             for i in range(3):
@@ -444,3 +448,95 @@ def test_mail_that_the_cut_left_comes_when_the_link_is_back(tmp):
             run.wait(r"home: \d+ came", 2)
             assert run.stop() == 0
         assert len(sled.run("--json", "list").json) == 40
+
+
+# ---- days ------------------------------------------------------------------
+
+
+class FastRun(Run):
+    """A simulated second is a millisecond: see tests/support/fast_clock.c."""
+
+    program = "mailsled-fast"
+    speed = 1000
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, env={"FAST_CLOCK": str(self.speed)}, **more)
+
+    def look(self):
+        """(kB of memory, descriptors, children) now."""
+        proc = f"/proc/{self.process.pid}"
+        with open(f"{proc}/status") as status:
+            rss = int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
+        with open(f"{proc}/task/{self.process.pid}/children") as children:
+            return rss, len(os.listdir(f"{proc}/fd")), len(
+                children.read().split())
+
+
+WINDOWS = [(0, 6), (8, 12), (13, 23)]  # hours
+BUDGET = 400 * 1024
+
+
+def flap(away, seconds, run):
+    """Up and down about once a simulated minute; what the daemon held at each
+    simulated hour, while nothing was under way."""
+    batch = subprocess.Popen(["ip", "-force", "-batch", "-"],
+                             stdin=subprocess.PIPE, text=True,
+                             stderr=subprocess.DEVNULL)
+    end, looks, hour = time.monotonic() + seconds, [], 0
+    while time.monotonic() < end:
+        for line in ("link set dial0 up", "route add default via 10.77.0.1",
+                     "link set dial0 down"):
+            batch.stdin.write(line + "\n")
+            batch.stdin.flush()
+            if line.startswith("route"):
+                time.sleep(0.04)
+        time.sleep(0.02)
+        hour += 0.06
+        if hour > 3.6:
+            hour = 0
+            looks.append(run.look())
+        assert run.process.poll() is None, run.text[-2000:]
+    batch.stdin.close()
+    batch.wait()
+    return looks
+
+
+def test_days_with_a_link_that_flaps_every_minute(tmp):
+    """Seven with --slow; a few hours without."""
+    seconds = 610 if slow() else 12
+    windows = ", ".join(f"{a:02}:00-{b:02}:00" for a, b in WINDOWS)
+    with Away(tmp, "--generate", "20") as away:
+        sled = Sled(tmp, {"home": away.server})
+        config = (f"\n[schedule]\nevery = 30m\non-link = yes\n"
+                  f"windows = {windows}\n[link dial0]\n"
+                  f"budget = {BUDGET // 1024}KiB/day\n")
+        with FastRun(sled, config=config) as run:
+            looks = flap(away, seconds, run)
+            assert run.stop(60) == 0, run.text[-2000:]
+        rounds = [o for o in sled.run("--json", "report").json
+                  if "began" in o]
+        check_days(rounds, sled)
+        rss, files, children = zip(*looks)
+        print(f"{seconds} s: {len(rounds)} rounds, "
+              f"{run.count('visiting')} begun; memory {rss[0]} to {rss[-1]} "
+              f"kB, descriptors {min(files)} to {max(files)}, children "
+              f"{min(children)} to {max(children)}")
+        half = len(rss) // 2
+        if half > 3:
+            assert max(rss[half:]) < max(rss[:half]) * 1.1 + 1024, rss
+        assert max(files) < min(files) + 20, files
+        assert max(children) == 0, children
+
+
+def check_days(rounds, sled):
+    assert len(rounds) > 3, rounds
+    days = {}
+    for row in rounds:
+        began = row["began"]
+        hour = int(began[11:13])
+        assert any(a <= hour < b for a, b in WINDOWS), row
+        days[began[:10]] = days.get(began[:10], 0) + row["billed_bytes"]
+    assert max(days.values()) <= BUDGET, days
+
+
+test_days_with_a_link_that_flaps_every_minute.timeout = 800
