@@ -6,6 +6,7 @@
 
 #include "daemon/internal.h"
 #include "mailsled/calendar.h"
+#include "mailsled/tariff.h"
 
 #define VISITS_BACK   50 /* looked through for a good one */
 #define ADDRESSES     64
@@ -95,14 +96,16 @@ take_began(void *ctx, const struct sled_round_row *row, struct sled_err *err)
 }
 
 static bool
-spent(struct sled_ledger *ledger, const char *link, int64_t since,
-      struct sled_used *out, struct sled_err *err)
+spent(struct sled_ledger *ledger, const struct sled_conf_link *link,
+      int64_t since, struct sled_used *out, struct sled_err *err)
 {
 	struct sled_spent sum = { 0 };
 
-	if (!sled_ledger_spent(ledger, link, since, 0, &sum, err))
+	if (!sled_ledger_spent(ledger, link->name, since, 0, &sum, err))
 		return false;
-	*out = (struct sled_used){ sum.bytes, sum.ms, sum.money };
+	*out = (struct sled_used){ sum.bytes,
+		                   sled_tariff_time(link, sum.ms, sum.steps),
+		                   sum.money };
 	return true;
 }
 
@@ -122,11 +125,11 @@ budget_facts(struct sled_daemon *d, struct sled_ledger *ledger,
 			now.wall = last;
 	}
 	for (size_t i = 0; i < d->conf->links_len; i++) {
-		const char *name = d->conf->links[i].name;
+		const struct sled_conf_link *link = &d->conf->links[i];
 
-		if (!spent(ledger, name, sled_calendar_day(now.wall), &used.day,
+		if (!spent(ledger, link, sled_calendar_day(now.wall), &used.day,
 		           err) ||
-		    !spent(ledger, name, sled_calendar_month(now.wall),
+		    !spent(ledger, link, sled_calendar_month(now.wall),
 		           &used.month, err))
 			return false;
 		sled_scheduler_used(d->scheduler, i, &used, &now);

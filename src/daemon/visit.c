@@ -3,6 +3,7 @@
 
 #include "daemon/internal.h"
 #include "mailsled/clock.h"
+#include "mailsled/tariff.h"
 
 /* ---- what is told ---- */
 
@@ -199,9 +200,12 @@ sled_daemon_visit_over(struct sled_daemon *d)
 {
 	const struct sled_round_row *row = &d->result.row;
 	struct sled_scheduler_now now = sled_daemon_now();
-	const struct sled_used used = { row->billed_bytes,
-		                        row->ms > 0 ? (uint64_t)row->ms : 0,
-		                        row->money };
+	uint64_t ms = row->ms > 0 ? (uint64_t)row->ms : 0;
+	const struct sled_used used = {
+		row->billed_bytes,
+		sled_tariff_time(d->visit.profile, ms, row->steps),
+		row->money,
+	};
 
 	d->round_over = false;
 	sled_daemon_client_bill(d, row);

@@ -434,6 +434,35 @@ def test_a_visit_begins_soon_after_the_route_is_there(tmp):
             assert run.stop() == 0
 
 
+def test_the_cheaper_link_is_used_though_the_routes_prefer_another(tmp):
+    with Away(tmp, "--generate", "5,3000") as away:
+        far = f"{away.enter} ip"
+        sh(f"""ip link add dear0 type veth peer name far1
+               ip link set far1 netns {away.server.process.pid}
+               {far} addr add 10.78.0.1/24 dev far1
+               {far} link set far1 up
+               {far} link set lo up
+               ip addr add 10.78.0.2/24 dev dear0
+               ip link set dear0 up
+               ip link set dial0 up
+               ip route add default via 10.78.0.1 metric 10
+               ip route del 10.77.0.0/24 dev dial0
+               ip route add 10.77.0.1 dev dial0 metric 900 table 77
+               ip route add default dev dial0 metric 100""")
+        wait_for(lambda: sh("ip link").stdout.count("state UP") == 2,
+                 "both links")
+        config = ("\n[schedule]\nevery = 1h\n[link dear0]\n"
+                  "cost = 5.00 USD/MiB\n[link dial0]\n")
+        sled = Sled(tmp, {"home": away.server})
+        with Run(sled, config=config) as run:
+            run.wait("home: 5 came")
+            assert run.count("dial0: visiting") == 1, run.text
+            sent = re.findall(r"TX:.*\n\s*(\d+)",
+                              sh(f"{far} -s link show far0").stdout)
+            assert int(sent[0]) > 15000, sent
+            assert run.stop() == 0
+
+
 def test_mail_that_the_cut_left_comes_when_the_link_is_back(tmp):
     with Away(tmp, "--generate", "40,20000", "--fault",
               "RETR:20:stall") as away:

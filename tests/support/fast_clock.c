@@ -60,11 +60,12 @@ __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at,
                        struct itimerspec *old)
 {
 	struct itimerspec sooner = *at;
-	int64_t ns = at->it_value.tv_sec * 1000000000LL + at->it_value.tv_nsec;
+	int64_t ns = at->it_value.tv_nsec;
 
-	if ((flags & TFD_TIMER_ABSTIME) != 0 || ns == 0)
+	if ((flags & TFD_TIMER_ABSTIME) != 0 ||
+	    (at->it_value.tv_sec == 0 && ns == 0))
 		return __real_timerfd_settime(fd, flags, at, old);
-	ns = ns / speed() + 1;
+	ns = (at->it_value.tv_sec * 1000000000LL + ns) / speed() + 1;
 	sooner.it_value.tv_sec = ns / 1000000000;
 	sooner.it_value.tv_nsec = ns % 1000000000;
 	return __real_timerfd_settime(fd, flags, &sooner, old);
