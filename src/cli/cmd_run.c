@@ -6,7 +6,6 @@
 #include "cli/visit.h"
 #include "mailsled/clock.h"
 #include "mailsled/daemon.h"
-#include "mailsled/text.h"
 
 struct run {
 	struct sled_cli *cli;
@@ -160,6 +159,27 @@ add_log(struct sled_buf *out, const char *name,
 
 /* NOLINTBEGIN(readability-function-size): the form is the daemon's */
 static bool
+add_text(struct sled_cli *cli, struct sled_buf *out, enum sled_daemon_form form,
+         const char *name, const struct sled_visit_result *result,
+         bool one_disk, struct sled_err *err)
+{
+	const struct sled_visit_row *row = &result->row;
+	bool quiet = form == SLED_DAEMON_QUIET;
+	bool ok;
+
+	if (row->began == 0 || cli->store == NULL ||
+	    (quiet && result->err.kind == SLED_ERR_NONE))
+		return true;
+	ok = sled_cli_visit_line(out, name, result, one_disk, err) &&
+	     sled_buf_addstr(out, "\n", err) &&
+	     (form != SLED_DAEMON_VERBOSE || sled_cli_cost(out, row, err)) &&
+	     (quiet || sled_cli_visit_came(cli, out, name, row, 0, err));
+	while (ok && out->len > 0 && out->data[out->len - 1] == '\n')
+		out->data[--out->len] = '\0';
+	return ok;
+}
+
+static bool
 add_visit(void *ctx, struct sled_buf *out, enum sled_daemon_form form,
           const struct sled_conf_account *account,
           const struct sled_visit_result *result, struct sled_store *store,
@@ -169,24 +189,12 @@ add_visit(void *ctx, struct sled_buf *out, enum sled_daemon_form form,
 	struct sled_cli shown = { .sys = run->cli->sys, .store = store };
 	const char *name = account->name;
 	bool one_disk = store != NULL && sled_store_one_disk(store);
-	bool ok;
 
 	if (form == SLED_DAEMON_LOG)
 		return add_log(out, name, result, one_disk, err);
 	if (form == SLED_DAEMON_JSON)
 		return add_object(out, name, result, err);
-	if (result->row.began == 0 || store == NULL ||
-	    (form == SLED_DAEMON_QUIET && result->err.kind == SLED_ERR_NONE))
-		return true;
-	ok = sled_cli_visit_line(out, name, result, one_disk, err) &&
-	     sled_buf_addstr(out, "\n", err) &&
-	     (form != SLED_DAEMON_VERBOSE ||
-	      sled_cli_cost(out, &result->row, err)) &&
-	     (form == SLED_DAEMON_QUIET ||
-	      sled_cli_visit_came(&shown, out, name, &result->row, 0, err));
-	while (ok && out->len > 0 && out->data[out->len - 1] == '\n')
-		out->data[--out->len] = '\0';
-	return ok;
+	return add_text(&shown, out, form, name, result, one_disk, err);
 }
 
 /* NOLINTEND(readability-function-size) */
