@@ -18,10 +18,10 @@ take_word(struct sled_control_words *out, char **to, struct sled_span word,
 	if (word.len == 0)
 		return sled_fail(err, SLED_ERR_USAGE,
 		                 "a request with an empty word");
-	if (!sled_text_unpercent(&plain, word, err))
-		return sled_note(err, "request");
 	/* An escape is never shorter than what it stands for. */
-	if (plain.len > 0 && memchr(plain.data, '\0', plain.len) != NULL) {
+	if (!sled_text_unpercent(&plain, word, err)) {
+		(void)sled_note(err, "request");
+	} else if (plain.len > 0 && memchr(plain.data, '\0', plain.len)) {
 		(void)sled_fail(err, SLED_ERR_USAGE, "a request with a NUL");
 	} else {
 		if (plain.len > 0)
