@@ -31,10 +31,10 @@
 #include "mailsled/types.h"
 
 /* Schema 2 has what a visit learns of its server and its path; 3 has rounds and
- * their bills, held mail, and more of each visit and maildrop. A ledger of an
- * older schema grows when it is opened to write, in one transaction; to READ it
+ * their bills, held mail, and more of each visit and maildrop; 4 has the health
+ * of the places. A ledger of an older schema grows when it is opened to write, in one transaction; to READ it
  * as it is: what it cannot hold is empty or 0. */
-#define SLED_LEDGER_SCHEMA 3
+#define SLED_LEDGER_SCHEMA 4
 
 struct sled_ledger; /* opaque */
 
@@ -218,6 +218,8 @@ struct sled_volume_row {
 	uint64_t end;      /* committed end: bytes behind it are not ours */
 	unsigned receipts; /* the last receipts number used */
 	bool turned;       /* no more members; sha256 is that of it sealed */
+	bool sealed;       /* its file in the first place is the sealed one */
+	unsigned revision; /* of the sealed file: "NAME.rN.tar.gz" from 1 on */
 	struct sled_hash sha256;
 };
 
@@ -290,6 +292,83 @@ SLED_CHECK bool sled_ledger_lacking(struct sled_ledger *ledger, int64_t volume,
                                     const char *place, sled_member_fn *each,
                                     void *ctx, struct sled_err *err);
 
+/* Members by the oldest read-back in PLACE first, up to LIMIT. */
+SLED_CHECK bool sled_ledger_stalest(struct sled_ledger *ledger,
+                                    const char *place, uint64_t limit,
+                                    sled_member_fn *each, void *ctx,
+                                    struct sled_err *err);
+
+/* ---- health ---- */
+
+/* A member that PLACE was seen to hold damaged; again: the newer one stays. */
+struct sled_fault_row {
+	int64_t member;
+	char place[33];
+	int64_t found;
+	char text[256]; /* printable */
+};
+
+typedef bool sled_fault_fn(void *ctx, const struct sled_fault_row *row,
+                           struct sled_err *err);
+SLED_CHECK bool sled_ledger_fault_put(struct sled_ledger *ledger,
+                                      const struct sled_fault_row *row,
+                                      struct sled_err *err);
+/* It holds again. MEMBER 0: all of the place's. */
+SLED_CHECK bool sled_ledger_fault_clear(struct sled_ledger *ledger,
+                                        int64_t member, const char *place,
+                                        struct sled_err *err);
+/* By place, volume and offset; PLACE NULL: all. */
+SLED_CHECK bool sled_ledger_faults(struct sled_ledger *ledger,
+                                   const char *place, sled_fault_fn *each,
+                                   void *ctx, struct sled_err *err);
+
+/* A volume that the user took out of a place, where others hold it: it is not
+ * brought back there. */
+SLED_CHECK bool sled_ledger_prune(struct sled_ledger *ledger, int64_t volume,
+                                  const char *place, struct sled_err *err);
+SLED_CHECK bool sled_ledger_unprune(struct sled_ledger *ledger, int64_t volume,
+                                    const char *place, struct sled_err *err);
+SLED_CHECK bool sled_ledger_pruned(struct sled_ledger *ledger, int64_t volume,
+                                   const char *place, bool *out,
+                                   struct sled_err *err);
+
+/* The last outcome of what is done now and then, by kind: "drill", "scrub". */
+struct sled_health_row {
+	char kind[64];
+	int64_t at;
+	bool fine;
+	char text[512]; /* printable */
+};
+
+SLED_CHECK bool sled_ledger_health_put(struct sled_ledger *ledger,
+                                       const struct sled_health_row *row,
+                                       struct sled_err *err);
+SLED_CHECK bool sled_ledger_health(struct sled_ledger *ledger, const char *kind,
+                                   struct sled_health_row *out, bool *found,
+                                   struct sled_err *err);
+
+/* A file that a far place was seen to have, whole. */
+struct sled_far_row {
+	char place[33];
+	char file[101]; /* "home/2026-11-001.tar.gz" */
+	uint64_t octets;
+	struct sled_hash sha256;
+	int64_t checked;
+};
+
+typedef bool sled_far_fn(void *ctx, const struct sled_far_row *row,
+                         struct sled_err *err);
+SLED_CHECK bool sled_ledger_far_put(struct sled_ledger *ledger,
+                                    const struct sled_far_row *row,
+                                    struct sled_err *err);
+SLED_CHECK bool sled_ledger_far_forget(struct sled_ledger *ledger,
+                                       const char *place, const char *file,
+                                       struct sled_err *err);
+/* By file. */
+SLED_CHECK bool sled_ledger_fars(struct sled_ledger *ledger, const char *place,
+                                 sled_far_fn *each, void *ctx,
+                                 struct sled_err *err);
+
 /* ---- messages ---- */
 
 enum {
@@ -298,6 +377,11 @@ enum {
 	SLED_MESSAGE_REBUILT = 8, /* read from an archive, not from a server */
 	SLED_MESSAGE_PROVED = 16, /* a TOP proved it after the rebuild */
 	SLED_MESSAGE_UNSEEN = 32, /* rebuilt, and not in a listing since */
+	/* The body hash of its DKIM-Signature fields (RFC 6376, bh=): one of
+	 * them holds; none does; there are some, and none can be judged. */
+	SLED_MESSAGE_BODY_HOLDS = 64,
+	SLED_MESSAGE_BODY_OTHER = 128,
+	SLED_MESSAGE_BODY_UNKNOWN = 256,
 };
 
 struct sled_message {

@@ -21,7 +21,9 @@
 #define VERSION     SLED_STR(SLED_LEDGER_SCHEMA)
 
 /* Numbers are unsigned 64-bit as SQLite's signed; times are seconds since 1970
- * or 0; a reference to no row is NULL. counter outlives the rows it counted. */
+ * or 0; a reference to no row is NULL. counter outlives the rows it counted.
+ * volume.turned is 0 while members are added, 1 when none will be, and 2 more
+ * than its revision once the volume is sealed. */
 static const char schema_1[] =
     "CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
     " WITHOUT ROWID;"
@@ -184,6 +186,26 @@ static const char growth_3[] =
     "CREATE INDEX visit_path ON visit (path, began);"
     "CREATE INDEX visit_round ON visit (round);"
 
+    "PRAGMA user_version = 3;";
+
+/* What 4 has more. */
+static const char growth_4[] =
+    "CREATE TABLE pruned ("
+    " volume INTEGER NOT NULL REFERENCES volume ON DELETE CASCADE,"
+    " place TEXT NOT NULL, PRIMARY KEY (volume, place)) WITHOUT ROWID;"
+
+    "CREATE TABLE fault ("
+    " member INTEGER NOT NULL REFERENCES member ON DELETE CASCADE,"
+    " place TEXT NOT NULL, found INTEGER NOT NULL, text TEXT NOT NULL,"
+    " PRIMARY KEY (member, place)) WITHOUT ROWID;"
+
+    "CREATE TABLE far (place TEXT NOT NULL, file TEXT NOT NULL,"
+    " octets INTEGER NOT NULL, sha256 BLOB NOT NULL,"
+    " checked INTEGER NOT NULL, PRIMARY KEY (place, file)) WITHOUT ROWID;"
+
+    "CREATE TABLE health (kind TEXT PRIMARY KEY, at INTEGER NOT NULL,"
+    " fine INTEGER NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;"
+
     "PRAGMA user_version = " VERSION ";";
 
 /* 2 MiB of pages; nothing outside memory but the database and its -wal, which
@@ -261,7 +283,8 @@ make_tables(struct sled_ledger *ledger, struct sled_err *err)
 	ok = identify(ledger, &empty, err) &&
 	     (!empty || execute(ledger, schema_1, err)) &&
 	     (ledger->version >= 2 || execute(ledger, growth_2, err)) &&
-	     (ledger->version >= 3 || execute(ledger, growth_3, err));
+	     (ledger->version >= 3 || execute(ledger, growth_3, err)) &&
+	     (ledger->version >= 4 || execute(ledger, growth_4, err));
 	if (!sled_sql_leave(ledger, ok, err))
 		return false;
 	ledger->version = SLED_LEDGER_SCHEMA;

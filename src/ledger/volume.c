@@ -9,6 +9,28 @@
 
 /* ---- volumes ---- */
 
+enum {
+	OPEN,
+	TURNED,
+	SEALED
+}; /* and SEALED + revision */
+
+static int64_t
+state_of(const struct sled_volume_row *row)
+{
+	if (row->sealed)
+		return SEALED + (int64_t)row->revision;
+	return row->turned ? TURNED : OPEN;
+}
+
+static void
+take_state(struct sled_volume_row *row, int64_t state)
+{
+	row->turned = state >= TURNED;
+	row->sealed = state >= SEALED;
+	row->revision = state > SEALED ? (unsigned)(state - SEALED) : 0;
+}
+
 struct volume_walk {
 	sled_volume_fn *each;
 	void *ctx;
@@ -26,7 +48,7 @@ give_volume(void *ctx, struct sled_row *row, struct sled_err *err)
 	volume.maildrop = sled_row_int(row);
 	volume.end = sled_row_u64(row);
 	volume.receipts = (unsigned)sled_row_int(row);
-	volume.turned = sled_row_bool(row);
+	take_state(&volume, sled_row_int(row));
 	sled_row_hash(row, &volume.sha256);
 	return sled_row_end(row, err) && walk->each(walk->ctx, &volume, err);
 }
@@ -71,7 +93,7 @@ sled_ledger_volume_put(struct sled_ledger *ledger, struct sled_volume_row *row,
 			sled_value_text(row->label), sled_value_text(row->name),
 			sled_value_int(row->maildrop), sled_value_u64(row->end),
 			sled_value_int(row->receipts),
-			sled_value_int(row->turned),
+			sled_value_int(state_of(row)),
 			sled_value_hash(&row->sha256)),
 		    &row->id, err);
 	return sled_sql_change(
@@ -82,7 +104,7 @@ sled_ledger_volume_put(struct sled_ledger *ledger, struct sled_volume_row *row,
 	             sled_value_int(row->id), sled_value_text(row->label),
 	             sled_value_text(row->name), sled_value_int(row->maildrop),
 	             sled_value_u64(row->end), sled_value_int(row->receipts),
-	             sled_value_int(row->turned),
+	             sled_value_int(state_of(row)),
 	             sled_value_hash(&row->sha256)),
 	    "volume", err);
 }
@@ -245,6 +267,23 @@ sled_ledger_member_get(struct sled_ledger *ledger, int64_t id,
 		return false;
 	return copy.found ||
 	       sled_fail(err, SLED_ERR_MISSING, "ledger: no such member");
+}
+
+bool
+sled_ledger_stalest(struct sled_ledger *ledger, const char *place,
+                    uint64_t limit, sled_member_fn *each, void *ctx,
+                    struct sled_err *err)
+{
+	struct member_walk walk = { each, ctx };
+
+	return sled_sql_each(
+	    ledger,
+	    SLED_SQL("SELECT m.id, m.volume, m.at, m.length, m.tar_octets,"
+	             " m.body_sha256 FROM holding h"
+	             " JOIN member m ON m.id = h.member WHERE h.place = ?1"
+	             " ORDER BY h.verified, m.volume, m.at LIMIT ?2",
+	             sled_value_text(place), sled_value_u64(limit)),
+	    give_member, &walk, err);
 }
 
 /* ---- holdings ---- */

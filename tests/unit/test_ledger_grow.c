@@ -239,7 +239,7 @@ a_writer_makes_it_grow_and_keeps_every_row(void **state)
 		assert_true(sled_ledger_peer_put(ledger, 1, &peer, &err));
 		assert_true(sled_ledger_visit_put(ledger, &row, &err));
 		sled_ledger_close(&ledger);
-		assert_int_equal(version(), 3);
+		assert_int_equal(version(), SLED_LEDGER_SCHEMA);
 		ledger = fx_ledger_open(&tmp, NULL, SLED_LEDGER_READ);
 		assert_true(sled_ledger_peer(ledger, 1, &out, &err));
 		assert_string_equal(out.eager, "PLAIN");
@@ -323,7 +323,7 @@ a_reader_that_came_first_goes_on(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	sled_ledger_close(&ledger);
-	assert_int_equal(version(), 3);
+	assert_int_equal(version(), SLED_LEDGER_SCHEMA);
 	assert_int_equal(close(to[1]) | close(from[0]), 0);
 }
 
@@ -343,7 +343,7 @@ assert_whole(void)
 	assert_old_rows(ledger);
 	assert_no_caches(ledger);
 	sled_ledger_close(&ledger);
-	assert_int_equal(version(), 3);
+	assert_int_equal(version(), SLED_LEDGER_SCHEMA);
 }
 
 static unsigned
