@@ -34,9 +34,14 @@ SLED_CHECK bool sled_volume_name_parse(const char *name, int *month,
                                        unsigned *seq);
 /* "2026-11-001.open.tar.gz", or "2026-11-001.tar.gz" once sealed. */
 void sled_volume_file(char out[SLED_VOLUME_FILE], const char *name, bool open);
-/* The name and openness of a volume's file; false for any other file. */
+/* The sealed file of a REVISION: 0 as above; from 1 on, made by a repair that
+ * lost something, "2026-11-001.r1.tar.gz". */
+void sled_volume_sealed_file(char out[SLED_VOLUME_FILE], const char *name,
+                             unsigned revision);
+/* The name, openness and revision of a volume's file; false for any other. */
 SLED_CHECK bool sled_volume_file_parse(const char *file,
-                                       char name[SLED_VOLUME_NAME], bool *open);
+                                       char name[SLED_VOLUME_NAME], bool *open,
+                                       unsigned *revision);
 /* "home/2026/11/23/20261123T145031Z-00000123-<16 hex>.eml"; of a label, here
  * and below, no more than 24 bytes are taken. */
 void sled_entry_name(char out[SLED_ENTRY_NAME], const char *label,
@@ -151,6 +156,7 @@ void sled_member_header(uint8_t out[SLED_MEMBER_HEAD], uint64_t length);
 /* The member that ends a sealed volume: tar's two zero blocks. The same bytes
  * each time, so the hash of a volume once sealed is known before the seal. */
 SLED_CHECK bool sled_member_last(struct sled_buf *out, struct sled_err *err);
+#define SLED_MEMBER_LAST (SLED_MEMBER_HEAD + 19) /* its length */
 
 /* ---- reading ---- */
 

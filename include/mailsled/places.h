@@ -115,6 +115,7 @@ void sled_append_undo(struct sled_place *place, const char *folder,
 struct sled_reading {
 	struct sled_file file;
 	char name[128];
+	bool sealed; /* by sled_reading_volume(): SLED_MEMBER_LAST longer */
 	struct sled_source source; /* .ctx is this struct: do not move it */
 };
 
@@ -135,6 +136,51 @@ SLED_CHECK bool sled_place_size(struct sled_place *place, const char *folder,
  * FOLDER/FILE and its name. */
 SLED_CHECK bool sled_place_sync(struct sled_place *place, const char *folder,
                                 const char *file, struct sled_err *err);
+
+/* ---- volumes ---- */
+
+/* A volume's file in a place: the sealed one of REVISION where there is one;
+ * else, of revision 0, the open one. */
+struct sled_volume_found {
+	char file[SLED_VOLUME_FILE]; /* that of the open one when not there */
+	bool there, sealed;
+	uint64_t size;
+};
+
+SLED_CHECK bool sled_place_volume(struct sled_place *place, const char *label,
+                                  const char *name, unsigned revision,
+                                  struct sled_volume_found *out,
+                                  struct sled_err *err);
+/* The same file, open to read, also while another process seals it. */
+SLED_CHECK bool sled_reading_volume(struct sled_reading *out,
+                                    struct sled_place *place, const char *label,
+                                    const char *name, unsigned revision,
+                                    bool fresh, struct sled_err *err);
+
+struct sled_seal {
+	const char *label, *name;
+	unsigned revision;       /* of a file that is sealed already */
+	uint64_t end;            /* octets of its members */
+	struct sled_hash sha256; /* of the sealed file */
+};
+
+/* End the open file with tar's zero blocks, read it back whole, give it its
+ * sidecar and its name, make it read-only. What an earlier try left is gone on
+ * from; a sealed file gets what it lacks. DAMAGED when the file has other bytes
+ * than the hash tells: then its name and its members stay as they are. */
+SLED_CHECK bool sled_place_seal(struct sled_place *place,
+                                const struct sled_seal *seal,
+                                struct sled_err *err);
+/* Does the sidecar FILE.sha256 name this hash and this file? *there false when
+ * there is none. */
+SLED_CHECK bool sled_place_sidecar(struct sled_place *place, const char *label,
+                                   const char *file,
+                                   const struct sled_hash *sha256, bool *there,
+                                   bool *right, struct sled_err *err);
+/* The SHA-256 of FOLDER/FILE, read from the disk. */
+SLED_CHECK bool sled_place_hash(struct sled_place *place, const char *folder,
+                                const char *file, struct sled_hash *out,
+                                struct sled_err *err);
 
 /* Take FOLDER/FILE out of use: renamed to .mailsled/quarantine/ of its place,
  * under a name that is free. */

@@ -8,8 +8,9 @@
 #include "mailsled/clock.h"
 #include "mailsled/text.h"
 
-#define SEQ_MAX   9999999U
-#define LABEL_MAX 24
+#define SEQ_MAX      9999999U
+#define LABEL_MAX    24
+#define REVISION_MAX 999999U
 
 static const char open_suffix[] = ".open.tar.gz";
 static const char sealed_suffix[] = ".tar.gz";
@@ -60,25 +61,39 @@ sled_volume_file(char out[SLED_VOLUME_FILE], const char *name, bool open)
 	               open ? open_suffix : sealed_suffix);
 }
 
+void
+sled_volume_sealed_file(char out[SLED_VOLUME_FILE], const char *name,
+                        unsigned revision)
+{
+	if (revision == 0)
+		sled_volume_file(out, name, false);
+	else
+		(void)snprintf(out, SLED_VOLUME_FILE, "%.15s.r%u%s", name,
+		               revision, sealed_suffix);
+}
+
 bool
 sled_volume_file_parse(const char *file, char name[SLED_VOLUME_NAME],
-                       bool *open)
+                       bool *open, unsigned *revision)
 {
+	char again[SLED_VOLUME_FILE];
 	size_t len = strcspn(file, ".");
 	int month;
 	unsigned seq;
 
 	if (len >= SLED_VOLUME_NAME)
 		return false;
-	if (strcmp(file + len, open_suffix) == 0)
-		*open = true;
-	else if (strcmp(file + len, sealed_suffix) == 0)
-		*open = false;
-	else
+	*revision = 0;
+	if (file[len] == '.' && file[len + 1] == 'r' &&
+	    !number(file + len + 2, strspn(file + len + 2, "0123456789"),
+	            REVISION_MAX, revision))
 		return false;
 	memcpy(name, file, len);
 	name[len] = '\0';
-	return sled_volume_name_parse(name, &month, &seq);
+	*open = strcmp(file + len, open_suffix) == 0;
+	sled_volume_sealed_file(again, name, *revision);
+	return (*open || strcmp(file, again) == 0) &&
+	       sled_volume_name_parse(name, &month, &seq);
 }
 
 void

@@ -315,8 +315,9 @@ sled_member_last(struct sled_buf *out, struct sled_err *err)
 	};
 	uint8_t head[SLED_MEMBER_HEAD];
 
-	sled_member_header(head, sizeof(head) + sizeof(body));
-	if (!sled_buf_reserve(out, sizeof(head) + sizeof(body), err))
+	_Static_assert(sizeof(head) + sizeof(body) == SLED_MEMBER_LAST, "");
+	sled_member_header(head, SLED_MEMBER_LAST);
+	if (!sled_buf_reserve(out, SLED_MEMBER_LAST, err))
 		return false;
 	return sled_buf_add(out, head, sizeof(head), err) &&
 	       sled_buf_add(out, body, sizeof(body), err);

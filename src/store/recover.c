@@ -63,6 +63,7 @@ add_folder(struct names *names, struct sled_place *place, const char *label,
 {
 	struct sled_buf files = { 0 };
 	char volume[SLED_VOLUME_NAME];
+	unsigned revision = 0;
 	bool ok = true, open = false;
 
 	if (!sled_dir_list(&files, place->sys, place->dir, label, err)) {
@@ -73,8 +74,8 @@ add_folder(struct names *names, struct sled_place *place, const char *label,
 	}
 	for (size_t at = 0; ok && at < files.len;
 	     at += strlen(files.data + at) + 1)
-		if (sled_volume_file_parse(files.data + at, volume, &open) &&
-		    open)
+		if (sled_volume_file_parse(files.data + at, volume, &open,
+		                           &revision))
 			ok = add_name(names, label, volume, err);
 	sled_buf_free(&files);
 	return ok;

@@ -537,6 +537,7 @@ see_place(struct shelf *shelf, const char *path)
 	struct sled_buf names = { 0 };
 	struct sled_err err = { 0 };
 	char volume[SLED_VOLUME_NAME];
+	unsigned revision;
 	bool open;
 	int top = -1, dir = -1;
 
@@ -548,7 +549,7 @@ see_place(struct shelf *shelf, const char *path)
 		for (size_t at = 0; at < names.len;
 		     at += strlen(names.data + at) + 1)
 			if (sled_volume_file_parse(names.data + at, volume,
-			                           &open))
+			                           &open, &revision))
 				see_volume(shelf, dir, names.data + at);
 		(void)sled_sys_posix()->close(NULL, dir);
 	}

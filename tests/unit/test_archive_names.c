@@ -26,6 +26,7 @@ volume_names_come_back(void **state)
 		for (size_t i = 0; i < COUNT(seqs); i++) {
 			int month_back = 0;
 			unsigned seq_back = 0;
+			unsigned revision = 7;
 			bool open = false;
 
 			sled_volume_name(name, month, seqs[i]);
@@ -34,13 +35,22 @@ volume_names_come_back(void **state)
 			assert_int_equal(month_back, month);
 			assert_int_equal(seq_back, seqs[i]);
 			sled_volume_file(file, name, true);
-			assert_true(sled_volume_file_parse(file, back, &open));
+			assert_true(sled_volume_file_parse(file, back, &open,
+			                                   &revision));
 			assert_string_equal(back, name);
 			assert_true(open);
 			sled_volume_file(file, name, false);
-			assert_true(sled_volume_file_parse(file, back, &open));
+			assert_true(sled_volume_file_parse(file, back, &open,
+			                                   &revision));
 			assert_string_equal(back, name);
 			assert_false(open);
+			assert_int_equal(revision, 0);
+			sled_volume_sealed_file(file, name, 12);
+			assert_true(sled_volume_file_parse(file, back, &open,
+			                                   &revision));
+			assert_string_equal(back, name);
+			assert_false(open);
+			assert_int_equal(revision, 12);
 		}
 }
 
@@ -58,7 +68,14 @@ other_files_are_no_volumes(void **state)
 		"2026-13-001.tar.gz",
 		"2026-00-001.tar.gz",
 		"2026-11-0001.tar.gz",
-		"2026-11-001.r1.tar.gz",
+		"2026-11-001.r0.tar.gz",
+		"2026-11-001.r01.tar.gz",
+		"2026-11-001.r.tar.gz",
+		"2026-11-001.rx.tar.gz",
+		"2026-11-001.r1",
+		"2026-11-001.r1.tsv",
+		"2026-11-001.r1.open.tar.gz",
+		"2026-11-001.r99999999999.tar.gz",
 		"2026-11-001.tar.gz.sha256",
 		"2026-11-001.tar.gz.par2",
 		"2026-11-001.open.tar.gz.tmp",
@@ -73,9 +90,10 @@ other_files_are_no_volumes(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(files); i++) {
 		char name[SLED_VOLUME_NAME];
+		unsigned revision;
 		bool open;
 
-		if (sled_volume_file_parse(files[i], name, &open))
+		if (sled_volume_file_parse(files[i], name, &open, &revision))
 			fail_msg("taken for a volume: %s", files[i]);
 	}
 }
