@@ -139,8 +139,8 @@ SLED_CHECK bool sled_place_sync(struct sled_place *place, const char *folder,
 
 /* ---- volumes ---- */
 
-/* A volume's file in a place: the sealed one of REVISION where there is one;
- * else, of revision 0, the open one. */
+/* A volume's file in a place: the sealed one of REVISION where there is one,
+ * else the open one. */
 struct sled_volume_found {
 	char file[SLED_VOLUME_FILE]; /* that of the open one when not there */
 	bool there, sealed;
@@ -177,6 +177,11 @@ SLED_CHECK bool sled_place_sidecar(struct sled_place *place, const char *label,
                                    const char *file,
                                    const struct sled_hash *sha256, bool *there,
                                    bool *right, struct sled_err *err);
+/* Is what FOLDER/FILE has from AT to SIZE the beginning of tar's end, or all of
+ * it: left there by a seal that was cut off? */
+SLED_CHECK bool sled_place_ends(struct sled_place *place, const char *folder,
+                                const char *file, uint64_t at, uint64_t size,
+                                bool *ends, struct sled_err *err);
 /* The SHA-256 of FOLDER/FILE, read from the disk. */
 SLED_CHECK bool sled_place_hash(struct sled_place *place, const char *folder,
                                 const char *file, struct sled_hash *out,

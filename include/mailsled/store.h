@@ -129,6 +129,16 @@ SLED_CHECK bool sled_store_verify(struct sled_store *store, bool deep,
                                   struct sled_verify_report *out,
                                   struct sled_err *err);
 
+/* ---- upkeep: what is done when no link waits for it ---- */
+
+/* Seal the volumes that have turned, in every present place; those of LABEL
+ * only, NULL for all. With NOW those being filled turn first; else the ones
+ * that are due. *sealed counts them. DAMAGED when a volume was left open for
+ * what its file holds: the others are sealed. */
+SLED_CHECK bool sled_store_seal(struct sled_store *store, const char *label,
+                                bool now, uint64_t *sealed,
+                                struct sled_err *err);
+
 /* ---- one visit ---- */
 
 enum sled_verdict {

@@ -130,7 +130,10 @@ find_archive(struct sled_ledger *ledger, const struct sled_message *message,
 	if (!sled_ledger_member_get(ledger, message->member, &member, err) ||
 	    !sled_ledger_volume_get(ledger, member.volume, &volume, err))
 		return false;
-	sled_volume_file(file, volume.name, true);
+	if (volume.sealed)
+		sled_volume_sealed_file(file, volume.name, volume.revision);
+	else
+		sled_volume_file(file, volume.name, true);
 	return sled_buf_printf(out, err, "%s/%s", volume.label, file);
 }
 

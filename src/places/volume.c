@@ -34,7 +34,7 @@ sled_place_volume(struct sled_place *place, const char *label, const char *name,
 	if (!sled_place_size(place, label, out->file, &out->size, &out->there,
 	                     err))
 		return false;
-	if (out->there || revision > 0)
+	if (out->there)
 		return true;
 	out->sealed = false;
 	sled_volume_file(out->file, name, true);
@@ -56,7 +56,7 @@ sled_reading_volume(struct sled_reading *out, struct sled_place *place,
 			out->sealed = true;
 			return true;
 		}
-		if (err->kind != SLED_ERR_MISSING || revision > 0)
+		if (err->kind != SLED_ERR_MISSING)
 			return false;
 		*err = (struct sled_err){ 0 };
 		sled_volume_file(file, name, true);
@@ -164,6 +164,29 @@ write_sidecar(struct sled_place *place, int folder, const char *label,
 
 /* ---- the seal ---- */
 
+bool
+sled_place_ends(struct sled_place *place, const char *folder, const char *file,
+                uint64_t at, uint64_t size, bool *ends, struct sled_err *err)
+{
+	char tail[SLED_MEMBER_LAST];
+	struct sled_reading reading;
+	struct sled_buf last = { 0 };
+	size_t want = (size_t)(size - at), got = 0;
+	bool ok;
+
+	*ends = false;
+	if (size <= at || size - at > sizeof(tail))
+		return true;
+	if (!sled_reading_open(&reading, place, folder, file, false, err))
+		return false;
+	ok = sled_member_last(&last, err) &&
+	     sled_file_read(&reading.file, tail, want, at, &got, err);
+	*ends = ok && got == want && memcmp(tail, last.data, want) == 0;
+	sled_buf_free(&last);
+	sled_reading_close(&reading);
+	return ok;
+}
+
 /* S0 to S2, but for the hash. */
 static bool
 write_end(struct sled_place *place, const struct sled_seal *seal,
@@ -218,7 +241,11 @@ make_read_only(struct sled_place *place, int folder, const char *file,
 {
 	const struct sled_sys *sys = place->sys;
 	struct sled_file open;
+	struct stat st;
 
+	if (sys->fstatat(sys->ctx, folder, file, &st, 0) == 0 &&
+	    (st.st_mode & 0777) == 0444)
+		return true;
 	if (!sled_file_open(&open, sys, folder, file, O_RDONLY, 0, err))
 		return false;
 	if (sys->fchmod(sys->ctx, open.fd, 0444) == -1 && errno == EIO)

@@ -345,14 +345,12 @@ sled_adopt(struct sled_store *store, struct sled_volume_row *volume,
 	struct adoption a = { .store = store,
 		              .volume = volume,
 		              .old = old || store->rebuilt };
-	struct sled_place *first = sled_store_first(store);
+	struct sled_seat *first = &store->seats[0];
 	struct sled_reading reading;
-	char file[SLED_VOLUME_FILE];
 	bool ok;
 
-	sled_volume_file(file, volume->name, true);
-	if (!sled_place_sync(first, volume->label, file, err) ||
-	    !sled_reading_open(&reading, first, volume->label, file, true, err))
+	if (!sled_seat_sync(first, volume, err) ||
+	    !sled_seat_read(&reading, first, volume, true, err))
 		return false;
 	ok = adopt_all(&a, &reading, limit, err);
 	sled_reading_close(&reading);

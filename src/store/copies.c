@@ -11,8 +11,10 @@
  *   K2  E bytes, synced, read back and equal: the ledger says "holds"
  *   K3  other bytes: never written nor cut; salvaged, set aside whole, and
  *       made anew
+ *   K4  sealed: E bytes and tar's end; read, and never written
  * Which bytes are right is what the ledger's hashes say, not what the first
- * place has.
+ * place has. A volume that is sealed in the first place goes from K2 to K4
+ * (places/volume.c has the steps between).
  */
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -30,8 +32,9 @@ struct job {
 	const struct sled_sys *sys;
 	struct sled_place *place; /* the seat's; left with the job */
 	char *from_path;          /* the first place's folder */
-	char label[25];
-	char file[SLED_VOLUME_FILE];
+	struct sled_volume_row volume;
+	char file[SLED_VOLUME_FILE]; /* the place's */
+	bool sealed;                 /* that file is */
 	uint64_t at, end;
 	struct sled_member_row *extents;
 	size_t len;
@@ -78,8 +81,8 @@ append_from(struct job *job, struct sled_reading *from, struct sled_err *err)
 {
 	struct sled_append append;
 
-	if (!sled_append_begin(&append, job->place, job->label, job->file,
-	                       job->at, err))
+	if (!sled_append_begin(&append, job->place, job->volume.label,
+	                       job->file, job->at, err))
 		return false;
 	if (copy_range(job, from, &append, err) &&
 	    sled_append_commit(&append, err))
@@ -94,8 +97,8 @@ read_back(struct job *job, struct sled_err *err)
 	struct sled_reading reading;
 	bool ok = true;
 
-	if (!sled_reading_open(&reading, job->place, job->label, job->file,
-	                       true, err))
+	if (!sled_reading_open(&reading, job->place, job->volume.label,
+	                       job->file, true, err))
 		return false;
 	for (size_t i = 0; ok && i < job->len; i++) {
 		const struct sled_member_row *row = &job->extents[i];
@@ -118,15 +121,17 @@ extend(struct job *job, struct sled_err *err)
 	struct sled_reading from;
 	bool ok;
 
-	if (job->at == job->end) /* K1 of a run that was killed */
-		return sled_place_sync(job->place, job->label, job->file,
-		                       err) &&
+	if (job->at == job->end) /* K1 of a run that was killed, or K4 */
+		return (job->sealed ||
+		        sled_place_sync(job->place, job->volume.label,
+		                        job->file, err)) &&
 		       read_back(job, err);
 	if (!sled_dir_open(&from_place.dir, job->sys, AT_FDCWD, job->from_path,
 	                   err))
 		return false;
-	ok = sled_reading_open(&from, &from_place, job->label, job->file, false,
-	                       err);
+	ok = sled_reading_volume(&from, &from_place, job->volume.label,
+	                         job->volume.name, job->volume.revision, false,
+	                         err);
 	if (ok) {
 		ok = append_from(job, &from, err);
 		sled_reading_close(&from);
@@ -134,7 +139,7 @@ extend(struct job *job, struct sled_err *err)
 	(void)job->sys->close(job->sys->ctx, from_place.dir);
 	if (!ok || read_back(job, err))
 		return ok;
-	sled_append_undo(job->place, job->label, job->file, job->at);
+	sled_append_undo(job->place, job->volume.label, job->file, job->at);
 	return false;
 }
 
@@ -149,6 +154,7 @@ run_job(void *ctx)
 /* What a seat has to get and to read back. */
 struct task {
 	const struct sled_volume_row *volume;
+	bool sealed; /* in that seat */
 	uint64_t at, end;
 	const struct sled_member_row *extents;
 	size_t len;
@@ -172,8 +178,13 @@ new_job(struct sled_store *store, struct sled_seat *seat,
 		                seat->place.path);
 		return NULL;
 	}
-	memcpy(job->label, task->volume->label, sizeof(job->label));
-	sled_volume_file(job->file, task->volume->name, true);
+	job->volume = *task->volume;
+	job->sealed = task->sealed;
+	if (job->sealed)
+		sled_volume_sealed_file(job->file, job->volume.name,
+		                        job->volume.revision);
+	else
+		sled_volume_file(job->file, job->volume.name, true);
 	job->at = task->at;
 	job->end = task->end;
 	memcpy(job->extents, task->extents, task->len * sizeof(*task->extents));
@@ -269,8 +280,8 @@ sled_copies_extend(struct sled_store *store,
                    const struct sled_member_row *extents, size_t len, bool *ok,
                    struct sled_err *err)
 {
-	const struct task task = { volume, extents[0].at, volume->end, extents,
-		                   len };
+	const struct task task = { volume,      false,   extents[0].at,
+		                   volume->end, extents, len };
 	struct job **jobs = calloc(store->len, sizeof(struct job *));
 	bool fine = true;
 
@@ -359,8 +370,8 @@ struct reconcile {
 	size_t from, whole; /* rows that are there, of which from FROM on they
 	                       are not known to be right */
 	uint64_t lack;      /* the first byte not known to be held, or end */
-	uint64_t size;      /* of the copy's file */
-	bool there;
+	uint64_t size;      /* of the copy's file, a seal's end not counted */
+	struct sled_volume_found found;
 };
 
 /* Run a job over the rows FIRST to END-1 that appends from AT to TO. */
@@ -368,8 +379,8 @@ static bool
 run(struct reconcile *r, size_t first, size_t end, uint64_t at, uint64_t to,
     struct sled_err *why)
 {
-	const struct task task = { r->volume, at, to, r->rows + first,
-		                   end - first };
+	const struct task task = { r->volume, r->found.sealed, at,
+		                   to,        r->rows + first, end - first };
 	struct job *job = begin_job(r->store, r->seat, &task, why);
 
 	return job != NULL && end_job(r->store, r->seat, job, why);
@@ -408,15 +419,11 @@ same_bytes(struct reconcile *r, uint64_t to, bool *equal, struct sled_err *err)
 {
 	const struct sled_volume_row *volume = r->volume;
 	struct sled_reading a, b;
-	char file[SLED_VOLUME_FILE];
 	bool ok;
 
-	sled_volume_file(file, volume->name, true);
-	if (!sled_reading_open(&a, sled_store_first(r->store), volume->label,
-	                       file, false, err))
+	if (!sled_seat_read(&a, &r->store->seats[0], volume, false, err))
 		return false;
-	if (!sled_reading_open(&b, &r->seat->place, volume->label, file, false,
-	                       err)) {
+	if (!sled_seat_read(&b, r->seat, volume, false, err)) {
 		sled_reading_close(&a);
 		return false;
 	}
@@ -433,7 +440,7 @@ is_right(struct reconcile *r, bool *right, struct sled_err *why)
 {
 	uint64_t to = r->size < r->volume->end ? r->size : r->volume->end;
 
-	*right = !r->there || r->size > 0;
+	*right = !r->found.there || r->size > 0;
 	if (r->from < r->whole &&
 	    !run(r, r->from, r->whole, boundary(r), boundary(r), why)) {
 		if (r->seat->left || why->kind != SLED_ERR_DAMAGED)
@@ -473,6 +480,16 @@ tell_ledger(struct reconcile *r, bool whole, struct sled_err *err)
 	return true;
 }
 
+/* What only a repair may touch. */
+static bool
+damaged_seal(struct reconcile *r, struct sled_err *why)
+{
+	(void)sled_fail(why, SLED_ERR_DAMAGED,
+	                "%s/%s/%s has other bytes than were stored",
+	                r->seat->place.path, r->volume->label, r->found.file);
+	return sled_hint(why, "mailsled repair");
+}
+
 /* K0 to K3 become K2. */
 static bool
 bring(struct reconcile *r, uint64_t *octets, struct sled_err *why)
@@ -481,6 +498,8 @@ bring(struct reconcile *r, uint64_t *octets, struct sled_err *why)
 
 	if (!is_right(r, &right, why))
 		return false;
+	if (r->found.sealed && (!right || r->size != r->volume->end))
+		return damaged_seal(r, why);
 	if (!right) {
 		r->from = r->whole = 0;
 		if (!tell_ledger(r, false, why) ||
@@ -513,7 +532,10 @@ reconcile(struct reconcile *r, uint64_t *octets, struct sled_err *err)
 		*err = why;
 		return false;
 	}
-	give_up(r->store, r->seat, &why);
+	if (r->found.sealed && why.kind == SLED_ERR_DAMAGED)
+		sled_store_say(r->store, "%s: `mailsled repair`", why.text);
+	else
+		give_up(r->store, r->seat, &why);
 	return true;
 }
 
@@ -532,6 +554,60 @@ find_lack(struct reconcile *r, struct sled_err *err)
 	return true;
 }
 
+/* A seal's end is no part of what is copied: of one that was cut off it is
+ * taken back. */
+static bool
+find_size(struct reconcile *r, struct sled_err *why)
+{
+	const struct sled_volume_row *volume = r->volume;
+	bool ends = false;
+
+	if (!sled_seat_volume(r->seat, volume, &r->found, why) ||
+	    !sled_place_ends(&r->seat->place, volume->label, r->found.file,
+	                     volume->end, r->found.size, &ends, why))
+		return false;
+	r->size = ends ? volume->end : r->found.size;
+	if (!ends || r->found.sealed)
+		return true;
+	sled_append_undo(&r->seat->place, volume->label, r->found.file,
+	                 volume->end);
+	*why = r->seat->place.why;
+	return !r->seat->place.out;
+}
+
+/* K2 to K4; a sidecar that was lost is written again. */
+static bool
+seal_seat(struct reconcile *r, struct sled_err *why)
+{
+	const struct sled_volume_row *volume = r->volume;
+
+	return sled_place_seal(
+	    &r->seat->place,
+	    &(const struct sled_seal){ volume->label, volume->name,
+	                               volume->revision, volume->end,
+	                               volume->sha256 },
+	    why);
+}
+
+static bool
+reconcile_size(struct reconcile *r, uint64_t *octets, struct sled_err *err)
+{
+	struct sled_err why = { 0 };
+	bool ok = true;
+
+	if (r->lack != r->volume->end || r->size != r->volume->end) {
+		ok = reconcile(r, octets, err);
+		free(r->rows);
+	}
+	if (!ok || !r->volume->sealed || !sled_seat_usable(r->seat))
+		return ok;
+	if (!find_lack(r, err))
+		return false;
+	if (r->lack == r->volume->end && !seal_seat(r, &why))
+		give_up(r->store, r->seat, &why);
+	return true;
+}
+
 bool
 sled_copies_reconcile(struct sled_store *store, struct sled_seat *seat,
                       const struct sled_volume_row *volume, uint64_t *octets,
@@ -539,22 +615,20 @@ sled_copies_reconcile(struct sled_store *store, struct sled_seat *seat,
 {
 	struct reconcile r = { .store = store, .seat = seat, .volume = volume };
 	struct sled_err why = { 0 };
-	char file[SLED_VOLUME_FILE];
-	bool ok;
+	bool pruned = false;
 
 	if (!sled_seat_usable(seat))
 		return true;
+	if (!sled_ledger_pruned(store->ledger, volume->id, seat->id, &pruned,
+	                        err))
+		return false;
+	if (pruned)
+		return true;
 	if (!find_lack(&r, err))
 		return false;
-	sled_volume_file(file, volume->name, true);
-	if (!sled_place_size(&seat->place, volume->label, file, &r.size,
-	                     &r.there, &why)) {
+	if (!find_size(&r, &why)) {
 		give_up(store, seat, &why);
 		return true;
 	}
-	if (r.lack == volume->end && r.size == volume->end)
-		return true;
-	ok = reconcile(&r, octets, err);
-	free(r.rows);
-	return ok;
+	return reconcile_size(&r, octets, err);
 }

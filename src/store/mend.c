@@ -1,6 +1,8 @@
 /*
  * mend.c - one volume of the first place, brought to what the ledger says, or
- * the ledger to what is there (rule 2 of the recovery).
+ * the ledger to what is there (rule 2 of the recovery). Of a seal that was cut
+ * off only the end is taken back: the next seal begins there. A sealed file is
+ * never written here.
  *
  * States of the file (E: the ledger's committed end)
  *   V0  E bytes                   nothing to do
@@ -16,17 +18,6 @@
 
 #include "mailsled/clock.h"
 #include "store/store.h"
-
-static bool
-first_size(struct sled_store *store, const struct sled_volume_row *volume,
-           uint64_t *size, bool *there, struct sled_err *err)
-{
-	char file[SLED_VOLUME_FILE];
-
-	sled_volume_file(file, volume->name, true);
-	return sled_place_size(sled_store_first(store), volume->label, file,
-	                       size, there, err);
-}
 
 static bool
 append_member(struct sled_store *store, struct sled_reading *from,
@@ -171,22 +162,17 @@ static bool
 pull(struct sled_store *store, const struct sled_volume_row *volume,
      const struct extents *extents, uint64_t *size, struct sled_err *err)
 {
-	char file[SLED_VOLUME_FILE];
-
-	sled_volume_file(file, volume->name, true);
 	for (size_t i = 1; i < store->len; i++) {
 		struct sled_seat *seat = &store->seats[i];
+		struct sled_volume_found found;
 		struct sled_reading reading;
 		struct sled_err why = { 0 };
-		uint64_t there_size = 0;
-		bool there = false, ok;
+		bool ok;
 
 		if (!sled_seat_usable(seat) ||
-		    !sled_place_size(&seat->place, volume->label, file,
-		                     &there_size, &there, &why) ||
-		    there_size <= *size ||
-		    !sled_reading_open(&reading, &seat->place, volume->label,
-		                       file, false, &why))
+		    !sled_seat_volume(seat, volume, &found, &why) ||
+		    found.size <= *size ||
+		    !sled_seat_read(&reading, seat, volume, false, &why))
 			continue;
 		ok = pull_members(store, &reading, volume, extents, size, err);
 		sled_reading_close(&reading);
@@ -246,6 +232,34 @@ lengthen(struct sled_store *store, struct sled_volume_row *volume,
 	        drop_rows(store, volume, extents, *size, err));
 }
 
+/* The end of a seal that was cut off is taken back. Where it is whole, and the
+ * ledger that told of it was lost, the volume has turned. */
+static bool
+strip_end(struct sled_store *store, struct sled_volume_row *volume,
+          uint64_t *size, struct sled_err *err)
+{
+	struct sled_place *first = sled_store_first(store);
+	char file[SLED_VOLUME_FILE];
+	bool whole = *size == volume->end + SLED_MEMBER_LAST;
+	bool is_end = false;
+
+	if (*size <= volume->end || volume->id == 0)
+		return true;
+	sled_volume_file(file, volume->name, true);
+	if (!sled_place_ends(first, volume->label, file, volume->end, *size,
+	                     &is_end, err))
+		return false;
+	if (!is_end)
+		return true;
+	if (whole && !volume->turned && !sled_volume_turn(store, volume, err))
+		return false;
+	sled_append_undo(first, volume->label, file, volume->end);
+	*size = volume->end;
+	if (first->out)
+		*err = first->why;
+	return !first->out;
+}
+
 /* It is longer: adopt what holds, also behind damage; keep the rest aside. */
 static bool
 adopt_tail(struct sled_store *store, struct sled_volume_row *volume,
@@ -255,7 +269,8 @@ adopt_tail(struct sled_store *store, struct sled_volume_row *volume,
 
 	if (size == volume->end)
 		return true;
-	if (!sled_adopt(store, volume, size, old, err))
+	if (!sled_adopt(store, volume, size, old, err) ||
+	    !strip_end(store, volume, &size, err))
 		return false;
 	if (size == volume->end)
 		return true;
@@ -292,18 +307,15 @@ static bool
 hold_first(struct sled_store *store, const struct sled_volume_row *volume,
            struct sled_err *err)
 {
-	struct sled_place *first = sled_store_first(store);
 	struct extents lacking = { 0 };
 	struct sled_reading reading;
-	char file[SLED_VOLUME_FILE];
 	bool ok = sled_volume_lacking(store, volume->id, store->seats[0].id,
 	                              &lacking.rows, &lacking.len, err);
 
-	sled_volume_file(file, volume->name, true);
 	if (ok && lacking.len > 0) {
-		ok = sled_place_sync(first, volume->label, file, err) &&
-		     sled_reading_open(&reading, first, volume->label, file,
-		                       true, err);
+		ok = sled_seat_sync(&store->seats[0], volume, err) &&
+		     sled_seat_read(&reading, &store->seats[0], volume, true,
+		                    err);
 		if (ok) {
 			ok = hold_rows(store, &reading, &lacking, err);
 			sled_reading_close(&reading);
@@ -361,16 +373,96 @@ recover_more(struct sled_store *store, struct sled_volume_row *volume,
 	       (!remade || adopt_tail(store, volume, size, true, err));
 }
 
+static bool
+mend_open(struct sled_store *store, struct sled_volume_row *volume,
+          const struct sled_volume_found *found, struct sled_err *err)
+{
+	if (volume->sealed) { /* the place is an older one, or was wiped */
+		volume->sealed = false;
+		if (!sled_ledger_volume_put(store->ledger, volume, err))
+			return false;
+	}
+	return recover_first(store, volume, found->size, found->there, err) &&
+	       recover_more(store, volume, err);
+}
+
+/* The ledger does not know of its seal: it was lost, or its commit was. */
+static bool
+adopt_sealed(struct sled_store *store, struct sled_volume_row *volume,
+             const struct sled_volume_found *found, struct sled_err *err)
+{
+	bool remade = false;
+	uint64_t size = found->size;
+
+	if (!sled_adopt(store, volume, size, false, err))
+		return false;
+	if (volume->end + SLED_MEMBER_LAST == size) {
+		if (!volume->turned && !sled_volume_turn(store, volume, err))
+			return false;
+		volume->sealed = true;
+		return sled_ledger_volume_put(store->ledger, volume, err);
+	}
+	return sled_remake(store, volume, &size, &remade, err) &&
+	       (!remade || mend_open(store, volume,
+	                             &(const struct sled_volume_found){
+					 .there = true, .size = size },
+	                             err));
+}
+
+static bool
+mend_sealed(struct sled_store *store, struct sled_volume_row *volume,
+            const struct sled_volume_found *found, struct sled_err *err)
+{
+	if (!volume->sealed && !adopt_sealed(store, volume, found, err))
+		return false;
+	if (volume->sealed && volume->end + SLED_MEMBER_LAST != found->size)
+		sled_store_say(store,
+		               "%s/%s/%s has %llu bytes, expected %llu: "
+		               "`mailsled repair`",
+		               store->conf.path, volume->label, found->file,
+		               (unsigned long long)found->size,
+		               (unsigned long long)volume->end +
+		                   SLED_MEMBER_LAST);
+	return true;
+}
+
+/* A copy that is sealed says that nothing follows. */
+static bool
+learn_turned(struct sled_store *store, struct sled_volume_row *volume,
+             struct sled_err *err)
+{
+	for (size_t i = 1; !volume->turned && i < store->len; i++) {
+		struct sled_volume_found found;
+		struct sled_err why = { 0 };
+
+		if (sled_seat_usable(&store->seats[i]) &&
+		    sled_seat_volume(&store->seats[i], volume, &found, &why) &&
+		    found.there && found.sealed &&
+		    found.size == volume->end + SLED_MEMBER_LAST &&
+		    !sled_volume_turn(store, volume, err))
+			return false;
+	}
+	return true;
+}
+
 bool
 sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
                  struct sled_err *err)
 {
-	uint64_t size = 0;
-	bool there = false;
+	struct sled_volume_found found;
+	bool pruned = false, ok;
 
-	return sled_remake_finish(store, volume, err) &&
-	       first_size(store, volume, &size, &there, err) &&
-	       recover_first(store, volume, size, there, err) &&
-	       recover_more(store, volume, err) &&
-	       (volume->id == 0 || hold_first(store, volume, err));
+	if (!sled_ledger_pruned(store->ledger, volume->id, store->seats[0].id,
+	                        &pruned, err))
+		return false;
+	if (pruned)
+		return true;
+	if (!sled_remake_finish(store, volume, err) ||
+	    !sled_seat_volume(&store->seats[0], volume, &found, err))
+		return false;
+	ok = found.there && found.sealed
+	         ? mend_sealed(store, volume, &found, err)
+	         : mend_open(store, volume, &found, err);
+	return ok && (volume->id == 0 || (learn_turned(store, volume, err) &&
+	                                  hold_first(store, volume, err)));
 }

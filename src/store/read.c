@@ -73,12 +73,9 @@ try_seat(struct sled_seat *seat, const struct sled_volume_row *volume,
          struct sled_err *err)
 {
 	struct sled_reading reading;
-	char file[SLED_VOLUME_FILE];
 	bool ok;
 
-	sled_volume_file(file, volume->name, true);
-	if (!sled_reading_open(&reading, &seat->place, volume->label, file,
-	                       false, err))
+	if (!sled_seat_read(&reading, seat, volume, false, err))
 		return false;
 	ok = read_from(&reading, row, wanted, err);
 	sled_reading_close(&reading);

@@ -123,14 +123,11 @@ read_again(struct recount *r, struct sled_seat *seat,
 	struct sled_volume_row volume;
 	struct sled_reading reading;
 	struct sled_err why = { 0 };
-	char file[SLED_VOLUME_FILE];
 
 	if (!sled_ledger_volume_get(r->store->ledger, row->volume, &volume,
 	                            err))
 		return false;
-	sled_volume_file(file, volume.name, true);
-	*holds = sled_reading_open(&reading, &seat->place, volume.label, file,
-	                           true, &why);
+	*holds = sled_seat_read(&reading, seat, &volume, true, &why);
 	if (*holds) {
 		*holds =
 		    sled_member_compare(&reading.source, row->at, &sum, &why);

@@ -56,10 +56,10 @@ find_holder(struct remake *r, uint64_t at, uint64_t *length)
 		if (!r->open[i] || at >= r->from[i].source.size)
 			continue;
 		if (sled_member_check(&r->from[i].source, at, &visitor, &sum,
-		                      &seq, &why) &&
-		    seq > 0 && r->named) {
-			*length = sum.length;
-			return i;
+		                      &seq, &why)) {
+			*length = seq == 0 ? 0 : sum.length;
+			if (seq == 0 || r->named)
+				return seq == 0 ? r->store->len : i;
 		}
 		why = (struct sled_err){ 0 };
 		if (sled_member_peek(&r->from[i].source, at, &peeked, &whole,
@@ -102,10 +102,9 @@ open_sources(struct remake *r)
 	for (size_t i = 0; i < r->store->len; i++) {
 		struct sled_err why = { 0 };
 
-		r->open[i] =
-		    sled_seat_usable(&r->store->seats[i]) &&
-		    sled_reading_open(&r->from[i], &r->store->seats[i].place,
-		                      r->volume->label, r->file, false, &why);
+		r->open[i] = sled_seat_usable(&r->store->seats[i]) &&
+		             sled_seat_read(&r->from[i], &r->store->seats[i],
+		                            r->volume, false, &why);
 	}
 }
 
@@ -161,8 +160,10 @@ static bool
 replace(struct remake *r, uint64_t *size, struct sled_err *err)
 {
 	struct sled_place *first = sled_store_first(r->store);
+	struct sled_volume_found found;
 
-	if (!write_remade(r, err))
+	if (!sled_seat_volume(&r->store->seats[0], r->volume, &found, err) ||
+	    !write_remade(r, err))
 		return false;
 	*size = r->append.end;
 	r->store->lost += r->lost;
@@ -173,8 +174,8 @@ replace(struct remake *r, uint64_t *size, struct sled_err *err)
 	    "old file is in quarantine",
 	    r->volume->label, r->file, (unsigned long long)r->volume->end,
 	    (unsigned long long)r->held, (unsigned long long)r->lost);
-	return (!r->open[0] ||
-	        sled_place_quarantine(first, r->volume->label, r->file, err)) &&
+	return (!r->open[0] || sled_place_quarantine(first, r->volume->label,
+	                                             found.file, err)) &&
 	       take_name(r, err);
 }
 
@@ -212,17 +213,18 @@ sled_remake_finish(struct sled_store *store,
 {
 	struct sled_place *first = sled_store_first(store);
 	struct remake r;
+	struct sled_volume_found found;
 	uint64_t size = 0;
-	bool there = false, remade = false;
+	bool remade = false;
 
 	start(&r, store, volume);
 	if (!sled_place_size(first, volume->label, r.remade, &size, &remade,
 	                     err) ||
-	    !sled_place_size(first, volume->label, r.file, &size, &there, err))
+	    !sled_seat_volume(&store->seats[0], volume, &found, err))
 		return false;
 	if (!remade)
 		return true;
-	if (!there)
+	if (!found.there)
 		return take_name(&r, err);
 	sled_append_undo(first, volume->label, r.remade, 0);
 	return true;

@@ -150,8 +150,7 @@ open_folder(struct salvage *s, const char *name, struct sled_err *err)
 
 /* Whose mail it is, should the copy's own VOLUME.txt be damaged. */
 static void
-learn_owner(struct salvage *s, const struct sled_volume_row *volume,
-            const char *file)
+learn_owner(struct salvage *s, const struct sled_volume_row *volume)
 {
 	const struct sled_member_visitor visitor = { .ctx = s,
 		                                     .volume = on_volume };
@@ -160,8 +159,7 @@ learn_owner(struct salvage *s, const struct sled_volume_row *volume,
 	struct sled_err why = { 0 };
 	unsigned seq = 0;
 
-	if (!sled_reading_open(&reading, sled_store_first(s->store),
-	                       volume->label, file, false, &why))
+	if (!sled_seat_read(&reading, &s->store->seats[0], volume, false, &why))
 		return;
 	(void)!sled_member_check(&reading.source, 0, &visitor, &sum, &seq,
 	                         &why);
@@ -170,15 +168,13 @@ learn_owner(struct salvage *s, const struct sled_volume_row *volume,
 
 static bool
 salvage(struct salvage *s, struct sled_seat *seat,
-        const struct sled_volume_row *volume, const char *file,
-        struct sled_err *err)
+        const struct sled_volume_row *volume, struct sled_err *err)
 {
 	struct sled_reading reading;
 	bool ok;
 
-	learn_owner(s, volume, file);
-	if (!sled_reading_open(&reading, &seat->place, volume->label, file,
-	                       false, err))
+	learn_owner(s, volume);
+	if (!sled_seat_read(&reading, seat, volume, false, err))
 		return false;
 	ok = walk(s, &reading, err);
 	sled_reading_close(&reading);
@@ -191,13 +187,12 @@ sled_salvage(struct sled_store *store, struct sled_seat *seat,
              const struct sled_volume_row *volume, struct sled_err *err)
 {
 	struct salvage s = { .store = store, .dir = -1 };
-	char file[SLED_VOLUME_FILE], name[SLED_SALVAGE_NAME];
+	char name[SLED_SALVAGE_NAME];
 	bool ok;
 
-	sled_volume_file(file, volume->name, true);
 	(void)snprintf(name, sizeof(name), SLED_SALVAGE "/%.32s.%s.%s",
 	               seat->id, volume->label, volume->name);
-	ok = open_folder(&s, name, err) && salvage(&s, seat, volume, file, err);
+	ok = open_folder(&s, name, err) && salvage(&s, seat, volume, err);
 	if (s.dir != -1)
 		(void)store->sys->close(store->sys->ctx, s.dir);
 	if (ok && (s.saved > 0 || s.lost > 0))
@@ -205,7 +200,7 @@ sled_salvage(struct sled_store *store, struct sled_seat *seat,
 		               "%s/%s/%s: %llu messages that only this copy "
 		               "has are taken over; %llu bytes of it do not "
 		               "hold",
-		               seat->place.path, volume->label, file,
+		               seat->place.path, volume->label, volume->name,
 		               (unsigned long long)s.saved,
 		               (unsigned long long)s.lost);
 	return ok;

@@ -564,3 +564,34 @@ sled_store_place(struct sled_store *store, size_t index,
 	out->lacks = scan.lack.octets;
 	return true;
 }
+
+/* ---- a volume on a seat ---- */
+
+bool
+sled_seat_volume(struct sled_seat *seat, const struct sled_volume_row *volume,
+                 struct sled_volume_found *out, struct sled_err *err)
+{
+	return sled_place_volume(&seat->place, volume->label, volume->name,
+	                         volume->revision, out, err);
+}
+
+bool
+sled_seat_read(struct sled_reading *out, struct sled_seat *seat,
+               const struct sled_volume_row *volume, bool fresh,
+               struct sled_err *err)
+{
+	return sled_reading_volume(out, &seat->place, volume->label,
+	                           volume->name, volume->revision, fresh, err);
+}
+
+/* A sealed file was synced before it got its name. */
+bool
+sled_seat_sync(struct sled_seat *seat, const struct sled_volume_row *volume,
+               struct sled_err *err)
+{
+	struct sled_volume_found found;
+
+	return sled_seat_volume(seat, volume, &found, err) &&
+	       ((found.there && found.sealed) ||
+	        sled_place_sync(&seat->place, volume->label, found.file, err));
+}

@@ -110,6 +110,17 @@ unsigned sled_seats_count(const struct sled_store *store, const bool *held);
 void sled_seat_out(struct sled_seat *seat, const struct sled_err *why);
 bool sled_seat_usable(const struct sled_seat *seat);
 
+/* A volume's file on a seat, sealed or not. */
+bool sled_seat_read(struct sled_reading *out, struct sled_seat *seat,
+                    const struct sled_volume_row *volume, bool fresh,
+                    struct sled_err *err);
+bool sled_seat_volume(struct sled_seat *seat,
+                      const struct sled_volume_row *volume,
+                      struct sled_volume_found *out, struct sled_err *err);
+/* What an earlier process may have left unsynced. */
+bool sled_seat_sync(struct sled_seat *seat,
+                    const struct sled_volume_row *volume, struct sled_err *err);
+
 /* ---- probe.c ---- */
 /* sled_place_probe(), but BROKEN when the place is silent for WAIT_MS. */
 bool sled_probe_patiently(struct sled_place *out, const struct sled_sys *sys,
@@ -258,6 +269,9 @@ bool sled_volume_for(struct sled_store *store, const struct sled_whose *whose,
                      struct sled_volume_info *info, struct sled_err *err);
 bool sled_volume_turn_if_due(struct sled_store *store, const char *label,
                              int64_t now, struct sled_err *err);
+/* No more members: note the hash of the volume as the seal will leave it. */
+bool sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
+                      struct sled_err *err);
 /* The members of a volume from FROM on, in order; freed by the caller. */
 bool sled_volume_extents(struct sled_store *store, int64_t volume,
                          uint64_t from, struct sled_member_row **out,

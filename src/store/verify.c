@@ -100,9 +100,10 @@ static bool
 has_its_size(const struct verify *v, const struct sled_reading *reading,
              const struct sled_volume_row *volume)
 {
-	return reading->source.size == volume->end ||
-	       (reading->source.size > volume->end &&
-	        sled_lock_is_held(v->store));
+	uint64_t end = volume->end + (reading->sealed ? SLED_MEMBER_LAST : 0);
+
+	return reading->source.size == end ||
+	       (reading->source.size > end && sled_lock_is_held(v->store));
 }
 
 static bool
@@ -112,14 +113,11 @@ verify_volume(void *ctx, const struct sled_volume_row *volume,
 	struct verify *v = ctx;
 	struct sled_reading reading;
 	struct sled_err why = { 0 };
-	char file[SLED_VOLUME_FILE];
 	bool ok = true;
 
 	if (volume->end == 0) /* lost whole, and said then */
 		return true;
-	sled_volume_file(file, volume->name, true);
-	if (!sled_reading_open(&reading, &v->seat->place, volume->label, file,
-	                       true, &why)) {
+	if (!sled_seat_read(&reading, v->seat, volume, true, &why)) {
 		tell(v, volume, 0, why.text);
 		return true;
 	}

@@ -17,13 +17,11 @@ hash_file(struct sled_store *store, const struct sled_volume_row *row,
           struct sled_sha256 *sha, struct sled_err *err)
 {
 	struct sled_reading reading;
-	char file[SLED_VOLUME_FILE], chunk[65536];
+	char chunk[65536];
 	uint64_t at = 0;
 	bool ok = true;
 
-	sled_volume_file(file, row->name, true);
-	if (!sled_reading_open(&reading, sled_store_first(store), row->label,
-	                       file, false, err))
+	if (!sled_seat_read(&reading, &store->seats[0], row, false, err))
 		return false;
 	while (ok && at < row->end) {
 		size_t want = row->end - at < sizeof(chunk)
@@ -43,9 +41,9 @@ hash_file(struct sled_store *store, const struct sled_volume_row *row,
 }
 
 /* No more members: note the hash of the volume as the seal will leave it. */
-static bool
-turn(struct sled_store *store, struct sled_volume_row *row,
-     struct sled_err *err)
+bool
+sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
+                 struct sled_err *err)
 {
 	struct sled_sha256 *sha = NULL;
 	struct sled_buf last = { 0 };
@@ -89,7 +87,8 @@ sled_volume_turn_if_due(struct sled_store *store, const char *label,
 
 	if (!sled_ledger_volume_last(store->ledger, label, &row, &found, err))
 		return false;
-	return !found || !is_due(store, &row, now) || turn(store, &row, err);
+	return !found || !is_due(store, &row, now) ||
+	       sled_volume_turn(store, &row, err);
 }
 
 /* The name after LAST's: this month's, or the last one's if that is later. */
@@ -148,7 +147,7 @@ sled_volume_for(struct sled_store *store, const struct sled_whose *whose,
 	if (found && !last.turned && last.maildrop == whose->maildrop &&
 	    last.end > 0 && last.end < SLED_VOLUME_CAP)
 		return true;
-	if (found && !last.turned && !turn(store, &last, err))
+	if (found && !last.turned && !sled_volume_turn(store, &last, err))
 		return false;
 	*out = (struct sled_volume_row){ .maildrop = whose->maildrop };
 	(void)snprintf(out->label, sizeof(out->label), "%s",
