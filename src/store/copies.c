@@ -575,20 +575,6 @@ find_size(struct reconcile *r, struct sled_err *why)
 	return !r->seat->place.out;
 }
 
-/* K2 to K4; a sidecar that was lost is written again. */
-static bool
-seal_seat(struct reconcile *r, struct sled_err *why)
-{
-	const struct sled_volume_row *volume = r->volume;
-
-	return sled_place_seal(
-	    &r->seat->place,
-	    &(const struct sled_seal){ volume->label, volume->name,
-	                               volume->revision, volume->end,
-	                               volume->sha256 },
-	    why);
-}
-
 static bool
 reconcile_size(struct reconcile *r, uint64_t *octets, struct sled_err *err)
 {
@@ -603,7 +589,8 @@ reconcile_size(struct reconcile *r, uint64_t *octets, struct sled_err *err)
 		return ok;
 	if (!find_lack(r, err))
 		return false;
-	if (r->lack == r->volume->end && !seal_seat(r, &why))
+	if (r->lack == r->volume->end &&
+	    !sled_seat_seal(r->seat, r->volume, &why))
 		give_up(r->store, r->seat, &why);
 	return true;
 }

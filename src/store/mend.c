@@ -415,14 +415,16 @@ mend_sealed(struct sled_store *store, struct sled_volume_row *volume,
 {
 	if (!volume->sealed && !adopt_sealed(store, volume, found, err))
 		return false;
-	if (volume->sealed && volume->end + SLED_MEMBER_LAST != found->size)
-		sled_store_say(store,
-		               "%s/%s/%s has %llu bytes, expected %llu: "
-		               "`mailsled repair`",
-		               store->conf.path, volume->label, found->file,
-		               (unsigned long long)found->size,
-		               (unsigned long long)volume->end +
-		                   SLED_MEMBER_LAST);
+	if (!volume->sealed)
+		return true;
+	if (volume->end + SLED_MEMBER_LAST == found->size)
+		return sled_seat_seal(&store->seats[0], volume, err);
+	sled_store_say(store,
+	               "%s/%s/%s has %llu bytes, expected %llu: "
+	               "`mailsled repair`",
+	               store->conf.path, volume->label, found->file,
+	               (unsigned long long)found->size,
+	               (unsigned long long)volume->end + SLED_MEMBER_LAST);
 	return true;
 }
 

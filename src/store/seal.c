@@ -53,12 +53,8 @@ static bool
 seal_first(struct sled_store *store, struct sled_volume_row *volume,
            struct sled_err *err)
 {
-	const struct sled_seal seal = { volume->label, volume->name,
-		                        volume->revision, volume->end,
-		                        volume->sha256 };
-
 	if (!prove(store, volume, err) ||
-	    !sled_place_seal(sled_store_first(store), &seal, err))
+	    !sled_seat_seal(&store->seats[0], volume, err))
 		return false;
 	volume->sealed = true;
 	return sled_ledger_volume_put(store->ledger, volume, err);

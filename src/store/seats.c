@@ -595,3 +595,14 @@ sled_seat_sync(struct sled_seat *seat, const struct sled_volume_row *volume,
 	       ((found.there && found.sealed) ||
 	        sled_place_sync(&seat->place, volume->label, found.file, err));
 }
+
+bool
+sled_seat_seal(struct sled_seat *seat, const struct sled_volume_row *volume,
+               struct sled_err *err)
+{
+	const struct sled_seal seal = { volume->label, volume->name,
+		                        volume->revision, volume->end,
+		                        volume->sha256 };
+
+	return sled_place_seal(&seat->place, &seal, err);
+}

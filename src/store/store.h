@@ -117,6 +117,9 @@ bool sled_seat_read(struct sled_reading *out, struct sled_seat *seat,
 bool sled_seat_volume(struct sled_seat *seat,
                       const struct sled_volume_row *volume,
                       struct sled_volume_found *out, struct sled_err *err);
+/* Seal it there, or give a sealed one what it lacks: its sidecar, its mode. */
+bool sled_seat_seal(struct sled_seat *seat,
+                    const struct sled_volume_row *volume, struct sled_err *err);
 /* What an earlier process may have left unsynced. */
 bool sled_seat_sync(struct sled_seat *seat,
                     const struct sled_volume_row *volume, struct sled_err *err);
