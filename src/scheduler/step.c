@@ -97,7 +97,7 @@ choose_line(const struct sled_scheduler *s, bool asked,
 }
 
 static void
-remember_round(struct sled_scheduler *s, size_t up,
+remember_round(struct sled_scheduler *s, size_t up, bool whole,
                const struct sled_scheduler_now *now)
 {
 	const struct sled_scheduler_link *link = &s->ups[up].link;
@@ -109,6 +109,8 @@ remember_round(struct sled_scheduler *s, size_t up,
 	(void)snprintf(s->round_link, sizeof(s->round_link), "%s", link->name);
 	s->round_changes = link->changes;
 	s->round_section = sled_scheduler_section_of(s, link->profile);
+	s->round_whole = whole;
+	s->round_proved = false;
 }
 
 static const char *
@@ -137,14 +139,18 @@ begin_visit(struct sled_scheduler *s, size_t up, bool asked,
 	const struct sled_scheduler_link *link = &s->ups[up].link;
 	size_t section = sled_scheduler_section_of(s, link->profile);
 	const char *why = "";
+	bool whole = true;
 
 	for (size_t i = 0; i < s->conf->accounts_len; i++) {
 		struct sled_scheduler_account *a = &s->accounts[i];
 		bool ready = is_ready(s, i, asked, false, now);
 
-		if (!sled_scheduler_serves(link, a) ||
-		    (!ready && (asked || !goes_along(s, i, now))))
+		if (!sled_scheduler_serves(link, a))
 			continue;
+		if (!ready && (asked || !goes_along(s, i, now))) {
+			whole = false;
+			continue;
+		}
 		a->by_time = is_ready(s, i, false, true, now);
 		if (ready && why[0] == '\0')
 			why = cause_text(
@@ -160,7 +166,7 @@ begin_visit(struct sled_scheduler *s, size_t up, bool asked,
 	out->dialled = section != SLED_SCHEDULER_NONE && section == s->line;
 	out->window_ms = asked ? UINT64_MAX : sled_scheduler_window_ms(s, now);
 	(void)snprintf(out->why, sizeof(out->why), "%s", asked ? "asked" : why);
-	remember_round(s, up, now);
+	remember_round(s, up, whole, now);
 }
 
 static void
