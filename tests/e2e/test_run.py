@@ -228,6 +228,19 @@ def test_a_scheduler_that_does_not_answer_holds_up_no_hook(tmp):
             assert run.stop() == 0
 
 
+def test_a_link_is_named_once_and_its_section_if_it_has_another_name(tmp):
+    with Pop3d(tmp, "--generate", "1") as server:
+        sled = Sled(tmp, {"home": server})
+        with Run(sled, config=schedule() + "\n[link lo]\n") as run:
+            run.wait("home: 1 came")
+            assert "  link up   lo\n" in sled.run("status").out
+            run.configure(schedule() + "\n[link l?]\n")
+            run.signal(signal.SIGHUP)
+            run.wait("configuration was read again")
+            assert "  link up   lo, [link l?]\n" in sled.run("status").out
+            assert run.stop() == 0
+
+
 def test_one_broken_account_does_not_cost_the_other_its_turn(tmp):
     with Pop3d(tmp, "--generate", "1") as server, \
             Pop3d(tmp, "--generate", "1", "--fault", "LOGIN:err=no",
