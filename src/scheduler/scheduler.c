@@ -200,8 +200,9 @@ came_up(struct sled_scheduler *s, const struct sled_scheduler_link *link,
 	bool visits = link->profile == NULL ||
 	              link->profile->visit == SLED_CONF_VISIT_YES;
 	size_t section = sled_scheduler_section_of(s, link->profile);
+	bool dialled = section != SLED_SCHEDULER_NONE && section == s->line;
 
-	if (section != SLED_SCHEDULER_NONE)
+	if (section != SLED_SCHEDULER_NONE && !dialled)
 		s->sections[section].dial_fails = 0;
 	for (size_t i = 0; i < s->conf->accounts_len; i++) {
 		struct sled_scheduler_account *a = &s->accounts[i];
@@ -212,7 +213,8 @@ came_up(struct sled_scheduler *s, const struct sled_scheduler_link *link,
 			a->link_due = true;
 			a->link_ms = now->ms;
 		}
-		if (a->refused)
+		/* A line of our own doing is no news of the world. */
+		if (a->refused || dialled)
 			continue;
 		a->fails = 0;
 		a->wait_until_ms = 0;

@@ -521,6 +521,65 @@ a_line_that_does_not_come_is_closed_and_tried_later(void **state)
 	end(&w);
 }
 
+/* Dial, and what comes up is LINK, the CHANGESth time; closed again. */
+static void
+dial_in_vain(struct world *w, const char *link, uint64_t changes)
+{
+	assert_int_equal(step(w), SLED_SCHEDULER_DIAL);
+	links(w, link, w->now.ms, changes);
+	if (step(w) == SLED_SCHEDULER_VISIT) {
+		finish(w, SLED_SCHEDULER_FAILED, false);
+		assert_int_equal(step(w), SLED_SCHEDULER_HANG_UP);
+	}
+	assert_int_equal(w->last.what, SLED_SCHEDULER_HANG_UP);
+	links(w, "", 0, 0);
+	sled_scheduler_hung_up(w->s, true, &w->now);
+}
+
+/* A [link] that has not the name of its interface, say: each dial is paid. */
+static void
+a_line_that_comes_up_by_another_name_is_tried_later(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 1h\njitter = 0s\n" DIALS);
+	dial_in_vain(&w, "ppp1", 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	pass(&w, MINUTE);
+	dial_in_vain(&w, "ppp1", 2);
+	pass(&w, MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	sled_scheduler_ask(w.s, SIZE_MAX, NULL);
+	dial_in_vain(&w, "ppp1", 3);
+	assert_int_equal(step(&w), SLED_SCHEDULER_REFUSE);
+	sled_scheduler_ask(w.s, SIZE_MAX, NULL);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	links(&w, "ppp0", w.now.ms, 1);
+	visit_well(&w);
+	end(&w);
+}
+
+static void
+a_line_that_was_dialled_ends_no_wait(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 1h\njitter = 0s\n" DIALS);
+	dial_in_vain(&w, "ppp0", 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	pass(&w, MINUTE);
+	dial_in_vain(&w, "ppp0", 2);
+	pass(&w, MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	pass(&w, MINUTE);
+	dial_in_vain(&w, "ppp0", 3);
+	pass(&w, 2 * MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	end(&w);
+}
+
 static void
 nothing_is_dialled_beside_a_link_nor_for_one_that_came_up(void **state)
 {
@@ -731,6 +790,9 @@ main(void)
 		    a_line_is_dialled_when_a_visit_is_due_and_hung_up_after_it),
 		cmocka_unit_test(
 		    a_line_that_does_not_come_is_closed_and_tried_later),
+		cmocka_unit_test(
+		    a_line_that_comes_up_by_another_name_is_tried_later),
+		cmocka_unit_test(a_line_that_was_dialled_ends_no_wait),
 		cmocka_unit_test(
 		    nothing_is_dialled_beside_a_link_nor_for_one_that_came_up),
 		cmocka_unit_test(a_line_that_stays_is_hung_up_again),
