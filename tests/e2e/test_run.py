@@ -234,6 +234,7 @@ def test_a_link_is_named_once_and_its_section_if_it_has_another_name(tmp):
         with Run(sled, config=schedule() + "\n[link lo]\n") as run:
             run.wait("home: 1 came")
             assert "  link up   lo\n" in sled.run("status").out
+            assert "  stored    1 message, " in sled.run("status").out
             run.configure(schedule() + "\n[link l?]\n")
             run.signal(signal.SIGHUP)
             run.wait("configuration was read again")
