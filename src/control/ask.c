@@ -11,7 +11,7 @@
 #include "mailsled/text.h"
 
 #define ANSWER_MAX ((size_t)4 << 20) /* of one line */
-#define ANSWER_S   5                 /* for what is answered at once */
+#define ANSWER_S   5L                /* for what is answered at once */
 
 struct ask {
 	int fd;
@@ -231,7 +231,7 @@ sled_control_ask(const char *path, const char *const *words, size_t len,
 		return true;
 	*there = true;
 	if (strcmp(words[0], "visit") != 0)
-		ask.until = sled_clock_ms() + ANSWER_S * 1000;
+		ask.until = sled_clock_ms() + ANSWER_S * 1000L;
 	ok = send_request(&ask, words, len, err) &&
 	     read_answer(&ask, line, ctx, status, err);
 	sled_buf_free(&ask.in);
