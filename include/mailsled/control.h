@@ -65,7 +65,8 @@ SLED_CHECK bool sled_control_path(struct sled_buf *out, const char *state,
 /*
  * Ask, and wait for the end. *there false: no scheduler listens, nothing was
  * asked. LINE is called for each line of the answer, OUT false for an "err".
- * LINK when the scheduler goes away in the middle, CONFIG when the socket is
+ * LINK when the scheduler goes away in the middle, or has not answered after
+ * 5 s (a `visit` takes its time), CONFIG when the socket is
  * not to be reached or another user's, PROTO, USAGE (words that do not fit).
  */
 typedef void sled_control_line_fn(void *ctx, bool out, const char *text);

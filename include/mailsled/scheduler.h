@@ -115,7 +115,9 @@ void sled_scheduler_visited(struct sled_scheduler *s, size_t account,
                             enum sled_scheduler_outcome outcome,
                             int64_t not_before,
                             const struct sled_scheduler_now *now);
-/* PORTAL: nothing of ours answered on this link. USED was added to its use. */
+/* PORTAL: a stranger answered on this link, and nothing of ours: it is left
+ * alone until it changes, who asked meets a server of ours there, or another
+ * configuration comes. USED was added to its use. */
 void sled_scheduler_round_over(struct sled_scheduler *s, bool portal,
                                const struct sled_used *used,
                                const struct sled_scheduler_now *now);

@@ -130,7 +130,8 @@ bool sled_tls_hello_refused(const struct sled_tls *tls);
 /* Why the handshake failed, as far as it tells who the peer is. */
 enum sled_tls_doubt {
 	SLED_TLS_NO_DOUBT,
-	SLED_TLS_REFUSED,  /* its certificate is not good enough */
+	SLED_TLS_REFUSED,  /* its certificate is not good enough; one that has
+	                    * ended is the server's, and no doubt */
 	SLED_TLS_SELF,     /* it is its own issuer: a portal, perhaps */
 	SLED_TLS_PLAIN,    /* it speaks plain POP3: a portal, perhaps */
 	SLED_TLS_STRANGER, /* it is for other names, or it is no mail server */

@@ -5,6 +5,7 @@
 
 #include "cli/check.h"
 #include "mailsled/clock.h"
+#include "mailsled/link.h"
 #include "mailsled/text.h"
 
 /* A command in it runs as this user: nobody else may write it. */
@@ -49,6 +50,27 @@ tell_warnings(struct sled_check *check)
 		                "%s", conf->warnings[i]);
 }
 
+/* A line that is dialled brings its interface along. */
+static void
+judge_links(struct sled_check *check)
+{
+	const struct sled_conf *conf = check->cli->conf;
+
+	for (size_t i = 0; i < conf->links_len; i++) {
+		const char *name = conf->links[i].name;
+
+		if (conf->links[i].up_command != NULL ||
+		    strcmp(name, "default") == 0 ||
+		    strcmp(name, "metered") == 0 || sled_link_exists(name))
+			continue;
+		sled_check_warn(check,
+		                "right if it is plugged in later, or is the "
+		                "name of a connection that a hook tells",
+		                "[link %s]: no interface has this name now",
+		                name);
+	}
+}
+
 static void
 print_json(struct sled_check *check)
 {
@@ -79,6 +101,7 @@ check_config(struct sled_check *check)
 	              conf->accounts_len, conf->accounts_len == 1 ? "" : "s",
 	              places, places == 1 ? "" : "s");
 	tell_warnings(check);
+	judge_links(check);
 	judge_mode(check);
 	judge_clock(check);
 	print_json(check);

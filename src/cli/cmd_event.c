@@ -11,6 +11,7 @@
 
 #include "cli/scheduler.h"
 #include "mailsled/control.h"
+#include "mailsled/text.h"
 
 #define WORDS 8
 
@@ -27,7 +28,8 @@ static const struct {
 	{ "received", { "BYTES_RCVD", NULL, NULL } },
 };
 
-#define KNOWN (sizeof(known) / sizeof(known[0]))
+#define METERED 2
+#define KNOWN   (sizeof(known) / sizeof(known[0]))
 
 struct request {
 	const char *words[2 + WORDS];
@@ -38,7 +40,11 @@ struct request {
 static bool
 bad(struct sled_err *err, const char *word)
 {
-	(void)sled_fail(err, SLED_ERR_USAGE, "%.60s: %s", word,
+	char shown[64];
+
+	sled_text_clip(shown, sizeof(shown),
+	               (struct sled_span){ word, strlen(word) });
+	(void)sled_fail(err, SLED_ERR_USAGE, "%s: %s", shown,
 	                "up or down, then if=, connection=, metered=, "
 	                "connect-time=, sent= or received=");
 	return sled_hint(err, "mailsled event --help");
@@ -69,15 +75,25 @@ from_hook(size_t key)
 	return NULL;
 }
 
-/* NetworkManager says yes, no, guess-yes, guess-no or unknown. */
+/* What NetworkManager says, as a word of a request; NULL: nothing. */
 static const char *
 metered_of(const char *value)
 {
-	if (strstr(value, "yes") != NULL)
-		return "yes";
-	return strstr(value, "no") != NULL && strcmp(value, "unknown") != 0
-	           ? "no"
+	if (strcmp(value, "yes") == 0 || strcmp(value, "guess-yes") == 0)
+		return "metered=yes";
+	return strcmp(value, "no") == 0 || strcmp(value, "guess-no") == 0
+	           ? "metered=no"
 	           : NULL;
+}
+
+/* A word that was typed; *out is NULL when it says nothing. */
+static bool
+is_metered(const char *word, const char **out)
+{
+	const char *value = word + strlen("metered=");
+
+	*out = metered_of(value);
+	return *out != NULL || strcmp(value, "unknown") == 0;
 }
 
 static bool
@@ -86,8 +102,12 @@ add_rest(struct request *request, const bool given[KNOWN], struct sled_err *err)
 	for (size_t i = 0; i < KNOWN; i++) {
 		const char *value = given[i] ? NULL : from_hook(i);
 
-		if (value != NULL && strcmp(known[i].key, "metered") == 0)
+		if (value != NULL && i == METERED) {
 			value = metered_of(value);
+			if (value != NULL)
+				request->words[request->len++] = value;
+			continue;
+		}
 		if (value == NULL)
 			continue;
 		if (!sled_buf_printf(&request->made[i], err, "%s=%s",
@@ -111,11 +131,16 @@ make_request(const struct sled_cli *cli, struct request *request,
 	request->words[request->len++] = cli->args[0];
 	for (unsigned i = 1; i < cli->args_len; i++) {
 		size_t key = key_of(cli->args[i]);
+		const char *word;
 
 		if (key == KNOWN || given[key])
 			return bad(err, cli->args[i]);
 		given[key] = true;
-		request->words[request->len++] = cli->args[i];
+		word = cli->args[i];
+		if (key == METERED && !is_metered(cli->args[i], &word))
+			return bad(err, cli->args[i]);
+		if (word != NULL)
+			request->words[request->len++] = word;
 	}
 	return add_rest(request, given, err);
 }

@@ -318,8 +318,10 @@ pick_link(struct fetch *fetch, struct sled_err *err)
 		return false;
 	(void)snprintf(link.name, sizeof(link.name), "%.*s",
 	               (int)sizeof(link.name) - 1, fetch->path);
+	/* Whoever names one means none else. */
 	fetch->link = sled_link_profile(
-	    fetch->cli->conf, fetch->path[0] == '\0' ? NULL : &link, asked);
+	    fetch->cli->conf,
+	    asked != NULL || fetch->path[0] == '\0' ? NULL : &link, asked);
 	if (asked != NULL && fetch->link == NULL) {
 		(void)sled_fail(err, SLED_ERR_USAGE,
 		                "no [link] section is for %.40s", asked);

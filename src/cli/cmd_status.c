@@ -323,8 +323,9 @@ print_account(struct status *status, const struct account *a,
 		return false;
 	print_path(&a->path);
 	sled_cli_bytes(bytes, a->counts.octets);
-	(void)printf("  stored    %" PRIu64 " messages, %s\n",
-	             a->counts.messages, bytes);
+	(void)printf("  stored    %" PRIu64 " message%s, %s\n",
+	             a->counts.messages, a->counts.messages == 1 ? "" : "s",
+	             bytes);
 	if (a->unsafe > 0)
 		(void)printf("  on server %" PRIu64
 		             " stored in too few places: "

@@ -43,7 +43,8 @@ sled_cli_way(struct sled_cli *cli, const struct sled_maildrop *maildrop,
 	(void)snprintf(link.name, sizeof(link.name), "%.*s",
 	               (int)sizeof(link.name) - 1, out->path.name);
 	out->link = sled_link_profile(
-	    cli->conf, link.name[0] == '\0' ? NULL : &link, asked);
+	    cli->conf, asked != NULL || link.name[0] == '\0' ? NULL : &link,
+	    asked);
 	if (asked == NULL || out->link != NULL)
 		return true;
 	return sled_fail(err, SLED_ERR_USAGE, "no [link] section is for %.40s",

@@ -1,7 +1,11 @@
 /* scheduler.c - asking the scheduler; see scheduler.h. */
 #include "cli/scheduler.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "mailsled/control.h"
+#include "mailsled/text.h"
 
 bool
 sled_cli_socket(struct sled_cli *cli, struct sled_buf *out,
@@ -27,17 +31,26 @@ sled_cli_socket(struct sled_cli *cli, struct sled_buf *out,
 	return ok;
 }
 
+/* Root may ask a user's scheduler: what it says shall not act on his terminal.
+ * Objects stay as they are, and have no such characters. */
 static void
 print_line(void *ctx, bool out, const char *text)
 {
 	struct sled_cli *cli = ctx;
+	struct sled_buf shown = { 0 };
+	struct sled_err err = { 0 };
 
-	if (!out) {
-		sled_cli_say(cli, text);
-		return;
+	if (!sled_text_printable(
+		&shown, (struct sled_span){ text, strlen(text) }, &err)) {
+		sled_cli_complain(cli, &err);
+	} else if (!out) {
+		sled_cli_say(cli, shown.len == 0 ? "" : shown.data);
+	} else {
+		(void)printf("%s\n",
+		             cli->json || shown.len == 0 ? text : shown.data);
+		(void)fflush(stdout);
 	}
-	(void)printf("%s\n", text);
-	(void)fflush(stdout);
+	sled_buf_free(&shown);
 }
 
 bool

@@ -11,6 +11,7 @@
 
 /* What it answered: lines KEY=VALUE. */
 struct next {
+	struct sled_cli *cli;
 	char *pid, *doing, *when, *why, *clock;
 	char *links[SHOWN_MAX], *held_off[SHOWN_MAX];
 	size_t links_len, held_off_len;
@@ -37,6 +38,8 @@ take_line(void *ctx, bool out, const char *text)
 	const char *value = strchr(text, '=');
 	size_t len = value == NULL ? 0 : (size_t)(value++ - text);
 
+	if (!out)
+		sled_cli_say(next->cli, text);
 	if (!out || value == NULL)
 		return;
 	if (strncmp(text, "pid", len) == 0)
@@ -82,6 +85,11 @@ print_next(const struct next *next, int64_t now)
 	int64_t at = 0;
 
 	(void)printf("next visit\n");
+	if (next->pid == NULL) {
+		(void)printf("  not known: a scheduler is there, but it told "
+		             "nothing\n");
+		return;
+	}
 	if (next->when != NULL && sled_clock_parse(next->when, &at) &&
 	    at > now) {
 		sled_cli_time(when, at);
@@ -100,7 +108,7 @@ print_next(const struct next *next, int64_t now)
 		(void)printf("  link up   %s\n", next->links[i]);
 	for (size_t i = 0; i < next->held_off_len; i++)
 		(void)printf("  held off  %s\n", next->held_off[i]);
-	(void)printf("  scheduler runs, pid %s\n", word(next->pid));
+	(void)printf("  scheduler runs, pid %s\n", next->pid);
 }
 
 static bool
@@ -124,7 +132,7 @@ sled_status_next(struct status *status, struct sled_err *err)
 	const char *const words[] = { "status" };
 	struct sled_err why = { 0 };
 	struct sled_buf path = { 0 };
-	struct next next = { 0 };
+	struct next next = { .cli = status->cli };
 	bool there = false, ok;
 	int exit_status = 0;
 

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "control/internal.h"
@@ -10,18 +11,23 @@
 #include "mailsled/text.h"
 
 #define ANSWER_MAX ((size_t)4 << 20) /* of one line */
+#define ANSWER_S   5L                /* for what is answered at once */
 
 struct ask {
 	int fd;
 	int64_t until; /* sled_clock_ms(); 0: as long as it takes */
+	const char *late;
 	struct sled_buf in;
 	size_t used; /* of in: the line handed out last */
 };
+
+static const char no_answer[] = "the scheduler does not answer";
 
 /* -1 and true: nobody is there. */
 static bool
 reach(const char *path, int *fd, struct sled_err *err)
 {
+	const struct timeval most = { .tv_sec = ANSWER_S };
 	struct sockaddr_un at;
 	long pid;
 	int got;
@@ -32,12 +38,16 @@ reach(const char *path, int *fd, struct sled_err *err)
 	got = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (got == -1)
 		return sled_fail_sys(err, errno, "control socket");
+	/* connect() waits too, while its queue is full. */
+	(void)setsockopt(got, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most));
 	if (connect(got, (const struct sockaddr *)&at, sizeof(at)) == -1) {
 		int why = errno;
 
 		(void)close(got);
 		if (why == ENOENT || why == ECONNREFUSED || why == ENOTDIR)
 			return true;
+		if (why == EAGAIN)
+			return sled_fail(err, SLED_ERR_LINK, "%s", no_answer);
 		return sled_fail(err, SLED_ERR_CONFIG, "%s: %s", path,
 		                 strerror(why));
 	}
@@ -76,6 +86,8 @@ send_request(struct ask *ask, const char *const *words, size_t len,
 			at += (size_t)sent;
 		else if (errno == EPIPE || errno == ECONNRESET)
 			break; /* turned away: its answer says why */
+		else if (errno == EAGAIN)
+			ok = sled_fail(err, SLED_ERR_LINK, "%s", no_answer);
 		else if (errno != EINTR)
 			ok = sled_fail_sys(err, errno, "ask the scheduler");
 	}
@@ -95,8 +107,7 @@ await(struct ask *ask, struct sled_err *err)
 		if (n > 0)
 			return true;
 		if (n == 0)
-			return sled_fail(err, SLED_ERR_LINK,
-			                 "the scheduler is busy with a visit");
+			return sled_fail(err, SLED_ERR_LINK, "%s", ask->late);
 		if (errno != EINTR)
 			return sled_fail_sys(err, errno, "ask the scheduler");
 	}
@@ -209,7 +220,7 @@ sled_control_ask(const char *path, const char *const *words, size_t len,
                  sled_control_line_fn *line, void *ctx, bool *there,
                  int *status, struct sled_err *err)
 {
-	struct ask ask = { .fd = -1 };
+	struct ask ask = { .fd = -1, .late = no_answer };
 	bool ok;
 
 	*there = false;
@@ -219,6 +230,8 @@ sled_control_ask(const char *path, const char *const *words, size_t len,
 	if (ask.fd == -1)
 		return true;
 	*there = true;
+	if (strcmp(words[0], "visit") != 0)
+		ask.until = sled_clock_ms() + ANSWER_S * 1000L;
 	ok = send_request(&ask, words, len, err) &&
 	     read_answer(&ask, line, ctx, status, err);
 	sled_buf_free(&ask.in);
@@ -262,7 +275,8 @@ sled_control_lease(const char *path, uint64_t wait_ms, int *fd,
                    struct sled_err *err)
 {
 	static const char *const words[] = { "lease" };
-	struct ask ask = { .fd = -1 };
+	struct ask ask = { .fd = -1,
+		           .late = "the scheduler is busy with a visit" };
 	bool ok;
 
 	*fd = -1;

@@ -447,10 +447,12 @@ tell_why(struct sled_daemon *d, struct sled_control_reply *reply,
 	for (size_t i = 0; i < len; i++) {
 		const struct sled_conf_link *profile =
 		    sled_link_profile(d->conf, &up[i], NULL);
+		bool other =
+		    profile != NULL && strcmp(profile->name, up[i].name) != 0;
 
-		(void)snprintf(text, sizeof(text), "%s%s%s", up[i].name,
-		               profile == NULL ? "" : " ",
-		               profile == NULL ? "" : profile->name);
+		(void)snprintf(text, sizeof(text), "%s%s%s%s", up[i].name,
+		               other ? ", [link " : "",
+		               other ? profile->name : "", other ? "]" : "");
 		out_line(reply, "link", text);
 		sled_scheduler_link_why(d->scheduler, i, now, why);
 		if (why[0] != '\0')

@@ -35,6 +35,7 @@ struct sled_scheduler_section {
 struct sled_scheduler_up {
 	struct sled_scheduler_link link;
 	bool portal;
+	bool proved; /* a server of ours answered on it */
 };
 
 enum sled_scheduler_state {
@@ -70,7 +71,9 @@ struct sled_scheduler {
 	char round_link[SLED_SCHEDULER_NAME];
 	uint64_t round_changes;
 	size_t round_section;
-	size_t line; /* the section whose line we opened; NONE */
+	bool round_whole;  /* it has each account that the link serves */
+	bool round_proved; /* a server of ours answered */
+	size_t line;       /* the section whose line we opened; NONE */
 	bool line_failed;
 	int64_t dial_until_ms; /* when DIALLING ends */
 	size_t hung;           /* the section that was hung up last; NONE */

@@ -101,9 +101,12 @@ sled_scheduler_conf(struct sled_scheduler *s, const struct sled_conf *conf,
 	s->picked = picked;
 	*s->openings = (struct sled_scheduler_openings){ 0 };
 	s->conf = conf;
-	/* Their sections are the old configuration's. */
-	for (size_t i = 0; i < s->ups_len; i++)
+	/* Their sections are the old configuration's; what was wrong with a
+	 * server may be mended. */
+	for (size_t i = 0; i < s->ups_len; i++) {
 		s->ups[i].link.profile = NULL;
+		s->ups[i].portal = false;
+	}
 	return true;
 }
 
@@ -197,8 +200,9 @@ came_up(struct sled_scheduler *s, const struct sled_scheduler_link *link,
 	bool visits = link->profile == NULL ||
 	              link->profile->visit == SLED_CONF_VISIT_YES;
 	size_t section = sled_scheduler_section_of(s, link->profile);
+	bool dialled = section != SLED_SCHEDULER_NONE && section == s->line;
 
-	if (section != SLED_SCHEDULER_NONE)
+	if (section != SLED_SCHEDULER_NONE && !dialled)
 		s->sections[section].dial_fails = 0;
 	for (size_t i = 0; i < s->conf->accounts_len; i++) {
 		struct sled_scheduler_account *a = &s->accounts[i];
@@ -209,7 +213,8 @@ came_up(struct sled_scheduler *s, const struct sled_scheduler_link *link,
 			a->link_due = true;
 			a->link_ms = now->ms;
 		}
-		if (a->refused)
+		/* A line of our own doing is no news of the world. */
+		if (a->refused || dialled)
 			continue;
 		a->fails = 0;
 		a->wait_until_ms = 0;
@@ -244,7 +249,9 @@ sled_scheduler_links(struct sled_scheduler *s,
 		const struct sled_scheduler_up *old = same_up(s, &links[i]);
 
 		ups[i] = (struct sled_scheduler_up){
-			.link = links[i], .portal = old != NULL && old->portal
+			.link = links[i],
+			.portal = old != NULL && old->portal,
+			.proved = old != NULL && old->proved,
 		};
 		if (old == NULL)
 			came_up(s, &links[i], now);
@@ -328,6 +335,8 @@ sled_scheduler_visited(struct sled_scheduler *s, size_t account,
 	if (not_before > now->wall)
 		a->not_before_ms = now->ms + (not_before - now->wall) * 1000;
 	a->owed = a->owed || a->by_time;
+	s->round_proved = s->round_proved || outcome == SLED_SCHEDULER_GOOD ||
+	                  outcome == SLED_SCHEDULER_REFUSED;
 	switch (outcome) {
 	case SLED_SCHEDULER_GOOD:
 	case SLED_SCHEDULER_STOPPED:
@@ -358,6 +367,18 @@ add_used(struct sled_used *sum, const struct sled_used *more)
 	sum->money += more->money;
 }
 
+/* Where others of ours answered, an account that met a stranger by itself is
+ * alone with that. */
+static void
+note_portal(struct sled_scheduler *s, struct sled_scheduler_up *up, bool portal)
+{
+	up->proved = up->proved || s->round_proved;
+	if (portal && (s->round_whole || !up->proved))
+		up->portal = true;
+	else if (s->round_proved)
+		up->portal = false;
+}
+
 void
 sled_scheduler_round_over(struct sled_scheduler *s, bool portal,
                           const struct sled_used *used,
@@ -366,10 +387,10 @@ sled_scheduler_round_over(struct sled_scheduler *s, bool portal,
 	struct sled_scheduler_section *section;
 
 	s->state = SLED_SCHEDULER_IDLE;
-	for (size_t i = 0; portal && i < s->ups_len; i++)
+	for (size_t i = 0; i < s->ups_len; i++)
 		if (strcmp(s->ups[i].link.name, s->round_link) == 0 &&
 		    s->ups[i].link.changes == s->round_changes)
-			s->ups[i].portal = true;
+			note_portal(s, &s->ups[i], portal);
 	if (s->round_section == SLED_SCHEDULER_NONE)
 		return;
 	section = &s->sections[s->round_section];

@@ -97,7 +97,7 @@ choose_line(const struct sled_scheduler *s, bool asked,
 }
 
 static void
-remember_round(struct sled_scheduler *s, size_t up,
+remember_round(struct sled_scheduler *s, size_t up, bool whole,
                const struct sled_scheduler_now *now)
 {
 	const struct sled_scheduler_link *link = &s->ups[up].link;
@@ -109,6 +109,8 @@ remember_round(struct sled_scheduler *s, size_t up,
 	(void)snprintf(s->round_link, sizeof(s->round_link), "%s", link->name);
 	s->round_changes = link->changes;
 	s->round_section = sled_scheduler_section_of(s, link->profile);
+	s->round_whole = whole;
+	s->round_proved = false;
 }
 
 static const char *
@@ -137,14 +139,20 @@ begin_visit(struct sled_scheduler *s, size_t up, bool asked,
 	const struct sled_scheduler_link *link = &s->ups[up].link;
 	size_t section = sled_scheduler_section_of(s, link->profile);
 	const char *why = "";
+	bool whole = true;
 
+	if (asked)
+		s->ask_dialled = false;
 	for (size_t i = 0; i < s->conf->accounts_len; i++) {
 		struct sled_scheduler_account *a = &s->accounts[i];
 		bool ready = is_ready(s, i, asked, false, now);
 
-		if (!sled_scheduler_serves(link, a) ||
-		    (!ready && (asked || !goes_along(s, i, now))))
+		if (!sled_scheduler_serves(link, a))
 			continue;
+		if (!ready && (asked || !goes_along(s, i, now))) {
+			whole = false;
+			continue;
+		}
 		a->by_time = is_ready(s, i, false, true, now);
 		if (ready && why[0] == '\0')
 			why = cause_text(
@@ -160,7 +168,7 @@ begin_visit(struct sled_scheduler *s, size_t up, bool asked,
 	out->dialled = section != SLED_SCHEDULER_NONE && section == s->line;
 	out->window_ms = asked ? UINT64_MAX : sled_scheduler_window_ms(s, now);
 	(void)snprintf(out->why, sizeof(out->why), "%s", asked ? "asked" : why);
-	remember_round(s, up, now);
+	remember_round(s, up, whole, now);
 }
 
 static void
@@ -193,7 +201,8 @@ dial(struct sled_scheduler *s, size_t section, bool asked,
 /* The line did not come up: others wait before they try again, who asked is
  * told. */
 static void
-give_up_dialling(struct sled_scheduler *s, const struct sled_scheduler_now *now,
+give_up_dialling(struct sled_scheduler *s, const char *why,
+                 const struct sled_scheduler_now *now,
                  struct sled_scheduler_decision *out)
 {
 	struct sled_scheduler_section *section = &s->sections[s->line];
@@ -201,10 +210,7 @@ give_up_dialling(struct sled_scheduler *s, const struct sled_scheduler_now *now,
 	section->dial_fails++;
 	section->dial_until_ms =
 	    now->ms + sled_scheduler_wait_ms(s, section->dial_fails);
-	hang_up(s,
-	        s->line_failed ? "up-command failed"
-	                       : "the link did not come up in up-timeout",
-	        out);
+	hang_up(s, why, out);
 }
 
 static void
@@ -219,15 +225,19 @@ step_dialling(struct sled_scheduler *s, const struct sled_scheduler_now *now,
 	    sled_scheduler_section_of(s, s->ups[up].link.profile) == s->line;
 
 	if (ours && !s->held) {
-		s->ask_dialled = false;
+		s->sections[s->line].dial_fails = 0;
 		begin_visit(s, up, asked, now, out);
 	} else if (s->stopping) {
 		hang_up(s, "told to stop", out);
 	} else if (up != SLED_SCHEDULER_NONE && !ours) {
-		s->ask_dialled = false;
-		hang_up(s, "another link came up", out);
-	} else if (s->line_failed || now->ms >= s->dial_until_ms) {
-		give_up_dialling(s, now, out);
+		/* Perhaps the line itself, by another name than its section:
+		 * to dial again at once would have no end. */
+		give_up_dialling(s, "another link came up", now, out);
+	} else if (s->line_failed) {
+		give_up_dialling(s, "up-command failed", now, out);
+	} else if (now->ms >= s->dial_until_ms) {
+		give_up_dialling(s, "the link did not come up in up-timeout",
+		                 now, out);
 	} else if (!is_wanted(s, s->line, asked, now)) {
 		hang_up(s, "the window closed", out);
 	}

@@ -49,6 +49,9 @@ feed_engine(struct sled_session *s, struct sled_span in)
 	}
 	if (step != SLED_POP3_FAILED)
 		return;
+	/* What stands before STLS and speaks no POP3. */
+	s->result.stranger = s->result.stranger || (!s->greeted && !s->secure &&
+	                                            err.kind == SLED_ERR_PROTO);
 	if (s->phase == SLED_PHASE_SAVE &&
 	    s->holding.in_flight == 0) /* its idle timer, most likely */
 		(void)sled_fail(&err, SLED_ERR_LINK,
@@ -102,6 +105,16 @@ note_tls(struct sled_session *s)
 }
 
 static void
+note_doubt(struct sled_session *s)
+{
+	enum sled_tls_doubt doubt = sled_tls_doubt(s->tls);
+
+	s->result.refused_cert = doubt == SLED_TLS_REFUSED;
+	s->result.stranger =
+	    doubt != SLED_TLS_NO_DOUBT && doubt != SLED_TLS_REFUSED;
+}
+
+static void
 drive_tls(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
@@ -110,6 +123,7 @@ drive_tls(struct sled_session *s)
 	if (!s->secure) {
 		step = sled_tls_handshake(s->tls, &err);
 		if (step == SLED_TLS_FAILED) {
+			note_doubt(s);
 			sled_wire_flush(s);
 			sled_session_fail(s, &err);
 			return;

@@ -32,3 +32,19 @@ def test_a_price_a_mib_is_pro_rata(tmp):
         sled = budgeted(tmp, server, "1.00 USD/day")
         assert sled.run("fetch", "--link", "lo").status == 0
         assert sled.run("fetch", "--link", "lo").status == 0
+
+
+def test_a_link_that_has_no_section_is_a_mistake(tmp):
+    """Else a misspelt name would lift `visit = no` and send by whatever."""
+    with Pop3d(tmp, "--generate", "2,2000") as server:
+        sled = Sled(tmp, {"home": server}, copies=1)
+        assert sled.fetch().status == 0  # now the interface is known
+        config = sled.config.read_text()
+        sled.config.write_text(config + "\n[link lo]\nvisit = no\n")
+        for command in ("fetch", "held"):
+            done = sled.run(command, "--link", "sat")
+            assert done.status == 64 and "sat" in done.err, done
+        assert sled.run("fetch").status == 75
+        assert sled.run("fetch", "--link", "lo").status == 0
+        sled.config.write_text(config + "\n[link default]\n")
+        assert sled.run("fetch", "--link", "sat").status == 0

@@ -101,6 +101,26 @@ def test_event_says_what_a_hook_was_told(tmp):
         ["event", "up", "if=a b", "metered=yes"]]
 
 
+def test_event_takes_each_word_for_metered_as_it_is_meant(tmp):
+    stand = Stand(tmp)
+    for word, meant in (("yes", ["metered=yes"]), ("no", ["metered=no"]),
+                        ("guess-yes", ["metered=yes"]),
+                        ("guess-no", ["metered=no"]), ("unknown", [])):
+        done = stand.run("event", "up", f"metered={word}")
+        assert done.returncode == 0, done
+        assert stand.got[-1] == ["event", "up", *meant], (word, stand.got)
+    for bad in ("metered=perhaps", "no\x1b[31mpe=1"):
+        done = stand.run("event", "up", bad)
+        assert done.returncode == 64 and "\x1b" not in done.stderr, done
+
+
+def test_what_a_scheduler_says_cannot_act_on_the_terminal(tmp):
+    stand = Stand(tmp, b"out %1b%5b31mGr%C3%BC%C3%9Fe\nerr %1b%5b31m\nexit 0\n")
+    done = stand.run("stop")
+    assert "Gr\u00fc\u00dfe" in done.stdout, done
+    assert "\x1b" not in done.stdout + done.stderr, done
+
+
 def test_event_without_a_scheduler_is_no_fault(tmp):
     stand = Stand(tmp)
     stand.listener.close()

@@ -514,6 +514,21 @@ def test_check_warns_of_one_place_and_of_one_disk(tmp):
         assert "1 usable disk" in done.out, done
 
 
+def test_check_warns_of_a_link_that_no_interface_has(tmp):
+    with Pop3d(tmp, "--generate", "1") as server:
+        sled = Sled(tmp, {"home": server})
+        sled.config.write_text(
+            sled.config.read_text() + "\n[link lo]\n[link l?]\n"
+            "[link metered]\n[link default]\n[link dial7]\n"
+            "up-command = true\ndown-command = true\n"
+            "[link etx0]\nbudget = 5MiB/day\n[link zz*]\n")
+        done = sled.run("check")
+        assert done.status == 0, done
+        for name in ("etx0", "zz*"):
+            assert f"[link {name}]: no interface" in done.out, done
+        assert done.out.count("no interface") == 2, done
+
+
 def test_check_ends_at_ctrl_c(tmp):
     with Pop3d(tmp, "--sample", "--fault", "CONN:stall") as server:
         sled = Sled(tmp, {"home": server})

@@ -207,6 +207,41 @@ def test_others_have_the_store_between_visits(tmp):
         assert not re.search("lock|held by", run.text), run.text
 
 
+def test_a_scheduler_that_does_not_answer_holds_up_no_hook(tmp):
+    with Pop3d(tmp, "--generate", "1") as server:
+        sled = Sled(tmp, {"home": server})
+        with Run(sled, config=schedule()) as run:
+            run.wait("home: 1 came")
+            run.signal(signal.SIGSTOP)
+            asked = {words: subprocess.Popen(
+                sled.argv(*words.split()), text=True, stderr=subprocess.PIPE,
+                stdout=subprocess.PIPE)
+                for words in ("event up if=ppp0", "stop", "status",
+                              "--json status")}
+            for words, process in asked.items():
+                out, err = process.communicate(timeout=15)
+                assert "the scheduler does not answer" in err, (words, err)
+                assert process.returncode == (
+                    0 if "status" in words else 75), words
+                assert "?" not in out, out
+            run.signal(signal.SIGCONT)
+            assert run.stop() == 0
+
+
+def test_a_link_is_named_once_and_its_section_if_it_has_another_name(tmp):
+    with Pop3d(tmp, "--generate", "1") as server:
+        sled = Sled(tmp, {"home": server})
+        with Run(sled, config=schedule() + "\n[link lo]\n") as run:
+            run.wait("home: 1 came")
+            assert "  link up   lo\n" in sled.run("status").out
+            assert "  stored    1 message, " in sled.run("status").out
+            run.configure(schedule() + "\n[link l?]\n")
+            run.signal(signal.SIGHUP)
+            run.wait("configuration was read again")
+            assert "  link up   lo, [link l?]\n" in sled.run("status").out
+            assert run.stop() == 0
+
+
 def test_one_broken_account_does_not_cost_the_other_its_turn(tmp):
     with Pop3d(tmp, "--generate", "1") as server, \
             Pop3d(tmp, "--generate", "1", "--fault", "LOGIN:err=no",

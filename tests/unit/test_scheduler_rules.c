@@ -342,6 +342,71 @@ a_portal_is_left_alone_until_the_link_changes(void **state)
 }
 
 static void
+who_signed_in_and_asked_ends_the_portal(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 5m\njitter = 0s\n");
+	links(&w, "wlan0", 1, 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+	finish(&w, SLED_SCHEDULER_FAILED, true);
+	pass(&w, HOUR);
+	sled_scheduler_ask(w.s, SIZE_MAX, NULL);
+	visit_well(&w);
+	assert_int_equal(next_ms(&w), 5 * MINUTE);
+	pass(&w, 5 * MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+	end(&w);
+}
+
+/* Its server = is wrong, say. */
+static void
+a_stranger_for_one_account_costs_the_other_nothing(void **state)
+{
+	const struct sled_used none = { 0 };
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 30m\njitter = 0s\n");
+	links(&w, "wlan0", 1, 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+	assert_int_equal(w.last.accounts_len, 2);
+	sled_scheduler_visited(w.s, 0, SLED_SCHEDULER_FAILED, 0, &w.now);
+	sled_scheduler_visited(w.s, 1, SLED_SCHEDULER_GOOD, 0, &w.now);
+	sled_scheduler_round_over(w.s, false, &none, &w.now);
+	pass(&w, MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+	assert_int_equal(w.last.accounts_len, 1);
+	finish(&w, SLED_SCHEDULER_FAILED, true);
+	pass(&w, 30 * MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+	assert_int_equal(w.last.accounts_len, 2);
+	finish(&w, SLED_SCHEDULER_FAILED, true); /* the hotel's hour is over */
+	pass(&w, 5 * HOUR);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	end(&w);
+}
+
+static void
+another_configuration_ends_the_portal(void **state)
+{
+	struct sled_err err = { 0 };
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 5m\njitter = 0s\n");
+	links(&w, "wlan0", 1, 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+	finish(&w, SLED_SCHEDULER_FAILED, true);
+	pass(&w, HOUR);
+	assert_true(sled_scheduler_conf(w.s, w.conf, &w.now, &err));
+	links(&w, "wlan0", 1, 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+	end(&w);
+}
+
+static void
 the_cheaper_link_is_taken(void **state)
 {
 	struct world w;
@@ -453,6 +518,65 @@ a_line_that_does_not_come_is_closed_and_tried_later(void **state)
 	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
 	pass(&w, MINUTE);
 	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	end(&w);
+}
+
+/* Dial, and what comes up is LINK, the CHANGESth time; closed again. */
+static void
+dial_in_vain(struct world *w, const char *link, uint64_t changes)
+{
+	assert_int_equal(step(w), SLED_SCHEDULER_DIAL);
+	links(w, link, w->now.ms, changes);
+	if (step(w) == SLED_SCHEDULER_VISIT) {
+		finish(w, SLED_SCHEDULER_FAILED, false);
+		assert_int_equal(step(w), SLED_SCHEDULER_HANG_UP);
+	}
+	assert_int_equal(w->last.what, SLED_SCHEDULER_HANG_UP);
+	links(w, "", 0, 0);
+	sled_scheduler_hung_up(w->s, true, &w->now);
+}
+
+/* A [link] that has not the name of its interface, say: each dial is paid. */
+static void
+a_line_that_comes_up_by_another_name_is_tried_later(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 1h\njitter = 0s\n" DIALS);
+	dial_in_vain(&w, "ppp1", 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	pass(&w, MINUTE);
+	dial_in_vain(&w, "ppp1", 2);
+	pass(&w, MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	sled_scheduler_ask(w.s, SIZE_MAX, NULL);
+	dial_in_vain(&w, "ppp1", 3);
+	assert_int_equal(step(&w), SLED_SCHEDULER_REFUSE);
+	sled_scheduler_ask(w.s, SIZE_MAX, NULL);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	links(&w, "ppp0", w.now.ms, 1);
+	visit_well(&w);
+	end(&w);
+}
+
+static void
+a_line_that_was_dialled_ends_no_wait(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 1h\njitter = 0s\n" DIALS);
+	dial_in_vain(&w, "ppp0", 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	pass(&w, MINUTE);
+	dial_in_vain(&w, "ppp0", 2);
+	pass(&w, MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	pass(&w, MINUTE);
+	dial_in_vain(&w, "ppp0", 3);
+	pass(&w, 2 * MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
 	end(&w);
 }
 
@@ -655,6 +779,10 @@ main(void)
 		cmocka_unit_test(
 		    login_delay_is_honoured_though_a_link_comes_up),
 		cmocka_unit_test(a_portal_is_left_alone_until_the_link_changes),
+		cmocka_unit_test(who_signed_in_and_asked_ends_the_portal),
+		cmocka_unit_test(
+		    a_stranger_for_one_account_costs_the_other_nothing),
+		cmocka_unit_test(another_configuration_ends_the_portal),
 		cmocka_unit_test(the_cheaper_link_is_taken),
 		cmocka_unit_test(no_and_ask_are_kept_until_a_person_asks),
 		cmocka_unit_test(who_asks_needs_no_window),
@@ -662,6 +790,9 @@ main(void)
 		    a_line_is_dialled_when_a_visit_is_due_and_hung_up_after_it),
 		cmocka_unit_test(
 		    a_line_that_does_not_come_is_closed_and_tried_later),
+		cmocka_unit_test(
+		    a_line_that_comes_up_by_another_name_is_tried_later),
+		cmocka_unit_test(a_line_that_was_dialled_ends_no_wait),
 		cmocka_unit_test(
 		    nothing_is_dialled_beside_a_link_nor_for_one_that_came_up),
 		cmocka_unit_test(a_line_that_stays_is_hung_up_again),
