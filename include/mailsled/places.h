@@ -139,27 +139,31 @@ SLED_CHECK bool sled_place_sync(struct sled_place *place, const char *folder,
 
 /* ---- volumes ---- */
 
-/* A volume's file in a place: the sealed one of REVISION where there is one,
- * else the open one. */
+struct sled_volume_id {
+	const char *label, *name;
+	unsigned revision; /* of a sealed file: see archive.h */
+};
+
+/* A volume's file in a place: the sealed one of its revision where there is
+ * one, else the open one. */
 struct sled_volume_found {
 	char file[SLED_VOLUME_FILE]; /* that of the open one when not there */
 	bool there, sealed;
 	uint64_t size;
 };
 
-SLED_CHECK bool sled_place_volume(struct sled_place *place, const char *label,
-                                  const char *name, unsigned revision,
+SLED_CHECK bool sled_place_volume(struct sled_place *place,
+                                  const struct sled_volume_id *id,
                                   struct sled_volume_found *out,
                                   struct sled_err *err);
 /* The same file, open to read, also while another process seals it. */
 SLED_CHECK bool sled_reading_volume(struct sled_reading *out,
-                                    struct sled_place *place, const char *label,
-                                    const char *name, unsigned revision,
-                                    bool fresh, struct sled_err *err);
+                                    struct sled_place *place,
+                                    const struct sled_volume_id *id, bool fresh,
+                                    struct sled_err *err);
 
 struct sled_seal {
-	const char *label, *name;
-	unsigned revision;       /* of a file that is sealed already */
+	struct sled_volume_id id;
 	uint64_t end;            /* octets of its members */
 	struct sled_hash sha256; /* of the sealed file */
 };
@@ -171,17 +175,24 @@ struct sled_seal {
 SLED_CHECK bool sled_place_seal(struct sled_place *place,
                                 const struct sled_seal *seal,
                                 struct sled_err *err);
-/* Does the sidecar FILE.sha256 name this hash and this file? *there false when
- * there is none. */
+
+enum sled_sidecar {
+	SLED_SIDECAR_NONE,
+	SLED_SIDECAR_OTHER,
+	SLED_SIDECAR_RIGHT
+};
+
+/* Does FILE.sha256 name this hash and this file? */
 SLED_CHECK bool sled_place_sidecar(struct sled_place *place, const char *label,
                                    const char *file,
-                                   const struct sled_hash *sha256, bool *there,
-                                   bool *right, struct sled_err *err);
-/* Is what FOLDER/FILE has from AT to SIZE the beginning of tar's end, or all of
- * it: left there by a seal that was cut off? */
-SLED_CHECK bool sled_place_ends(struct sled_place *place, const char *folder,
-                                const char *file, uint64_t at, uint64_t size,
-                                bool *ends, struct sled_err *err);
+                                   const struct sled_hash *sha256,
+                                   enum sled_sidecar *out,
+                                   struct sled_err *err);
+/* Is what an open file has behind AT the beginning of tar's end, or all of it:
+ * left there by a seal that was cut off? */
+SLED_CHECK bool sled_place_ends(struct sled_place *place, const char *label,
+                                const struct sled_volume_found *found,
+                                uint64_t at, bool *ends, struct sled_err *err);
 /* The SHA-256 of FOLDER/FILE, read from the disk. */
 SLED_CHECK bool sled_place_hash(struct sled_place *place, const char *folder,
                                 const char *file, struct sled_hash *out,

@@ -25,48 +25,53 @@
 #define SIDECAR_MAX 256
 
 bool
-sled_place_volume(struct sled_place *place, const char *label, const char *name,
-                  unsigned revision, struct sled_volume_found *out,
-                  struct sled_err *err)
+sled_place_volume(struct sled_place *place, const struct sled_volume_id *id,
+                  struct sled_volume_found *out, struct sled_err *err)
 {
 	*out = (struct sled_volume_found){ .sealed = true };
-	sled_volume_sealed_file(out->file, name, revision);
-	if (!sled_place_size(place, label, out->file, &out->size, &out->there,
-	                     err))
+	sled_volume_sealed_file(out->file, id->name, id->revision);
+	if (!sled_place_size(place, id->label, out->file, &out->size,
+	                     &out->there, err))
 		return false;
 	if (out->there)
 		return true;
 	out->sealed = false;
-	sled_volume_file(out->file, name, true);
-	return sled_place_size(place, label, out->file, &out->size, &out->there,
-	                       err);
+	sled_volume_file(out->file, id->name, true);
+	return sled_place_size(place, id->label, out->file, &out->size,
+	                       &out->there, err);
+}
+
+/* MISSING when it has neither of its names. */
+static bool
+open_either(struct sled_reading *out, struct sled_place *place,
+            const struct sled_volume_id *id, bool fresh, struct sled_err *err)
+{
+	char file[SLED_VOLUME_FILE];
+
+	sled_volume_sealed_file(file, id->name, id->revision);
+	if (sled_reading_open(out, place, id->label, file, fresh, err)) {
+		out->sealed = true;
+		return true;
+	}
+	if (err->kind != SLED_ERR_MISSING)
+		return false;
+	*err = (struct sled_err){ 0 };
+	sled_volume_file(file, id->name, true);
+	return sled_reading_open(out, place, id->label, file, fresh, err);
 }
 
 bool
 sled_reading_volume(struct sled_reading *out, struct sled_place *place,
-                    const char *label, const char *name, unsigned revision,
-                    bool fresh, struct sled_err *err)
+                    const struct sled_volume_id *id, bool fresh,
+                    struct sled_err *err)
 {
-	char file[SLED_VOLUME_FILE];
-
-	/* Twice: it may take its new name between the two. */
-	for (unsigned i = 0; i < 2; i++) {
-		sled_volume_sealed_file(file, name, revision);
-		if (sled_reading_open(out, place, label, file, fresh, err)) {
-			out->sealed = true;
-			return true;
-		}
-		if (err->kind != SLED_ERR_MISSING)
-			return false;
-		*err = (struct sled_err){ 0 };
-		sled_volume_file(file, name, true);
-		if (sled_reading_open(out, place, label, file, fresh, err))
-			return true;
-		if (err->kind != SLED_ERR_MISSING || i > 0)
-			return false;
-		*err = (struct sled_err){ 0 };
-	}
-	return false;
+	if (open_either(out, place, id, fresh, err))
+		return true;
+	if (err->kind != SLED_ERR_MISSING)
+		return false;
+	/* It may have taken its new name between the two. */
+	*err = (struct sled_err){ 0 };
+	return open_either(out, place, id, fresh, err);
 }
 
 bool
@@ -112,28 +117,28 @@ sidecar_text(struct sled_buf *out, const char *file,
 bool
 sled_place_sidecar(struct sled_place *place, const char *label,
                    const char *file, const struct sled_hash *sha256,
-                   bool *there, bool *right, struct sled_err *err)
+                   enum sled_sidecar *out, struct sled_err *err)
 {
 	struct sled_buf have = { 0 }, want = { 0 };
 	char name[160];
 	bool ok;
 
 	(void)snprintf(name, sizeof(name), "%s/%s.sha256", label, file);
-	*there = *right = false;
-	ok = sled_file_slurp(&have, place->sys, place->dir, name, SIDECAR_MAX,
-	                     err);
-	if (!ok && err->kind == SLED_ERR_MISSING) {
+	*out = SLED_SIDECAR_OTHER;
+	ok = sidecar_text(&want, file, sha256, err);
+	if (ok && sled_file_slurp(&have, place->sys, place->dir, name,
+	                          SIDECAR_MAX, err)) {
+		if (have.len == want.len &&
+		    memcmp(have.data, want.data, want.len) == 0)
+			*out = SLED_SIDECAR_RIGHT;
+	} else if (ok && (err->kind == SLED_ERR_MISSING ||
+	                  err->kind == SLED_ERR_DAMAGED)) {
+		if (err->kind == SLED_ERR_MISSING)
+			*out = SLED_SIDECAR_NONE;
 		*err = (struct sled_err){ 0 };
-		return true;
+	} else {
+		ok = false;
 	}
-	*there = true;
-	if (!ok && err->kind == SLED_ERR_DAMAGED) { /* far too long */
-		*err = (struct sled_err){ 0 };
-		return true;
-	}
-	ok = ok && sidecar_text(&want, file, sha256, err);
-	*right = ok && have.len == want.len &&
-	         memcmp(have.data, want.data, want.len) == 0;
 	sled_buf_free(&have);
 	sled_buf_free(&want);
 	return ok;
@@ -147,12 +152,12 @@ write_sidecar(struct sled_place *place, int folder, const char *label,
 {
 	struct sled_buf text = { 0 };
 	char name[SLED_VOLUME_FILE + 8];
-	bool there, right, ok;
+	enum sled_sidecar have;
+	bool ok;
 
-	if (!sled_place_sidecar(place, label, file, sha256, &there, &right,
-	                        err))
+	if (!sled_place_sidecar(place, label, file, sha256, &have, err))
 		return false;
-	if (right)
+	if (have == SLED_SIDECAR_RIGHT)
 		return true;
 	(void)snprintf(name, sizeof(name), "%s.sha256", file);
 	ok = sidecar_text(&text, file, sha256, err) &&
@@ -164,25 +169,35 @@ write_sidecar(struct sled_place *place, int folder, const char *label,
 
 /* ---- the seal ---- */
 
-bool
-sled_place_ends(struct sled_place *place, const char *folder, const char *file,
-                uint64_t at, uint64_t size, bool *ends, struct sled_err *err)
+static bool
+is_beginning(struct sled_reading *reading, uint64_t at, size_t len, bool *is,
+             struct sled_err *err)
 {
 	char tail[SLED_MEMBER_LAST];
-	struct sled_reading reading;
 	struct sled_buf last = { 0 };
-	size_t want = (size_t)(size - at), got = 0;
+	size_t got = 0;
+	bool ok = sled_member_last(&last, err) &&
+	          sled_file_read(&reading->file, tail, len, at, &got, err);
+
+	*is = ok && got == len && memcmp(tail, last.data, len) == 0;
+	sled_buf_free(&last);
+	return ok;
+}
+
+bool
+sled_place_ends(struct sled_place *place, const char *label,
+                const struct sled_volume_found *found, uint64_t at, bool *ends,
+                struct sled_err *err)
+{
+	struct sled_reading reading;
 	bool ok;
 
 	*ends = false;
-	if (size <= at || size - at > sizeof(tail))
+	if (found->size <= at || found->size - at > SLED_MEMBER_LAST)
 		return true;
-	if (!sled_reading_open(&reading, place, folder, file, false, err))
+	if (!sled_reading_open(&reading, place, label, found->file, false, err))
 		return false;
-	ok = sled_member_last(&last, err) &&
-	     sled_file_read(&reading.file, tail, want, at, &got, err);
-	*ends = ok && got == want && memcmp(tail, last.data, want) == 0;
-	sled_buf_free(&last);
+	ok = is_beginning(&reading, at, (size_t)(found->size - at), ends, err);
 	sled_reading_close(&reading);
 	return ok;
 }
@@ -197,16 +212,16 @@ write_end(struct sled_place *place, const struct sled_seal *seal,
 	bool ok;
 
 	if (found->size == seal->end + SLED_MEMBER_LAST)
-		return sled_place_sync(place, seal->label, found->file, err);
+		return sled_place_sync(place, seal->id.label, found->file, err);
 	if (found->size > seal->end + SLED_MEMBER_LAST)
 		return sled_fail(err, SLED_ERR_DAMAGED,
 		                 "%s/%s/%s goes on behind its end; it is not "
 		                 "sealed",
-		                 place->path, seal->label, found->file);
+		                 place->path, seal->id.label, found->file);
 	if (found->size > seal->end)
-		sled_append_undo(place, seal->label, found->file, seal->end);
+		sled_append_undo(place, seal->id.label, found->file, seal->end);
 	if (!sled_member_last(&last, err) ||
-	    !sled_append_begin(&append, place, seal->label, found->file,
+	    !sled_append_begin(&append, place, seal->id.label, found->file,
 	                       seal->end, err)) {
 		sled_buf_free(&last);
 		return false;
@@ -225,13 +240,13 @@ check_hash(struct sled_place *place, const struct sled_seal *seal,
 {
 	struct sled_hash have;
 
-	if (!sled_place_hash(place, seal->label, file, &have, err))
+	if (!sled_place_hash(place, seal->id.label, file, &have, err))
 		return false;
 	return sled_hash_equal(&have, &seal->sha256) ||
 	       sled_fail(err, SLED_ERR_DAMAGED,
 	                 "%s/%s/%s has other bytes than were stored; it is "
 	                 "not sealed",
-	                 place->path, seal->label, file);
+	                 place->path, seal->id.label, file);
 }
 
 /* A file system without modes cannot, and need not. */
@@ -274,15 +289,17 @@ finish(struct sled_place *place, const struct sled_seal *seal,
 	int folder = -1;
 	bool ok;
 
-	sled_volume_sealed_file(to, seal->name, seal->revision);
+	sled_volume_sealed_file(to, seal->id.name, seal->id.revision);
 	ok =
-	    sled_dir_open(&folder, place->sys, place->dir, seal->label, err) &&
-	    write_sidecar(place, folder, seal->label, to, &seal->sha256, err) &&
+	    sled_dir_open(&folder, place->sys, place->dir, seal->id.label,
+	                  err) &&
+	    write_sidecar(place, folder, seal->id.label, to, &seal->sha256,
+	                  err) &&
 	    (found->sealed || take_name(place, folder, found->file, to, err)) &&
 	    make_read_only(place, folder, to, err);
 	if (folder != -1)
 		(void)place->sys->close(place->sys->ctx, folder);
-	return ok || sled_note(err, "%s/%s", place->path, seal->label);
+	return ok || sled_note(err, "%s/%s", place->path, seal->id.label);
 }
 
 bool
@@ -295,12 +312,11 @@ sled_place_seal(struct sled_place *place, const struct sled_seal *seal,
 		*err = place->why;
 		return sled_note(err, "%s is not written again", place->path);
 	}
-	if (!sled_place_volume(place, seal->label, seal->name, seal->revision,
-	                       &found, err))
+	if (!sled_place_volume(place, &seal->id, &found, err))
 		return false;
 	if (!found.there)
 		return sled_fail(err, SLED_ERR_MISSING, "%s: no volume %s/%s",
-		                 place->path, seal->label, seal->name);
+		                 place->path, seal->id.label, seal->id.name);
 	if (!found.sealed && (!write_end(place, seal, &found, err) ||
 	                      !check_hash(place, seal, found.file, err)))
 		return false;

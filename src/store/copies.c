@@ -129,9 +129,11 @@ extend(struct job *job, struct sled_err *err)
 	if (!sled_dir_open(&from_place.dir, job->sys, AT_FDCWD, job->from_path,
 	                   err))
 		return false;
-	ok = sled_reading_volume(&from, &from_place, job->volume.label,
-	                         job->volume.name, job->volume.revision, false,
-	                         err);
+	ok = sled_reading_volume(
+	    &from, &from_place,
+	    &(const struct sled_volume_id){ job->volume.label, job->volume.name,
+	                                    job->volume.revision },
+	    false, err);
 	if (ok) {
 		ok = append_from(job, &from, err);
 		sled_reading_close(&from);
@@ -563,8 +565,8 @@ find_size(struct reconcile *r, struct sled_err *why)
 	bool ends = false;
 
 	if (!sled_seat_volume(r->seat, volume, &r->found, why) ||
-	    !sled_place_ends(&r->seat->place, volume->label, r->found.file,
-	                     volume->end, r->found.size, &ends, why))
+	    !sled_place_ends(&r->seat->place, volume->label, &r->found,
+	                     volume->end, &ends, why))
 		return false;
 	r->size = ends ? volume->end : r->found.size;
 	if (!ends || r->found.sealed)

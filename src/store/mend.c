@@ -239,21 +239,21 @@ strip_end(struct sled_store *store, struct sled_volume_row *volume,
           uint64_t *size, struct sled_err *err)
 {
 	struct sled_place *first = sled_store_first(store);
-	char file[SLED_VOLUME_FILE];
+	struct sled_volume_found found = { .there = true, .size = *size };
 	bool whole = *size == volume->end + SLED_MEMBER_LAST;
 	bool is_end = false;
 
 	if (*size <= volume->end || volume->id == 0)
 		return true;
-	sled_volume_file(file, volume->name, true);
-	if (!sled_place_ends(first, volume->label, file, volume->end, *size,
-	                     &is_end, err))
+	sled_volume_file(found.file, volume->name, true);
+	if (!sled_place_ends(first, volume->label, &found, volume->end, &is_end,
+	                     err))
 		return false;
 	if (!is_end)
 		return true;
 	if (whole && !volume->turned && !sled_volume_turn(store, volume, err))
 		return false;
-	sled_append_undo(first, volume->label, file, volume->end);
+	sled_append_undo(first, volume->label, found.file, volume->end);
 	*size = volume->end;
 	if (first->out)
 		*err = first->why;

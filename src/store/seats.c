@@ -567,12 +567,20 @@ sled_store_place(struct sled_store *store, size_t index,
 
 /* ---- a volume on a seat ---- */
 
+static struct sled_volume_id
+id_of(const struct sled_volume_row *volume)
+{
+	return (struct sled_volume_id){ volume->label, volume->name,
+		                        volume->revision };
+}
+
 bool
 sled_seat_volume(struct sled_seat *seat, const struct sled_volume_row *volume,
                  struct sled_volume_found *out, struct sled_err *err)
 {
-	return sled_place_volume(&seat->place, volume->label, volume->name,
-	                         volume->revision, out, err);
+	const struct sled_volume_id id = id_of(volume);
+
+	return sled_place_volume(&seat->place, &id, out, err);
 }
 
 bool
@@ -580,8 +588,9 @@ sled_seat_read(struct sled_reading *out, struct sled_seat *seat,
                const struct sled_volume_row *volume, bool fresh,
                struct sled_err *err)
 {
-	return sled_reading_volume(out, &seat->place, volume->label,
-	                           volume->name, volume->revision, fresh, err);
+	const struct sled_volume_id id = id_of(volume);
+
+	return sled_reading_volume(out, &seat->place, &id, fresh, err);
 }
 
 /* A sealed file was synced before it got its name. */
@@ -600,8 +609,7 @@ bool
 sled_seat_seal(struct sled_seat *seat, const struct sled_volume_row *volume,
                struct sled_err *err)
 {
-	const struct sled_seal seal = { volume->label, volume->name,
-		                        volume->revision, volume->end,
+	const struct sled_seal seal = { id_of(volume), volume->end,
 		                        volume->sha256 };
 
 	return sled_place_seal(&seat->place, &seal, err);
