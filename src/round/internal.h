@@ -45,6 +45,7 @@ struct sled_round {
 
 struct sled_round_learned {
 	uint64_t usual_ms; /* SLED_PLAN_NO_END: no end is known */
+	uint64_t lived_ms; /* the longest that ended in good order */
 	uint64_t tail_ms;
 	int64_t up_ms; /* of the link, as it seems; 0: not known */
 	struct sled_plan_rate rate;

@@ -463,6 +463,8 @@ make_plan(struct sled_round *round, struct sled_err *err)
 	round->up_ms = learned.up_ms;
 	round->rate = conf.rate = learned.rate;
 	conf.tail_ms = learned.tail_ms;
+	conf.strange = learned.usual_ms == SLED_PLAN_NO_END;
+	conf.lived_ms = learned.lived_ms;
 	if (learned.usual_ms != SLED_PLAN_NO_END) {
 		uint64_t up = (uint64_t)learned.up_ms;
 

@@ -321,6 +321,104 @@ a_long_visit_is_secured_when_a_cut_is_dearer(void **state)
 	sled_plan_free(&plan);
 }
 
+/* ---- a line of which nothing is known ---- */
+
+/* 200 messages of 5,000 octets: 100 s at the slow end; a new connection with
+ * its listing: 1.7 s. */
+static struct sled_plan *
+strange_plan(uint32_t rtt_ms, uint64_t lived_ms, uint32_t messages)
+{
+	struct sled_plan_conf conf = endless;
+	struct sled_plan *plan;
+
+	conf.rate.rtt_ms = rtt_ms;
+	conf.strange = true;
+	conf.lived_ms = lived_ms;
+	plan = plan_of(&conf, 1);
+	for (uint32_t i = 0; i < messages; i++)
+		offer(plan, 0, i, 5000);
+	return plan;
+}
+
+/* How many are begun from AT on, until the plan says something else. */
+static uint32_t
+begun(struct sled_plan *plan, uint64_t at, enum sled_plan_answer *answer)
+{
+	uint32_t key, count = 0;
+
+	while ((*answer = sled_plan_next(plan, 0, at, &key)) == SLED_PLAN_BEGIN)
+		count++;
+	return count;
+}
+
+static void
+a_strange_line_is_secured_after_6_s_then_when_it_is_twice_as_old(void **state)
+{
+	struct sled_plan *plan = strange_plan(200, 5999, 200);
+	enum sled_plan_answer answer;
+
+	(void)state;
+	/* 6 s less 1.5 s, an RTT to come and the end: about 3.7 s of mail. */
+	assert_in_range(begun(plan, 1500, &answer), 6, 7);
+	assert_int_equal(answer, SLED_PLAN_SECURE);
+	for (uint32_t i = 0; i < 7; i++)
+		sled_plan_landed(plan, 0, i);
+	sled_plan_secured(plan, 0, 5800);
+	/* From 7 s to 11.6 s. */
+	assert_in_range(begun(plan, 7000, &answer), 6, 8);
+	assert_int_equal(answer, SLED_PLAN_SECURE);
+	sled_plan_free(&plan);
+}
+
+static void
+a_strange_line_brings_one_message_at_least(void **state)
+{
+	struct sled_plan *plan = strange_plan(200, 0, 200);
+	enum sled_plan_answer answer;
+
+	(void)state;
+	assert_int_equal(begun(plan, 9000, &answer), 1);
+	assert_int_equal(answer, SLED_PLAN_SECURE);
+	sled_plan_free(&plan);
+}
+
+static void
+is_trusted(struct sled_plan *plan, uint32_t messages)
+{
+	enum sled_plan_answer answer;
+
+	assert_int_equal(begun(plan, 1500, &answer), messages);
+	assert_int_equal(answer, SLED_PLAN_EMPTY);
+	sled_plan_free(&plan);
+}
+
+static void
+a_line_is_trusted_when_securing_is_dear_or_the_mail_soon_home(void **state)
+{
+	struct sled_plan *plan;
+
+	(void)state;
+	is_trusted(strange_plan(600, 0, 200), 200);
+	is_trusted(strange_plan(200, 6000, 200), 200);
+	is_trusted(strange_plan(200, 0, 50), 50);
+	plan = strange_plan(200, 0, 200);
+	sled_plan_no_secure(plan, 0);
+	is_trusted(plan, 200);
+}
+
+/* Each message that waits has to be listed once more. */
+static void
+a_long_listing_makes_securing_dear(void **state)
+{
+	struct sled_plan *plan = strange_plan(200, 0, 800);
+	enum sled_plan_answer answer;
+
+	(void)state;
+	assert_in_range(begun(plan, 1500, &answer), 500, 530);
+	assert_int_equal(answer, SLED_PLAN_SECURE);
+	sled_plan_free(&plan);
+}
+
 /* ---- the budget ---- */
 
 static bool
@@ -424,6 +522,12 @@ main(void)
 		cmocka_unit_test(
 		    an_end_before_anything_can_come_teaches_nothing),
 		cmocka_unit_test(a_long_visit_is_secured_when_a_cut_is_dearer),
+		cmocka_unit_test(
+		    a_strange_line_is_secured_after_6_s_then_when_it_is_twice_as_old),
+		cmocka_unit_test(a_strange_line_brings_one_message_at_least),
+		cmocka_unit_test(
+		    a_line_is_trusted_when_securing_is_dear_or_the_mail_soon_home),
+		cmocka_unit_test(a_long_listing_makes_securing_dear),
 		cmocka_unit_test(a_budget_ends_before_it_is_passed),
 		cmocka_unit_test(a_key_is_free_again_when_its_lane_has_left),
 		cmocka_unit_test(
