@@ -146,10 +146,10 @@ enum sled_plan_answer sled_plan_why(struct sled_plan *plan, unsigned lane,
  *                                   Certus 10, Iridium 44
  *     and what comes next would still end in window_ms;
  *   - on a strange line, where a new connection with a new listing takes 2 s at
- *     most: so that what was begun in the first 6 s is deleted by then, and
+ *     most: so that what was begun in the first 7 s is deleted by then, and
  *     again each time that it has lived twice as long, until 2 minutes. Not
  *     when all that waits is likely to end before it has lived 5 times as
- *     long, nor once it was seen to live for 6 s in good order.
+ *     long, nor once it was seen to live for 7 s in good order.
  * Never where the server has a LOGIN-DELAY (NO_SECURE).
  */
 void sled_plan_pending(struct sled_plan *plan, unsigned lane, uint64_t unsafe);

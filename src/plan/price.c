@@ -18,8 +18,8 @@
 #define SECURE_SHARE    200u
 #define UNSAFE_OCTETS   90u
 #define LISTED_OCTETS   45u
-#define FEEL_MS         6000u
-#define FEEL_PRICE_MS   2000u /* three of them in FEEL_MS at most */
+#define FEEL_MS         7000u
+#define FEEL_PRICE_MS   2000u /* a new connection must be worth it */
 #define DOUBT_SHARE     16u
 #define DOUBT_MOST_MS   2000u
 

@@ -352,20 +352,20 @@ begun(struct sled_plan *plan, uint64_t at, enum sled_plan_answer *answer)
 }
 
 static void
-a_strange_line_is_secured_after_6_s_then_when_it_is_twice_as_old(void **state)
+a_strange_line_is_secured_after_7_s_then_when_it_is_twice_as_old(void **state)
 {
-	struct sled_plan *plan = strange_plan(200, 5999, 200);
+	struct sled_plan *plan = strange_plan(200, 6999, 200);
 	enum sled_plan_answer answer;
 
 	(void)state;
-	/* 6 s less 1.5 s, an RTT to come and the end: about 3.7 s of mail. */
-	assert_in_range(begun(plan, 1500, &answer), 6, 7);
+	/* 7 s less 1.5 s, an RTT to come and the end: about 4.7 s of mail. */
+	assert_in_range(begun(plan, 1500, &answer), 8, 9);
 	assert_int_equal(answer, SLED_PLAN_SECURE);
-	for (uint32_t i = 0; i < 7; i++)
+	for (uint32_t i = 0; i < 9; i++)
 		sled_plan_landed(plan, 0, i);
-	sled_plan_secured(plan, 0, 5800);
-	/* From 7 s to 11.6 s. */
-	assert_in_range(begun(plan, 7000, &answer), 6, 8);
+	sled_plan_secured(plan, 0, 6800);
+	/* From 8 s to 13.6 s. */
+	assert_in_range(begun(plan, 8000, &answer), 8, 10);
 	assert_int_equal(answer, SLED_PLAN_SECURE);
 	sled_plan_free(&plan);
 }
@@ -399,7 +399,7 @@ a_line_is_trusted_when_securing_is_dear_or_the_mail_soon_home(void **state)
 
 	(void)state;
 	is_trusted(strange_plan(600, 0, 200), 200);
-	is_trusted(strange_plan(200, 6000, 200), 200);
+	is_trusted(strange_plan(200, 7000, 200), 200);
 	is_trusted(strange_plan(200, 0, 50), 50);
 	plan = strange_plan(200, 0, 200);
 	sled_plan_no_secure(plan, 0);
@@ -523,7 +523,7 @@ main(void)
 		    an_end_before_anything_can_come_teaches_nothing),
 		cmocka_unit_test(a_long_visit_is_secured_when_a_cut_is_dearer),
 		cmocka_unit_test(
-		    a_strange_line_is_secured_after_6_s_then_when_it_is_twice_as_old),
+		    a_strange_line_is_secured_after_7_s_then_when_it_is_twice_as_old),
 		cmocka_unit_test(a_strange_line_brings_one_message_at_least),
 		cmocka_unit_test(
 		    a_line_is_trusted_when_securing_is_dear_or_the_mail_soon_home),
