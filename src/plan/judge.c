@@ -146,6 +146,18 @@ is_too_long_to_trust(const struct judge *j, struct sled_plan_sum sum)
 	       sled_plan_over_ms(j->plan, &all) > FEEL_HOME * end;
 }
 
+/* The last windows were cut before SUM would end. */
+static bool
+is_cut_before(const struct judge *j, struct sled_plan_sum sum)
+{
+	const struct sled_plan_need need = { sum, j->now_ms };
+	uint64_t lately = j->plan->conf.lately_ms;
+
+	return lately != 0 && lately != SLED_PLAN_NO_END &&
+	       j->now_ms < lately + sled_plan_doubt_ms(j->plan) &&
+	       sled_plan_over_ms(j->plan, &need) > lately;
+}
+
 /* It would end in the window: also before the line is likely to be cut? */
 static enum sled_plan_answer
 weigh_cut(const struct judge *j, struct sled_plan_sum sum)
@@ -164,7 +176,7 @@ weigh_cut(const struct judge *j, struct sled_plan_sum sum)
 		           : SLED_PLAN_TIME;
 	if (!has_unsafe(j->lane) || !ends_after_securing(j, sum))
 		return SLED_PLAN_BEGIN;
-	if (is_too_long_to_trust(j, sum))
+	if (is_cut_before(j, sum) || is_too_long_to_trust(j, sum))
 		return SLED_PLAN_SECURE;
 	if (end == SLED_PLAN_NO_END && plan->conf.usual_ms > 0 &&
 	    j->now_ms >= plan->conf.usual_ms && !j->lane->outlived &&

@@ -123,6 +123,7 @@ sled_round_learn(const struct sled_round_conf *conf, int64_t now,
 	                         err)))
 		return false;
 	out->usual_ms = sled_plan_usual(look.lives, look.len, now);
+	out->lately_ms = sled_plan_lately(look.lives, look.len, now);
 	if (out->usual_ms == SLED_PLAN_NO_END && conf->link != NULL &&
 	    conf->link->window_s > 0)
 		out->usual_ms = (uint64_t)conf->link->window_s * 1000;

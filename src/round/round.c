@@ -471,6 +471,9 @@ make_plan(struct sled_round *round, struct sled_err *err)
 		conf.whole_ms = learned.usual_ms;
 		conf.usual_ms =
 		    learned.usual_ms > up ? learned.usual_ms - up : 0;
+		if (learned.lately_ms < learned.usual_ms)
+			conf.lately_ms =
+			    learned.lately_ms > up ? learned.lately_ms - up : 0;
 	}
 	if (round->conf.link != NULL && round->conf.link->budgets_len > 0)
 		conf.fits = sled_round_fits;

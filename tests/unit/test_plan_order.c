@@ -273,6 +273,27 @@ the_lane_is_secured_when_the_usual_end_is_at_hand(void **state)
 }
 
 static void
+what_would_be_cut_in_the_last_windows_comes_behind_a_securing(void **state)
+{
+	struct sled_plan_conf conf = cut_at(20000);
+	struct sled_plan *plan;
+
+	(void)state;
+	conf.lately_ms = 8000;
+	plan = plan_of(&conf, 1);
+	offer(plan, 0, 1, 20000);
+	offer(plan, 0, 2, 60000);
+	begins(plan, 0, 1000, 1);
+	answers(plan, 0, 1000, SLED_PLAN_SECURE);
+	sled_plan_landed(plan, 0, 1);
+	sled_plan_pending(plan, 0, 1);
+	answers(plan, 0, 4000, SLED_PLAN_SECURE);
+	sled_plan_secured(plan, 0, 5000);
+	begins(plan, 0, 7000, 2);
+	sled_plan_free(&plan);
+}
+
+static void
 a_server_with_a_login_delay_is_never_left_in_between(void **state)
 {
 	struct sled_plan_conf conf = cut_at(20000);
@@ -517,6 +538,8 @@ main(void)
 		    a_wanted_hopeless_one_comes_last_and_after_a_securing),
 		cmocka_unit_test(
 		    the_lane_is_secured_when_the_usual_end_is_at_hand),
+		cmocka_unit_test(
+		    what_would_be_cut_in_the_last_windows_comes_behind_a_securing),
 		cmocka_unit_test(
 		    a_server_with_a_login_delay_is_never_left_in_between),
 		cmocka_unit_test(
