@@ -156,7 +156,8 @@ sled_pace_low(const struct sled_pace *p)
 	for (size_t i = 0; i < len; i++)
 		low = least(low, p->last[i]);
 	/* What could still be worse, by each measure that is missing. */
-	low -= low * 3 * (SLED_PACE_LAST - len) / (10 * SLED_PACE_LAST);
+	low -=
+	    low * 3 * (SLED_PACE_LAST - len) / (UINT64_C(10) * SLED_PACE_LAST);
 	return low > p->rate / 2 ? low : p->rate / 2;
 }
 
