@@ -40,15 +40,28 @@ def cells(row, rows):
             ratio(row, mpop, "down"), f"{peak / 1024:.0f}" if peak else "-"]
 
 
+def another(machine, first):
+    """What a work's heading says when it is of another run than the first:
+    its day, and the rest where that differs too."""
+    if machine == first:
+        return ""
+    day, rest = machine.split(",", 1)
+    if rest == first.split(",", 1)[1]:
+        return f"; {day[0].lower()}{day[1:]}"
+    return f"; {machine[0].lower()}{machine[1:].rstrip('.')}"
+
+
 def works(records):
     """[(name, heading, [rows], [notes])] in order."""
     found = {}
     for record in records:
+        if "machine" in record:
+            run = another(record["machine"], records[0]["machine"])
         if "work" not in record:
             continue
         part = found.setdefault(record["work"], ["", [], []])
         if "heading" in record:
-            part[0] = record["heading"]
+            part[0] = record["heading"] + run
         elif "note" in record:
             part[2].append(record["note"])
         else:
