@@ -42,13 +42,12 @@ def cells(row, rows):
 
 def another(machine, first):
     """What a work's heading says when it is of another run than the first:
-    its day, and the rest where that differs too."""
-    if machine == first:
-        return ""
-    day, rest = machine.split(",", 1)
-    if rest == first.split(",", 1)[1]:
-        return f"; {day[0].lower()}{day[1:]}"
-    return f"; {machine[0].lower()}{machine[1:].rstrip('.')}"
+    its day, and what else that one has not."""
+    known = first.rstrip(".").split(", ")
+    news = [part for part in machine.rstrip(".").split(", ")
+            if part not in known]
+    said = ", ".join(news)
+    return f"; {said[0].lower()}{said[1:]}" if news else ""
 
 
 def works(records):
