@@ -55,6 +55,14 @@ struct sled_plan_conf {
 	 * RTT for connecting) is HOPELESS. A window that could not carry 4 KiB
 	 * teaches nothing: then neither counts. */
 	uint64_t whole_ms;
+	/* The line was cut so late in its last windows, but later before them;
+	 * 0 or NO_END: not so. What was begun is deleted by then; what needs
+	 * longer comes behind that. */
+	uint64_t lately_ms;
+	/* STRANGE: nothing is known of how long this line lasts, but that it
+	 * lived so long once (0: not even that). */
+	bool strange;
+	uint64_t lived_ms;
 	uint64_t tail_ms; /* the last commit, learned; 0: not known */
 	struct sled_plan_rate rate;
 	sled_plan_fits_fn *fits; /* NULL: no budget */
@@ -140,7 +148,13 @@ enum sled_plan_answer sled_plan_why(struct sled_plan *plan, unsigned lane,
  *                                   and other programs see them again) for
  *                                   one 200th of the line's time: GEO 8 min,
  *                                   Certus 10, Iridium 44
- *     and what comes next would still end in window_ms.
+ *     and what comes next would still end in window_ms;
+ *   - when the next message would not end before lately_ms;
+ *   - on a strange line, where a new connection with a new listing takes 2 s at
+ *     most: so that what was begun in the first 7 s is deleted by then, and
+ *     again each time that it has lived twice as long, until 2 minutes. Not
+ *     when all that waits is likely to end before it has lived 5 times as
+ *     long, nor once it was seen to live for 7 s in good order.
  * Never where the server has a LOGIN-DELAY (NO_SECURE).
  */
 void sled_plan_pending(struct sled_plan *plan, unsigned lane, uint64_t unsafe);
@@ -171,5 +185,9 @@ struct sled_plan_life {
 
 uint64_t sled_plan_usual(const struct sled_plan_life *lives, size_t len,
                          int64_t now);
+/* How long they are now: the same, of the last two cuts and what came after
+ * them. NO_END where that is no news. */
+uint64_t sled_plan_lately(const struct sled_plan_life *lives, size_t len,
+                          int64_t now);
 
 #endif

@@ -16,6 +16,7 @@ struct sled_plan_lane {
 	uint64_t unsafe;
 	uint64_t heard_ms;   /* plan->now_ms when it last said anything */
 	uint64_t secured_ms; /* the last time, or 0 */
+	uint64_t feel_ms;    /* secure by then, on a strange line; or 0 */
 	bool outlived;       /* secured at the usual end */
 	bool no_secure;
 };
@@ -70,6 +71,11 @@ uint64_t sled_plan_soft_end(const struct sled_plan *plan, uint64_t now_ms);
 /* Is it time to secure, on a long visit? */
 bool sled_plan_is_long(const struct sled_plan *plan,
                        const struct sled_plan_lane *lane, uint64_t now_ms);
+/* How long a strange line is trusted by the lane, which has WAITING messages;
+ * NO_END: it is not strange, or not worth a new connection. */
+uint64_t sled_plan_feel_end(const struct sled_plan *plan,
+                            const struct sled_plan_lane *lane,
+                            uint64_t waiting);
 /* When what is on its way would be deleted, were the lane secured now. */
 uint64_t sled_plan_secured_ms(const struct sled_plan *plan, uint64_t now_ms);
 

@@ -9,6 +9,7 @@
 
 #define QUIET_MS   5000u
 #define QUIET_RTTS 8u
+#define FEEL_HOME  5u
 
 struct judge {
 	const struct sled_plan *plan;
@@ -125,6 +126,38 @@ has_unsafe(const struct sled_plan_lane *lane)
 	return !lane->no_secure && lane->unsafe + lane->begun.count > 0;
 }
 
+/* Nobody knows how long the line lasts, and SUM would end late. */
+static bool
+is_too_long_to_trust(const struct judge *j, struct sled_plan_sum sum)
+{
+	const struct sled_plan_need need = { sum, j->now_ms };
+	struct sled_plan_sum first =
+	    waits_below(j, SLED_PLAN_WANTED, UINT64_MAX, 0);
+	struct sled_plan_sum rest =
+	    waits_below(j, SLED_PLAN_PLAIN, UINT64_MAX, 0);
+	const struct sled_plan_need all = {
+		{ first.octets + rest.octets, first.count + rest.count },
+		j->now_ms,
+	};
+	uint64_t end = sled_plan_feel_end(j->plan, j->lane, all.ahead.count);
+
+	return end != SLED_PLAN_NO_END &&
+	       sled_plan_over_ms(j->plan, &need) > end &&
+	       sled_plan_over_ms(j->plan, &all) > FEEL_HOME * end;
+}
+
+/* The last windows were cut before SUM would end. */
+static bool
+is_cut_before(const struct judge *j, struct sled_plan_sum sum)
+{
+	const struct sled_plan_need need = { sum, j->now_ms };
+	uint64_t lately = j->plan->conf.lately_ms;
+
+	return lately != 0 && lately != SLED_PLAN_NO_END &&
+	       j->now_ms < lately + sled_plan_doubt_ms(j->plan) &&
+	       sled_plan_over_ms(j->plan, &need) > lately;
+}
+
 /* It would end in the window: also before the line is likely to be cut? */
 static enum sled_plan_answer
 weigh_cut(const struct judge *j, struct sled_plan_sum sum)
@@ -143,6 +176,8 @@ weigh_cut(const struct judge *j, struct sled_plan_sum sum)
 		           : SLED_PLAN_TIME;
 	if (!has_unsafe(j->lane) || !ends_after_securing(j, sum))
 		return SLED_PLAN_BEGIN;
+	if (is_cut_before(j, sum) || is_too_long_to_trust(j, sum))
+		return SLED_PLAN_SECURE;
 	if (end == SLED_PLAN_NO_END && plan->conf.usual_ms > 0 &&
 	    j->now_ms >= plan->conf.usual_ms && !j->lane->outlived &&
 	    sled_plan_most(plan) != UINT64_MAX)

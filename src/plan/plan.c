@@ -136,6 +136,7 @@ sled_plan_secured(struct sled_plan *plan, unsigned lane, uint64_t now_ms)
 
 	own->unsafe = 0;
 	own->secured_ms = now_ms;
+	own->feel_ms = 2 * now_ms;
 	own->heard_ms = plan->now_ms;
 	if (plan->conf.usual_ms != SLED_PLAN_NO_END &&
 	    now_ms + sled_plan_again_ms(plan) >= plan->conf.usual_ms)

@@ -17,6 +17,9 @@
 #define SECURE_LEAST_MS 120000u
 #define SECURE_SHARE    200u
 #define UNSAFE_OCTETS   90u
+#define LISTED_OCTETS   45u
+#define FEEL_MS         7000u
+#define FEEL_PRICE_MS   2000u /* a new connection must be worth it */
 #define DOUBT_SHARE     16u
 #define DOUBT_MOST_MS   2000u
 
@@ -273,6 +276,24 @@ sled_plan_is_long(const struct sled_plan *plan,
 		return false;
 	return since / SECURE_SHARE >= price ||
 	       sled_plan_line_ms(plan, lane->unsafe * UNSAFE_OCTETS) >= price;
+}
+
+uint64_t
+sled_plan_feel_end(const struct sled_plan *plan,
+                   const struct sled_plan_lane *lane, uint64_t waiting)
+{
+	const struct sled_plan_conf *conf = &plan->conf;
+	uint64_t octets = CONNECT_OCTETS + LISTED_OCTETS * waiting;
+	uint64_t end = lane->feel_ms > FEEL_MS ? lane->feel_ms : FEEL_MS;
+
+	if (!conf->strange || conf->usual_ms != SLED_PLAN_NO_END ||
+	    conf->lived_ms >= FEEL_MS || conf->rate.down == 0 ||
+	    end >= SECURE_LEAST_MS ||
+	    CONNECT_RTTS * sled_plan_rtt_ms(plan) +
+	            ms_at(octets, conf->rate.down) >
+	        FEEL_PRICE_MS)
+		return SLED_PLAN_NO_END;
+	return end;
 }
 
 uint64_t

@@ -3,6 +3,7 @@
 
 #define DAY_S       86400
 #define ACCIDENT_MS 5000u
+#define LATELY      2u /* cuts */
 
 static void
 raise_to(uint64_t *most, uint64_t value)
@@ -37,4 +38,14 @@ sled_plan_usual(const struct sled_plan_life *lives, size_t len, int64_t now)
 	if (cuts == 0 || since > cut || (cuts == 1 && cut < ACCIDENT_MS))
 		return SLED_PLAN_NO_END;
 	return cut;
+}
+
+uint64_t
+sled_plan_lately(const struct sled_plan_life *lives, size_t len, int64_t now)
+{
+	size_t last = 0;
+
+	for (size_t cuts = 0; last < len && cuts < LATELY; last++)
+		cuts += lives[last].cut;
+	return sled_plan_usual(lives, last, now);
 }

@@ -44,7 +44,9 @@ struct sled_round {
 /* ---- learn.c: what earlier visits on this link tell ---- */
 
 struct sled_round_learned {
-	uint64_t usual_ms; /* SLED_PLAN_NO_END: no end is known */
+	uint64_t usual_ms;  /* SLED_PLAN_NO_END: no end is known */
+	uint64_t lately_ms; /* of the last windows; or NO_END */
+	uint64_t lived_ms;  /* the longest that ended in good order */
 	uint64_t tail_ms;
 	int64_t up_ms; /* of the link, as it seems; 0: not known */
 	struct sled_plan_rate rate;

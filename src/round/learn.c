@@ -62,6 +62,9 @@ take_visit(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
 	if (row->alive_ms > 0)
 		add_life(look, row->began, row->up_ms + row->alive_ms,
 		         row->cut);
+	if (!row->cut && row->alive_ms > 0 &&
+	    (uint64_t)(row->up_ms + row->alive_ms) > look->out->lived_ms)
+		look->out->lived_ms = (uint64_t)(row->up_ms + row->alive_ms);
 	if (row->fetched > 0 && save > look->out->tail_ms)
 		look->out->tail_ms = save < TAIL_MOST ? save : TAIL_MOST;
 	return true;
@@ -120,6 +123,7 @@ sled_round_learn(const struct sled_round_conf *conf, int64_t now,
 	                         err)))
 		return false;
 	out->usual_ms = sled_plan_usual(look.lives, look.len, now);
+	out->lately_ms = sled_plan_lately(look.lives, look.len, now);
 	if (out->usual_ms == SLED_PLAN_NO_END && conf->link != NULL &&
 	    conf->link->window_s > 0)
 		out->usual_ms = (uint64_t)conf->link->window_s * 1000;

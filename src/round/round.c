@@ -463,12 +463,17 @@ make_plan(struct sled_round *round, struct sled_err *err)
 	round->up_ms = learned.up_ms;
 	round->rate = conf.rate = learned.rate;
 	conf.tail_ms = learned.tail_ms;
+	conf.strange = learned.usual_ms == SLED_PLAN_NO_END;
+	conf.lived_ms = learned.lived_ms;
 	if (learned.usual_ms != SLED_PLAN_NO_END) {
 		uint64_t up = (uint64_t)learned.up_ms;
 
 		conf.whole_ms = learned.usual_ms;
 		conf.usual_ms =
 		    learned.usual_ms > up ? learned.usual_ms - up : 0;
+		if (learned.lately_ms < learned.usual_ms)
+			conf.lately_ms =
+			    learned.lately_ms > up ? learned.lately_ms - up : 0;
 	}
 	if (round->conf.link != NULL && round->conf.link->budgets_len > 0)
 		conf.fits = sled_round_fits;

@@ -150,12 +150,14 @@ sled_pace_rate(const struct sled_pace *p)
 uint64_t
 sled_pace_low(const struct sled_pace *p)
 {
+	size_t len = least(p->measures, SLED_PACE_LAST);
 	uint64_t low = p->rate;
 
-	if (p->measures < SLED_PACE_LAST)
-		return p->rate - p->rate * 3 / 10;
-	for (size_t i = 0; i < SLED_PACE_LAST; i++)
+	for (size_t i = 0; i < len; i++)
 		low = least(low, p->last[i]);
+	/* What could still be worse, by each measure that is missing. */
+	low -=
+	    low * 3 * (SLED_PACE_LAST - len) / (UINT64_C(10) * SLED_PACE_LAST);
 	return low > p->rate / 2 ? low : p->rate / 2;
 }
 

@@ -116,7 +116,7 @@ bool sled_pace_may_ask(struct sled_pace *p, uint64_t waiting);
 /* What this connection was seen to carry, octets a second; 0: not measured. */
 uint64_t sled_pace_rate(const struct sled_pace *p);
 /* Its slow end: the lowest of the last measures, never below half the rate;
- * until there are some, seven tenths of it. */
+ * less three fortieths of that for each of SLED_PACE_LAST that is missing. */
 uint64_t sled_pace_low(const struct sled_pace *p);
 
 /* How long OCTETS take to come, in ms; 0: not known, or no time at all. */

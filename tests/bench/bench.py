@@ -235,8 +235,8 @@ class Bench:
         limit = -(-size(fits) * 8 // int(p.down * f.up))
         says = [f"{len(mail)} messages, {size(mail):,} B",
                 f"{f.link}, up {f.up} s, down {f.down} s, {self.cc}",
-                "a visit begins with each link-up and is stopped 3 s after "
-                "link-down",
+                "visits from each link-up on, one after the other, stopped "
+                "3 s after link-down",
                 f"the rate alone takes {limit} windows"]
         if len(fits) < len(mail):
             says.insert(1, f"{len(mail) - len(fits)} of them, "
@@ -258,27 +258,27 @@ class Bench:
         if fault:
             return {"wrong": fault}, "no windows"
         self.server.deliver(name, mail)
-        before, windows = link.quiet(), 0
+        before, windows, stays = link.quiet(), 0, len(mail) - fits
         link.cycle(f.up, f.down)
         began = time.monotonic()
-        while windows < f.windows and \
-                self.server.left(name) > len(mail) - fits:
+        while windows < f.windows and self.server.left(name) > stays:
             self.window(link, peer, name, f, began + windows * (f.up + f.down),
-                        len(mail) - fits)
+                        stays)
             windows += 1
         seconds = time.monotonic() - began
         link.cycle(0, 0)
         after = link.quiet()
         left = self.server.left(name)
-        got = peer.delivered() - came
-        twice = got - (len(mail) - left)
+        twice = peer.twice()
+        got = peer.delivered() - came - twice
         row = {"seconds": round(seconds, 1), "wrong": None,
                "down": after["down_bytes"] - before["down_bytes"],
                "up": after["up_bytes"] - before["up_bytes"]}
-        if left > len(mail) - fits or got < fits:
+        if left > stays or got < fits:
             row["wrong"] = (f"{got} of {fits} that fit delivered, {left} left "
                             f"after {windows} windows")
-        return row, f"{windows} windows, {max(0, twice)} messages twice"
+        note = f"{windows} windows, {twice} messages twice"
+        return row, f"{note}, {left} left" if stays else note
 
     def window(self, link, peer, user, f, opens, stays):
         """Visits until the window has ended or but STAYS messages are gone."""

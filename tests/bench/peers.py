@@ -41,9 +41,20 @@ class Peer:
         path.write_text(content)
         return path
 
+    def marks(self):
+        """One for each message that was delivered, the same for the same."""
+        return [next((line for line in path.read_bytes().splitlines()
+                      if line.startswith(b"Message-ID:")), path)
+                for part in ("new", "cur")
+                for path in (self.maildir / part).iterdir()]
+
     def delivered(self):
         return sum(1 for part in ("new", "cur")
                    for _ in (self.maildir / part).iterdir())
+
+    def twice(self):
+        marks = self.marks()
+        return len(marks) - len(set(marks))
 
 
 class Mailsled(Peer):
@@ -69,12 +80,15 @@ timeout = {TIMEOUT}s
         self.base = [self.program, "-c", str(config)]
         return [*self.base, "--json", "fetch"]
 
-    def delivered(self):
+    def marks(self):
         done = subprocess.run([*self.base, "--json", "list"], text=True,
                               env=self.env, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL)
-        return sum("id" in json.loads(line)
-                   for line in done.stdout.splitlines())
+        rows = map(json.loads, done.stdout.splitlines())
+        return [row["sha256"] for row in rows if "id" in row]
+
+    def delivered(self):
+        return len(self.marks())
 
 
 class Mpop(Peer):

@@ -40,15 +40,27 @@ def cells(row, rows):
             ratio(row, mpop, "down"), f"{peak / 1024:.0f}" if peak else "-"]
 
 
+def another(machine, first):
+    """What a work's heading says when it is of another run than the first:
+    its day, and what else that one has not."""
+    known = first.rstrip(".").split(", ")
+    news = [part for part in machine.rstrip(".").split(", ")
+            if part not in known]
+    said = ", ".join(news)
+    return f"; {said[0].lower()}{said[1:]}" if news else ""
+
+
 def works(records):
     """[(name, heading, [rows], [notes])] in order."""
     found = {}
     for record in records:
+        if "machine" in record:
+            run = another(record["machine"], records[0]["machine"])
         if "work" not in record:
             continue
         part = found.setdefault(record["work"], ["", [], []])
         if "heading" in record:
-            part[0] = record["heading"]
+            part[0] = record["heading"] + run
         elif "note" in record:
             part[2].append(record["note"])
         else:

@@ -75,6 +75,22 @@ def test_a_wrong_result_is_never_shown_as_a_figure(tmp):
     assert all(len(x) <= 100 for x in table.plain(rows).splitlines())
 
 
+def test_a_table_of_several_days_says_of_which_day_a_work_is(tmp):
+    sys.path.insert(0, str(ROOT / "tests/bench"))
+    import table
+    rows = [{"machine": "Measured: 2026-01-01, here."},
+            {"work": "old", "heading": "an old one"},
+            {"machine": "Measured: 2026-01-01, here."},
+            {"work": "same", "heading": "of that day"},
+            {"machine": "Measured: 2026-01-02, here."},
+            {"work": "new", "heading": "a new one"},
+            {"machine": "Measured: 2026-01-03, there."},
+            {"work": "far", "heading": "another machine"}]
+    assert [part[1] for part in table.works(rows)] == [
+        "an old one", "of that day", "a new one; measured: 2026-01-02",
+        "another machine; measured: 2026-01-03, there"]
+
+
 def test_a_bench_that_is_stopped_takes_its_children_along(tmp):
     before = spaces()
     process = run(tmp, "poll", "--peers", "floor,mailsled",

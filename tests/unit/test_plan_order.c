@@ -273,6 +273,27 @@ the_lane_is_secured_when_the_usual_end_is_at_hand(void **state)
 }
 
 static void
+what_would_be_cut_in_the_last_windows_comes_behind_a_securing(void **state)
+{
+	struct sled_plan_conf conf = cut_at(20000);
+	struct sled_plan *plan;
+
+	(void)state;
+	conf.lately_ms = 8000;
+	plan = plan_of(&conf, 1);
+	offer(plan, 0, 1, 20000);
+	offer(plan, 0, 2, 60000);
+	begins(plan, 0, 1000, 1);
+	answers(plan, 0, 1000, SLED_PLAN_SECURE);
+	sled_plan_landed(plan, 0, 1);
+	sled_plan_pending(plan, 0, 1);
+	answers(plan, 0, 4000, SLED_PLAN_SECURE);
+	sled_plan_secured(plan, 0, 5000);
+	begins(plan, 0, 7000, 2);
+	sled_plan_free(&plan);
+}
+
+static void
 a_server_with_a_login_delay_is_never_left_in_between(void **state)
 {
 	struct sled_plan_conf conf = cut_at(20000);
@@ -318,6 +339,104 @@ a_long_visit_is_secured_when_a_cut_is_dearer(void **state)
 	begins(plan, 0, 241000, 1);
 	begins(plan, 0, 550000, 2);
 	answers(plan, 0, 551000, SLED_PLAN_SECURE);
+	sled_plan_free(&plan);
+}
+
+/* ---- a line of which nothing is known ---- */
+
+/* 200 messages of 5,000 octets: 100 s at the slow end; a new connection with
+ * its listing: 1.7 s. */
+static struct sled_plan *
+strange_plan(uint32_t rtt_ms, uint64_t lived_ms, uint32_t messages)
+{
+	struct sled_plan_conf conf = endless;
+	struct sled_plan *plan;
+
+	conf.rate.rtt_ms = rtt_ms;
+	conf.strange = true;
+	conf.lived_ms = lived_ms;
+	plan = plan_of(&conf, 1);
+	for (uint32_t i = 0; i < messages; i++)
+		offer(plan, 0, i, 5000);
+	return plan;
+}
+
+/* How many are begun from AT on, until the plan says something else. */
+static uint32_t
+begun(struct sled_plan *plan, uint64_t at, enum sled_plan_answer *answer)
+{
+	uint32_t key, count = 0;
+
+	while ((*answer = sled_plan_next(plan, 0, at, &key)) == SLED_PLAN_BEGIN)
+		count++;
+	return count;
+}
+
+static void
+a_strange_line_is_secured_after_7_s_then_when_it_is_twice_as_old(void **state)
+{
+	struct sled_plan *plan = strange_plan(200, 6999, 200);
+	enum sled_plan_answer answer;
+
+	(void)state;
+	/* 7 s less 1.5 s, an RTT to come and the end: about 4.7 s of mail. */
+	assert_in_range(begun(plan, 1500, &answer), 8, 9);
+	assert_int_equal(answer, SLED_PLAN_SECURE);
+	for (uint32_t i = 0; i < 9; i++)
+		sled_plan_landed(plan, 0, i);
+	sled_plan_secured(plan, 0, 6800);
+	/* From 8 s to 13.6 s. */
+	assert_in_range(begun(plan, 8000, &answer), 8, 10);
+	assert_int_equal(answer, SLED_PLAN_SECURE);
+	sled_plan_free(&plan);
+}
+
+static void
+a_strange_line_brings_one_message_at_least(void **state)
+{
+	struct sled_plan *plan = strange_plan(200, 0, 200);
+	enum sled_plan_answer answer;
+
+	(void)state;
+	assert_int_equal(begun(plan, 9000, &answer), 1);
+	assert_int_equal(answer, SLED_PLAN_SECURE);
+	sled_plan_free(&plan);
+}
+
+static void
+is_trusted(struct sled_plan *plan, uint32_t messages)
+{
+	enum sled_plan_answer answer;
+
+	assert_int_equal(begun(plan, 1500, &answer), messages);
+	assert_int_equal(answer, SLED_PLAN_EMPTY);
+	sled_plan_free(&plan);
+}
+
+static void
+a_line_is_trusted_when_securing_is_dear_or_the_mail_soon_home(void **state)
+{
+	struct sled_plan *plan;
+
+	(void)state;
+	is_trusted(strange_plan(600, 0, 200), 200);
+	is_trusted(strange_plan(200, 7000, 200), 200);
+	is_trusted(strange_plan(200, 0, 50), 50);
+	plan = strange_plan(200, 0, 200);
+	sled_plan_no_secure(plan, 0);
+	is_trusted(plan, 200);
+}
+
+/* Each message that waits has to be listed once more. */
+static void
+a_long_listing_makes_securing_dear(void **state)
+{
+	struct sled_plan *plan = strange_plan(200, 0, 800);
+	enum sled_plan_answer answer;
+
+	(void)state;
+	assert_in_range(begun(plan, 1500, &answer), 500, 530);
+	assert_int_equal(answer, SLED_PLAN_SECURE);
 	sled_plan_free(&plan);
 }
 
@@ -420,10 +539,18 @@ main(void)
 		cmocka_unit_test(
 		    the_lane_is_secured_when_the_usual_end_is_at_hand),
 		cmocka_unit_test(
+		    what_would_be_cut_in_the_last_windows_comes_behind_a_securing),
+		cmocka_unit_test(
 		    a_server_with_a_login_delay_is_never_left_in_between),
 		cmocka_unit_test(
 		    an_end_before_anything_can_come_teaches_nothing),
 		cmocka_unit_test(a_long_visit_is_secured_when_a_cut_is_dearer),
+		cmocka_unit_test(
+		    a_strange_line_is_secured_after_7_s_then_when_it_is_twice_as_old),
+		cmocka_unit_test(a_strange_line_brings_one_message_at_least),
+		cmocka_unit_test(
+		    a_line_is_trusted_when_securing_is_dear_or_the_mail_soon_home),
+		cmocka_unit_test(a_long_listing_makes_securing_dear),
 		cmocka_unit_test(a_budget_ends_before_it_is_passed),
 		cmocka_unit_test(a_key_is_free_again_when_its_lane_has_left),
 		cmocka_unit_test(

@@ -108,6 +108,23 @@ one_early_cut_is_an_accident_and_two_are_a_habit(void **state)
 	assert_int_equal(sled_plan_usual(lives, 2, NOW), 4000);
 }
 
+static void
+the_last_two_cuts_tell_how_it_is_lately(void **state)
+{
+	const struct sled_plan_life lives[] = {
+		{ NOW - 10, 2000, false },  { NOW - 60, 7800, true },
+		{ NOW - 70, 7000, false },  { NOW - 120, 7900, true },
+		{ NOW - 130, 9000, false }, { NOW - 180, 18000, true },
+	};
+
+	(void)state;
+	assert_int_equal(sled_plan_usual(lives, 6, NOW), 18000);
+	assert_int_equal(sled_plan_lately(lives, 6, NOW), 7900);
+	assert_int_equal(sled_plan_lately(lives + 2, 4, NOW), 18000);
+	assert_true(sled_plan_lately(lives, 1, NOW) == SLED_PLAN_NO_END);
+	assert_true(sled_plan_lately(NULL, 0, NOW) == SLED_PLAN_NO_END);
+}
+
 int
 main(void)
 {
@@ -123,6 +140,7 @@ main(void)
 		cmocka_unit_test(a_cut_of_yesterday_is_forgotten),
 		cmocka_unit_test(
 		    one_early_cut_is_an_accident_and_two_are_a_habit),
+		cmocka_unit_test(the_last_two_cuts_tell_how_it_is_lately),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
