@@ -44,6 +44,7 @@ struct sled_daemon {
 	const struct sled_conf_link *line; /* dialled, and not hung up */
 	const struct sled_conf_link *hanging;
 	struct sled_scheduler_decision visit; /* of the round */
+	int64_t decided_ms;                   /* ... when */
 	size_t *accounts;                     /* visit.accounts */
 	enum sled_phase *phases;              /* as conf->accounts */
 	bool *over;          /* ... that the round is done with */
