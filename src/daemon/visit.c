@@ -221,6 +221,12 @@ sled_daemon_visit_over(struct sled_daemon *d)
 
 	d->round_over = false;
 	sled_daemon_client_bill(d, row);
+	if (d->result.portal)
+		sled_daemon_say(d, SLED_DAEMON_WARNING,
+		                "%s: captive portal or wrong network: nothing "
+		                "secret was sent, and no visit is made by it "
+		                "until it changes or you ask for one",
+		                d->visit.link.name);
 	sled_round_free(&d->round);
 	sled_scheduler_round_over(d->scheduler, d->result.portal, &used, &now);
 	if (!now.doubtful)

@@ -101,9 +101,12 @@ sled_scheduler_conf(struct sled_scheduler *s, const struct sled_conf *conf,
 	s->picked = picked;
 	*s->openings = (struct sled_scheduler_openings){ 0 };
 	s->conf = conf;
-	/* Their sections are the old configuration's. */
-	for (size_t i = 0; i < s->ups_len; i++)
+	/* Their sections are the old configuration's, and so is the server that
+	 * was not met there. */
+	for (size_t i = 0; i < s->ups_len; i++) {
 		s->ups[i].link.profile = NULL;
+		s->ups[i].portal = false;
+	}
 	return true;
 }
 
@@ -318,13 +321,27 @@ visited_well(struct sled_scheduler *s, struct sled_scheduler_account *a)
 	a->wait_until_ms = 0;
 }
 
+/* The link that the round uses, if it is up still. */
+static struct sled_scheduler_up *
+round_up(struct sled_scheduler *s)
+{
+	for (size_t i = 0; i < s->ups_len; i++)
+		if (strcmp(s->ups[i].link.name, s->round_link) == 0 &&
+		    s->ups[i].link.changes == s->round_changes)
+			return &s->ups[i];
+	return NULL;
+}
+
 void
 sled_scheduler_visited(struct sled_scheduler *s, size_t account,
                        enum sled_scheduler_outcome outcome, int64_t not_before,
                        const struct sled_scheduler_now *now)
 {
 	struct sled_scheduler_account *a = &s->accounts[account];
+	struct sled_scheduler_up *up = round_up(s);
 
+	if (up != NULL && outcome == SLED_SCHEDULER_GOOD)
+		up->portal = false;
 	if (not_before > now->wall)
 		a->not_before_ms = now->ms + (not_before - now->wall) * 1000;
 	a->owed = a->owed || a->by_time;
@@ -364,12 +381,11 @@ sled_scheduler_round_over(struct sled_scheduler *s, bool portal,
                           const struct sled_scheduler_now *now)
 {
 	struct sled_scheduler_section *section;
+	struct sled_scheduler_up *up = round_up(s);
 
 	s->state = SLED_SCHEDULER_IDLE;
-	for (size_t i = 0; portal && i < s->ups_len; i++)
-		if (strcmp(s->ups[i].link.name, s->round_link) == 0 &&
-		    s->ups[i].link.changes == s->round_changes)
-			s->ups[i].portal = true;
+	if (up != NULL && portal)
+		up->portal = true;
 	if (s->round_section == SLED_SCHEDULER_NONE)
 		return;
 	section = &s->sections[s->round_section];

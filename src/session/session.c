@@ -144,6 +144,21 @@ tell_done(void *ctx)
 	s->calls.done(s->calls.ctx, &s->result);
 }
 
+/* Did somebody else answer? */
+static void
+note_doubt(struct sled_session *s)
+{
+	enum sled_tls_doubt doubt =
+	    s->tls == NULL ? SLED_TLS_NO_DOUBT : sled_tls_doubt(s->tls);
+
+	if (s->secure || s->result.err.kind != SLED_ERR_PROTO)
+		return;
+	s->result.refused_cert = doubt == SLED_TLS_REFUSED;
+	s->result.stranger =
+	    (doubt != SLED_TLS_NO_DOUBT && doubt != SLED_TLS_REFUSED) ||
+	    (s->tls == NULL && !s->greeted);
+}
+
 /* May come again when a job is done. */
 void
 sled_session_end(struct sled_session *s)
@@ -161,6 +176,7 @@ sled_session_end(struct sled_session *s)
 	    sled_reach_waits(s))
 		return;
 	s->reported = true;
+	note_doubt(s);
 	sled_session_phase(s, SLED_PHASE_DONE); /* its time is in the row */
 	sled_report(s);
 	if (!sled_loop_post(s->loop, tell_done, s, &err))

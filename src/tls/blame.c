@@ -224,6 +224,8 @@ sled_tls_blame_cert(struct sled_tls *tls, X509_STORE_CTX *ctx)
 	switch (code) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 	case X509_V_ERR_CERT_NOT_YET_VALID:
+		/* Name and issuer were found good before. */
+		tls->doubt = SLED_TLS_NO_DOUBT;
 		blame_dates(tls, cert, depth,
 		            code == X509_V_ERR_CERT_HAS_EXPIRED);
 		break;
