@@ -220,6 +220,8 @@ sled_daemon_visit_over(struct sled_daemon *d)
 	};
 
 	d->round_over = false;
+	if (row->dialled)
+		d->dialled_row = *row;
 	sled_daemon_client_bill(d, row);
 	if (d->result.portal)
 		sled_daemon_say(d, SLED_DAEMON_WARNING,

@@ -226,3 +226,24 @@ def test_what_a_killed_scheduler_spent_is_known_at_the_next_start(tmp):
         assert sled.fetch().reports[0]["left"] > 0, said
         assert sum(row[0] for row in rows(sled)) <= 500 << 10, rows(sled)
         assert ms > 20000
+
+
+def test_what_the_line_counted_settles_the_receipt(tmp):
+    with Away(tmp, "--generate", "2") as away:
+        sled = Sled(tmp, {"home": away.server})
+        line = away.line("cost = 0.60 USD/min\n")
+        with Run(sled, config=schedule() + line) as run:
+            run.wait("home: 2 came")
+            wait_for(lambda: away.calls() == ["up", "down"] and
+                     not away.is_up(), "the line to close")
+            event = sled.run("event", "down", "if=dial0", "connect-time=61",
+                             "sent=4000", "received=90000")
+            assert event.status == 0, event
+            row, = [o for o in sled.run("--json", "report").json
+                    if "began" in o]
+            assert (row["wire_bytes"], row["seconds"]) == (94000, 61), row
+            assert row["money"] == 1.2, row
+            assert sled.run("event", "down", "if=dial0",
+                            "connect-time=99").status == 0
+            assert rows(sled)[0][1] == 61000, "settled twice"
+            assert run.stop() == 0
