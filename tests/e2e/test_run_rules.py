@@ -1,12 +1,10 @@
 """`mailsled run` in the wrong network, when it may not, with mail that no
 window carries, and after it was killed: what it leaves alone, and says."""
 import contextlib
-import os
 import signal
 import socket
 import sqlite3
 import threading
-import time
 
 from harness import Account, Pop3d, Sled, fill_folder, message, wait_for
 from test_fetch_places import small_disk
@@ -139,7 +137,6 @@ def test_a_section_holds_from_the_first_visit_on(tmp):
             sled = Sled(tmp, {"home": server}, name=name)
             sled.config.write_text(sled.config.read_text() +
                                    "[link lo]\nbudget = 1MiB/day\n")
-            assert sled.run("plan", "--json").status in (0, 64, 66)
             assert sled.run(*args).status == 0
             row, = [o for o in sled.run("--json", "report").json
                     if "began" in o]
@@ -217,15 +214,13 @@ def test_what_a_killed_scheduler_spent_is_known_at_the_next_start(tmp):
                      rows(sled)[0][1] > 20000, "the row")
             run.process.kill()
             run.process.wait()
-        (spent, ms, over), = rows(sled)
+        (spent, _, over), = rows(sled)
         assert not over, rows(sled)
         used, = [o["budgets"] for o in sled.run("--json", "status").json
                  if "budgets" in o]
         assert used[0]["used"] == spent, used
-        said = sled.run("plan", "--json")
-        assert sled.fetch().reports[0]["left"] > 0, said
+        assert sled.fetch().reports[0]["left"] > 0
         assert sum(row[0] for row in rows(sled)) <= 500 << 10, rows(sled)
-        assert ms > 20000
 
 
 def test_what_the_line_counted_settles_the_receipt(tmp):
