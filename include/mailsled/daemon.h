@@ -5,7 +5,8 @@
  * Contract
  *   run() returns when it was told to stop (SIGTERM, SIGINT), or with ONCE
  *   after the first round; *status is what to exit with. The store is open to
- *   WRITE only while a round runs, to READ only for moments between.
+ *   WRITE only while a round runs, and for a moment when a hook tells what the
+ *   line counted; to READ only for moments between.
  *   SIGHUP reads the configuration again: a bad one is told, and the old one
  *   stays; a good one holds as soon as nothing is under way. SIGUSR1 visits
  *   now. A second SIGTERM closes the connections of a visit at once.

@@ -108,7 +108,7 @@ struct sled_maildrop {
 	uint32_t expire_days;   /* announced: mail is deleted after so many; 0:
 	                        * nothing announced, or NEVER */
 	uint32_t login_delay_s; /* announced, or 0 */
-	uint64_t octets;        /* STAT's, at the last visit */
+	uint64_t octets;        /* STAT's, less what that visit deleted */
 	int64_t visited;        /* when that began, or 0 */
 	uint32_t listed_count;  /* the last visit's listing */
 	uint32_t flights_lost;  /* visits in a row whose pipelined commands

@@ -70,7 +70,7 @@ struct sled_link_event {
 	char name[SLED_LINK_NAME]; /* "" : look at all of them */
 	char connection[64];
 	int metered; /* 1 yes, 0 no, -1 not told */
-	/* ppp's, at "down"; 0: not told. */
+	/* ppp's, at "down"; 0: not told. They settle the receipt. */
 	uint64_t connect_s, bytes_sent, bytes_received;
 };
 

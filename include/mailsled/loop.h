@@ -205,6 +205,16 @@ void sled_lookup_free(struct sled_lookup **lookup);
  * now; "" when there is no route, or none can be told. Nothing is sent. */
 bool sled_route_name(const char *address, char out[static SLED_ROUTE_NAME]);
 
+#define SLED_HOSTS_TEXT 256
+/* What HOST is without a query: itself if it is numeric, or what /etc/hosts
+ * says, numeric, a blank between; false, and "", for any other. */
+bool sled_hosts_find(const char *host, char out[static SLED_HOSTS_TEXT]);
+/* sled_route_name() of the first of ADDRESSES (as `cached`) that has a route,
+ * else of what HOST is without a query, else, as a guess, of the world: where
+ * the default route leads. */
+bool sled_route_to(const char *addresses, const char *host,
+                   char out[static SLED_ROUTE_NAME]);
+
 /*
  * A TCP connection, with TCP_NODELAY. Nothing is read before start().
  *   data     the next bytes

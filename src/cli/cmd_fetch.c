@@ -15,9 +15,6 @@
 #define LIVE_GAP_MS 100     /* between two live lines */
 #define WINDOW_MOST 1000000 /* of any unit */
 
-/* Any address of the world, to learn where the way out is (RFC 5737). */
-#define ELSEWHERE "192.0.2.1"
-
 struct fetch;
 
 /* One account's visit. */
@@ -295,16 +292,12 @@ find_path(struct fetch *fetch, struct sled_err *err)
 	struct sled_ledger *ledger = sled_store_ledger(fetch->cli->store);
 	struct sled_maildrop drop;
 	struct sled_peer peer;
-	char *address = peer.addresses;
 
 	if (!sled_ledger_maildrop(ledger, account->server, account->user, &drop,
 	                          err) ||
 	    !sled_ledger_peer(ledger, drop.id, &peer, err))
 		return false;
-	address[strcspn(address, " ")] = '\0';
-	(void)(sled_route_name(address, fetch->path) ||
-	       sled_route_name(account->server, fetch->path) ||
-	       sled_route_name(ELSEWHERE, fetch->path));
+	(void)sled_route_to(peer.addresses, account->server, fetch->path);
 	return true;
 }
 

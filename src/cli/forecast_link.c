@@ -7,8 +7,7 @@
 #include "mailsled/link.h"
 #include "mailsled/loop.h"
 
-#define LIVES     16
-#define ELSEWHERE "192.0.2.1" /* of no one: the default route */
+#define LIVES 16
 
 struct lives {
 	struct sled_plan_life all[LIVES];
@@ -32,7 +31,7 @@ take_life(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
 	return true;
 }
 
-/* The address by which an account's server was last reached; "" : none. */
+/* The addresses by which an account's server was last reached; "": none. */
 static bool
 find_address(const struct sled_forecast *f,
              const struct sled_conf_account *account, struct sled_peer *peer,
@@ -49,32 +48,24 @@ find_address(const struct sled_forecast *f,
 		*err = (struct sled_err){ 0 };
 		return true;
 	}
-	if (!sled_ledger_peer(ledger, drop.id, peer, err))
-		return false;
-	peer->addresses[strcspn(peer->addresses, " ")] = '\0';
-	return true;
+	return sled_ledger_peer(ledger, drop.id, peer, err);
 }
 
-/* The interface by which a server of the accounts is reached now, or "". */
+/* The interface by which a visit would leave now, or "": as `fetch` has it. */
 static bool
 find_route(const struct sled_forecast *f, char name[SLED_ROUTE_NAME],
            struct sled_err *err)
 {
-	struct sled_peer peer;
+	const struct sled_conf_account *account;
+	struct sled_peer peer = { .addresses = "" };
 
 	name[0] = '\0';
-	for (uint32_t i = 0; i < f->accounts_len && name[0] == '\0'; i++) {
-		const struct sled_conf_account *account = f->accounts[i].conf;
-
-		peer.addresses[0] = '\0';
-		if (f->cli->store != NULL &&
-		    !find_address(f, account, &peer, err))
-			return false;
-		(void)(sled_route_name(peer.addresses, name) ||
-		       sled_route_name(account->server, name));
-	}
-	if (name[0] == '\0')
-		(void)sled_route_name(ELSEWHERE, name);
+	if (f->accounts_len == 0)
+		return true;
+	account = f->accounts[0].conf;
+	if (f->cli->store != NULL && !find_address(f, account, &peer, err))
+		return false;
+	(void)sled_route_to(peer.addresses, account->server, name);
 	return true;
 }
 

@@ -142,12 +142,11 @@ take_facts(struct sled_daemon *d, struct sled_ledger *ledger,
            struct addresses *all, struct sled_err *err)
 {
 	for (size_t i = 0; i < d->conf->accounts_len; i++) {
-		const char *server = d->conf->accounts[i].server;
+		char known[SLED_HOSTS_TEXT];
 
-		if (strcmp(server, "localhost") == 0)
-			server = "127.0.0.1 ::1";
-		add_addresses(all, server);
-		keep_server(d, i, server);
+		(void)sled_hosts_find(d->conf->accounts[i].server, known);
+		add_addresses(all, known);
+		keep_server(d, i, known);
 		if (!account_facts(d, ledger, i, all, err))
 			return false;
 	}

@@ -44,12 +44,15 @@ struct sled_daemon {
 	const struct sled_conf_link *line; /* dialled, and not hung up */
 	const struct sled_conf_link *hanging;
 	struct sled_scheduler_decision visit; /* of the round */
+	int64_t decided_ms;                   /* ... when */
 	size_t *accounts;                     /* visit.accounts */
 	enum sled_phase *phases;              /* as conf->accounts */
 	bool *over;          /* ... that the round is done with */
 	char (*servers)[64]; /* ... a numeric address of each, or "" */
 	size_t room;         /* of the four */
 	struct sled_round_result result;
+	/* Of the line that was dialled last; id 0: settled, or none. */
+	struct sled_round_row dialled_row;
 	bool round_over, command_over, command_good, turning, again;
 	bool person_stopped, stopping, rounds_done;
 	struct sled_daemon_client clients[SLED_CONTROL_PEERS];
@@ -80,6 +83,12 @@ void sled_daemon_settle(void *ctx);
 /* False: it could not begin; told, and the scheduler knows. */
 bool sled_daemon_visit(struct sled_daemon *d);
 void sled_daemon_visit_over(struct sled_daemon *d);
+
+/* ---- receipt.c ---- */
+
+/* A hook told that a link went, and perhaps what it carried. */
+void sled_daemon_receipt(struct sled_daemon *d,
+                         const struct sled_link_event *told);
 
 /* ---- facts.c: what the ledger knows ---- */
 

@@ -403,6 +403,7 @@ event(struct sled_daemon *d, struct sled_control_reply *reply,
 	for (size_t i = 2; i < len; i++)
 		take_event_word(&told, words[i]);
 	sled_links_event(d->links, &told);
+	sled_daemon_receipt(d, &told);
 	sled_control_end(reply, 0);
 }
 

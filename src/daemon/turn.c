@@ -49,6 +49,7 @@ dial(struct sled_daemon *d, const struct sled_scheduler_decision *decision)
 	sled_daemon_say(d, SLED_DAEMON_INFO, "%s: dialling: %s", link->name,
 	                decision->why);
 	d->line = link;
+	d->dialled_row.id = 0;
 	d->command_over = false;
 	if (sled_daemon_line_keep(d, link->name, &err) &&
 	    sled_command_new(&d->command, d->loop, link->up_command,

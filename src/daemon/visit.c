@@ -118,6 +118,17 @@ is_second(const struct sled_daemon *d)
 	return false;
 }
 
+/* Opening the store took some of it. */
+static uint64_t
+window_left(const struct sled_daemon *d)
+{
+	uint64_t gone = (uint64_t)(sled_clock_ms() - d->decided_ms);
+
+	if (d->visit.window_ms == UINT64_MAX)
+		return UINT64_MAX;
+	return d->visit.window_ms > gone ? d->visit.window_ms - gone : 1;
+}
+
 static bool
 start(struct sled_daemon *d, struct sled_err *err)
 {
@@ -132,7 +143,7 @@ start(struct sled_daemon *d, struct sled_err *err)
 		.path = d->visit.link.name,
 		.bind = is_second(d),
 		.up_ms = up_ms > 0 ? up_ms : 1,
-		.window_ms = d->visit.window_ms,
+		.window_ms = window_left(d),
 		.dialled = d->visit.dialled,
 		.asked = d->visit.asked,
 		.progress = on_progress,
@@ -177,6 +188,7 @@ sled_daemon_visit(struct sled_daemon *d)
 	sled_daemon_say(d, SLED_DAEMON_DEBUG, "%s: visiting %zu account%s: %s",
 	                d->visit.link.name, d->visit.accounts_len,
 	                d->visit.accounts_len == 1 ? "" : "s", d->visit.why);
+	d->decided_ms = sled_clock_ms();
 	d->person_stopped = false;
 	d->round_over = false;
 	for (size_t i = 0; i < d->visit.accounts_len; i++) {
@@ -208,7 +220,15 @@ sled_daemon_visit_over(struct sled_daemon *d)
 	};
 
 	d->round_over = false;
+	if (row->dialled)
+		d->dialled_row = *row;
 	sled_daemon_client_bill(d, row);
+	if (d->result.portal)
+		sled_daemon_say(d, SLED_DAEMON_WARNING,
+		                "%s: captive portal or wrong network: nothing "
+		                "secret was sent, and no visit is made by it "
+		                "until it changes or you ask for one",
+		                d->visit.link.name);
 	sled_round_free(&d->round);
 	sled_scheduler_round_over(d->scheduler, d->result.portal, &used, &now);
 	if (!now.doubtful)

@@ -57,6 +57,9 @@ bool sled_addr_same(const struct sockaddr_storage *a,
 /* False when TEXT is no numeric address. */
 SLED_CHECK bool sled_addr_parse(struct sockaddr_storage *out, const char *text,
                                 uint16_t port);
+/* The addresses that PATH, in the form of hosts(5), has for HOST. */
+bool sled_hosts_read(const char *path, const char *host,
+                     char out[static SLED_HOSTS_TEXT]);
 /* The words of TEXT that are one, up to the first SLED_DIAL_MAX. */
 void sled_addrs_parse(struct sled_addrs *out, const char *text, uint16_t port);
 /* As sled_dial_to.cached has them; WINNER, unless NULL, first if it is there. */

@@ -325,6 +325,17 @@ visited_well(struct sled_scheduler *s, struct sled_scheduler_account *a)
 	a->wait_until_ms = 0;
 }
 
+/* The link that the round uses, if it is up still. */
+static struct sled_scheduler_up *
+round_up(struct sled_scheduler *s)
+{
+	for (size_t i = 0; i < s->ups_len; i++)
+		if (strcmp(s->ups[i].link.name, s->round_link) == 0 &&
+		    s->ups[i].link.changes == s->round_changes)
+			return &s->ups[i];
+	return NULL;
+}
+
 void
 sled_scheduler_visited(struct sled_scheduler *s, size_t account,
                        enum sled_scheduler_outcome outcome, int64_t not_before,
@@ -385,12 +396,11 @@ sled_scheduler_round_over(struct sled_scheduler *s, bool portal,
                           const struct sled_scheduler_now *now)
 {
 	struct sled_scheduler_section *section;
+	struct sled_scheduler_up *up = round_up(s);
 
 	s->state = SLED_SCHEDULER_IDLE;
-	for (size_t i = 0; i < s->ups_len; i++)
-		if (strcmp(s->ups[i].link.name, s->round_link) == 0 &&
-		    s->ups[i].link.changes == s->round_changes)
-			note_portal(s, &s->ups[i], portal);
+	if (up != NULL)
+		note_portal(s, up, portal);
 	if (s->round_section == SLED_SCHEDULER_NONE)
 		return;
 	section = &s->sections[s->round_section];

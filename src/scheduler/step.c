@@ -83,6 +83,10 @@ choose_line(const struct sled_scheduler *s, bool asked,
 {
 	size_t best = SLED_SCHEDULER_NONE;
 
+	/* Dialled in vain: the window would be over. */
+	if (!asked && sled_scheduler_window_ms(s, now) <
+	                  SLED_SCHEDULER_DIAL_MS + SLED_SCHEDULER_POLL_MS)
+		return best;
 	for (size_t i = 0; i < s->conf->links_len; i++) {
 		if (!is_wanted(s, i, asked, now) ||
 		    !sled_scheduler_dialable(s, i, asked, now, NULL))

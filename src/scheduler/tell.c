@@ -17,6 +17,18 @@ wake_at(struct sled_scheduler_next *out, int64_t at_ms,
 		out->wake_ms = at_ms - now->ms;
 }
 
+/* What is due waits for the next one then. */
+static void
+wake_for_window_end(const struct sled_scheduler *s,
+                    const struct sled_scheduler_now *now,
+                    struct sled_scheduler_next *out)
+{
+	uint64_t ms = sled_scheduler_window_ms(s, now);
+
+	if (ms < (uint64_t)WAKE_MOST_MS)
+		wake_at(out, now->ms + (int64_t)ms, now);
+}
+
 /* Lines that wait, and budgets that begin anew. */
 static void
 wake_for_links(const struct sled_scheduler *s,
@@ -134,6 +146,7 @@ sled_scheduler_next(const struct sled_scheduler *s,
 			first = when;
 	}
 	wake_for_links(s, now, out);
+	wake_for_window_end(s, now, out);
 	if (out->wake_ms < WAKE_LEAST_MS)
 		out->wake_ms = WAKE_LEAST_MS;
 	out->visit = first.at_ms != SLED_SCHEDULER_NEVER;

@@ -146,20 +146,24 @@ by_every(const struct sled_scheduler *s, const struct sled_scheduler_account *a,
 	              SLED_SCHEDULER_BY_EVERY, now);
 }
 
-/* Outside the windows: at the next opening. */
+/* Outside the windows, or so near an end that a poll would pass it: at the next
+ * opening. */
 static void
 put_into_window(const struct sled_scheduler *s,
                 const struct sled_scheduler_now *now,
                 struct sled_scheduler_when *when)
 {
 	struct sled_opening open;
+	int64_t wall;
 
 	if (s->conf->schedule.windows_len == 0 ||
 	    when->at_ms == SLED_SCHEDULER_NEVER)
 		return;
+	wall = wall_of(now, when->at_ms);
 	if (!now->doubtful &&
-	    sled_scheduler_opening(s, wall_of(now, when->at_ms), &open)) {
-		if (open.from > wall_of(now, when->at_ms))
+	    sled_scheduler_opening(s, wall + SLED_SCHEDULER_POLL_MS / 1000,
+	                           &open)) {
+		if (open.from > wall)
 			put_off(when, ms_of(now, open.from),
 			        SLED_SCHEDULER_CLOSED);
 		return;

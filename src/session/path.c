@@ -10,9 +10,6 @@
 #include "mailsled/clock.h"
 #include "session/session.h"
 
-/* Any address of the world, to learn where the way out is (RFC 5737). */
-#define ELSEWHERE "192.0.2.1"
-
 static int64_t
 now_us(void)
 {
@@ -22,23 +19,15 @@ now_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* By the first of ADDRESSES. */
 static bool
 name_path(struct sled_session *s, const char *addresses)
 {
-	char first[64];
-	size_t len = strcspn(addresses, " ");
-
-	if (s->conf.device != NULL) {
-		(void)snprintf(s->path_name, sizeof(s->path_name), "%s",
-		               s->conf.device);
-		return true;
-	}
-	if (len == 0 || len >= sizeof(first))
-		return sled_route_name(ELSEWHERE, s->path_name);
-	memcpy(first, addresses, len);
-	first[len] = '\0';
-	return sled_route_name(first, s->path_name);
+	if (s->conf.device == NULL)
+		return sled_route_to(addresses, s->conf.account->server,
+		                     s->path_name);
+	(void)snprintf(s->path_name, sizeof(s->path_name), "%s",
+	               s->conf.device);
+	return true;
 }
 
 void

@@ -150,6 +150,23 @@ note_delay(struct sled_session *s)
 		s->result.not_before = s->result.row.began + (int64_t)delay;
 }
 
+/* What STAT counted, without what QUIT took away. */
+static void
+note_octets(struct sled_session *s)
+{
+	struct sled_maildrop *drop = sled_box_maildrop(s->box);
+	uint64_t gone = 0;
+
+	if (!s->stat_done)
+		return;
+	for (size_t i = 0; i < s->listing.len; i++)
+		if ((s->listing.items[i].flags & SLED_ITEM_DELE) != 0 &&
+		    s->result.row.deleted > 0)
+			gone += s->listing.items[i].size;
+	drop->octets = s->stat_octets > gone ? s->stat_octets - gone : 0;
+	drop->visited = s->result.row.began;
+}
+
 void
 sled_report(struct sled_session *s)
 {
@@ -173,6 +190,7 @@ sled_report(struct sled_session *s)
 		if (*sled_box_lapsed(s->box) != '\0')
 			sled_session_warn(s, "%s", sled_box_lapsed(s->box));
 		note_delay(s);
+		note_octets(s);
 		sled_remember_keep(s);
 		sled_path_keep(s);
 	}

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 #include <cmocka.h>
 
 #include "fx_loop.h"
+#include "fx_tmp.h"
+#include "loop/internal.h"
 #include "mailsled/loop.h"
 
 #define FD_MAX 256
@@ -325,6 +328,50 @@ a_route_is_named_by_its_interface(void **state)
 	assert_false(sled_route_name("", name));
 }
 
+static void
+a_name_in_hosts_needs_no_query(void **state)
+{
+	static const char text[] = "# 192.0.2.9 box.test\n"
+				   "\n"
+				   "192.0.2.1\tBox.test box\n"
+				   "  2001:db8::1 other box.test # box.test\n"
+				   "none box.test\n"
+				   "192.0.2.3 boxtest x.box.test\n"
+				   "192.0.2.4 last.test";
+	char found[SLED_HOSTS_TEXT] = "x", path[FX_TMP_PATH + 8];
+	struct fx_tmp tmp;
+
+	(void)state;
+	fx_tmp_make(&tmp);
+	fx_tmp_write(&tmp, "hosts", text, sizeof(text) - 1);
+	(void)snprintf(path, sizeof(path), "%s/hosts", tmp.path);
+	assert_true(sled_hosts_read(path, "box.TEST", found));
+	assert_string_equal(found, "192.0.2.1 2001:db8::1");
+	assert_true(sled_hosts_read(path, "last.test", found));
+	assert_string_equal(found, "192.0.2.4");
+	assert_false(sled_hosts_read(path, "test", found));
+	assert_string_equal(found, "");
+	assert_false(sled_hosts_read("/nonexistent", "box.test", found));
+	fx_tmp_drop(&tmp);
+	assert_true(sled_hosts_find("2001:db8::7", found));
+	assert_string_equal(found, "2001:db8::7");
+	assert_true(sled_hosts_find("localhost", found));
+	assert_false(sled_hosts_find("nobody.invalid", found));
+	assert_string_equal(found, "");
+}
+
+static void
+the_way_to_a_server_is_told_without_a_query(void **state)
+{
+	char name[SLED_ROUTE_NAME] = "x";
+
+	(void)state;
+	assert_true(sled_route_to("", "127.0.0.1", name));
+	assert_string_equal(name, "lo");
+	assert_true(sled_route_to("none 127.0.0.1", "mail.test", name));
+	assert_string_equal(name, "lo");
+}
+
 int
 main(void)
 {
@@ -338,6 +385,8 @@ main(void)
 		cmocka_unit_test(facts_count_packets_of_either_family),
 		cmocka_unit_test(facts_outlive_a_reset),
 		cmocka_unit_test(a_route_is_named_by_its_interface),
+		cmocka_unit_test(a_name_in_hosts_needs_no_query),
+		cmocka_unit_test(the_way_to_a_server_is_told_without_a_query),
 	};
 
 	(void)alarm(120); /* what hangs fails */

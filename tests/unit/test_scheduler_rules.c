@@ -407,6 +407,52 @@ another_configuration_ends_the_portal(void **state)
 }
 
 static void
+a_visit_that_was_asked_for_and_went_well_ends_the_doubt(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 5m\njitter = 0s\n");
+	links(&w, "wlan0", 1, 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+	finish(&w, SLED_SCHEDULER_FAILED, true);
+	pass(&w, 1 * HOUR);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	sled_scheduler_ask(w.s, SIZE_MAX, NULL);
+	assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+	finish(&w, SLED_SCHEDULER_GOOD, false);
+	pass(&w, 1 * HOUR);
+	assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+	end(&w);
+}
+
+/* What is done SECONDS before 11:00, when the window ends. */
+static enum sled_scheduler_do
+before_the_end(const char *names, int64_t seconds)
+{
+	enum sled_scheduler_do what;
+	struct world w;
+
+	begin(&w, "[schedule]\nwindows = 10:00-11:00\n"
+	          "[link ppp0]\nup-command = true\ndown-command = true\n");
+	pass(&w, ((int64_t)11 * 3600 - MONDAY % 86400 - seconds) * 1000);
+	links(&w, names, 1, 1);
+	what = step(&w);
+	end(&w);
+	return what;
+}
+
+static void
+no_visit_begins_at_the_very_end_of_a_window(void **state)
+{
+	(void)state;
+	assert_int_equal(before_the_end("wlan0", 10), SLED_SCHEDULER_VISIT);
+	assert_int_equal(before_the_end("wlan0", 2), SLED_SCHEDULER_NOTHING);
+	assert_int_equal(before_the_end("", 60), SLED_SCHEDULER_DIAL);
+	assert_int_equal(before_the_end("", 10), SLED_SCHEDULER_NOTHING);
+}
+
+static void
 the_cheaper_link_is_taken(void **state)
 {
 	struct world w;
@@ -783,6 +829,9 @@ main(void)
 		cmocka_unit_test(
 		    a_stranger_for_one_account_costs_the_other_nothing),
 		cmocka_unit_test(another_configuration_ends_the_portal),
+		cmocka_unit_test(
+		    a_visit_that_was_asked_for_and_went_well_ends_the_doubt),
+		cmocka_unit_test(no_visit_begins_at_the_very_end_of_a_window),
 		cmocka_unit_test(the_cheaper_link_is_taken),
 		cmocka_unit_test(no_and_ask_are_kept_until_a_person_asks),
 		cmocka_unit_test(who_asks_needs_no_window),
