@@ -139,6 +139,29 @@ SLED_CHECK bool sled_store_seal(struct sled_store *store, const char *label,
                                 bool now, uint64_t *sealed,
                                 struct sled_err *err);
 
+struct sled_prune_conf {
+	const char *place; /* a configured path; NULL: the first one */
+	int64_t before;    /* volumes of the months before this one's */
+	bool dry;          /* say it only */
+	bool undo; /* instead: they may be brought back, by the next sync */
+};
+
+/* A sealed volume of the place. DONE: enough others were read and hold all of
+ * it, so it is out (would be, when dry); else it stays. */
+struct sled_pruned {
+	const char *place, *label, *name;
+	uint64_t octets;
+	bool done;
+};
+
+typedef void sled_prune_fn(void *ctx, const struct sled_pruned *volume);
+/* Take sealed volumes out of one place, for the room they take. Only what
+ * min-copies other places hold, each read whole now. */
+SLED_CHECK bool sled_store_prune(struct sled_store *store,
+                                 const struct sled_prune_conf *conf,
+                                 sled_prune_fn *each, void *ctx,
+                                 struct sled_err *err);
+
 /* ---- one visit ---- */
 
 enum sled_verdict {

@@ -37,36 +37,59 @@ on_info(void *ctx, const struct sled_volume_info *info, struct sled_err *err)
 	return true;
 }
 
-/* The seat whose member at AT holds, or store->len; *length is that of any
- * header there, 0 where no place has one. */
-static size_t
-find_holder(struct remake *r, uint64_t at, uint64_t *length)
+enum holds {
+	NOT,
+	WHOLE,
+	LAST
+};
+
+/* What the seat has at AT: nothing that holds (*length is that of any header
+ * there, or 0), a member, or a seal's end. */
+static enum holds
+look(struct remake *r, size_t i, uint64_t at, uint64_t *length)
 {
 	const struct sled_member_visitor visitor = { .ctx = r,
 		                                     .volume = on_info };
+	const struct sled_source *source = &r->from[i].source;
+	struct sled_err why = { 0 };
+	struct sled_member_sum sum;
+	unsigned seq = 0;
+	bool whole = false;
 
 	*length = 0;
-	for (size_t i = 0; i < r->store->len; i++) {
-		struct sled_err why = { 0 };
-		struct sled_member_sum sum;
-		uint64_t peeked = 0;
-		unsigned seq = 0;
-		bool whole = false;
-
-		if (!r->open[i] || at >= r->from[i].source.size)
-			continue;
-		if (sled_member_check(&r->from[i].source, at, &visitor, &sum,
-		                      &seq, &why)) {
-			*length = seq == 0 ? 0 : sum.length;
-			if (seq == 0 || r->named)
-				return seq == 0 ? r->store->len : i;
-		}
-		why = (struct sled_err){ 0 };
-		if (sled_member_peek(&r->from[i].source, at, &peeked, &whole,
-		                     &why) &&
-		    whole && *length == 0)
-			*length = peeked;
+	if (!r->open[i] || at >= source->size)
+		return NOT;
+	if (sled_member_check(source, at, &visitor, &sum, &seq, &why) &&
+	    (seq == 0 || r->named)) {
+		*length = sum.length;
+		return seq == 0 ? LAST : WHOLE;
 	}
+	why = (struct sled_err){ 0 };
+	if (!sled_member_peek(source, at, length, &whole, &why) || !whole)
+		*length = 0;
+	return NOT;
+}
+
+/* The seat whose member at AT holds, or store->len; *length is that of any
+ * header there, 0 where no place has one, and at the end. */
+static size_t
+find_holder(struct remake *r, uint64_t at, uint64_t *length)
+{
+	uint64_t peeked = 0;
+
+	for (size_t i = 0; i < r->store->len; i++) {
+		enum holds holds = look(r, i, at, length);
+
+		if (holds == WHOLE)
+			return i;
+		if (holds == LAST) {
+			peeked = 0;
+			break;
+		}
+		if (peeked == 0)
+			peeked = *length;
+	}
+	*length = peeked;
 	return r->store->len;
 }
 

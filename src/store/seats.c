@@ -537,8 +537,13 @@ static bool
 add_lack(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 {
 	struct lack_scan *scan = ctx;
+	bool pruned = false;
 
-	return sled_ledger_lacking(scan->store->ledger, row->id, scan->id,
+	if (!sled_ledger_pruned(scan->store->ledger, row->id, scan->id, &pruned,
+	                        err))
+		return false;
+	return pruned ||
+	       sled_ledger_lacking(scan->store->ledger, row->id, scan->id,
 	                           add_length, &scan->lack, err);
 }
 
