@@ -247,10 +247,10 @@ a_newer_schema_is_for_a_newer_program(void **state)
 {
 	(void)state;
 	fill(1);
-	execute("PRAGMA user_version = 4");
+	execute("PRAGMA user_version = 99");
 	assert_int_equal(open_kind(SLED_LEDGER_READ), SLED_ERR_CONFIG);
 	assert_int_equal(open_kind(SLED_LEDGER_CREATE), SLED_ERR_CONFIG);
-	execute("PRAGMA user_version = 3");
+	execute("PRAGMA user_version = " SLED_STR(SLED_LEDGER_SCHEMA));
 	assert_int_equal(open_kind(SLED_LEDGER_CREATE), SLED_ERR_NONE);
 }
 
