@@ -71,12 +71,18 @@ begin() {
 	: >"$log"
 }
 
-# The end of the log, less what went well and a suite's own sums: there is one
-# closing line.
+# What failed and the end of the log, less what went well and a suite's own
+# sums: there is one closing line.
 show() {
+	short=$log.short
 	grep -vE -e '^ok |^\[( RUN  | {7}OK)' -e ' warnings? generated\.$' \
-		-e '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 100 |
+		-e '^[0-9]+ passed, [0-9]+ failed' \
+		-e '^\[(=+|  PASSED  )\] [0-9]+ test' \
+		-e '^\[=+\] Running' "$log" >"$short"
+	grep -E -B 8 -A 6 'FAILED|ERROR|error:|not ok' "$short" | head -n 80 |
 		sed 's/^/    /'
+	tail -n 20 "$short" | sed 's/^/    /'
+	rm -f "$short"
 	echo "    (all of it: $log)"
 }
 
