@@ -292,11 +292,21 @@ SLED_CHECK bool sled_ledger_lacking(struct sled_ledger *ledger, int64_t volume,
                                     const char *place, sled_member_fn *each,
                                     void *ctx, struct sled_err *err);
 
-/* Members by the oldest read-back in PLACE first, up to LIMIT. */
+/* Members that a place was last seen to hold before a time, the oldest first. */
+struct sled_stale_query {
+	const char *place;
+	int64_t before;
+	uint64_t limit;
+};
+
 SLED_CHECK bool sled_ledger_stalest(struct sled_ledger *ledger,
-                                    const char *place, uint64_t limit,
+                                    const struct sled_stale_query *query,
                                     sled_member_fn *each, void *ctx,
                                     struct sled_err *err);
+/* When the one that was read back longest ago was; 0: it holds nothing. */
+SLED_CHECK bool sled_ledger_oldest(struct sled_ledger *ledger,
+                                   const char *place, int64_t *verified,
+                                   struct sled_err *err);
 
 /* ---- health ---- */
 
@@ -317,7 +327,8 @@ SLED_CHECK bool sled_ledger_fault_put(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_fault_clear(struct sled_ledger *ledger,
                                         int64_t member, const char *place,
                                         struct sled_err *err);
-/* By place, volume and offset; PLACE NULL: all. */
+/* By place, volume and offset, but for what the place holds again; PLACE NULL:
+ * all. */
 SLED_CHECK bool sled_ledger_faults(struct sled_ledger *ledger,
                                    const char *place, sled_fault_fn *each,
                                    void *ctx, struct sled_err *err);

@@ -78,6 +78,8 @@ struct sled_place_status {
 	uint64_t free_bytes; /* when present */
 	uint64_t lacks;      /* committed octets it is not known to hold */
 	int64_t seen;        /* when it was last there, or 0 */
+	int64_t oldest;      /* all it holds was read back since; 0: nothing */
+	uint64_t damaged;    /* members that were found so */
 	const char *why;     /* why it is not present or not written; "" */
 };
 
@@ -138,6 +140,27 @@ SLED_CHECK bool sled_store_verify(struct sled_store *store, bool deep,
 SLED_CHECK bool sled_store_seal(struct sled_store *store, const char *label,
                                 bool now, uint64_t *sealed,
                                 struct sled_err *err);
+
+struct sled_scrubbed {
+	uint64_t members, octets; /* read again, all places */
+	uint64_t damaged;         /* members; each was said */
+};
+
+/* Read again what each present place was seen to hold longest ago, more than 7
+ * days, for MS at most. What does not hold is not counted as held any more. */
+SLED_CHECK bool sled_store_scrub(struct sled_store *store, uint64_t ms,
+                                 struct sled_scrubbed *out,
+                                 struct sled_err *err);
+
+struct sled_tended {
+	uint64_t sealed; /* volumes */
+	struct sled_scrubbed scrubbed;
+};
+
+/* Seal what is due, then scrub. Every step may be cut off. DAMAGED when either
+ * met damage. */
+SLED_CHECK bool sled_store_tend(struct sled_store *store, uint64_t scrub_ms,
+                                struct sled_tended *out, struct sled_err *err);
 
 struct sled_prune_conf {
 	const char *place; /* a configured path; NULL: the first one */

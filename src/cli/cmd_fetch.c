@@ -472,6 +472,20 @@ ask_scheduler(struct fetch *fetch, bool *there, int *status,
 	return ok;
 }
 
+/* The link is not needed any more; Ctrl-C may cut this off. */
+static bool
+tend(struct fetch *fetch, struct sled_err *err)
+{
+	struct sled_tended tended;
+
+	sled_round_free(&fetch->round);
+	sled_loop_free(&fetch->loop);
+	(void)fflush(stdout);
+	return fetch->stopped ||
+	       sled_store_tend(fetch->cli->store, SLED_CLI_SCRUB_MS, &tended,
+	                       err);
+}
+
 static int
 run(struct sled_cli *cli)
 {
@@ -499,7 +513,7 @@ run(struct sled_cli *cli)
 		if (!cli->json)
 			(void)sled_cli_fail(cli, &err);
 	} else {
-		if (!sled_cli_whole(cli, &err)) {
+		if (!tend(&fetch, &err) || !sled_cli_whole(cli, &err)) {
 			sled_cli_complain(cli, &err);
 			fetch.worst = sled_err_worse(fetch.worst, err.kind);
 		}

@@ -157,6 +157,37 @@ add_log(struct sled_buf *out, const char *name,
 	                        sled_err_exit(why->kind)));
 }
 
+/* 'it'\''s' for the shell. */
+static bool
+add_quoted(struct sled_buf *out, const char *text, struct sled_err *err)
+{
+	bool ok = sled_buf_addstr(out, "'", err);
+
+	for (; ok && *text != '\0'; text++)
+		ok = *text == '\'' ? sled_buf_addstr(out, "'\\''", err)
+		                   : sled_buf_add(out, text, 1, err);
+	return ok && sled_buf_addstr(out, "'", err);
+}
+
+/* This program again, with the same configuration. */
+static bool
+add_tend(void *ctx, struct sled_buf *out, struct sled_err *err)
+{
+	const struct run *run = ctx;
+	char self[4096];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (len <= 0)
+		return sled_fail(err, SLED_ERR_IO, "this program has no path");
+	self[len] = '\0';
+	return sled_buf_addstr(out, "exec ", err) &&
+	       add_quoted(out, self, err) && sled_buf_addstr(out, " -q", err) &&
+	       (run->cli->file == NULL ||
+	        (sled_buf_addstr(out, " -c ", err) &&
+	         add_quoted(out, run->cli->file, err))) &&
+	       sled_buf_addstr(out, " tend --for-scheduler", err);
+}
+
 /* NOLINTBEGIN(readability-function-size): the form is the daemon's */
 static bool
 add_text(struct sled_cli *cli, struct sled_buf *out, enum sled_daemon_form form,
@@ -218,7 +249,7 @@ run(struct sled_cli *cli)
 		           .journal = stream != NULL && *stream != '\0' };
 	const struct sled_daemon_conf conf = {
 		.calls = { load, unload, open_store, say, add_visit,
-		           add_progress, add_bill, &run },
+		           add_progress, add_bill, add_tend, &run },
 		.sys = cli->sys,
 		.once = sled_cli_flag(cli, "once") != NULL,
 		.link = sled_cli_flag(cli, "link"),

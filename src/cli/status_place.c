@@ -170,8 +170,27 @@ print_place_json(const struct sled_place_status *place,
 		sled_json_null(json, "free_bytes");
 	add_outlook_json(json, outlook);
 	sled_json_u64(json, "lacks", place->lacks);
+	sled_clock_rfc3339(place->oldest, seen);
+	sled_json_text(json, "read_since", place->oldest == 0 ? NULL : seen);
+	sled_json_u64(json, "damaged", place->damaged);
 	sled_json_text(json, "why", place->why[0] == '\0' ? NULL : place->why);
 	return sled_json_print(&json, stdout, err);
+}
+
+/* How long ago each byte was last read back, and what did not hold. */
+static void
+print_health(const struct sled_place_status *place, int64_t now)
+{
+	int64_t days = (now - place->oldest) / DAY_S;
+
+	if (place->damaged > 0)
+		(void)printf("    DAMAGED: %" PRIu64 " member%s; try: mailsled "
+		             "repair\n",
+		             place->damaged, place->damaged == 1 ? "" : "s");
+	if (place->oldest != 0 && days > GROWN)
+		(void)printf("    some of it was not read for %" PRId64
+		             " days; try: mailsled tend --seconds 600\n",
+		             days);
 }
 
 static void
@@ -219,10 +238,12 @@ sled_status_places(struct status *status, struct sled_err *err)
 		if (!sled_store_place(store, i, &place, err) ||
 		    !look_ahead(status, &place, growth, &outlook, err))
 			return false;
-		if (!status->cli->json)
+		if (!status->cli->json) {
 			print_place(&place, &outlook);
-		else if (!print_place_json(&place, &outlook, err))
+			print_health(&place, status->now);
+		} else if (!print_place_json(&place, &outlook, err)) {
 			return false;
+		}
 	}
 	return true;
 }

@@ -226,6 +226,7 @@ open_first(struct sled_daemon *d, struct sled_err *err)
 		sled_daemon_facts(d, store);
 	sled_store_close(&store);
 	sled_buf_free(&state);
+	sled_daemon_tend_soon(d);
 	return ok;
 }
 
@@ -278,6 +279,7 @@ free_parts(struct sled_daemon *d)
 	sled_round_free(&d->round);
 	sled_store_close(&d->store);
 	sled_command_free(&d->command);
+	sled_command_free(&d->tending);
 	sled_links_free(&d->links);
 	sled_scheduler_free(&d->scheduler);
 	sled_timer_free(&d->watchdog);

@@ -41,6 +41,8 @@ struct sled_daemon {
 	struct sled_store *store;  /* open while a round runs */
 	struct sled_round *round;
 	struct sled_command *command;
+	struct sled_command *tending;
+	int64_t tend_ms;                   /* when it is due */
 	const struct sled_conf_link *line; /* dialled, and not hung up */
 	const struct sled_conf_link *hanging;
 	struct sled_scheduler_decision visit; /* of the round */
@@ -54,6 +56,7 @@ struct sled_daemon {
 	/* Of the line that was dialled last; id 0: settled, or none. */
 	struct sled_round_row dialled_row;
 	bool round_over, command_over, command_good, turning, again;
+	bool tend_over;
 	bool person_stopped, stopping, rounds_done;
 	struct sled_daemon_client clients[SLED_CONTROL_PEERS];
 	int64_t facts_day, facts_day_end; /* wall: of what the ledger told */
@@ -83,6 +86,17 @@ void sled_daemon_settle(void *ctx);
 /* False: it could not begin; told, and the scheduler knows. */
 bool sled_daemon_visit(struct sled_daemon *d);
 void sled_daemon_visit_over(struct sled_daemon *d);
+
+/* ---- tend.c ---- */
+
+/* Before the store is opened to WRITE, or let to another. */
+void sled_daemon_tend_stop(struct sled_daemon *d);
+void sled_daemon_tend_soon(struct sled_daemon *d);
+void sled_daemon_tend_ended(struct sled_daemon *d);
+/* Begin, when it is due and nothing else is under way. */
+void sled_daemon_tend(struct sled_daemon *d);
+/* In how many ms to look again. */
+int64_t sled_daemon_tend_wake(const struct sled_daemon *d);
 
 /* ---- receipt.c ---- */
 

@@ -52,6 +52,7 @@ sled_daemon_receipt(struct sled_daemon *d, const struct sled_link_event *told)
 	if (!is_of(row, told) || d->round != NULL)
 		return;
 	correct(row, section_of(d, row->link), told);
+	sled_daemon_tend_stop(d);
 	if (calls->open(calls->ctx, d->gen, SLED_STORE_WRITE, &store, &err) &&
 	    sled_store_round(store, row, &err)) {
 		sled_daemon_facts(d, store);

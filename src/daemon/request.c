@@ -95,6 +95,7 @@ sled_daemon_grant(struct sled_daemon *d)
 	}
 	if (first == NULL)
 		return;
+	sled_daemon_tend_stop(d);
 	first->granted = true;
 	sled_control_out(first->reply, "granted");
 }

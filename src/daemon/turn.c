@@ -267,8 +267,11 @@ take_turn(struct sled_daemon *d)
 		sled_loop_stop(d->loop);
 		return;
 	}
+	sled_daemon_tend(d);
 	now = sled_daemon_now();
 	sled_scheduler_next(d->scheduler, &now, &next);
+	if (next.wake_ms > sled_daemon_tend_wake(d))
+		next.wake_ms = sled_daemon_tend_wake(d);
 	tell_status(d, &next);
 	sled_alarm_start(d->alarm, (uint64_t)next.wake_ms);
 }
@@ -297,5 +300,7 @@ sled_daemon_settle(void *ctx)
 		sled_daemon_visit_over(d);
 	if (d->command_over)
 		command_ended(d);
+	if (d->tend_over)
+		sled_daemon_tend_ended(d);
 	sled_daemon_turn(d);
 }

@@ -197,6 +197,7 @@ sled_daemon_visit(struct sled_daemon *d)
 	}
 	if (d->visit.asked)
 		sled_daemon_join(d);
+	sled_daemon_tend_stop(d);
 	if (calls->open(calls->ctx, d->gen, SLED_STORE_WRITE, &d->store,
 	                &err) &&
 	    start(d, &err))
@@ -234,6 +235,7 @@ sled_daemon_visit_over(struct sled_daemon *d)
 	if (!now.doubtful)
 		sled_daemon_facts(d, d->store);
 	sled_store_close(&d->store);
+	sled_daemon_tend_soon(d);
 	d->status = sled_err_exit(d->result.worst);
 	d->rounds_done = true;
 	if (d->my->once)

@@ -65,7 +65,10 @@ sled_ledger_faults(struct sled_ledger *ledger, const char *place,
 		   ledger,
 		   SLED_SQL("SELECT f.member, f.place, f.found, f.text"
 	                    " FROM fault f JOIN member m ON m.id = f.member"
-	                    " WHERE ?1 IS NULL OR f.place = ?1"
+	                    " WHERE (?1 IS NULL OR f.place = ?1)"
+	                    " AND NOT EXISTS (SELECT 1 FROM holding h"
+	                    " WHERE h.member = f.member"
+	                    " AND h.place = f.place)"
 	                    " ORDER BY f.place, m.volume, m.at",
 	                    sled_value_text(place)),
 		   give_fault, &walk, err);

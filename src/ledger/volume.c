@@ -270,9 +270,9 @@ sled_ledger_member_get(struct sled_ledger *ledger, int64_t id,
 }
 
 bool
-sled_ledger_stalest(struct sled_ledger *ledger, const char *place,
-                    uint64_t limit, sled_member_fn *each, void *ctx,
-                    struct sled_err *err)
+sled_ledger_stalest(struct sled_ledger *ledger,
+                    const struct sled_stale_query *query, sled_member_fn *each,
+                    void *ctx, struct sled_err *err)
 {
 	struct member_walk walk = { each, ctx };
 
@@ -280,10 +280,27 @@ sled_ledger_stalest(struct sled_ledger *ledger, const char *place,
 	    ledger,
 	    SLED_SQL("SELECT m.id, m.volume, m.at, m.length, m.tar_octets,"
 	             " m.body_sha256 FROM holding h"
-	             " JOIN member m ON m.id = h.member WHERE h.place = ?1"
-	             " ORDER BY h.verified, m.volume, m.at LIMIT ?2",
-	             sled_value_text(place), sled_value_u64(limit)),
+	             " JOIN member m ON m.id = h.member"
+	             " WHERE h.place = ?1 AND h.verified < ?2"
+	             " ORDER BY h.verified, m.volume, m.at LIMIT ?3",
+	             sled_value_text(query->place),
+	             sled_value_int(query->before),
+	             sled_value_u64(query->limit)),
 	    give_member, &walk, err);
+}
+
+bool
+sled_ledger_oldest(struct sled_ledger *ledger, const char *place,
+                   int64_t *verified, struct sled_err *err)
+{
+	bool found = false;
+
+	*verified = 0;
+	return sled_sql_number(ledger,
+	                       SLED_SQL("SELECT ifnull(min(verified), 0)"
+	                                " FROM holding WHERE place = ?1",
+	                                sled_value_text(place)),
+	                       verified, &found, err);
 }
 
 /* ---- holdings ---- */

@@ -547,6 +547,15 @@ add_lack(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 	                           add_length, &scan->lack, err);
 }
 
+static bool
+count_fault(void *ctx, const struct sled_fault_row *row, struct sled_err *err)
+{
+	(void)row;
+	(void)err;
+	++*(uint64_t *)ctx;
+	return true;
+}
+
 bool
 sled_store_place(struct sled_store *store, size_t index,
                  struct sled_place_status *out, struct sled_err *err)
@@ -564,7 +573,10 @@ sled_store_place(struct sled_store *store, size_t index,
 	if (seat->present)
 		(void)store->sys->space(store->sys->ctx, seat->place.dir,
 		                        &out->free_bytes);
-	if (!sled_ledger_volumes(store->ledger, NULL, add_lack, &scan, err))
+	if (!sled_ledger_volumes(store->ledger, NULL, add_lack, &scan, err) ||
+	    !sled_ledger_oldest(store->ledger, seat->id, &out->oldest, err) ||
+	    !sled_ledger_faults(store->ledger, seat->id, count_fault,
+	                        &out->damaged, err))
 		return false;
 	out->lacks = scan.lack.octets;
 	return true;

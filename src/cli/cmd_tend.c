@@ -1,0 +1,102 @@
+/* cmd_tend.c - `mailsled tend`: what a store needs when no link waits for it. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cli/cli.h"
+
+#define SECONDS_MOST 86400
+
+static bool
+print_result(struct sled_cli *cli, const struct sled_tended *tended,
+             struct sled_err *err)
+{
+	const struct sled_scrubbed *read = &tended->scrubbed;
+	struct sled_json *json = NULL;
+	char bytes[SLED_CLI_WORD];
+
+	if (cli->json) {
+		if (!sled_json_new(&json, err))
+			return false;
+		sled_json_u64(json, "sealed", tended->sealed);
+		sled_json_u64(json, "members_read", read->members);
+		sled_json_u64(json, "bytes_read", read->octets);
+		sled_json_u64(json, "damaged", read->damaged);
+		return sled_json_print(&json, stdout, err);
+	}
+	sled_cli_bytes(bytes, read->octets);
+	if (!cli->quiet)
+		(void)printf("sealed: %" PRIu64 " volume%s; read again: %s, "
+		             "%" PRIu64 " damaged\n",
+		             tended->sealed, tended->sealed == 1 ? "" : "s",
+		             bytes, read->damaged);
+	return true;
+}
+
+static bool
+take_seconds(struct sled_cli *cli, uint64_t *ms, struct sled_err *err)
+{
+	const char *text = sled_cli_flag(cli, "seconds");
+	char *end = NULL;
+	unsigned long seconds;
+
+	*ms = SLED_CLI_SCRUB_MS;
+	if (text == NULL)
+		return true;
+	seconds = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0' ||
+	    seconds > SECONDS_MOST) {
+		(void)sled_fail(err, SLED_ERR_USAGE,
+		                "--seconds: a number up to %d", SECONDS_MOST);
+		return sled_hint(err, "mailsled tend --help");
+	}
+	*ms = seconds * 1000;
+	return true;
+}
+
+static bool
+tend(struct sled_cli *cli, struct sled_err *err)
+{
+	struct sled_tended tended = { 0 };
+	struct sled_err second = { 0 };
+	uint64_t ms = 0;
+	bool ok;
+
+	cli->scheduler = sled_cli_flag(cli, "for-scheduler") != NULL;
+	if (!take_seconds(cli, &ms, err) || !sled_cli_conf(cli, err) ||
+	    !sled_cli_store(cli, SLED_STORE_WRITE, err))
+		return false;
+	sled_cli_live(cli, "sealing, and reading again ...");
+	ok = sled_store_tend(cli->store, ms, &tended, err);
+	sled_cli_live(cli, "");
+	if (!print_result(cli, &tended, ok ? err : &second))
+		return false;
+	return ok && sled_cli_whole(cli, err);
+}
+
+static int
+run(struct sled_cli *cli)
+{
+	struct sled_err err = { 0 };
+
+	return tend(cli, &err) ? 0 : sled_cli_fail(cli, &err);
+}
+
+static const struct sled_cli_flag flags[] = {
+	{ "seconds", "N", "read archives again for so long; 5 without" },
+	{ "for-scheduler", NULL, "it started this, and keeps off the store" },
+	{ NULL, NULL, NULL },
+};
+
+const struct sled_cli_command sled_cli_tend = {
+	.name = "tend",
+	.args = "",
+	.about = "seal what is full, and read old archives again",
+	.more = "Volumes that are full are sealed, and what was read back "
+		"longest ago, more than 7\ndays, is read again from the disk "
+		"in each place that is there. `fetch` and `run` do\nthis of "
+		"themselves when the link is no longer needed.\n",
+	.examples = "  mailsled tend\n"
+		    "  mailsled tend --seconds 600\n",
+	.flags = flags,
+	.run = run,
+};

@@ -1,0 +1,55 @@
+"""Volumes that are full are sealed by the visit itself, when it is over."""
+import subprocess
+
+from harness import Pop3d, Sled, wait_for
+from test_run import Run
+
+ROTATE = {"rotate": "64KiB"}
+
+
+def sealed_in(folder):
+    return sorted(folder.glob("*.tar.gz.sha256"))
+
+
+def check_sealed(folder):
+    assert sealed_in(folder), list(folder.iterdir())
+    for sidecar in sealed_in(folder):
+        subprocess.run(["sha256sum", "-c", "--quiet", "--strict",
+                        sidecar.name], cwd=folder, check=True)
+        volume = sidecar.with_suffix("")
+        assert volume.stat().st_mode & 0o777 == 0o444, volume
+
+
+def test_fetch_seals_what_it_filled_in_every_place(tmp):
+    with Pop3d(tmp, "--generate", "60,20000") as server:
+        sled = Sled(tmp, {"home": server}, store=ROTATE)
+        assert sled.fetch().status == 0
+        for place in sled.places:
+            check_sealed(place / "home")
+        rows = sled.list()
+        assert len(rows) == 60
+        assert ".open." not in rows[0]["archive"], rows[0]
+        assert sled.run("verify", "--deep").status == 0
+
+
+def test_the_scheduler_seals_behind_its_visit(tmp):
+    with Pop3d(tmp, "--generate", "60,20000") as server:
+        sled = Sled(tmp, {"home": server}, store=ROTATE)
+        with Run(sled, config="\n[schedule]\nevery = 1h\n") as run:
+            run.wait("home: 60 came")
+            wait_for(lambda: sealed_in(sled.copies[0] / "home"),
+                     "a sealed volume")
+            assert run.stop() == 0
+        check_sealed(sled.path / "home")
+
+
+def test_a_rebuild_knows_sealed_volumes_again(tmp):
+    with Pop3d(tmp, "--generate", "60,20000") as server:
+        sled = Sled(tmp, {"home": server}, store=ROTATE)
+        assert sled.fetch().status == 0
+        before = sled.list()
+        assert sled.run("rebuild").status == 0
+        assert [m["archive"] for m in sled.list()] == [
+            m["archive"] for m in before]
+        assert sled.run("verify", "--deep").status == 0
+        assert sled.fetch().status == 0
