@@ -39,7 +39,8 @@ struct sled_place {
 	uint64_t dev, ino;     /* of the folder, 0 where there is none */
 	uint64_t fsid; /* of its file system, or of what lies there instead */
 	uint64_t disk; /* equal for places on one disk; 0: not known */
-	bool out;      /* a write failed: not used again in this run */
+	bool removable, encrypted; /* that disk, by what is known of it */
+	bool out;            /* a write failed: not used again in this run */
 	struct sled_err why; /* of out, and of BROKEN */
 };
 

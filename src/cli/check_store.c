@@ -336,6 +336,28 @@ judge_state(struct tour *tour)
 		sled_check_error(check, &err);
 }
 
+/* Who finds a stick has the mail on it. */
+static void
+judge_secrecy(struct tour *tour)
+{
+	for (size_t i = 0; i < tour->len; i++) {
+		const struct sled_place *place = &tour->looks[i].place;
+		char path[256];
+
+		if (!place->removable || place->encrypted ||
+		    !tour->looks[i].usable)
+			continue;
+		sled_text_clip(
+		    path, sizeof(path),
+		    (struct sled_span){ place->path, strlen(place->path) });
+		sled_check_warn(tour->check,
+		                "README has the recipe: cryptsetup luksFormat",
+		                "%s is on a disk that can be carried off, and "
+		                "is not encrypted",
+		                path);
+	}
+}
+
 static void
 judge_count(struct tour *tour, size_t usable, size_t disks)
 {
@@ -401,6 +423,7 @@ judge_all(struct tour *tour)
 	sled_check_begin(check, "store");
 	judge_state(tour);
 	judge_count(tour, usable, disks);
+	judge_secrecy(tour);
 	judge_store(tour);
 	if (!check->cli->json)
 		return;

@@ -1,6 +1,7 @@
 /* mounts.c - see places/mounts.h. Reading these files cannot lose mail. */
 #include "places/mounts.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <mntent.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #include "mailsled/places.h"
+
+#define LAYERS_MAX 8 /* of LVM on LUKS on RAID on a partition */
 
 static bool
 is_above(const char *folder, const char *path)
@@ -98,42 +101,136 @@ read_dev(const char *folder)
 	return makedev((unsigned)high, (unsigned)low);
 }
 
-/* The disk that a partition is on: the folder above it in sysfs. */
-static uint64_t
-whole_disk(dev_t dev)
+/* The first device that BLOCK, a folder of sysfs, lies on (dm, md: LUKS, LVM,
+ * RAID); 0 when it is no such layer. */
+static dev_t
+below(const char *block)
 {
-	char path[64], real[PATH_MAX], part[PATH_MAX + 16];
-	dev_t disk;
+	char path[PATH_MAX + 32];
+	struct dirent *entry;
+	dev_t dev = 0;
+	DIR *dir;
 
-	if (major(dev) == 0) /* tmpfs, overlay, btrfs: no disk to be seen */
-		return dev;
-	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(dev),
-	               minor(dev));
-	if (realpath(path, real) == NULL)
-		return dev;
-	(void)snprintf(part, sizeof(part), "%.4096s/partition", real);
-	if (access(part, F_OK) != 0)
-		return dev;
-	*strrchr(real, '/') = '\0';
-	disk = read_dev(real);
-	return disk == 0 ? dev : disk;
+	(void)snprintf(path, sizeof(path), "%.4096s/slaves", block);
+	dir = opendir(path);
+	if (dir == NULL)
+		return 0;
+	while (dev == 0 && (entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		(void)snprintf(path, sizeof(path), "%.4000s/slaves/%.64s",
+		               block, entry->d_name);
+		dev = read_dev(path);
+	}
+	(void)closedir(dir);
+	return dev;
+}
+
+/* Does FILE of BLOCK begin with TEXT? */
+static bool
+says(const char *block, const char *file, const char *text)
+{
+	char path[PATH_MAX + 32], line[64] = "";
+	FILE *open;
+
+	(void)snprintf(path, sizeof(path), "%.4096s/%s", block, file);
+	open = fopen(path, "re");
+	if (open == NULL)
+		return false;
+	if (fgets(line, sizeof(line), open) == NULL)
+		line[0] = '\0';
+	(void)fclose(open);
+	return strncmp(line, text, strlen(text)) == 0;
+}
+
+/* One step down: from a layer to what it lies on, from a partition to its
+ * disk. False at the disk itself. */
+static bool
+step_down(const char *sys, dev_t *dev, struct sled_disk *out)
+{
+	char path[PATH_MAX], block[PATH_MAX], part[PATH_MAX + 16];
+	dev_t next;
+
+	(void)snprintf(path, sizeof(path), "%.1000s/dev/block/%u:%u", sys,
+	               major(*dev), minor(*dev));
+	if (realpath(path, block) == NULL)
+		return false;
+	out->encrypted = out->encrypted || says(block, "dm/uuid", "CRYPT-");
+	out->removable = out->removable || says(block, "removable", "1") ||
+	                 strstr(block, "/usb") != NULL;
+	(void)snprintf(part, sizeof(part), "%.4000s/partition", block);
+	if (access(part, F_OK) == 0) {
+		*strrchr(block, '/') = '\0';
+		next = read_dev(block);
+	} else {
+		next = below(block);
+	}
+	if (next == 0)
+		return false;
+	*dev = next;
+	return true;
 }
 
 void
-sled_mounts_filesystem(int fd, uint64_t *fsid, uint64_t *disk)
+sled_mounts_disk(const char *sys, dev_t dev, struct sled_disk *out)
+{
+	*out = (struct sled_disk){ 0 };
+	if (major(dev) != 0) /* tmpfs, overlay: no disk to be seen */
+		for (unsigned n = 0; n < LAYERS_MAX; n++)
+			if (!step_down(sys, &dev, out))
+				break;
+	out->id = dev;
+}
+
+/* btrfs has device numbers of its own: the mount's source tells the disk. */
+static dev_t
+mounted_from(const char *path, dev_t dev)
+{
+	dev_t found = dev;
+	size_t longest = 0;
+	FILE *file = setmntent("/proc/self/mounts", "re");
+	struct mntent entry;
+	char text[8192];
+	struct stat st;
+
+	if (file == NULL)
+		return dev;
+	while (getmntent_r(file, &entry, text, sizeof(text)) != NULL) {
+		size_t len = strlen(entry.mnt_dir);
+
+		if (len < longest || !is_above(entry.mnt_dir, path))
+			continue;
+		longest = len;
+		found = entry.mnt_fsname[0] == '/' &&
+		                stat(entry.mnt_fsname, &st) == 0 &&
+		                S_ISBLK(st.st_mode)
+		            ? st.st_rdev
+		            : dev;
+	}
+	(void)endmntent(file);
+	return found;
+}
+
+void
+sled_mounts_filesystem(int fd, const char *path, uint64_t *fsid,
+                       struct sled_disk *disk)
 {
 	struct statfs fs;
 	struct stat st;
 	uint32_t halves[2];
 
 	*fsid = 0;
-	*disk = 0;
+	*disk = (struct sled_disk){ 0 };
 	if (fstatfs(fd, &fs) == 0) {
 		memcpy(halves, &fs.f_fsid, sizeof(halves));
 		*fsid = (uint64_t)halves[0] << 32 | halves[1];
 	}
 	if (fstat(fd, &st) == 0)
-		*disk = whole_disk(st.st_dev);
+		sled_mounts_disk("/sys",
+		                 major(st.st_dev) == 0
+		                     ? mounted_from(path, st.st_dev)
+		                     : st.st_dev,
+		                 disk);
 }
 
 bool

@@ -4,14 +4,24 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Should a disk be mounted at or above PATH, and is not? True below a mount
  * point of /etc/fstab that is not mounted, and below /media, /mnt and
  * /run/media when nothing of the path there is a mount point. */
 bool sled_mounts_expected(const char *path);
 
-/* f_fsid of the file system of FD, and a number that is equal for all file
- * systems on one disk (0: not known). */
-void sled_mounts_filesystem(int fd, uint64_t *fsid, uint64_t *disk);
+struct sled_disk {
+	uint64_t id; /* equal for all file systems on one disk; 0: not known */
+	bool removable; /* it can be unplugged */
+	bool encrypted; /* a layer of dm-crypt lies on it */
+};
+
+/* The disk below a device: its partition, LUKS, LVM and RAID taken off, as the
+ * sysfs at SYS ("/sys") tells; of several disks the first. */
+void sled_mounts_disk(const char *sys, dev_t dev, struct sled_disk *out);
+/* f_fsid of the file system of FD, which is PATH, and its disk. */
+void sled_mounts_filesystem(int fd, const char *path, uint64_t *fsid,
+                            struct sled_disk *disk);
 
 #endif

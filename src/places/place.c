@@ -63,13 +63,17 @@ static void
 learn_filesystem(struct sled_place *place)
 {
 	char *path = strdup(place->path);
+	struct sled_disk disk;
 	int fd;
 
 	if (path == NULL)
 		return;
 	fd = open_nearest(place->sys, path);
 	if (fd != -1) {
-		sled_mounts_filesystem(fd, &place->fsid, &place->disk);
+		sled_mounts_filesystem(fd, place->path, &place->fsid, &disk);
+		place->disk = disk.id;
+		place->removable = disk.removable;
+		place->encrypted = disk.encrypted;
 		(void)place->sys->close(place->sys->ctx, fd);
 	}
 	free(path);
