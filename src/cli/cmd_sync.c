@@ -54,8 +54,9 @@ print_places(struct sled_cli *cli, struct sled_err *err)
 		if (!sled_store_place(cli->store, i, &place, err))
 			return false;
 		sled_cli_bytes(lacks, place.lacks);
-		if (place.present && place.lacks == 0)
-			(void)printf("%s: whole\n", place.path);
+		if (place.present && place.lacks == 0 && place.why[0] == '\0')
+			(void)printf("%s: whole%s\n", place.path,
+			             place.first ? "" : ", safe to unplug");
 		else if (place.present)
 			(void)printf("%s: lacks %s%s%s\n", place.path, lacks,
 			             place.why[0] == '\0' ? "" : ": ",

@@ -8,11 +8,14 @@
 
 #include "cli/cli.h"
 #include "cli/scheduler.h"
+#include "mailsled/clock.h"
 #include "mailsled/control.h"
 #include "mailsled/file.h"
 #include "mailsled/text.h"
 
-#define LEASE_MS 5000 /* for a visit that runs to let go of the store */
+#define DAY_S     INT64_C(86400)
+#define LATE_DAYS 14   /* a place that is away for longer is warned about */
+#define LEASE_MS  5000 /* for a visit that runs to let go of the store */
 
 bool
 sled_cli_conf_path(struct sled_cli *cli, struct sled_err *err)
@@ -153,6 +156,23 @@ keep_config(struct sled_cli *cli, struct sled_err *err)
 }
 
 /* A place that is not there is said before it is needed. */
+/* A copy that is away for long is no copy of what came since. */
+static bool
+add_lag(struct sled_buf *line, const struct sled_place_status *place,
+        struct sled_err *err)
+{
+	int64_t days = (sled_clock_now() - place->seen) / DAY_S;
+	char lacks[SLED_CLI_WORD];
+
+	if (place->seen == 0 || days < LATE_DAYS)
+		return true;
+	sled_cli_bytes(lacks, place->lacks);
+	return sled_buf_printf(line, err,
+	                       "; LATE: away for %lld days, it lacks %s: plug "
+	                       "it in and run `mailsled sync`",
+	                       (long long)days, lacks);
+}
+
 static bool
 tell_absent(struct sled_cli *cli, struct sled_err *err)
 {
@@ -166,7 +186,8 @@ tell_absent(struct sled_cli *cli, struct sled_err *err)
 		if (place.present || cli->quiet)
 			continue;
 		ok = sled_buf_printf(&line, err, "%s is absent: %s", place.path,
-		                     place.why);
+		                     place.why) &&
+		     add_lag(&line, &place, err);
 		if (ok)
 			sled_cli_say(cli, line.data);
 		sled_buf_free(&line);

@@ -13,6 +13,7 @@
 #define DAY_S     INT64_C(86400)
 #define GROWN     30  /* days that growth is learned from */
 #define AHEAD     400 /* days; what is farther off is not foretold */
+#define LATE_DAYS 14  /* away for longer is warned about */
 #define LOW_SHARE 10  /* percent of free space that is warned at */
 
 /* ---- how fast archives grow ---- */
@@ -195,7 +196,7 @@ print_health(const struct sled_place_status *place, int64_t now)
 
 static void
 print_place(const struct sled_place_status *place,
-            const struct outlook *outlook)
+            const struct outlook *outlook, int64_t now)
 {
 	char path[256], why[300], lacks[SLED_CLI_WORD], word[SLED_CLI_WORD];
 
@@ -212,6 +213,9 @@ print_place(const struct sled_place_status *place,
 	} else if (place->seen != 0) {
 		sled_cli_time(word, place->seen);
 		(void)printf("absent, last seen %s", word);
+		if (now - place->seen >= LATE_DAYS * DAY_S)
+			(void)printf(" (LATE: %" PRId64 " days ago)",
+			             (now - place->seen) / DAY_S);
 	} else {
 		(void)printf("absent, never seen");
 	}
@@ -239,7 +243,7 @@ sled_status_places(struct status *status, struct sled_err *err)
 		    !look_ahead(status, &place, growth, &outlook, err))
 			return false;
 		if (!status->cli->json) {
-			print_place(&place, &outlook);
+			print_place(&place, &outlook, status->now);
 			print_health(&place, status->now);
 		} else if (!print_place_json(&place, &outlook, err)) {
 			return false;

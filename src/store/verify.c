@@ -2,6 +2,7 @@
  * verify.c - what every present place holds, against the ledger; and sync,
  * which brings the copies up to the first place.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,6 +225,22 @@ adopt_seats(struct sled_store *store, const char *adopt, struct sled_err *err)
 	return sled_hint(err, "name it in `copies =` of [store] first");
 }
 
+/* Nothing of their file systems waits in memory: they may be unplugged. */
+static void
+flush_copies(struct sled_store *store)
+{
+	for (size_t i = 1; i < store->len; i++) {
+		struct sled_place *place = &store->seats[i].place;
+		struct sled_err why = { 0 };
+
+		if (!sled_seat_usable(&store->seats[i]) ||
+		    store->sys->syncfs(store->sys->ctx, place->dir) == 0)
+			continue;
+		(void)sled_fail_sys(&why, errno, "%s: syncfs", place->path);
+		sled_seat_out(&store->seats[i], &why);
+	}
+}
+
 bool
 sled_store_sync(struct sled_store *store, const char *adopt, uint64_t *octets,
                 struct sled_err *err)
@@ -233,6 +250,7 @@ sled_store_sync(struct sled_store *store, const char *adopt, uint64_t *octets,
 	    !sled_journal_merge(store, err) ||
 	    !sled_recover_copies(store, octets, err))
 		return false;
+	flush_copies(store);
 	for (size_t i = 0; i < store->len; i++)
 		if (!sled_seat_usable(&store->seats[i]))
 			return sled_fail(err, SLED_ERR_PLACE, "%s: %s",

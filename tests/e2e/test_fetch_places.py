@@ -228,6 +228,32 @@ def test_an_absent_copy_is_said(tmp):
         stored_whole(sled, mail + [message(99)], tmp)
 
 
+def test_a_copy_that_is_away_for_long_is_late(tmp):
+    mail = noise(5)
+    with serve(tmp, mail) as server:
+        sled = Sled(tmp, {"home": server}, copies=2,
+                    store={"min-copies": 2})
+        report(sled.fetch())
+        away = sled.copies[1]
+        away.rename(tmp / "away")
+        fill_folder(tmp / "mail", {"x": message(99)})
+        again(server)
+        done = sled.fetch()
+        assert "LATE" not in done.err + sled.run("status").out, done
+        with contextlib.closing(sqlite3.connect(
+                sled.path / ".mailsled/ledger.db")) as ledger:
+            ledger.execute("UPDATE place SET seen = seen - 15 * 86400 "
+                           "WHERE path = ?", (str(away),))
+            ledger.commit()
+        done = sled.fetch()
+        assert "LATE: away for 15 days, it lacks" in done.err, done
+        assert "LATE: 15 days ago" in sled.run("status").out
+        (tmp / "away").rename(away)
+        done = sled.run("sync")
+        assert f"{away}: whole, safe to unplug" in done.out, done
+        assert f"{sled.path}: whole\n" in done.out, done
+
+
 def test_the_first_store_is_removed(tmp):
     mail = noise(60)
     for how in ("rebuild", "fetch"):
