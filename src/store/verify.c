@@ -18,6 +18,9 @@ struct verify {
 	void *ctx;
 	struct sled_verify_report *report;
 	uint64_t done, total;
+	struct sled_volume_row before; /* the label's last one; label "" */
+	uint64_t counted;              /* messages of this volume's receipts */
+	bool sound;                    /* no fault in this volume yet */
 };
 
 static void
@@ -32,11 +35,51 @@ tell(struct verify *v, const struct sled_volume_row *volume, uint64_t at,
 		sled_doubt_note(v->store, v->seat);
 		v->doubted = v->seat;
 	}
-	if (fault != NULL)
+	if (fault != NULL) {
 		v->report->damaged++;
+		v->sound = false;
+	}
 	if (v->each != NULL)
 		v->each(v->ctx, v->seat->place.path, name, at, fault, v->done,
 		        v->total);
+}
+
+/* Each receipt has its row. */
+static bool
+check_receipt(void *ctx, const struct sled_receipt *receipt,
+              struct sled_err *err)
+{
+	struct verify *v = ctx;
+	bool known = false;
+
+	if ((receipt->flags & SLED_RECEIPT_GONE) != 0)
+		return true;
+	if (!sled_ledger_record_known(v->store->ledger, receipt->record, &known,
+	                              err))
+		return false;
+	return known ||
+	       sled_fail(err, SLED_ERR_DAMAGED,
+	                 "message %llu is not in the ledger: `mailsled "
+	                 "rebuild`",
+	                 (unsigned long long)receipt->number);
+}
+
+/* Each volume names the one before it, and the hash that it has. */
+static bool
+check_chain(void *ctx, const struct sled_volume_info *info,
+            struct sled_err *err)
+{
+	const struct verify *v = ctx;
+	const struct sled_volume_row *before = &v->before;
+
+	return strcmp(info->label, before->label) != 0 || !before->turned ||
+	       before->end == 0 || before->revision > 0 ||
+	       (strcmp(info->before, before->name) == 0 &&
+	        sled_hash_equal(&info->before_sha256, &before->sha256)) ||
+	       sled_fail(err, SLED_ERR_DAMAGED,
+	                 "names %s as the volume before it, with other bytes "
+	                 "than %s has",
+	                 info->before, before->name);
 }
 
 static bool
@@ -46,6 +89,7 @@ count_message(void *ctx, const struct sled_receipt *receipt,
 	struct verify *v = ctx;
 
 	(void)err;
+	v->counted++;
 	v->report->messages++;
 	v->report->octets += receipt->octets;
 	return true;
@@ -58,7 +102,7 @@ verify_member(struct verify *v, struct sled_reading *reading,
               const struct sled_member_row *row, struct sled_err *why)
 {
 	const struct sled_member_visitor visitor = {
-		v, NULL, NULL, NULL, NULL, count_message
+		v, check_chain, check_receipt, NULL, NULL, count_message
 	};
 	struct sled_member_sum sum;
 	unsigned seq = 0;
@@ -107,6 +151,84 @@ has_its_size(const struct verify *v, const struct sled_reading *reading,
 	       (reading->source.size > end && sled_lock_is_held(v->store));
 }
 
+/* What only a sealed volume has: tar's end, and its sidecar. */
+static bool
+verify_seal(struct verify *v, const struct sled_volume_row *volume,
+            struct sled_err *err)
+{
+	struct sled_place *place = &v->seat->place;
+	struct sled_volume_found found;
+	enum sled_sidecar sidecar;
+	bool ends = false;
+
+	if (!sled_seat_volume(v->seat, volume, &found, err) ||
+	    !sled_place_ends(place, volume->label, &found, volume->end, &ends,
+	                     err) ||
+	    !sled_place_sidecar(place, volume->label, found.file,
+	                        &volume->sha256, &sidecar, err))
+		return false;
+	if (!ends)
+		tell(v, volume, volume->end, "its end has other bytes");
+	if (sidecar == SLED_SIDECAR_NONE)
+		tell(v, volume, volume->end, "it has no .sha256 beside it");
+	if (sidecar == SLED_SIDECAR_OTHER)
+		tell(v, volume, volume->end,
+		     "the .sha256 beside it names other bytes");
+	return true;
+}
+
+static bool
+count_row(void *ctx, const struct sled_message *message, struct sled_err *err)
+{
+	(void)message;
+	(void)err;
+	++*(uint64_t *)ctx;
+	return true;
+}
+
+/* Each row has its receipt; who writes meanwhile adds rows. */
+static bool
+verify_rows(struct verify *v, const struct sled_volume_row *volume,
+            struct sled_err *err)
+{
+	const struct sled_message_query query = { .volume = volume->id };
+	uint64_t rows = 0;
+
+	if (!v->sound || sled_lock_is_held(v->store))
+		return true;
+	if (!sled_ledger_messages(v->store->ledger, &query, count_row, &rows,
+	                          err))
+		return false;
+	if (rows != v->counted)
+		tell(v, volume, volume->end,
+		     "the ledger has other messages than its receipts: "
+		     "`mailsled rebuild`");
+	return true;
+}
+
+static bool
+verify_file(struct verify *v, struct sled_reading *reading,
+            const struct sled_volume_row *volume, struct sled_err *err)
+{
+	struct sled_err why = { 0 };
+
+	v->counted = 0;
+	v->sound = true;
+	if (!has_its_size(v, reading, volume)) {
+		(void)sled_fail(&why, SLED_ERR_DAMAGED,
+		                "%llu bytes, expected %llu",
+		                (unsigned long long)reading->source.size,
+		                (unsigned long long)volume->end);
+		tell(v, volume, reading->source.size, why.text);
+	} else {
+		v->report->volumes++;
+	}
+	if (reading->sealed && v->sound && !verify_seal(v, volume, err))
+		return false;
+	return !v->deep || (verify_members(v, reading, volume, err) &&
+	                    verify_rows(v, volume, err));
+}
+
 static bool
 verify_volume(void *ctx, const struct sled_volume_row *volume,
               struct sled_err *err)
@@ -114,26 +236,24 @@ verify_volume(void *ctx, const struct sled_volume_row *volume,
 	struct verify *v = ctx;
 	struct sled_reading reading;
 	struct sled_err why = { 0 };
-	bool ok = true;
+	bool ok = true, pruned = false;
 
 	if (volume->end == 0) /* lost whole, and said then */
 		return true;
+	if (!sled_ledger_pruned(v->store->ledger, volume->id, v->seat->id,
+	                        &pruned, err))
+		return false;
+	if (pruned) {
+		v->before = *volume;
+		return true;
+	}
 	if (!sled_seat_read(&reading, v->seat, volume, true, &why)) {
 		tell(v, volume, 0, why.text);
 		return true;
 	}
-	if (!has_its_size(v, &reading, volume)) {
-		(void)sled_fail(&why, SLED_ERR_DAMAGED,
-		                "%llu bytes, expected %llu",
-		                (unsigned long long)reading.source.size,
-		                (unsigned long long)volume->end);
-		tell(v, volume, reading.source.size, why.text);
-	} else {
-		v->report->volumes++;
-	}
-	if (v->deep)
-		ok = verify_members(v, &reading, volume, err);
+	ok = verify_file(v, &reading, volume, err);
 	sled_reading_close(&reading);
+	v->before = *volume;
 	return ok;
 }
 
@@ -165,6 +285,7 @@ sled_store_verify(struct sled_store *store, bool deep, sled_verify_fn *each,
 	v.total = one * present;
 	for (size_t i = 0; i < store->len; i++) {
 		v.seat = &store->seats[i];
+		v.before = (struct sled_volume_row){ 0 };
 		if (!v.seat->present) {
 			out->absent++;
 			continue;
