@@ -24,14 +24,15 @@ BODIES = {
     "trailing": b"a \t \r\nb  c \r\n \r\n\r\n\r\n",
     "dots": b".\r\n..\r\n.a\r\n\r\n.\r\n",
 }
-# What becomes of a body on its way, and whether the hash of BODIES["text"] holds
-# then.
+# What becomes of a body on its way, and whether BODIES["text"] is what was
+# signed then.
 CHANGES = {
     "nothing": (lambda b: b, lambda form, length: True),
     "blank lines": (lambda b: b + b"\r\n\r\n", lambda form, length: True),
-    "footer": (lambda b: b + b"-- \r\nlist\r\n", lambda form, length: length),
-    "blanks": (lambda b: b.replace(b"o w", b"o \tw").replace(b"\r\n", b" \r\n"),
-               lambda form, length: form == "relaxed"),
+    "footer": (lambda b: b + b"-- \r\nlist\r\n",
+               lambda form, length: length),
+    "blanks": (lambda b: b.replace(b"o w", b"o \tw").replace(
+        b"\r\n", b" \r\n"), lambda form, length: form == "relaxed"),
     "other text": (lambda b: b"x" + b, lambda form, length: False),
 }
 
