@@ -49,7 +49,7 @@ TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_
 SUPPORT  = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/fx_*.c))
 BENCH    = $(BUILD)/bench/link $(BUILD)/bench/floor
 POP3D    = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/pop3d*.c))
-ENGINES  = pop3 intake
+ENGINES  = pop3 bodyhash intake
 
 .PHONY: all check check-all check-unit check-e2e check-layers check-headers \
         check-symbols check-dele check-format check-tidy check-cppcheck \

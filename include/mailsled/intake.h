@@ -1,5 +1,6 @@
 /*
- * intake.h - what a message is: its hash, its size, its header block.
+ * intake.h - what a message is: its hash, its size, its header block, and
+ * whether its body is the one that was signed.
  *
  * An engine: bytes in, one digest out; no descriptor, no clock. Used while a
  * message arrives, when a TOP is held against a stored message, and when a
@@ -14,10 +15,13 @@
  * A line ends with LF, and a CR just before it is no part of it; any other CR
  * is. A block that ends with the message, without an empty line, is hashed as
  * if its last line had ended.
+ * The body hash (bodyhash.h) of a TOP, which has not the whole body, tells
+ * nothing.
  */
 #ifndef MAILSLED_INTAKE_H
 #define MAILSLED_INTAKE_H
 
+#include "mailsled/bodyhash.h"
 #include "mailsled/buf.h"
 #include "mailsled/err.h"
 #include "mailsled/types.h"
@@ -34,9 +38,10 @@ struct sled_digest {
 	 * blanks around them, cut at SLED_FIELD_MAX; else empty.
 	 * Borrowed from the intake until its next begin or free. */
 	struct sled_span from, subject, date;
+	struct sled_bodyhash_found body; /* .domain borrowed likewise */
 };
 
-struct sled_intake; /* opaque; about 5 KiB, reused for message after message */
+struct sled_intake; /* opaque; about 20 KiB, reused for message after message */
 
 SLED_CHECK bool sled_intake_new(struct sled_intake **out, struct sled_err *err);
 void sled_intake_free(struct sled_intake **intake);

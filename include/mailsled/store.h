@@ -185,6 +185,40 @@ SLED_CHECK bool sled_store_prune(struct sled_store *store,
                                  sled_prune_fn *each, void *ctx,
                                  struct sled_err *err);
 
+/* A message, and whether its body is the one that was signed (bodyhash.h);
+ * valid during the call. */
+struct sled_content {
+	const char *label;
+	uint64_t number;
+	struct sled_hash sha256;
+	enum sled_bodyhash_outcome outcome;
+	const char *domain; /* d=, printable, or "" */
+};
+
+/* MESSAGE is called for each message of a member that was proved. FAULT as by
+ * sled_store_verify(), for members that do not hold where they were looked for;
+ * it does not tell of volumes that cannot be opened. Both may read the ledger.
+ */
+struct sled_content_reader {
+	void *ctx;
+	bool (*message)(void *ctx, const struct sled_content *message,
+	                struct sled_err *err);
+	sled_verify_fn *fault;
+	void *fault_ctx;
+};
+
+struct sled_content_report {
+	uint64_t messages[SLED_BODYHASH_UNKNOWN + 1]; /* by outcome */
+	uint64_t damaged;                             /* FAULTs told */
+	uint64_t unread; /* members that no place has given */
+};
+
+/* Read every message once, from the first place whose member holds. */
+SLED_CHECK bool sled_store_content(struct sled_store *store,
+                                   const struct sled_content_reader *reader,
+                                   struct sled_content_report *out,
+                                   struct sled_err *err);
+
 /* ---- one visit ---- */
 
 enum sled_verdict {

@@ -220,6 +220,17 @@ void sled_cli_rows_free(struct sled_cli_rows *rows);
 SLED_CHECK bool sled_cli_find(struct sled_cli *cli, const char *id,
                               struct sled_cli_rows *rows, struct sled_err *err);
 
+/* ---- content.c ---- */
+
+/* Read all mail of the open store and print each message whose body is not the
+ * one that was signed; FAULT as for sled_store_content(). Then the sums. */
+SLED_CHECK bool sled_cli_content(struct sled_cli *cli, sled_verify_fn *fault,
+                                 void *ctx, struct sled_content_report *out,
+                                 struct sled_err *err);
+SLED_CHECK bool sled_cli_content_sums(struct sled_cli *cli,
+                                      const struct sled_content_report *report,
+                                      struct sled_err *err);
+
 /* ---- date.c ---- */
 
 /* A Date header's value (RFC 5322, section 3.3; obsolete zones too) as wall

@@ -121,12 +121,29 @@ print_named(const struct sled_buf *head, const char *name, struct sled_err *err)
 	return true;
 }
 
+/* No field's name has a space in it: this line is ours. */
 static bool
-print_head(const struct sled_buf *head, struct sled_err *err)
+print_body_hash(unsigned flags)
+{
+	if (flags & SLED_MESSAGE_BODY_HOLDS)
+		return printf("Body hash: as signed (whose signature it is was "
+		              "not checked)\n") > 0;
+	if (flags & SLED_MESSAGE_BODY_OTHER)
+		return printf("Body hash: not as signed (mailing lists and "
+		              "filters add to mail)\n") > 0;
+	return (flags & SLED_MESSAGE_BODY_UNKNOWN) == 0 ||
+	       printf("Body hash: unknown (its DKIM-Signature cannot be "
+	              "judged)\n") > 0;
+}
+
+static bool
+print_head(const struct sled_buf *head, unsigned flags, struct sled_err *err)
 {
 	for (size_t i = 0; i < NAMES; i++)
 		if (!print_named(head, names[i], err))
 			return false;
+	if (!print_body_hash(flags))
+		return sled_fail_sys(err, errno, "output");
 	return write_out("\n", 1, err);
 }
 
@@ -212,7 +229,8 @@ end_head(struct show *show, size_t body, struct sled_err *err)
 
 	show->in_body = true;
 	show->head.len = body;
-	return print_head(&show->head, err) && take_body(show, rest, err);
+	return print_head(&show->head, show->message.flags, err) &&
+	       take_body(show, rest, err);
 }
 
 static bool

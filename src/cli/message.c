@@ -153,6 +153,16 @@ put_times(struct sled_json *json, const struct sled_message *message)
 	}
 }
 
+static const char *
+body_word(unsigned flags)
+{
+	if (flags & SLED_MESSAGE_BODY_HOLDS)
+		return "holds";
+	if (flags & SLED_MESSAGE_BODY_OTHER)
+		return "other";
+	return flags & SLED_MESSAGE_BODY_UNKNOWN ? "unknown" : "none";
+}
+
 bool
 sled_cli_message_json(struct sled_cli *cli, const struct sled_message *message,
                       struct sled_json *json, struct sled_err *err)
@@ -178,6 +188,7 @@ sled_cli_message_json(struct sled_cli *cli, const struct sled_message *message,
 	sled_json_span(json, "from", message->from);
 	sled_json_span(json, "subject", message->subject);
 	sled_json_text(json, "archive", archive.data);
+	sled_json_text(json, "body_hash", body_word(message->flags));
 	if ((message->flags & SLED_MESSAGE_UNSEEN) != 0)
 		sled_json_null(json, "on_server");
 	else

@@ -31,6 +31,7 @@ enum {
 
 struct sled_intake {
 	struct sled_sha256 *whole, *head;
+	struct sled_bodyhash *body;
 	uint64_t octets, lines, head_octets;
 	bool in_head;
 	bool after_cr; /* the octet before this one was a CR */
@@ -54,7 +55,8 @@ sled_intake_new(struct sled_intake **out, struct sled_err *err)
 	if (intake == NULL)
 		return sled_fail_sys(err, ENOMEM, "intake");
 	if (!sled_sha256_new(&intake->whole, err) ||
-	    !sled_sha256_new(&intake->head, err)) {
+	    !sled_sha256_new(&intake->head, err) ||
+	    !sled_bodyhash_new(&intake->body, err)) {
 		sled_intake_free(&intake);
 		return false;
 	}
@@ -70,6 +72,7 @@ sled_intake_free(struct sled_intake **intake)
 		return;
 	sled_sha256_free(&(*intake)->whole);
 	sled_sha256_free(&(*intake)->head);
+	sled_bodyhash_free(&(*intake)->body);
 	free(*intake);
 	*intake = NULL;
 }
@@ -89,6 +92,7 @@ sled_intake_begin(struct sled_intake *intake)
 	/* A message that was given up half-way leaves its octets behind. */
 	(void)sled_sha256_end(intake->whole);
 	(void)sled_sha256_end(intake->head);
+	sled_bodyhash_begin(intake->body);
 	intake->octets = intake->lines = intake->head_octets = 0;
 	intake->in_head = true;
 	intake->after_cr = false;
@@ -278,6 +282,7 @@ sled_intake_feed(struct sled_intake *intake, struct sled_span bytes,
 	if (bytes.len == 0)
 		return true;
 	sled_sha256_add(intake->whole, bytes.data, bytes.len);
+	sled_bodyhash_feed(intake->body, bytes);
 	intake->octets += bytes.len;
 	while (bytes.len > 0) {
 		const char *lf = memchr(bytes.data, '\n', bytes.len);
@@ -326,5 +331,6 @@ sled_intake_end(struct sled_intake *intake)
 		.from = value_of(intake, FROM),
 		.subject = value_of(intake, SUBJECT),
 		.date = value_of(intake, DATE),
+		.body = sled_bodyhash_end(intake->body),
 	};
 }

@@ -16,7 +16,8 @@ struct found {
 	struct sled_receipt receipt;
 	struct sled_hash head_sha256;
 	uint64_t head_octets;
-	char *texts; /* from, subject, date: one block, owned */
+	unsigned flags; /* of its body */
+	char *texts;    /* from, subject, date: one block, owned */
 	struct sled_span from, subject, date;
 };
 
@@ -120,6 +121,7 @@ on_end(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 	*found = (struct found){ .receipt = *receipt,
 		                 .head_sha256 = digest.head_sha256,
 		                 .head_octets = digest.head_octets,
+		                 .flags = sled_body_flags(&digest),
 		                 .texts = at };
 	found->from = copy_text(&at, digest.from);
 	found->subject = copy_text(&at, digest.subject);
@@ -152,6 +154,7 @@ put_found(struct adoption *a, const struct found *found, int64_t member,
 		                    .head_octets = found->head_octets,
 		                    .received = receipt->received,
 		                    .member = member,
+		                    .flags = found->flags,
 		                    .from = found->from,
 		                    .subject = found->subject,
 		                    .date = found->date };

@@ -487,6 +487,19 @@ join(const struct sled_digest *digest)
 	return texts;
 }
 
+unsigned
+sled_body_flags(const struct sled_digest *digest)
+{
+	static const unsigned flags[] = {
+		[SLED_BODYHASH_NONE] = 0,
+		[SLED_BODYHASH_HOLDS] = SLED_MESSAGE_BODY_HOLDS,
+		[SLED_BODYHASH_OTHER] = SLED_MESSAGE_BODY_OTHER,
+		[SLED_BODYHASH_UNKNOWN] = SLED_MESSAGE_BODY_UNKNOWN,
+	};
+
+	return flags[digest->body.outcome];
+}
+
 bool
 sled_batch_add(struct sled_batch *batch, const struct sled_record *record,
                const struct sled_digest *digest, unsigned flags, size_t item,
@@ -497,15 +510,16 @@ sled_batch_add(struct sled_batch *batch, const struct sled_record *record,
 	if (batch->len == batch->cap && !grow(batch, err))
 		return false;
 	pending = &batch->list[batch->len];
-	*pending = (struct sled_pending){ .record = *record,
-		                          .head_sha256 = digest->head_sha256,
-		                          .head_octets = digest->head_octets,
-		                          .texts = join(digest),
-		                          .from_len = digest->from.len,
-		                          .subject_len = digest->subject.len,
-		                          .date_len = digest->date.len,
-		                          .flags = flags,
-		                          .item = item };
+	*pending =
+	    (struct sled_pending){ .record = *record,
+		                   .head_sha256 = digest->head_sha256,
+		                   .head_octets = digest->head_octets,
+		                   .texts = join(digest),
+		                   .from_len = digest->from.len,
+		                   .subject_len = digest->subject.len,
+		                   .date_len = digest->date.len,
+		                   .flags = flags | sled_body_flags(digest),
+		                   .item = item };
 	if (pending->texts == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "pending message");
 	batch->len++;

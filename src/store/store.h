@@ -82,6 +82,8 @@ struct sled_batch {
 	size_t len, cap;
 };
 
+/* SLED_MESSAGE_BODY_*; none for a message without a DKIM-Signature field. */
+unsigned sled_body_flags(const struct sled_digest *digest);
 bool sled_batch_add(struct sled_batch *batch, const struct sled_record *record,
                     const struct sled_digest *digest, unsigned flags,
                     size_t item, struct sled_err *err);
