@@ -477,13 +477,17 @@ static bool
 tend(struct fetch *fetch, struct sled_err *err)
 {
 	struct sled_tended tended;
+	bool ok;
 
 	sled_round_free(&fetch->round);
 	sled_loop_free(&fetch->loop);
 	(void)fflush(stdout);
-	return fetch->stopped ||
-	       sled_store_tend(fetch->cli->store, SLED_CLI_SCRUB_MS, &tended,
-	                       err);
+	if (fetch->stopped)
+		return true;
+	ok = sled_store_tend(fetch->cli->store, SLED_CLI_SCRUB_MS, &tended,
+	                     err);
+	sled_cli_reader_index(fetch->cli, SLED_CLI_INDEX_MS);
+	return ok;
 }
 
 static int

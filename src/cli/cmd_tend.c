@@ -68,6 +68,8 @@ tend(struct sled_cli *cli, struct sled_err *err)
 	sled_cli_live(cli, "sealing, and reading again ...");
 	ok = sled_store_tend(cli->store, ms, &tended, err);
 	sled_cli_live(cli, "");
+	sled_cli_reader_index(cli, ms < SLED_CLI_INDEX_MS ? SLED_CLI_INDEX_MS
+	                                                  : ms);
 	if (!print_result(cli, &tended, ok ? err : &second))
 		return false;
 	return ok && sled_cli_whole(cli, err);
@@ -90,11 +92,13 @@ static const struct sled_cli_flag flags[] = {
 const struct sled_cli_command sled_cli_tend = {
 	.name = "tend",
 	.args = "",
-	.about = "seal what is full, and read old archives again",
+	.about = "seal what is full, read old archives again, index new mail",
 	.more = "Volumes that are full are sealed, and what was read back "
 		"longest ago, more than 7\ndays, is read again from the disk "
-		"in each place that is there. `fetch` and `run` do\nthis of "
-		"themselves when the link is no longer needed.\n",
+		"in each place that is there. Then what is new is "
+		"added to the\nindex that `mailsled search` uses. `fetch` and "
+		"`run` do this of themselves when the\nlink is no longer "
+		"needed.\n",
 	.examples = "  mailsled tend\n"
 		    "  mailsled tend --seconds 600\n",
 	.flags = flags,
