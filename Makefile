@@ -67,7 +67,7 @@ READ_OBJ = $(filter-out $(BUILD)/cli/read_main.o,$(READ_SRC:src/%.c=$(BUILD)/%.o
 READ_TESTS = $(wildcard tests/unit/test_reader_*.c)
 TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(if $(READER),,$(READ_TESTS)),$(wildcard tests/unit/test_*.c)))
 SUPPORT  = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/fx_*.c))
-BENCH    = $(BUILD)/bench/link $(BUILD)/bench/floor
+BENCH    = $(BUILD)/bench/link $(BUILD)/bench/floor $(BUILD)/bench/fill
 POP3D    = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/pop3d*.c))
 ENGINES  = pop3 bodyhash intake
 
@@ -107,6 +107,9 @@ $(BUILD)/unit/test_reader_%: tests/unit/test_reader_%.c $(SUPPORT) $(BUILD)/libr
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(READER_FLAGS) -Itests/support $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< \
 	  $(SUPPORT) $(BUILD)/libreader.a $(BUILD)/libmailsled.a $(LDLIBS) $(READER_LDLIBS) -lcmocka
+$(BUILD)/bench/fill: tests/bench/fill.c $(BUILD)/libmailsled.a Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< $(BUILD)/libmailsled.a $(LDLIBS)
 $(BUILD)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< $(LDLIBS)

@@ -51,7 +51,7 @@ struct sled_letter; /* opaque */
  * 1 MiB is kept in an unnamed file of the folder DIR (-1: in memory). */
 SLED_CHECK bool sled_letter_new(struct sled_letter **out, int dir,
                                 struct sled_err *err);
-void sled_letter_free(struct sled_letter **letter);
+void sled_letter_free(struct sled_letter **freeing);
 SLED_CHECK bool sled_letter_add(struct sled_letter *letter, const void *data,
                                 size_t len, struct sled_err *err);
 SLED_CHECK bool sled_letter_parse(struct sled_letter *letter,
@@ -66,10 +66,11 @@ SLED_CHECK bool sled_letter_field(const struct sled_letter *letter,
 /* A part that has no parts: number i + 1 for people. Strings live as long as
  * the letter. */
 struct sled_letter_part {
-	const char *type;  /* "text/plain" */
-	const char *name;  /* the file's, decoded, as the sender wrote it; or "" */
-	bool attached;     /* not to be read with the text */
-	uint64_t octets;   /* about, decoded: exact after save() only */
+	const char *type; /* "text/plain" */
+	const char
+	    *name;     /* the file's, decoded, as the sender wrote it; or "" */
+	bool attached; /* not to be read with the text */
+	uint64_t octets; /* about, decoded: exact after save() only */
 };
 
 size_t sled_letter_parts(const struct sled_letter *letter);
@@ -83,7 +84,7 @@ SLED_CHECK bool sled_letter_save(const struct sled_letter *letter, size_t i,
 enum sled_letter_form {
 	SLED_LETTER_READ,  /* text to be read, links numbered below it */
 	SLED_LETTER_INDEX, /* text to be searched: no links */
-	SLED_LETTER_HTML,  /* the HTML part as UTF-8; nothing when there is none */
+	SLED_LETTER_HTML, /* the HTML part as UTF-8; nothing when there is none */
 };
 
 /* Text of at most MAX octets, LF lines; *cut when there was more. */
@@ -131,9 +132,8 @@ struct sled_index; /* opaque */
 /* Of an open store; made when there is none, and made anew when it is damaged,
  * of another store or of another version. */
 SLED_CHECK bool sled_index_open(struct sled_index **out,
-                                struct sled_store *store,
-                                struct sled_err *err);
-void sled_index_close(struct sled_index **index);
+                                struct sled_store *store, struct sled_err *err);
+void sled_index_close(struct sled_index **closing);
 /* After a DAMAGED: throw the file away, begin an empty one. */
 SLED_CHECK bool sled_index_mend(struct sled_index *index, struct sled_err *err);
 /* Throw away what it holds. */
@@ -141,8 +141,8 @@ SLED_CHECK bool sled_index_clear(struct sled_index *index,
                                  struct sled_err *err);
 
 struct sled_feed {
-	uint64_t ms;      /* at most about so long; 0: until all is in */
-	bool thorough;    /* also look for what came or went out of order */
+	uint64_t ms;   /* at most about so long; 0: until all is in */
+	bool thorough; /* also look for what came or went out of order */
 	/* Outcome: */
 	uint64_t added;   /* messages */
 	uint64_t unread;  /* of them: no place gave their bytes now */

@@ -45,7 +45,7 @@ struct sled_cli_reading {
 
 #define SLED_CLI_FLAGS    24 /* flags of one command, at most */
 #define SLED_CLI_MANY     UINT32_MAX
-#define SLED_CLI_SCRUB_MS 5000 /* of reading again, behind a visit */
+#define SLED_CLI_SCRUB_MS 5000  /* of reading again, behind a visit */
 #define SLED_CLI_INDEX_MS 20000 /* of adding to the index, behind a visit */
 
 /* Where a command runs: the reading side is a program of its own, so that a
@@ -74,7 +74,8 @@ struct sled_cli {
 	const char *file;          /* -c, or NULL */
 	bool json, quiet, verbose; /* never both of the last */
 	bool help, version;
-	bool elsewhere; /* the command is the reader's: not parsed any further */
+	bool
+	    elsewhere; /* the command is the reader's: not parsed any further */
 	const struct sled_cli_reading *reading; /* NULL outside the reader */
 	const char **args; /* what stands behind COMMAND, options taken out */
 	unsigned args_len;
@@ -97,11 +98,10 @@ struct sled_cli {
 
 extern const struct sled_cli_command sled_cli_check, sled_cli_drop,
     sled_cli_event, sled_cli_export, sled_cli_extract, sled_cli_fetch,
-    sled_cli_held, sled_cli_index, sled_cli_init, sled_cli_list, sled_cli_plan, sled_cli_prune,
-    sled_cli_rebuild, sled_cli_report, sled_cli_run, sled_cli_seal,
-    sled_cli_search,
-    sled_cli_show, sled_cli_status, sled_cli_stop, sled_cli_sync, sled_cli_tend,
-    sled_cli_verify, sled_cli_want;
+    sled_cli_held, sled_cli_index, sled_cli_init, sled_cli_list, sled_cli_plan,
+    sled_cli_prune, sled_cli_rebuild, sled_cli_report, sled_cli_run,
+    sled_cli_seal, sled_cli_search, sled_cli_show, sled_cli_status,
+    sled_cli_stop, sled_cli_sync, sled_cli_tend, sled_cli_verify, sled_cli_want;
 
 /* ---- start.c ---- */
 

@@ -484,8 +484,8 @@ tend(struct fetch *fetch, struct sled_err *err)
 	(void)fflush(stdout);
 	if (fetch->stopped)
 		return true;
-	ok = sled_store_tend(fetch->cli->store, SLED_CLI_SCRUB_MS, &tended,
-	                     err);
+	ok =
+	    sled_store_tend(fetch->cli->store, SLED_CLI_SCRUB_MS, &tended, err);
 	sled_cli_reader_index(fetch->cli, SLED_CLI_INDEX_MS);
 	return ok;
 }

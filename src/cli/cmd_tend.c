@@ -68,8 +68,8 @@ tend(struct sled_cli *cli, struct sled_err *err)
 	sled_cli_live(cli, "sealing, and reading again ...");
 	ok = sled_store_tend(cli->store, ms, &tended, err);
 	sled_cli_live(cli, "");
-	sled_cli_reader_index(cli, ms < SLED_CLI_INDEX_MS ? SLED_CLI_INDEX_MS
-	                                                  : ms);
+	sled_cli_reader_index(cli,
+	                      ms < SLED_CLI_INDEX_MS ? SLED_CLI_INDEX_MS : ms);
 	if (!print_result(cli, &tended, ok ? err : &second))
 		return false;
 	return ok && sled_cli_whole(cli, err);

@@ -121,7 +121,8 @@ add_line(const struct sled_message *message, const char *id,
 	sled_cli_time(when, message->received);
 	if (narrow && strlen(when) == 16)
 		when[10] = '\0'; /* the day alone */
-	if (!sled_buf_printf(out, err, "%s  %s  ", id, narrow ? when + 2 : when))
+	if (!sled_buf_printf(out, err, "%s  %s  ", id,
+	                     narrow ? when + 2 : when))
 		return false;
 	left = (unsigned)(strlen(id) + strlen(when)) + (narrow ? 4 : 6);
 	left = columns > left ? columns - left : 0;

@@ -53,9 +53,8 @@ struct sled_cli_screen
 sled_cli_page(struct sled_cli *cli)
 {
 	const char *command = getenv("PAGER");
-	struct sled_cli_screen screen = {
-		sled_cli_columns(STDOUT_FILENO), "", "", ""
-	};
+	struct sled_cli_screen screen = { sled_cli_columns(STDOUT_FILENO), "",
+		                          "", "" };
 
 	if (screen.columns == 0 || cli->json)
 		return screen;

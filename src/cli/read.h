@@ -11,8 +11,8 @@
 #include "cli/cli.h"
 #include "mailsled/reader.h"
 
-extern const struct sled_cli_command sled_cli_read_extract,
-    sled_cli_read_index, sled_cli_read_search, sled_cli_read_show;
+extern const struct sled_cli_command sled_cli_read_extract, sled_cli_read_index,
+    sled_cli_read_search, sled_cli_read_show;
 
 /* ---- read_index.c ---- */
 

@@ -70,9 +70,8 @@ sled_cli_read_field(const struct sled_letter *letter, const char *name,
 	bool ok = sled_letter_field(letter, name, &raw, there, err);
 
 	if (ok)
-		ok = people
-		         ? sled_words_people(out, sled_buf_span(&raw), err)
-		         : sled_words_text(out, sled_buf_span(&raw), err);
+		ok = people ? sled_words_people(out, sled_buf_span(&raw), err)
+		            : sled_words_text(out, sled_buf_span(&raw), err);
 	sled_buf_free(&raw);
 	return ok;
 }

@@ -26,9 +26,8 @@ point_at(struct sled_cli *cli, const struct sled_buf *text, size_t fault)
 	struct sled_err err = { 0 };
 
 	if (!cli->json &&
-	    sled_text_printable(&before,
-	                        (struct sled_span){ text->data, fault },
-	                        &err) &&
+	    sled_text_printable(
+		&before, (struct sled_span){ text->data, fault }, &err) &&
 	    sled_text_printable(&all, sled_buf_span(text), &err))
 		(void)fprintf(stderr, "  %s\n  %*s^\n", all.data,
 		              (int)sled_cli_width(before.data), "");
@@ -141,8 +140,7 @@ take_limit(struct search *s, struct sled_err *err)
 	                   &s->limit) &&
 	     s->limit <= INT32_MAX))
 		return true;
-	return sled_fail(err, SLED_ERR_USAGE,
-	                 "--limit: a number; 0 shows all");
+	return sled_fail(err, SLED_ERR_USAGE, "--limit: a number; 0 shows all");
 }
 
 static int

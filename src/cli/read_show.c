@@ -18,8 +18,10 @@ static const struct {
 	const char *name, *key;
 	bool people;
 } fields[] = {
-	{ "From", "from", true },       { "To", "to", true },
-	{ "Cc", "cc", true },           { "Date", "date", false },
+	{ "From", "from", true },
+	{ "To", "to", true },
+	{ "Cc", "cc", true },
+	{ "Date", "date", false },
 	{ "Subject", "subject", false },
 };
 
@@ -52,14 +54,13 @@ print_part(struct show *show, const struct sled_letter_part *part, size_t i,
 {
 	struct sled_buf name = { 0 }, type = { 0 };
 	char bytes[SLED_CLI_WORD];
-	bool ok = sled_text_printable(
-		      &name,
-		      (struct sled_span){ part->name, strlen(part->name) },
-		      err) &&
-	          sled_text_printable(
-		      &type,
-		      (struct sled_span){ part->type, strlen(part->type) },
-		      err);
+	bool ok =
+	    sled_text_printable(
+		&name, (struct sled_span){ part->name, strlen(part->name) },
+		err) &&
+	    sled_text_printable(
+		&type, (struct sled_span){ part->type, strlen(part->type) },
+		err);
 
 	sled_cli_bytes(bytes, part->octets);
 	if (ok)
@@ -122,8 +123,7 @@ static bool
 print_letter(struct show *show, struct sled_err *err)
 {
 	struct sled_letter *letter = NULL;
-	bool ok =
-	    sled_cli_read_letter(show->cli, &show->message, &letter, err);
+	bool ok = sled_cli_read_letter(show->cli, &show->message, &letter, err);
 
 	for (size_t i = 0; ok && i < FIELDS; i++)
 		ok = print_field(show, letter, i, err);
@@ -220,9 +220,8 @@ print_entry(void *ctx, const struct sled_message *message, struct sled_err *err)
 {
 	struct telling *telling = ctx;
 	const struct sled_cli_screen *screen = &telling->show->screen;
-	unsigned indent = 2 * (telling->entry->depth < 10
-	                           ? telling->entry->depth
-	                           : 10);
+	unsigned indent =
+	    2 * (telling->entry->depth < 10 ? telling->entry->depth : 10);
 	struct sled_buf line = { 0 };
 	unsigned columns = screen->columns;
 	bool ok;
@@ -330,9 +329,9 @@ show_html(struct show *show, struct sled_err *err)
 		                         .max = TEXT_MOST };
 	struct sled_letter *letter = NULL;
 	struct sled_buf text = { 0 };
-	bool ok = sled_cli_read_letter(show->cli, &show->message, &letter,
-	                               err) &&
-	          sled_letter_text(letter, &want, &text, err);
+	bool ok =
+	    sled_cli_read_letter(show->cli, &show->message, &letter, err) &&
+	    sled_letter_text(letter, &want, &text, err);
 
 	if (ok && text.len == 0)
 		ok = sled_fail(err, SLED_ERR_MISSING,

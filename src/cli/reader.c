@@ -60,35 +60,40 @@ sled_cli_reader_exec(struct sled_cli *cli, char **argv)
 	return sled_cli_fail(cli, &err);
 }
 
-/* Its words: the same configuration, and no more than MS. */
 static bool
-run_index(struct sled_cli *cli, char *path, uint64_t ms)
+run_and_wait(const char *path, char *const *argv)
 {
-	char seconds[24];
-	const char *argv[9] = { "mailsled", "-q" };
-	size_t len = 2;
 	int status = 0;
 	pid_t pid;
 
-	(void)snprintf(seconds, sizeof(seconds), "%llu",
-	               (unsigned long long)((ms + 999) / 1000));
-	if (cli->file != NULL) {
-		argv[len++] = "-c";
-		argv[len++] = cli->file;
-	}
-	argv[len++] = "index";
-	argv[len++] = "--behind-visit";
-	argv[len++] = "--seconds";
-	argv[len++] = seconds;
-	argv[len] = NULL;
-	errno = posix_spawn(&pid, path, NULL, NULL,
-	                    (char *const *)(uintptr_t)argv, environ);
-	if (errno != 0)
+	if (posix_spawn(&pid, path, NULL, NULL, argv, environ) != 0)
 		return false;
 	while (waitpid(pid, &status, 0) == -1)
 		if (errno != EINTR)
 			return false;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* The same configuration, and no more than MS. */
+static bool
+run_index(struct sled_cli *cli, const char *path, uint64_t ms)
+{
+	char name[] = "mailsled", quiet[] = "-q", with[] = "-c";
+	char index[] = "index", behind[] = "--behind-visit";
+	char seconds[40];
+	char *file = cli->file == NULL ? NULL : strdup(cli->file);
+	char *argv[] = {
+		name, quiet, index, behind, seconds, with, file, NULL
+	};
+	bool ok;
+
+	(void)snprintf(seconds, sizeof(seconds), "--seconds=%llu",
+	               (unsigned long long)((ms + 999) / 1000));
+	if (cli->file == NULL)
+		argv[5] = NULL;
+	ok = (cli->file == NULL || file != NULL) && run_and_wait(path, argv);
+	free(file);
+	return ok;
 }
 
 void
@@ -111,14 +116,14 @@ run(struct sled_cli *cli)
 	return sled_cli_reader_exec(cli, none); /* it is not there */
 }
 
-#define READER_ONLY(variable, word, words, text)              \
-	const struct sled_cli_command variable = {             \
-		.name = (word),                                \
-		.args = (words),                               \
-		.about = (text),                               \
-		.args_max = SLED_CLI_MANY,                     \
-		.side = SLED_CLI_READER_ONLY,                  \
-		.run = run,                                    \
+#define READER_ONLY(variable, word, words, text)   \
+	const struct sled_cli_command variable = { \
+		.name = (word),                    \
+		.args = (words),                   \
+		.about = (text),                   \
+		.args_max = SLED_CLI_MANY,         \
+		.side = SLED_CLI_READER_ONLY,      \
+		.run = run,                        \
 	}
 
 READER_ONLY(sled_cli_search, "search", "QUERY",

@@ -42,6 +42,7 @@ pick_charset(struct sled_span in, const char *charset)
 	if (strcasecmp(charset, "utf-8") == 0 ||
 	    strcasecmp(charset, "utf8") == 0)
 		return "UTF-8";
+	sled_gmime_begin();
 	known = g_mime_charset_iconv_name(charset);
 	if (known == NULL || strcasecmp(known, "iso-8859-1") == 0)
 		return "WINDOWS-1252";
@@ -54,11 +55,12 @@ convert_some(iconv_t cd, struct sled_span *in, struct sled_buf *out,
              struct sled_err *err)
 {
 	char piece[4096], *to = piece;
-	char *from = (char *)(uintptr_t)in->data; /* iconv writes nothing */
+	char *from;
 	size_t room = sizeof(piece);
-	size_t result = iconv(cd, &from, &in->len, &to, &room);
-	int why = result == (size_t)-1 ? errno : 0;
+	int why;
 
+	memcpy(&from, &in->data, sizeof(from)); /* iconv writes nothing there */
+	why = iconv(cd, &from, &in->len, &to, &room) == SIZE_MAX ? errno : 0;
 	in->data = from;
 	if (!add_without_nul(
 		out, (struct sled_span){ piece, (size_t)(to - piece) }, err))
@@ -73,21 +75,26 @@ convert_some(iconv_t cd, struct sled_span *in, struct sled_buf *out,
 	return sled_buf_addstr(out, NO_MEANING, err);
 }
 
+static bool
+open_iconv(const char *name, iconv_t *out)
+{
+	/* iconv_open() tells of a failure by a pointer of all ones. */
+	*out = iconv_open("UTF-8", name);
+	if ((uintptr_t)*out == UINTPTR_MAX)
+		*out = iconv_open("UTF-8", "WINDOWS-1252");
+	return (uintptr_t)*out != UINTPTR_MAX;
+}
+
 bool
 sled_charset_utf8(struct sled_buf *out, struct sled_span in,
                   const char *charset, struct sled_err *err)
 {
 	struct sled_buf valid = { 0 };
 	const char *name = pick_charset(in, charset);
-	iconv_t cd = (iconv_t)-1;
-	bool ok = true;
+	iconv_t cd = NULL;
+	bool ok = strcmp(name, "UTF-8") != 0 && open_iconv(name, &cd);
 
-	if (strcmp(name, "UTF-8") != 0) {
-		cd = iconv_open("UTF-8", name);
-		if (cd == (iconv_t)-1)
-			cd = iconv_open("UTF-8", "WINDOWS-1252");
-	}
-	if (cd == (iconv_t)-1) {
+	if (!ok) {
 		ok = sled_text_utf8(&valid, in, err) &&
 		     add_without_nul(out, sled_buf_span(&valid), err);
 		sled_buf_free(&valid);

@@ -5,11 +5,19 @@
 #include "reader/internal.h"
 #include "reader/marks.h"
 
-#define TEXT_MOST (1u << 20)  /* octets of a message's text that are searched */
-#define IDS_MOST  50          /* of a message's references */
+#define TEXT_MOST (1u << 20) /* octets of a message's text that are searched */
+#define IDS_MOST  50         /* of a message's references */
 #define AHEAD_S   INT64_C(172800) /* a Date may lie so far ahead of the clock */
 
-enum column { SUBJECT, SENDER, RCPT, BODY, FILES, MARKS, COLUMNS };
+enum column {
+	BODY,
+	SUBJECT,
+	SENDER,
+	RCPT,
+	FILES,
+	MARKS,
+	COLUMNS
+};
 
 struct entry {
 	struct sled_buf column[COLUMNS];
@@ -46,9 +54,9 @@ add_body(struct entry *entry, const struct sled_letter *letter,
 	struct sled_letter_text want = { .form = SLED_LETTER_INDEX,
 		                         .max = TEXT_MOST };
 	struct sled_buf text = { 0 };
-	bool ok = sled_letter_text(letter, &want, &text, err) &&
-	          sled_mark_split(&entry->column[BODY], sled_buf_span(&text),
-	                          err);
+	bool ok =
+	    sled_letter_text(letter, &want, &text, err) &&
+	    sled_mark_split(&entry->column[BODY], sled_buf_span(&text), err);
 
 	sled_buf_free(&text);
 	return ok;
@@ -66,15 +74,14 @@ add_files(struct entry *entry, const struct sled_letter *letter,
 		sled_letter_part(letter, i, &part);
 		attached = attached || part.attached;
 		if (part.name[0] != '\0')
-			ok = sled_mark_split(
-				 &entry->column[FILES],
-				 (struct sled_span){ part.name,
-		                                     strlen(part.name) },
-				 err) &&
+			ok = sled_mark_split(&entry->column[FILES],
+			                     (struct sled_span){
+						 part.name, strlen(part.name) },
+			                     err) &&
 			     sled_buf_addstr(&entry->column[FILES], " ", err);
 	}
-	return ok && (!attached ||
-	              sled_mark_attachment(&entry->column[MARKS], err));
+	return ok &&
+	       (!attached || sled_mark_attachment(&entry->column[MARKS], err));
 }
 
 static bool
@@ -137,7 +144,7 @@ sled_entry_prepare(struct sled_index *index, sqlite3_stmt **out,
 {
 	return sled_index_prepare(
 	    index,
-	    "INSERT INTO text (rowid, subject, sender, rcpt, body, files,"
+	    "INSERT INTO text (rowid, body, subject, sender, rcpt, files,"
 	    " marks) VALUES (?7, ?1, ?2, ?3, ?4, ?5, ?6)",
 	    out, err);
 }

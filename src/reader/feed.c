@@ -76,9 +76,8 @@ fill_rows(struct feeding *f, struct stream *stream, struct sled_err *err)
 	if (stream->at < stream->len || stream->done >= stream->last)
 		return true;
 	drop_rows(stream);
-	if (!sled_ledger_after(sled_store_ledger(f->index->store),
-	                       stream->name, stream->done, ROWS_MOST, note_row,
-	                       stream, err))
+	if (!sled_ledger_after(sled_store_ledger(f->index->store), stream->name,
+	                       stream->done, ROWS_MOST, note_row, stream, err))
 		return false;
 	if (stream->len == 0)
 		stream->done = stream->last;
@@ -156,9 +155,8 @@ pick_stream(struct feeding *f, struct stream **out, struct sled_err *err)
 			return false;
 		if (stream->at == stream->len)
 			continue;
-		if (*out == NULL ||
-		    stream->rows[stream->at].received <
-		        (*out)->rows[(*out)->at].received)
+		if (*out == NULL || stream->rows[stream->at].received <
+		                        (*out)->rows[(*out)->at].received)
 			*out = stream;
 	}
 	return true;
@@ -241,8 +239,8 @@ keep_progress(struct feeding *f, struct sled_err *err)
 	}
 	f->changes++;
 	return sled_index_run(
-	    f->index,
-	    "UPDATE fact SET value = value + 1 WHERE key = 'changes'", err);
+	    f->index, "UPDATE fact SET value = value + 1 WHERE key = 'changes'",
+	    err);
 }
 
 static bool
@@ -327,8 +325,7 @@ find_label(struct feeding *f, struct stream *stream, bool writing,
 		     sled_index_fail(f->index, code, err);
 		if (code == SQLITE_ROW) {
 			stream->label = sqlite3_column_int64(stmt, 0);
-			stream->done =
-			    (uint64_t)sqlite3_column_int64(stmt, 1);
+			stream->done = (uint64_t)sqlite3_column_int64(stmt, 1);
 		}
 		(void)sqlite3_finalize(stmt);
 	}
@@ -400,14 +397,10 @@ check_order(struct feeding *f, struct sled_err *err)
 	                       err))
 		return false;
 	for (size_t i = 0; i < f->len; i++) {
-		struct sled_err second = { 0 };
-		size_t before;
-
 		/* Exactly, where all that is missing fits a page of rows. */
-		if (!fill_rows(f, &f->streams[i], &second))
+		if (!fill_rows(f, &f->streams[i], err))
 			return false;
-		before = f->streams[i].len - f->streams[i].at;
-		missing += before;
+		missing += f->streams[i].len - f->streams[i].at;
 	}
 	if (late <= LATE_MOST &&
 	    (missing >= ROWS_MOST || (uint64_t)docs + missing == stored))

@@ -5,38 +5,31 @@
 
 #include "reader/internal.h"
 
-struct hit {
-	int64_t received, id, label;
-	uint64_t number;
-};
-
 struct finding {
 	struct sled_index *index;
 	sled_message_fn *each;
 	void *ctx;
 	uint64_t limit, given; /* limit 0: all */
 	uint64_t late;         /* rows whose id does not follow received */
-	struct hit *hits;      /* where there are any: to be sorted */
+	struct sled_hit *hits; /* where there are any: to be sorted */
 	size_t len, cap;
 };
 
 static bool
-give(struct finding *f, const struct hit *hit, struct sled_err *err)
+give_message(void *ctx, const struct sled_message *message,
+             struct sled_err *err)
 {
-	bool found = false;
+	struct finding *f = ctx;
 
-	if (!sled_index_message(f->index, hit->label, hit->number, f->each,
-	                        f->ctx, &found, err))
-		return false;
-	f->given += found ? 1 : 0; /* else its archive is gone */
-	return true;
+	f->given++;
+	return f->each(f->ctx, message, err);
 }
 
 static bool
-keep(struct finding *f, const struct hit *hit, struct sled_err *err)
+keep(struct finding *f, const struct sled_hit *hit, struct sled_err *err)
 {
 	size_t cap = f->cap == 0 ? 256 : f->cap * 2;
-	struct hit *more;
+	struct sled_hit *more;
 
 	if (f->len == f->cap) {
 		more = reallocarray(f->hits, cap, sizeof(*more));
@@ -52,7 +45,7 @@ keep(struct finding *f, const struct hit *hit, struct sled_err *err)
 static int
 newest_first(const void *a, const void *b)
 {
-	const struct hit *left = a, *right = b;
+	const struct sled_hit *left = a, *right = b;
 
 	if (left->received != right->received)
 		return left->received < right->received ? 1 : -1;
@@ -72,12 +65,16 @@ take_rows(struct finding *f, sqlite3_stmt *stmt, struct sled_err *err)
 	int code = SQLITE_DONE;
 
 	while (!is_enough(f) && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
-		struct hit hit = { sqlite3_column_int64(stmt, 3),
-			           sqlite3_column_int64(stmt, 0),
-			           sqlite3_column_int64(stmt, 1),
-			           (uint64_t)sqlite3_column_int64(stmt, 2) };
+		struct sled_hit hit = {
+			sqlite3_column_int64(stmt, 0),
+			sqlite3_column_int64(stmt, 1),
+			(uint64_t)sqlite3_column_int64(stmt, 2),
+			sqlite3_column_int64(stmt, 3),
+		};
 
-		if (!(f->late == 0 ? give(f, &hit, err) : keep(f, &hit, err)))
+		if (!(f->late == 0 ? sled_index_message(f->index, &hit,
+		                                        give_message, f, err)
+		                   : keep(f, &hit, err)))
 			return false;
 	}
 	return code == SQLITE_ROW || code == SQLITE_DONE ||
@@ -94,7 +91,8 @@ give_sorted(struct finding *f, struct sled_err *err)
 	for (size_t i = 0; i < f->len; i++) {
 		if (f->limit != 0 && f->given >= f->limit)
 			break;
-		if (!give(f, &f->hits[i], err))
+		if (!sled_index_message(f->index, &f->hits[i], give_message, f,
+		                        err))
 			return false;
 	}
 	return true;
@@ -110,14 +108,14 @@ sled_index_find(struct sled_index *index, const struct sled_query *query,
 	};
 	sqlite3_stmt *stmt = NULL;
 	int64_t late = 0;
-	bool ok = sled_index_number(index, "SELECT count(*) FROM late", &late,
-	                            err) &&
-	          sled_index_prepare(
-		      index,
-		      "SELECT doc.id, doc.label, doc.number, doc.received"
-		      " FROM text CROSS JOIN doc ON doc.id = text.rowid"
-		      " WHERE text MATCH ?1 ORDER BY text.rowid DESC",
-		      &stmt, err);
+	bool ok =
+	    sled_index_number(index, "SELECT count(*) FROM late", &late, err) &&
+	    sled_index_prepare(
+		index,
+		"SELECT doc.id, doc.label, doc.number, doc.received"
+		" FROM text CROSS JOIN doc ON doc.id = text.rowid"
+		" WHERE text MATCH ?1 ORDER BY text.rowid DESC",
+		&stmt, err);
 
 	f.late = (uint64_t)late;
 	if (ok) {

@@ -31,9 +31,9 @@ read_line(struct sled_span *in, bool delsp)
 		line.text.len--;
 	}
 	/* "-- " is the mark of a signature (section 4.3), not a soft end. */
-	line.soft = line.text.len > 0 &&
-	            line.text.data[line.text.len - 1] == ' ' &&
-	            !(line.text.len == 3 && memcmp(line.text.data, "-- ", 3) == 0);
+	line.soft =
+	    line.text.len > 0 && line.text.data[line.text.len - 1] == ' ' &&
+	    !(line.text.len == 3 && memcmp(line.text.data, "-- ", 3) == 0);
 	if (line.soft && delsp)
 		line.text.len--;
 	return line;
@@ -57,11 +57,10 @@ sled_flowed_join(struct sled_buf *out, struct sled_span in, bool delsp,
 
 	while (in.len > 0) {
 		struct line line = read_line(&in, delsp);
-		bool sign = line.text.len == 3 &&
-		            memcmp(line.text.data, "-- ", 3) == 0;
+		bool sign =
+		    line.text.len == 3 && memcmp(line.text.data, "-- ", 3) == 0;
 
-		if (first || !before.soft || before.depth != line.depth ||
-		    sign)
+		if (first || !before.soft || before.depth != line.depth || sign)
 			if ((!first && !sled_buf_add(out, "\n", 1, err)) ||
 			    !add_quotes(out, line.depth, err))
 				return false;

@@ -6,11 +6,10 @@
  * paragraphs, lists, quotes; the tables of mail are mostly layout, so a row is
  * a line and a cell a gap.
  */
+#include <libxml/HTMLparser.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#include <libxml/HTMLparser.h>
 
 #include "reader/internal.h"
 
@@ -39,31 +38,31 @@ static const struct {
 	const char *name;
 	enum kind kind;
 } elements[] = {
-	{ "a", LINK },        { "address", BREAK },  { "article", BLOCK },
+	{ "a", LINK },        { "address", BREAK },    { "article", BLOCK },
 	{ "aside", BLOCK },   { "blockquote", QUOTE }, { "br", NEXT_LINE },
-	{ "caption", BREAK }, { "center", BREAK },   { "dd", BREAK },
-	{ "div", BREAK },     { "dl", BLOCK },       { "dt", BREAK },
-	{ "figure", BLOCK },  { "footer", BLOCK },   { "form", BREAK },
-	{ "h1", BLOCK },      { "h2", BLOCK },       { "h3", BLOCK },
-	{ "h4", BLOCK },      { "h5", BLOCK },       { "h6", BLOCK },
-	{ "header", BLOCK },  { "hr", RULE },        { "iframe", HIDDEN },
-	{ "img", IMAGE },     { "li", ITEM },        { "main", BLOCK },
-	{ "nav", BLOCK },     { "object", HIDDEN },  { "ol", LIST },
-	{ "p", BLOCK },       { "pre", PRE },        { "script", HIDDEN },
-	{ "section", BLOCK }, { "select", HIDDEN },  { "style", HIDDEN },
-	{ "svg", HIDDEN },    { "table", BREAK },    { "tbody", BREAK },
-	{ "td", CELL },       { "template", HIDDEN }, { "th", CELL },
-	{ "title", HIDDEN },  { "tr", BREAK },       { "ul", LIST },
+	{ "caption", BREAK }, { "center", BREAK },     { "dd", BREAK },
+	{ "div", BREAK },     { "dl", BLOCK },         { "dt", BREAK },
+	{ "figure", BLOCK },  { "footer", BLOCK },     { "form", BREAK },
+	{ "h1", BLOCK },      { "h2", BLOCK },         { "h3", BLOCK },
+	{ "h4", BLOCK },      { "h5", BLOCK },         { "h6", BLOCK },
+	{ "header", BLOCK },  { "hr", RULE },          { "iframe", HIDDEN },
+	{ "img", IMAGE },     { "li", ITEM },          { "main", BLOCK },
+	{ "nav", BLOCK },     { "object", HIDDEN },    { "ol", LIST },
+	{ "p", BLOCK },       { "pre", PRE },          { "script", HIDDEN },
+	{ "section", BLOCK }, { "select", HIDDEN },    { "style", HIDDEN },
+	{ "svg", HIDDEN },    { "table", BREAK },      { "tbody", BREAK },
+	{ "td", CELL },       { "template", HIDDEN },  { "th", CELL },
+	{ "title", HIDDEN },  { "tr", BREAK },         { "ul", LIST },
 };
 
 struct page {
 	struct sled_buf *out;
 	struct sled_err *err;
 	bool failed, links;
-	bool begun;       /* some text is there */
-	unsigned lines;   /* line ends owed before the next text */
-	bool blank, gap;  /* a space, or the gap of a cell, owed */
-	bool fresh;       /* at the beginning of a line */
+	bool begun;      /* some text is there */
+	unsigned lines;  /* line ends owed before the next text */
+	bool blank, gap; /* a space, or the gap of a cell, owed */
+	bool fresh;      /* at the beginning of a line */
 	unsigned quotes, pre;
 	unsigned lists;
 	int count[DEPTH_MOST]; /* of the items so far; -1: not numbered */
@@ -95,25 +94,31 @@ owe_lines(struct page *page, unsigned lines)
 	page->blank = page->gap = false;
 }
 
+static void
+put_times(struct page *page, const char *text, unsigned times)
+{
+	for (unsigned i = 0; i < times && i < DEPTH_MOST; i++)
+		puts_to(page, text);
+}
+
 /* What stands before text: the line ends owed, quote marks, indents. */
 static void
 begin_text(struct page *page)
 {
-	unsigned quotes = page->quotes < DEPTH_MOST ? page->quotes : DEPTH_MOST;
-	unsigned lists = page->lists < DEPTH_MOST ? page->lists : DEPTH_MOST;
 	bool start = !page->begun || page->lines > 0;
 
 	for (; page->begun && page->lines > 0; page->lines--) {
 		puts_to(page, "\n");
-		for (unsigned i = 0; page->lines > 1 && i < quotes; i++)
-			puts_to(page, ">");
+		if (page->lines > 1)
+			put_times(page, ">", page->quotes);
 	}
 	page->lines = 0;
 	page->begun = true;
-	for (unsigned i = 0; start && i < quotes; i++)
-		puts_to(page, i + 1 < quotes ? ">" : "> ");
-	for (unsigned i = 1; start && i < lists; i++)
-		puts_to(page, "   ");
+	if (start) {
+		put_times(page, ">", page->quotes);
+		puts_to(page, page->quotes > 0 ? " " : "");
+		put_times(page, "   ", page->lists - (page->lists > 0));
+	}
 	if (!start && (page->gap || page->blank))
 		puts_to(page, page->gap ? "  " : " ");
 	page->gap = page->blank = false;
@@ -126,9 +131,8 @@ static size_t
 blank_at(const char *at, size_t left, bool *invisible)
 {
 	static const char *const padding[] = {
-		"\xc2\xad",     "\xcd\x8f",     "\xe2\x80\x8b",
-		"\xe2\x80\x8c", "\xe2\x80\x8d", "\xe2\x81\xa0",
-		"\xef\xbb\xbf",
+		"\xc2\xad",     "\xcd\x8f",     "\xe2\x80\x8b", "\xe2\x80\x8c",
+		"\xe2\x80\x8d", "\xe2\x81\xa0", "\xef\xbb\xbf",
 	};
 
 	*invisible = false;

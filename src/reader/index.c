@@ -23,7 +23,8 @@
 #define VERSION     "1" /* of schema and of what is made of a message */
 #define BUSY_MS     1000
 
-static const char settings[] = "PRAGMA synchronous = NORMAL;"
+static const char settings[] = "PRAGMA auto_vacuum = INCREMENTAL;"
+			       "PRAGMA synchronous = NORMAL;"
 			       "PRAGMA cache_size = -16384;"
 			       "PRAGMA temp_store = MEMORY;"
 			       "PRAGMA mmap_size = 0;"
@@ -39,7 +40,8 @@ static const char schema[] =
     " number INTEGER NOT NULL, received INTEGER NOT NULL);"
     "CREATE TABLE late (id INTEGER PRIMARY KEY);"
     "CREATE TABLE unread (id INTEGER PRIMARY KEY);"
-    "CREATE VIRTUAL TABLE text USING fts5 (subject, sender, rcpt, body,"
+    /* The first column costs no mark in each word's list of places. */
+    "CREATE VIRTUAL TABLE text USING fts5 (body, subject, sender, rcpt,"
     " files, marks, content='', columnsize=0,"
     " tokenize='unicode61 remove_diacritics 2');"
     /* Fewer and longer runs to merge while much comes in. */
@@ -215,8 +217,8 @@ put_store(struct sled_index *index, struct sled_err *err)
 	sqlite3_stmt *stmt = NULL;
 	int code;
 
-	if (!sled_index_prepare(
-		index, "INSERT INTO fact VALUES ('store', ?1)", &stmt, err))
+	if (!sled_index_prepare(index, "INSERT INTO fact VALUES ('store', ?1)",
+	                        &stmt, err))
 		return false;
 	(void)sqlite3_bind_text(stmt, 1, sled_store_id(index->store), -1,
 	                        SQLITE_STATIC);
@@ -345,31 +347,13 @@ label_name(struct sled_index *index, int64_t id, char out[25],
 	return code == SQLITE_ROW || code == SQLITE_DONE;
 }
 
-struct passing {
-	sled_message_fn *each;
-	void *ctx;
-	bool *found;
-};
-
-static bool
-pass_on(void *ctx, const struct sled_message *message, struct sled_err *err)
-{
-	struct passing *passing = ctx;
-
-	*passing->found = true;
-	return passing->each(passing->ctx, message, err);
-}
-
 bool
-sled_index_message(struct sled_index *index, int64_t label, uint64_t number,
-                   sled_message_fn *each, void *ctx, bool *found,
-                   struct sled_err *err)
+sled_index_message(struct sled_index *index, const struct sled_hit *hit,
+                   sled_message_fn *each, void *ctx, struct sled_err *err)
 {
-	struct passing passing = { each, ctx, found };
 	char name[25];
 
-	*found = false;
-	return label_name(index, label, name, err) &&
+	return label_name(index, hit->label, name, err) &&
 	       sled_ledger_by_number(sled_store_ledger(index->store), name,
-	                             number, pass_on, &passing, err);
+	                             hit->number, each, ctx, err);
 }

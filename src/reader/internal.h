@@ -8,9 +8,9 @@
 #ifndef READER_INTERNAL_H
 #define READER_INTERNAL_H
 
-#include <sqlite3.h>
-
 #include <gmime/gmime.h>
+
+#include <sqlite3.h>
 
 #include "mailsled/reader.h"
 
@@ -60,10 +60,18 @@ SLED_CHECK bool sled_index_begin(struct sled_index *index, bool *busy,
 /* COMMIT, or ROLLBACK unless OK; false then, with what *err says. */
 SLED_CHECK bool sled_index_end(struct sled_index *index, bool ok,
                                struct sled_err *err);
-/* The message of a row: label's id and number; *found false when it is gone. */
-SLED_CHECK bool sled_index_message(struct sled_index *index, int64_t label,
-                                   uint64_t number, sled_message_fn *each,
-                                   void *ctx, bool *found,
+
+/* A row of doc. */
+struct sled_hit {
+	int64_t id, label;
+	uint64_t number;
+	int64_t received;
+};
+
+/* Its message; EACH is not called when the archive is gone. */
+SLED_CHECK bool sled_index_message(struct sled_index *index,
+                                   const struct sled_hit *hit,
+                                   sled_message_fn *each, void *ctx,
                                    struct sled_err *err);
 
 /* ---- entry.c: one message on its way in ---- */
@@ -75,8 +83,8 @@ struct sled_entry_row {
 };
 
 /* The statement of sled_entry_prepare() is run once. *octets: of its text. */
-SLED_CHECK bool sled_entry_prepare(struct sled_index *index,
-                                   sqlite3_stmt **out, struct sled_err *err);
+SLED_CHECK bool sled_entry_prepare(struct sled_index *index, sqlite3_stmt **out,
+                                   struct sled_err *err);
 SLED_CHECK bool sled_entry_add(struct sled_index *index, sqlite3_stmt *stmt,
                                const struct sled_entry_row *row,
                                const struct sled_letter *letter,

@@ -10,10 +10,10 @@
 #include "mailsled/text.h"
 #include "reader/internal.h"
 
-#define SMALL_MOST (1u << 20)
-#define PARTS_MOST 2000 /* of one message; more are a mistake or a trap */
-#define PLAIN_LEAST 256 /* octets; less may only tell of another form */
-#define DEPTH_MOST 100  /* parts inside parts */
+#define SMALL_MOST  (1u << 20)
+#define PARTS_MOST  2000 /* of one message; more are a mistake or a trap */
+#define PLAIN_LEAST 256  /* octets; less may only tell of another form */
+#define DEPTH_MOST  100  /* parts inside parts */
 
 bool
 sled_letter_new(struct sled_letter **out, int dir, struct sled_err *err)
@@ -108,11 +108,11 @@ sled_letter_stream(const struct sled_letter *letter, struct sled_err *err)
 
 	if (letter->fd == -1) {
 		bytes = g_byte_array_new();
-		g_byte_array_append(
-		    bytes, (const guint8 *)(letter->small.data == NULL
-		                                ? ""
-		                                : letter->small.data),
-		    (guint)letter->small.len);
+		g_byte_array_append(bytes,
+		                    (const guint8 *)(letter->small.data == NULL
+		                                         ? ""
+		                                         : letter->small.data),
+		                    (guint)letter->small.len);
 		return g_mime_stream_mem_new_with_byte_array(bytes);
 	}
 	fd = fcntl(letter->fd, F_DUPFD_CLOEXEC, 3);
@@ -121,8 +121,7 @@ sled_letter_stream(const struct sled_letter *letter, struct sled_err *err)
 		return NULL;
 	}
 	(void)lseek(fd, 0, SEEK_SET);
-	return g_mime_stream_fs_new_with_bounds(fd, 0,
-	                                        (gint64)letter->octets);
+	return g_mime_stream_fs_new_with_bounds(fd, 0, (gint64)letter->octets);
 }
 
 /* ---- its parts ---- */
@@ -165,30 +164,55 @@ note_part(struct sled_letter *letter, GMimeObject *part)
 	g_array_append_val(letter->attached, attached);
 }
 
+enum shape {
+	MANY,   /* multipart/... */
+	NESTED, /* message/rfc822 */
+	LEAF,
+	OTHER,
+};
+
+static enum shape
+shape_of(GMimeObject *at)
+{
+	if (at == NULL)
+		return OTHER;
+	if (GMIME_IS_MULTIPART(at))
+		return MANY;
+	if (GMIME_IS_MESSAGE_PART(at))
+		return NESTED;
+	return GMIME_IS_PART(at) ? LEAF : OTHER;
+}
+
+static GMimeObject *
+inner_of(GMimeObject *at)
+{
+	GMimeMessage *inner =
+	    g_mime_message_part_get_message((GMimeMessagePart *)at);
+
+	return inner == NULL ? NULL : g_mime_message_get_mime_part(inner);
+}
+
+/* NOLINTBEGIN(misc-no-recursion): parts inside parts, DEPTH_MOST deep */
 static void
 note_parts(struct sled_letter *letter, GMimeObject *at, int depth)
 {
-	GMimeMessage *inner;
+	enum shape shape = depth > DEPTH_MOST ? OTHER : shape_of(at);
+	int count;
 
-	if (at == NULL || depth > DEPTH_MOST)
-		return;
-	if (GMIME_IS_MULTIPART(at)) {
-		int count = g_mime_multipart_get_count(GMIME_MULTIPART(at));
-
-		for (int i = 0; i < count; i++)
-			note_parts(letter,
-			           g_mime_multipart_get_part(
-				       GMIME_MULTIPART(at), i),
-			           depth + 1);
-	} else if (GMIME_IS_MESSAGE_PART(at)) {
-		inner = g_mime_message_part_get_message(GMIME_MESSAGE_PART(at));
-		if (inner != NULL)
-			note_parts(letter, g_mime_message_get_mime_part(inner),
-			           depth + 1);
-	} else if (GMIME_IS_PART(at)) {
+	if (shape == LEAF)
 		note_part(letter, at);
-	}
+	if (shape == NESTED)
+		note_parts(letter, inner_of(at), depth + 1);
+	if (shape != MANY)
+		return;
+	count = g_mime_multipart_get_count((GMimeMultipart *)at);
+	for (int i = 0; i < count; i++)
+		note_parts(letter,
+		           g_mime_multipart_get_part((GMimeMultipart *)at, i),
+		           depth + 1);
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 bool
 sled_letter_parse(struct sled_letter *letter, struct sled_err *err)
@@ -220,8 +244,8 @@ void
 sled_letter_part(const struct sled_letter *letter, size_t i,
                  struct sled_letter_part *out)
 {
-	GMimeDataWrapper *content = g_mime_part_get_content(
-	    g_ptr_array_index(letter->parts, (guint)i));
+	GMimeDataWrapper *content =
+	    g_mime_part_get_content(g_ptr_array_index(letter->parts, (guint)i));
 	GMimeStream *stream =
 	    content == NULL ? NULL : g_mime_data_wrapper_get_stream(content);
 	gint64 octets = stream == NULL ? 0 : g_mime_stream_length(stream);
@@ -296,8 +320,8 @@ sled_letter_field(const struct sled_letter *letter, const char *name,
 
 	*there = false;
 	if (letter->message != NULL) {
-		list =
-		    g_mime_object_get_header_list(GMIME_OBJECT(letter->message));
+		list = g_mime_object_get_header_list(
+		    GMIME_OBJECT(letter->message));
 		header = g_mime_header_list_get_header(list, name);
 	}
 	if (header == NULL)
@@ -323,9 +347,9 @@ give_references(const struct sled_letter *letter, const char *field,
 	if (ok && there) {
 		list = g_mime_references_parse(sled_gmime_options(), raw.data);
 		for (int i = 0; ok && i < g_mime_references_length(list); i++)
-			ok = each(ctx,
-			          g_mime_references_get_message_id(list, i),
-			          err);
+			ok =
+			    each(ctx, g_mime_references_get_message_id(list, i),
+			         err);
 		g_mime_references_free(list);
 	}
 	sled_buf_free(&raw);
@@ -451,6 +475,7 @@ add_leaf(struct reading *r, GMimePart *part)
 	return ok;
 }
 
+/* NOLINTBEGIN(misc-no-recursion): parts inside parts, DEPTH_MOST deep */
 static bool add_object(struct reading *r, GMimeObject *at, int depth);
 
 /* Text to be read here; alone in its message, whatever kind of text it is. */
@@ -484,15 +509,6 @@ is_blank(const struct sled_buf *text, size_t from)
 	       strspn(text->data + from, " \t\r\n") == text->len - from;
 }
 
-/* Text that only says that there is another form says nothing. */
-static bool
-says_more(const struct sled_buf *text, size_t from, size_t middle)
-{
-	size_t plain = middle - from, other = text->len - middle;
-
-	return is_blank(text, from) || (plain < PLAIN_LEAST && other > 4 * plain);
-}
-
 /* The best of the forms but for plain text: the last one with any text. */
 static bool
 add_richest(struct reading *r, GMimeMultipart *all, int depth)
@@ -516,7 +532,7 @@ static bool
 add_alternative(struct reading *r, GMimeMultipart *all, int depth)
 {
 	int count = g_mime_multipart_get_count(all);
-	size_t from = r->out->len, middle;
+	size_t from = r->out->len, middle, least;
 
 	for (int i = 0; i < count && r->out->len == from; i++) {
 		GMimeObject *part = g_mime_multipart_get_part(all, i);
@@ -525,13 +541,13 @@ add_alternative(struct reading *r, GMimeMultipart *all, int depth)
 			return false;
 	}
 	middle = r->out->len;
-	if (middle - from >= PLAIN_LEAST && !is_blank(r->out, from))
+	least = is_blank(r->out, from) ? 0 : 4 * (middle - from);
+	if (middle - from >= PLAIN_LEAST && least > 0)
 		return true;
 	if (!add_richest(r, all, depth))
 		return false;
-	if (r->out->len == middle)
-		return true;
-	if (!says_more(r->out, from, middle)) {
+	/* Text that only says that there is another form says nothing. */
+	if (r->out->len - middle <= least) {
 		r->out->len = middle;
 		return true;
 	}
@@ -602,15 +618,20 @@ add_message(struct reading *r, GMimeMessagePart *part, int depth)
 static bool
 add_object(struct reading *r, GMimeObject *at, int depth)
 {
-	if (at == NULL || depth > DEPTH_MOST)
-		return true;
-	if (GMIME_IS_MULTIPART(at))
-		return add_multipart(r, GMIME_MULTIPART(at), depth);
-	if (GMIME_IS_MESSAGE_PART(at))
-		return add_message(r, GMIME_MESSAGE_PART(at), depth);
-	return !GMIME_IS_PART(at) || !is_wanted(r, at, depth) ||
-	       add_leaf(r, GMIME_PART(at));
+	switch (depth > DEPTH_MOST ? OTHER : shape_of(at)) {
+	case MANY:
+		return add_multipart(r, (GMimeMultipart *)at, depth);
+	case NESTED:
+		return add_message(r, (GMimeMessagePart *)at, depth);
+	case LEAF:
+		return !is_wanted(r, at, depth) || add_leaf(r, (GMimePart *)at);
+	case OTHER:
+		break;
+	}
+	return true;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 /* Octets that GMime makes no message of: text, for want of anything better. */
 static bool

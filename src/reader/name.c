@@ -54,8 +54,7 @@ trim(struct sled_buf *name)
 	size_t from = strspn(name->data, ". ~-");
 
 	sled_buf_shift(name, from);
-	while (name->len > 0 &&
-	       strchr(". ", name->data[name->len - 1]) != NULL)
+	while (name->len > 0 && strchr(". ", name->data[name->len - 1]) != NULL)
 		name->len--;
 	name->data[name->len] = '\0';
 }
@@ -70,7 +69,8 @@ shorten(struct sled_buf *name)
 	if (name->len <= NAME_MOST)
 		return;
 	dot = memrchr(name->data, '.', name->len);
-	if (dot != NULL && name->len - (size_t)(dot - name->data) <= ENDING_MOST)
+	if (dot != NULL &&
+	    name->len - (size_t)(dot - name->data) <= ENDING_MOST)
 		ending = name->len - (size_t)(dot - name->data);
 	keep = NAME_MOST - ending;
 	while (keep > 0 && ((unsigned char)name->data[keep] & 0xc0) == 0x80)
@@ -100,11 +100,16 @@ static const char *
 ending_of(const char *type)
 {
 	static const char *const known[][2] = {
-		{ "text/plain", "txt" },       { "text/html", "html" },
-		{ "text/calendar", "ics" },    { "text/csv", "csv" },
-		{ "image/jpeg", "jpg" },       { "image/png", "png" },
-		{ "image/gif", "gif" },        { "application/pdf", "pdf" },
-		{ "application/zip", "zip" },  { "message/rfc822", "eml" },
+		{ "text/plain", "txt" },
+		{ "text/html", "html" },
+		{ "text/calendar", "ics" },
+		{ "text/csv", "csv" },
+		{ "image/jpeg", "jpg" },
+		{ "image/png", "png" },
+		{ "image/gif", "gif" },
+		{ "application/pdf", "pdf" },
+		{ "application/zip", "zip" },
+		{ "message/rfc822", "eml" },
 		{ "application/pgp-signature", "asc" },
 	};
 
@@ -119,9 +124,8 @@ sled_name_safe(struct sled_buf *out, const char *name, const char *type,
                size_t part, struct sled_err *err)
 {
 	struct sled_buf valid = { 0 }, clean = { 0 };
-	bool ok = sled_text_utf8(&valid,
-	                         (struct sled_span){ name, strlen(name) },
-	                         err) &&
+	bool ok = sled_text_utf8(
+		      &valid, (struct sled_span){ name, strlen(name) }, err) &&
 	          add_characters(&clean, last_of_path(valid.data), err);
 
 	if (ok) {

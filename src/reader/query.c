@@ -38,10 +38,10 @@ static const struct {
 	const char *name;
 	enum field field;
 } fields[] = {
-	{ "from", FROM },       { "to", TO },         { "cc", TO },
-	{ "subject", SUBJECT }, { "body", BODY },     { "file", ATTACHED },
+	{ "from", FROM },       { "to", TO },           { "cc", TO },
+	{ "subject", SUBJECT }, { "body", BODY },       { "file", ATTACHED },
 	{ "has", HAS },         { "account", ACCOUNT }, { "before", BEFORE },
-	{ "after", AFTER },     { "since", AFTER },   { "on", ON },
+	{ "after", AFTER },     { "since", AFTER },     { "on", ON },
 };
 
 #define FIELDS (sizeof(fields) / sizeof(*fields))
@@ -166,10 +166,10 @@ add_account(struct parse *p, struct sled_buf *out, struct sled_span value)
 {
 	char label[64];
 
-	(void)snprintf(label, sizeof(label), "%.*s",
-	               (int)(value.len < sizeof(label) ? value.len
-	                                               : sizeof(label) - 1),
-	               value.data);
+	(void)snprintf(
+	    label, sizeof(label), "%.*s",
+	    (int)(value.len < sizeof(label) ? value.len : sizeof(label) - 1),
+	    value.data);
 	return sled_buf_addstr(out, "marks : \"", p->err) &&
 	       sled_mark_account(out, label, p->err) &&
 	       sled_buf_addstr(out, "\"", p->err);
@@ -189,31 +189,63 @@ take_digits(const char **at, const char *end, int digits, int *out)
 	return true;
 }
 
+struct date {
+	int year, month, day; /* 0: not given */
+};
+
+/* "-03": nothing, or two digits from 1 to MOST. */
+static bool
+take_more(const char **at, const char *end, int most, int *out)
+{
+	*out = 0;
+	if (*at == end)
+		return true;
+	return *(*at)++ == '-' && take_digits(at, end, 2, out) && *out >= 1 &&
+	       *out <= most;
+}
+
+static int64_t
+month_behind(const struct date *date)
+{
+	return date->month == 12
+	           ? sled_day_from(date->year + 1, 1, 1)
+	           : sled_day_from(date->year, date->month + 1, 1);
+}
+
 /* "2026", "2026-03", "2026-03-14": the days FIRST up to before NEXT. */
 static bool
 read_date(struct sled_span value, int64_t *first, int64_t *next)
 {
 	const char *at = value.data, *end = at + value.len;
-	int year, month = 0, day = 0;
+	struct date date;
 
-	if (!take_digits(&at, end, 4, &year) || year < 1970 || year > 2099)
+	if (!take_digits(&at, end, 4, &date.year) || date.year < 1970 ||
+	    date.year > 2099 || !take_more(&at, end, 12, &date.month) ||
+	    !take_more(&at, end, 31, &date.day) || at != end)
 		return false;
-	if (at < end && (*at++ != '-' || !take_digits(&at, end, 2, &month) ||
-	                 month < 1 || month > 12))
-		return false;
-	if (at < end && (*at++ != '-' || !take_digits(&at, end, 2, &day) ||
-	                 day < 1 || day > 31))
-		return false;
-	*first = sled_day_from(year, month == 0 ? 1 : month, day == 0 ? 1 : day);
-	*next = day != 0     ? *first + 1
-	        : month == 0  ? sled_day_from(year + 1, 1, 1)
-	        : month == 12 ? sled_day_from(year + 1, 1, 1)
-	                      : sled_day_from(year, month + 1, 1);
-	/* No 31st of June. */
-	return at == end &&
-	       (day == 0 ||
-	        *first < sled_day_from(month == 12 ? year + 1 : year,
-	                               month == 12 ? 1 : month + 1, 1));
+	*first = sled_day_from(date.year, date.month + (date.month == 0),
+	                       date.day + (date.day == 0));
+	if (date.month == 0)
+		*next = sled_day_from(date.year + 1, 1, 1);
+	else if (date.day == 0)
+		*next = month_behind(&date);
+	else
+		*next = *first + 1;
+	return date.month == 0 || *next <= month_behind(&date);
+}
+
+static int
+days_of(struct sled_span value)
+{
+	static const struct {
+		char unit;
+		int days;
+	} units[] = { { 'd', 1 }, { 'w', 7 }, { 'm', 30 }, { 'y', 365 } };
+
+	for (size_t i = 0; value.len > 1 && i < 4; i++)
+		if (value.data[value.len - 1] == units[i].unit)
+			return units[i].days;
+	return 0;
 }
 
 /* "30d", "6w", "3m", "5y" ago; "today", "yesterday". */
@@ -223,12 +255,7 @@ read_ago(const struct parse *p, struct sled_span value, int64_t *first,
 {
 	uint64_t number = 0;
 	int64_t today = sled_day_of(p->now);
-	char unit = value.len > 1 ? value.data[value.len - 1] : '\0';
-	int days = unit == 'd'   ? 1
-	           : unit == 'w' ? 7
-	           : unit == 'm' ? 30
-	           : unit == 'y' ? 365
-	                         : 0;
+	int days = days_of(value);
 
 	if (is_value(value, "today") || is_value(value, "yesterday")) {
 		*first = today - (is_value(value, "yesterday") ? 1 : 0);
@@ -268,11 +295,11 @@ static bool
 add_field(struct parse *p, struct sled_buf *out, enum field field)
 {
 	static const char *const columns[] = {
-		[FROM] = "sender : ",   [TO] = "rcpt : ",
+		[FROM] = "sender : ",     [TO] = "rcpt : ",
 		[SUBJECT] = "subject : ", [BODY] = "body : ",
 		[ATTACHED] = "files : ",
 	};
-	struct sled_span value;
+	struct sled_span value = { "", 0 };
 	size_t at = p->at;
 
 	if (!take_value(p, &value, &at))
@@ -326,6 +353,7 @@ take_field(struct parse *p, enum field *field)
 	              "has, account, before, after, on");
 }
 
+/* NOLINTBEGIN(misc-no-recursion): brackets in each other, DEPTH_MOST deep */
 static bool add_all(struct parse *p, struct sled_buf *out);
 
 static bool
@@ -350,6 +378,8 @@ add_unit(struct parse *p, struct sled_buf *out, bool *negative)
 {
 	enum field field = ANY;
 
+	if (take_operator(p, "OR"))
+		return refuse(p, p->at, "OR stands between two things");
 	*negative = take_operator(p, "NOT");
 	if (p->text[p->at] == '-') {
 		*negative = !*negative;
@@ -397,7 +427,7 @@ add_choice(struct parse *p, struct sled_buf *out, const struct sled_buf *unit,
 
 /* A clause, added to the ones that must hold or to those that must not. */
 static bool
-add_clause(struct parse *p, struct sled_buf *must, struct sled_buf *not)
+add_clause(struct parse *p, struct sled_buf *must, struct sled_buf * not )
 {
 	struct sled_buf unit = { 0 }, choice = { 0 };
 	struct sled_buf *to = must;
@@ -409,7 +439,7 @@ add_clause(struct parse *p, struct sled_buf *must, struct sled_buf *not)
 		skip_blanks(p);
 		more = ok && take_operator(p, "OR");
 		if (ok && !more && choice.len == 0 && negative) {
-			to = not;
+			to = not ;
 			negative = false;
 		}
 		ok = ok && add_choice(p, &choice, &unit, negative);
@@ -425,7 +455,7 @@ add_clause(struct parse *p, struct sled_buf *must, struct sled_buf *not)
 
 /* Up to the end, or to the bracket that closes this group. */
 static bool
-add_clauses(struct parse *p, struct sled_buf *must, struct sled_buf *not)
+add_clauses(struct parse *p, struct sled_buf *must, struct sled_buf * not )
 {
 	skip_blanks(p);
 	if (p->text[p->at] == '\0' || p->text[p->at] == ')')
@@ -434,7 +464,7 @@ add_clauses(struct parse *p, struct sled_buf *must, struct sled_buf *not)
 		if (take_operator(p, "OR"))
 			return refuse(p, p->at, "OR stands between two things");
 		(void)take_operator(p, "AND");
-		if (!add_clause(p, must, not))
+		if (!add_clause(p, must, not ))
 			return false;
 		skip_blanks(p);
 	}
@@ -446,21 +476,25 @@ add_all(struct parse *p, struct sled_buf *out)
 {
 	struct sled_buf must = { 0 }, not = { 0 };
 	struct sled_err *err = p->err;
-	bool ok = add_clauses(p, &must, &not) && sled_buf_addstr(out, "(", err);
+	bool ok =
+	    add_clauses(p, &must, &not ) && sled_buf_addstr(out, "(", err);
 
 	if (ok && must.len == 0)
 		ok = add_every(out, err);
 	else if (ok)
 		ok = sled_buf_addstr(out, "(", err) &&
-		     add_text(out, &must, err) && sled_buf_addstr(out, ")", err);
-	if (ok && not.len > 0)
+		     add_text(out, &must, err) &&
+		     sled_buf_addstr(out, ")", err);
+	if (ok && not .len > 0)
 		ok = sled_buf_addstr(out, " NOT (", err) &&
 		     add_text(out, &not, err) && sled_buf_addstr(out, ")", err);
 	ok = ok && sled_buf_addstr(out, ")", err);
 	sled_buf_free(&must);
-	sled_buf_free(&not);
+	sled_buf_free(&not );
 	return ok;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 bool
 sled_query_parse(struct sled_query *out, const char *text, int64_t now,

@@ -265,7 +265,7 @@ oldest_first(const void *a, const void *b)
 	return left->id < right->id ? -1 : 1;
 }
 
-/* MEMBERS_MOST deep at most. */
+/* NOLINTNEXTLINE(misc-no-recursion): MEMBERS_MOST deep at most */
 static void
 put_answers(const struct weaving *w, size_t parent, unsigned depth,
             struct sled_thread *out)
@@ -273,9 +273,9 @@ put_answers(const struct weaving *w, size_t parent, unsigned depth,
 	for (size_t i = 0; i < w->len; i++) {
 		if (w->members[i].parent != parent)
 			continue;
-		out->list[out->len++] = (struct sled_thread_entry){
-			w->members[i].message.id, depth
-		};
+		out->list[out->len++] =
+		    (struct sled_thread_entry){ w->members[i].message.id,
+			                        depth };
 		put_answers(w, i, depth + 1, out);
 	}
 }

@@ -33,8 +33,7 @@ sled_gmime_options(void)
 	    options, GMIME_RFC_COMPLIANCE_LOOSE);
 	g_mime_parser_options_set_parameter_compliance_mode(
 	    options, GMIME_RFC_COMPLIANCE_LOOSE);
-	g_mime_parser_options_set_allow_addresses_without_domain(options,
-	                                                         TRUE);
+	g_mime_parser_options_set_allow_addresses_without_domain(options, TRUE);
 	g_mime_parser_options_set_fallback_charsets(options, charsets);
 	return options;
 }

@@ -5,7 +5,7 @@
 #include "store/store.h"
 
 struct wanted {
-	const struct sled_message *message; /* NULL: all of the member */
+	const struct sled_message *message;      /* NULL: all of the member */
 	const struct sled_member_reader *reader; /* then */
 	bool matches; /* the message that is coming is the one */
 	bool done;
@@ -59,9 +59,8 @@ begin_each(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
 	struct wanted *wanted = ctx;
 
 	(void)tar_at;
-	wanted->refused = !wanted->reader->begin(wanted->reader->ctx,
-	                                         receipt->number,
-	                                         receipt->octets, err);
+	wanted->refused = !wanted->reader->begin(
+	    wanted->reader->ctx, receipt->number, receipt->octets, err);
 	return !wanted->refused;
 }
 
