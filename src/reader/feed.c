@@ -13,10 +13,11 @@
 #include "mailsled/clock.h"
 #include "reader/internal.h"
 
-#define ROWS_MOST  256  /* of a stream that are looked at together */
-#define BATCH_MS   3000 /* a kill costs no more work than this */
-#define LATE_MOST  1000 /* out of order; more, and they cost each search */
-#define RETRY_MOST 1000 /* unread ones that are tried again at a time */
+#define ROWS_MOST    256  /* of a stream that are looked at together */
+#define BATCH_MS     3000 /* a kill costs no more work than this */
+#define LATE_MOST    1000 /* out of order; more, and they cost each search */
+#define RETRY_MOST   1000 /* unread ones that are tried again at a time */
+#define UNUSED_LEAST 1000 /* pages: not worth a write */
 
 struct row {
 	uint64_t number;
@@ -39,7 +40,7 @@ struct feeding {
 	void *ctx;
 	struct stream *streams;
 	size_t len;
-	sqlite3_stmt *text, *doc, *label, *late, *unread;
+	sqlite3_stmt *text, *doc, *label, *late, *unread, *reread;
 	int64_t end_ms; /* 0: none */
 	int64_t rowid, newest, changes;
 	uint64_t total;
@@ -411,6 +412,147 @@ check_order(struct feeding *f, struct sled_err *err)
 	return find_place(f, false, err);
 }
 
+/* ---- what no place gave before ---- */
+
+struct retry {
+	struct sled_hit hits[RETRY_MOST];
+	size_t len;
+	struct sled_message message; /* without its strings */
+	bool found;
+};
+
+static bool
+list_unread(struct feeding *f, struct retry *retry, struct sled_err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int code;
+
+	if (!sled_index_prepare(f->index,
+	                        "SELECT doc.id, label, number, received"
+	                        " FROM unread JOIN doc USING (id)"
+	                        " ORDER BY id DESC",
+	                        &stmt, err))
+		return false;
+	while ((code = sqlite3_step(stmt)) == SQLITE_ROW &&
+	       retry->len < RETRY_MOST)
+		retry->hits[retry->len++] = (struct sled_hit){
+			sqlite3_column_int64(stmt, 0),
+			sqlite3_column_int64(stmt, 1),
+			(uint64_t)sqlite3_column_int64(stmt, 2),
+			sqlite3_column_int64(stmt, 3),
+		};
+	(void)sqlite3_finalize(stmt);
+	return code == SQLITE_ROW || code == SQLITE_DONE ||
+	       sled_index_fail(f->index, code, err);
+}
+
+static bool
+keep_message(void *ctx, const struct sled_message *message,
+             struct sled_err *err)
+{
+	struct retry *retry = ctx;
+
+	(void)err;
+	retry->message = *message;
+	retry->message.from = retry->message.subject = retry->message.date =
+	    (struct sled_span){ "", 0 };
+	retry->found = true;
+	return true;
+}
+
+static bool
+add_found(struct feeding *f, const struct retry *retry, int64_t id,
+          struct sled_err *err)
+{
+	struct sled_entry_row entry = { id, retry->message.label,
+		                        retry->message.received };
+	struct sled_err why = { 0 };
+	uint64_t octets = 0;
+
+	if (!sled_store_read(f->index->store, &retry->message, add_bytes, f,
+	                     &why))
+		return why.kind != SLED_ERR_NOMEM; /* another day */
+	f->rowid = id;
+	return sled_letter_parse(f->letter, err) &&
+	       sled_entry_add(f->index, f->text, &entry, f->letter, &octets,
+	                      err) &&
+	       add_id(f, f->reread, err);
+}
+
+static bool
+retry_one(struct feeding *f, struct retry *retry, const struct sled_hit *hit,
+          struct sled_err *err)
+{
+	const struct sled_sys *sys = NULL;
+	bool ok;
+
+	retry->found = false;
+	if (!sled_index_message(f->index, hit, keep_message, retry, err))
+		return false;
+	if (!retry->found)
+		return true;
+	ok = sled_letter_new(&f->letter,
+	                     sled_store_state(f->index->store, &sys), err) &&
+	     add_found(f, retry, hit->id, err);
+	sled_letter_free(&f->letter);
+	return ok;
+}
+
+static bool
+retry_all(struct feeding *f, struct sled_err *err)
+{
+	struct retry *retry = calloc(1, sizeof(*retry));
+	bool ok;
+
+	if (retry == NULL)
+		return sled_fail_sys(err, ENOMEM, "messages");
+	ok = list_unread(f, retry, err);
+	for (size_t i = 0; ok && i < retry->len; i++)
+		if (!is_time(f, sled_clock_ms(), INT64_MAX))
+			ok = retry_one(f, retry, &retry->hits[i], err);
+	free(retry);
+	return ok;
+}
+
+static bool
+retry_unread(struct feeding *f, struct sled_err *err)
+{
+	int64_t unread = 0;
+
+	if (!sled_index_number(f->index, "SELECT count(*) FROM unread", &unread,
+	                       err))
+		return false;
+	if (unread == 0)
+		return true;
+	if (!sled_index_begin(f->index, &f->feed->busy, err))
+		return false;
+	return f->feed->busy ||
+	       sled_index_end(f->index, retry_all(f, err), err);
+}
+
+/* ---- room that merges left ---- */
+
+/* In small steps: each is a transaction, and may be the last one. */
+static bool
+give_back_room(struct feeding *f, struct sled_err *err)
+{
+	int64_t pages = 0, unused = 0;
+
+	do {
+		if (!sled_index_number(f->index, "PRAGMA page_count", &pages,
+		                       err) ||
+		    !sled_index_number(f->index, "PRAGMA freelist_count",
+		                       &unused, err))
+			return false;
+		if (unused <= UNUSED_LEAST || unused < pages / 20)
+			return true;
+		if (!sled_index_run(f->index, "PRAGMA incremental_vacuum(500)",
+		                    err))
+			return false;
+	} while (!is_time(f, sled_clock_ms(), INT64_MAX));
+	return true;
+}
+
 /* ---- all ---- */
 
 static bool
@@ -428,7 +570,9 @@ prepare(struct feeding *f, struct sled_err *err)
 	       sled_index_prepare(index, "INSERT INTO late VALUES (?1)",
 	                          &f->late, err) &&
 	       sled_index_prepare(index, "INSERT INTO unread VALUES (?1)",
-	                          &f->unread, err);
+	                          &f->unread, err) &&
+	       sled_index_prepare(index, "DELETE FROM unread WHERE id = ?1",
+	                          &f->reread, err);
 }
 
 static bool
@@ -461,6 +605,7 @@ free_feeding(struct feeding *f)
 	(void)sqlite3_finalize(f->label);
 	(void)sqlite3_finalize(f->late);
 	(void)sqlite3_finalize(f->unread);
+	(void)sqlite3_finalize(f->reread);
 }
 
 bool
@@ -482,10 +627,13 @@ sled_index_feed(struct sled_index *index, struct sled_feed *feed,
 	     find_place(&f, false, err) &&
 	     (!feed->thorough || check_order(&f, err));
 	f.total = count_missing(&f);
-	if (ok && f.total > 0) {
+	if (ok && (f.total > 0 || feed->thorough)) {
 		f.changes = -1;
-		ok = prepare(&f, err) && run_batches(&f, err);
+		ok = prepare(&f, err) &&
+		     (f.total == 0 || run_batches(&f, err)) &&
+		     (!feed->thorough || retry_unread(&f, err));
 	}
+	ok = ok && (!feed->thorough || feed->busy || give_back_room(&f, err));
 	feed->missing = count_missing(&f);
 	free_feeding(&f);
 	return ok;
