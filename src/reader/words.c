@@ -38,11 +38,74 @@ sled_gmime_options(void)
 	return options;
 }
 
+/* What stands between "=?" or a "?" and the next "?": letters of a word. */
+static size_t
+token_at(const char *text)
+{
+	size_t len = strcspn(text, "? \t");
+
+	return text[len] == '?' ? len : SIZE_MAX;
+}
+
+/* An encoded word at TEXT: what it lacks is put in. *used: its octets; 0 when
+ * there is none. GMime would leave a word without a charset, and drop the text
+ * of one whose base64 was cut before its padding. */
+static bool
+mend_word(const char *text, size_t *used, struct sled_buf *out,
+          struct sled_err *err)
+{
+	size_t charset, code, data;
+	const char *at = text + 2;
+
+	*used = 0;
+	if (strncmp(text, "=?", 2) != 0)
+		return true;
+	charset = token_at(at);
+	if (charset > 64)
+		return true;
+	code = token_at(at + charset + 1);
+	if (code != 1)
+		return true;
+	data = token_at(at + charset + 3);
+	if (data == SIZE_MAX || at[charset + 3 + data + 1] != '=')
+		return true;
+	*used = 2 + charset + 3 + data + 2;
+	if (!sled_buf_printf(out, err, "=?%.*s?%c?%.*s",
+	                     charset == 0 ? 5 : (int)charset,
+	                     charset == 0 ? "utf-8" : at, at[charset + 1],
+	                     (int)data, at + charset + 3))
+		return false;
+	for (; (at[charset + 1] | 0x20) == 'b' && data % 4 > 1; data++)
+		if (!sled_buf_add(out, "=", 1, err))
+			return false;
+	return sled_buf_addstr(out, "?=", err);
+}
+
+static bool
+mend_words(struct sled_buf *out, const char *text, struct sled_err *err)
+{
+	while (*text != '\0') {
+		const char *next = strstr(text, "=?");
+		size_t used = 0;
+
+		if (next == NULL)
+			next = text + strlen(text);
+		if (!sled_buf_add(out, text, (size_t)(next - text), err) ||
+		    !mend_word(next, &used, out, err))
+			return false;
+		text = next + used;
+		if (used == 0 && *text != '\0' &&
+		    !sled_buf_add(out, text++, 1, err))
+			return false;
+	}
+	return sled_buf_reserve(out, 1, err);
+}
+
 /* On one line: line ends go, blanks behind them stay; no NUL, as UTF-8. */
 static bool
 unfold(struct sled_buf *out, struct sled_span raw, struct sled_err *err)
 {
-	struct sled_buf line = { 0 };
+	struct sled_buf line = { 0 }, text = { 0 };
 	bool ok = true;
 
 	if (raw.len > FIELD_MOST)
@@ -51,8 +114,10 @@ unfold(struct sled_buf *out, struct sled_span raw, struct sled_err *err)
 		if (raw.data[i] != '\r' && raw.data[i] != '\n' &&
 		    raw.data[i] != '\0')
 			ok = sled_buf_add(&line, raw.data + i, 1, err);
-	ok = ok && sled_charset_utf8(out, sled_buf_span(&line), NULL, err);
+	ok = ok && sled_charset_utf8(&text, sled_buf_span(&line), NULL, err) &&
+	     mend_words(out, text.data, err);
 	sled_buf_free(&line);
+	sled_buf_free(&text);
 	return ok;
 }
 
@@ -95,6 +160,19 @@ sled_words_text(struct sled_buf *out, struct sled_span raw,
 	return ok;
 }
 
+/* A name without an address looks like an address, and is left encoded. */
+static char *
+decode_rest(char *made)
+{
+	char *decoded;
+
+	if (made == NULL || strstr(made, "=?") == NULL)
+		return made;
+	decoded = g_mime_utils_header_decode_text(sled_gmime_options(), made);
+	g_free(made);
+	return decoded;
+}
+
 bool
 sled_words_people(struct sled_buf *out, struct sled_span raw,
                   struct sled_err *err)
@@ -108,7 +186,8 @@ sled_words_people(struct sled_buf *out, struct sled_span raw,
 		return false;
 	list = internet_address_list_parse(sled_gmime_options(), line.data);
 	if (list != NULL && internet_address_list_length(list) > 0)
-		made = internet_address_list_to_string(list, NULL, FALSE);
+		made = decode_rest(
+		    internet_address_list_to_string(list, NULL, FALSE));
 	if (list != NULL)
 		g_object_unref(list);
 	sled_buf_free(&line);
