@@ -153,6 +153,14 @@ enum sled_conf_visit {
 #define SLED_CONF_BUDGETS 6 /* three units, a day and a month */
 #define SLED_CONF_COSTS   2 /* by bytes, by time */
 
+/* What one visit to an empty maildrop takes at least, with a full handshake;
+ * five round trips, where those are longer. */
+#define SLED_CONF_VISIT_BYTES 6000
+#define SLED_CONF_VISIT_MS    3000
+#define SLED_CONF_VISIT_TRIPS 5
+/* A dialled line counts for its dialling too. */
+#define SLED_CONF_DIAL_MS 20000
+
 struct sled_conf_link {
 	unsigned line; /* of [link NAME] */
 	/* An interface or connection, * and ? in it; "metered" and "default"

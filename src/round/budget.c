@@ -5,11 +5,9 @@
 #include "mailsled/clock.h"
 #include "round/internal.h"
 
-/* An empty visit, with a full handshake; once that was learned it takes less:
- * a budget must not be passed. */
-#define VISIT_OCTETS 6000
-#define VISIT_RTTS   6
-#define RTT_MS       600
+/* Once the path was learned a visit takes less: a budget must not be passed. */
+#define VISIT_RTTS 6
+#define RTT_MS     600
 
 static bool
 spent_since(const struct sled_round *round, int64_t since,
@@ -125,7 +123,7 @@ sled_round_affords(struct sled_round *round, struct sled_err *err)
 		return round->len;
 	while (len < round->len &&
 	       sled_tariff_fits(round->conf.link, &round->used,
-	                        (len + 1) * VISIT_OCTETS,
+	                        (len + 1) * SLED_CONF_VISIT_BYTES,
 	                        VISIT_RTTS * rtt + round->offset_ms, &over))
 		len++;
 	if (len < round->len && over != NULL)

@@ -85,7 +85,7 @@ choose_line(const struct sled_scheduler *s, bool asked,
 
 	/* Dialled in vain: the window would be over. */
 	if (!asked && sled_scheduler_window_ms(s, now) <
-	                  SLED_SCHEDULER_DIAL_MS + SLED_SCHEDULER_POLL_MS)
+	                  SLED_CONF_DIAL_MS + SLED_CONF_VISIT_MS)
 		return best;
 	for (size_t i = 0; i < s->conf->links_len; i++) {
 		if (!is_wanted(s, i, asked, now) ||
