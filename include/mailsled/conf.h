@@ -158,8 +158,10 @@ enum sled_conf_visit {
 #define SLED_CONF_VISIT_BYTES 6000
 #define SLED_CONF_VISIT_MS    3000
 #define SLED_CONF_VISIT_TRIPS 5
-/* A dialled line counts for its dialling too. */
-#define SLED_CONF_DIAL_MS 20000
+/* A dialled line counts from its dialling on, until it is hung up; until it
+ * was seen how long that takes, so long. */
+#define SLED_CONF_DIAL_MS    20000
+#define SLED_CONF_HANG_UP_MS 3000
 
 struct sled_conf_link {
 	unsigned line; /* of [link NAME] */

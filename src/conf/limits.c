@@ -160,7 +160,7 @@ least_of(const struct sled_conf_link *link)
 	if (least.ms < trips_ms)
 		least.ms = trips_ms;
 	if (link->up_command != NULL)
-		least.ms += SLED_CONF_DIAL_MS;
+		least.ms += SLED_CONF_DIAL_MS + SLED_CONF_HANG_UP_MS;
 	if (least.bytes < link->cost_min_bytes)
 		least.bytes = link->cost_min_bytes;
 	if (least.ms < least_ms)

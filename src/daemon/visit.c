@@ -129,6 +129,17 @@ window_left(const struct sled_daemon *d)
 	return d->visit.window_ms > gone ? d->visit.window_ms - gone : 1;
 }
 
+/* How long hanging up takes: a down-command may not bring the link down. */
+static uint64_t
+hang_up_ms(const struct sled_daemon *d)
+{
+	if (!d->visit.dialled || d->visit.profile->down_command == NULL)
+		return 0;
+	return (uint64_t)(d->hung_took_ms > SLED_CONF_HANG_UP_MS
+	                      ? d->hung_took_ms
+	                      : SLED_CONF_HANG_UP_MS);
+}
+
 static bool
 start(struct sled_daemon *d, struct sled_err *err)
 {
@@ -145,6 +156,10 @@ start(struct sled_daemon *d, struct sled_err *err)
 		.up_ms = up_ms > 0 ? up_ms : 1,
 		.window_ms = window_left(d),
 		.dialled = d->visit.dialled,
+		.before_ms = d->visit.dialled
+		                 ? (uint64_t)(sled_clock_ms() - d->dial_ms)
+		                 : 0,
+		.behind_ms = hang_up_ms(d),
 		.asked = d->visit.asked,
 		.progress = on_progress,
 		.done = on_done,

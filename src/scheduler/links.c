@@ -2,6 +2,7 @@
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "scheduler/internal.h"
 
@@ -72,7 +73,9 @@ sled_scheduler_affords(const struct sled_scheduler *s, size_t section,
 	if (s->conf->links[section].rtt_ms * SLED_CONF_VISIT_TRIPS > ms)
 		ms = s->conf->links[section].rtt_ms * SLED_CONF_VISIT_TRIPS;
 	if (dial)
-		ms += SLED_CONF_DIAL_MS;
+		ms += SLED_CONF_HANG_UP_MS +
+		      (uint64_t)MAX(s->sections[section].dial_took_ms,
+		                    SLED_CONF_DIAL_MS);
 	return sled_tariff_fits(&s->conf->links[section], &used,
 	                        SLED_CONF_VISIT_BYTES, ms, over);
 }

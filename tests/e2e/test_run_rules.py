@@ -242,3 +242,20 @@ def test_what_the_line_counted_settles_the_receipt(tmp):
                             "connect-time=99").status == 0
             assert rows(sled)[0][1] == 61000, "settled twice"
             assert run.stop() == 0
+
+
+def test_dialling_and_hanging_up_are_billed_where_no_hook_knows(tmp):
+    with Away(tmp, "--generate", "2") as away:
+        away.script(away.up, "sleep 2; ip link set dial0 up && "
+                    "ip route add default via 10.77.0.1\n")
+        away.script(away.down, "ip link set dial0 down; sleep 1\n")
+        sled = Sled(tmp, {"home": away.server})
+        line = away.line("cost = 0.10 USD/1s\nbudget = 5m/day\n")
+        with Run(sled, config=schedule() + line) as run:
+            run.wait("home: 2 came")
+            wait_for(lambda: rows(sled)[0][1] >= 3000, "the whole line's time")
+            row, = [o for o in sled.run("--json", "report").json
+                    if "began" in o]
+            assert row["steps"] >= 3 and row["money"] >= 0.3, row
+            assert row["wire_bytes"] > 0 and row["over"], row
+            assert run.stop() == 0

@@ -78,8 +78,8 @@ a_budget_that_holds_no_visit_is_refused(void **state)
 		  "billed 41984 bytes at least" },
 		{ "budget = 60KiB/day\ncost = 0.10 USD/64KiB",
 		  "billed 65536 bytes at least" },
-		{ "budget = 22s/day\nup-command = dial\ndown-command = d",
-		  "billed 23 s at least, its dialling included" },
+		{ "budget = 25s/day\nup-command = dial\ndown-command = d",
+		  "billed 26 s at least, its dialling included" },
 		{ "budget = 30s/day\nup-command = dial\ndown-command = d\n"
 		  "cost = 1 USD/20s",
 		  "billed 40 s at least, its dialling included" },
@@ -102,7 +102,7 @@ what_is_accepted_holds_one_visit(void **state)
 		"budget = 0.48 USD/day\ncost = 0.48 USD/20s",
 		"budget = 0.029 USD/day\ncost = 5.00 USD/MiB",
 		"budget = 64KiB/day\ncost = 0.10 USD/64KiB",
-		"budget = 23s/day\nup-command = dial\ndown-command = d",
+		"budget = 26s/day\nup-command = dial\ndown-command = d",
 		"budget = 40s/day\nup-command = dial\ndown-command = d\n"
 		"cost = 1 USD/20s",
 		"budget = 25s/day\nrtt = 5s",
