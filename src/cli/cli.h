@@ -171,7 +171,7 @@ SLED_CHECK bool sled_cli_used(struct sled_ledger *ledger,
                               const struct sled_conf_link *link, int64_t now,
                               int64_t but, struct sled_budget_left *out,
                               struct sled_err *err);
-/* "5 MiB/day on link wwan0 is used up: 5.1 of 5.0 MiB; begins anew Tue 00:00";
+/* "5 MiB/day on link wwan0 is used up: 5.15 of 5 MiB; begins anew Tue 00:00";
  * "ends" in place of "is used up" when some is left, but too little. */
 SLED_CHECK bool sled_cli_budget_ends(struct sled_buf *out,
                                      const struct sled_conf_link *link,

@@ -57,6 +57,9 @@ struct sled_daemon {
 	struct sled_round_row dialled_row;
 	int64_t dial_ms, hang_ms; /* when up-command and down-command began */
 	int64_t hung_took_ms;     /* the longest that hanging up took */
+	/* The line of a visit that waits for its bill. */
+	struct sled_buf unsaid;
+	enum sled_daemon_level unsaid_level;
 	bool round_over, command_over, command_good, turning, again;
 	bool tend_over;
 	bool person_stopped, stopping, rounds_done;
@@ -139,8 +142,8 @@ void sled_daemon_client_result(struct sled_daemon *d, size_t account,
                                const struct sled_visit_result *result);
 void sled_daemon_client_progress(struct sled_daemon *d, size_t account,
                                  const struct sled_visit_progress *now);
-void sled_daemon_client_bill(struct sled_daemon *d,
-                             const struct sled_round_row *row);
+void sled_daemon_client_bill(struct sled_daemon *d, const char *link,
+                             const char *bill);
 /* End those that have all they asked for. */
 void sled_daemon_client_ends(struct sled_daemon *d);
 /* What was asked for cannot be. */

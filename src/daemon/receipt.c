@@ -53,6 +53,26 @@ correct(struct sled_round_row *row, const struct sled_conf_link *link,
 }
 
 static void
+tell(struct sled_daemon *d, const struct sled_round_row *row, const char *by)
+{
+	const struct sled_daemon_calls *calls = &d->my->calls;
+	struct sled_buf bill = { 0 };
+	struct sled_err err = { 0 };
+
+	if (row->currency[0] == '\0')
+		sled_daemon_say(d, SLED_DAEMON_DEBUG,
+		                "%s: the receipt is settled by %s", row->path,
+		                by);
+	else if (!calls->bill(calls->ctx, &bill, row, &err))
+		sled_daemon_complain(d, &err);
+	else
+		sled_daemon_say(d, SLED_DAEMON_INFO,
+		                "%s: the bill is %s, by %s: %lld s", row->path,
+		                bill.data, by, (long long)(row->ms / 1000));
+	sled_buf_free(&bill);
+}
+
+static void
 settle(struct sled_daemon *d, struct sled_round_row *row, const char *by)
 {
 	const struct sled_daemon_calls *calls = &d->my->calls;
@@ -63,9 +83,7 @@ settle(struct sled_daemon *d, struct sled_round_row *row, const char *by)
 	if (calls->open(calls->ctx, d->gen, SLED_STORE_WRITE, &store, &err) &&
 	    sled_store_round(store, row, &err)) {
 		sled_daemon_facts(d, store);
-		sled_daemon_say(d, SLED_DAEMON_DEBUG,
-		                "%s: the receipt is settled by %s", row->path,
-		                by);
+		tell(d, row, by);
 	} else {
 		(void)sled_note(&err, "%s: the receipt is not settled",
 		                row->path);
@@ -84,7 +102,7 @@ sled_daemon_line_closed(struct sled_daemon *d)
 		return;
 	row->ms = ms;
 	bill(row, section_of(d, row->link));
-	settle(d, row, "the time until it was hung up");
+	settle(d, row, "the time from dialling to hanging up");
 }
 
 void
