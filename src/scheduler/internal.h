@@ -77,7 +77,7 @@ struct sled_scheduler {
 	size_t line;       /* the section whose line we opened; NONE */
 	bool line_failed;
 	int64_t dial_ms, dial_until_ms; /* when DIALLING began, and ends */
-	size_t hung;           /* the section that was hung up last; NONE */
+	size_t hung; /* the section that was hung up last; NONE */
 	int64_t hung_ms, again_ms;
 	unsigned hung_tries;
 	char only[SLED_SCHEDULER_NAME];
