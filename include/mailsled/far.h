@@ -25,11 +25,11 @@
 
 #include "mailsled/buf.h"
 #include "mailsled/err.h"
+#include "mailsled/places.h"
 #include "mailsled/sys.h"
 #include "mailsled/types.h"
 
 #define SLED_FAR_FILE 101 /* a file's path there, with the NUL */
-#define SLED_FAR_ID   33  /* as SLED_PLACE_ID */
 
 struct sled_far; /* opaque */
 
@@ -42,8 +42,7 @@ struct sled_far_conf {
 	unsigned stall_s;   /* no octet for so long ends a transfer; 0: 60 */
 };
 
-/* Touches no network; finds out whether there is an rclone. Strings are
- * copied. */
+/* Touches no network; CONFIG when there is no rclone. Strings are copied. */
 SLED_CHECK bool sled_far_open(struct sled_far **out,
                               const struct sled_far_conf *conf,
                               struct sled_err *err);
@@ -56,26 +55,20 @@ bool sled_far_name_ok(const char *text);
 /* ---- its mark ---- */
 
 enum sled_far_found {
-	SLED_FAR_MARKED,   /* COPY.txt is there: .id, .store */
+	SLED_FAR_MARKED,   /* COPY.txt is there */
 	SLED_FAR_EMPTY,    /* nothing there yet: it may be marked */
 	SLED_FAR_UNMARKED, /* other things are there, and no mark */
 };
 
-struct sled_far_mark {
-	enum sled_far_found found;
-	char id[SLED_FAR_ID];    /* the place's own; "" unless MARKED */
-	char store[SLED_FAR_ID]; /* its store's; "" unless MARKED */
-};
-
-/* List it, and read its mark. A list is kept until the next probe. */
-SLED_CHECK bool sled_far_probe(struct sled_far *far, struct sled_far_mark *out,
-                               struct sled_err *err);
-/* STORE.txt as in the local place FROM (an absolute path), then COPY.txt with
- * the new id that OUT gets; it is read back. The caller decided that it may
- * be. KNOWS: as sled_place_tell() takes it. */
+/* List it, and read its mark: *mark is filled when it is MARKED. The list is
+ * kept until the next probe. */
+SLED_CHECK bool sled_far_probe(struct sled_far *far, enum sled_far_found *found,
+                               struct sled_mark *mark, struct sled_err *err);
+/* STORE.txt as it is in the local folder FROM, then COPY.txt of MARK; it is read
+ * back. One that is there is set aside. The caller decided that it may be. */
 SLED_CHECK bool sled_far_mark(struct sled_far *far, const char *from,
-                              const char *store, struct sled_span knows,
-                              struct sled_far_mark *out, struct sled_err *err);
+                              const struct sled_mark *mark,
+                              struct sled_span knows, struct sled_err *err);
 
 /* ---- its files ---- */
 
