@@ -138,7 +138,6 @@ static const struct meaning meanings[] = {
 	{ "didn't find section in config", SLED_ERR_CONFIG, hint_remote },
 	{ "didn't find backend called", SLED_ERR_CONFIG, hint_remote },
 	{ "decrypt configuration", SLED_ERR_CONFIG, hint_pass },
-	{ "failed to create file system", SLED_ERR_CONFIG, hint_remote },
 	{ "unable to authenticate", SLED_ERR_LOGIN, hint_login },
 	{ "unauthorized", SLED_ERR_LOGIN, hint_login },
 	{ "accessdenied", SLED_ERR_LOGIN, hint_login },
@@ -157,6 +156,7 @@ static const struct meaning meanings[] = {
 	{ "broken pipe", SLED_ERR_LINK, hint_link },
 	{ "timeout", SLED_ERR_LINK, hint_link },
 	{ "eof", SLED_ERR_LINK, hint_link },
+	{ "failed to create file system", SLED_ERR_CONFIG, hint_remote },
 };
 
 /* The line that tells most: the last one that says what failed, else the last.
