@@ -26,6 +26,7 @@ enum sled_place_found {
 	SLED_PLACE_UNMARKED,  /* something there, but no mark */
 	SLED_PLACE_MISSING,   /* not even the folder above it is there */
 	SLED_PLACE_BROKEN,    /* there, but cannot be read: .why */
+	SLED_PLACE_FAR,       /* behind rclone: no folder of this machine */
 };
 
 struct sled_place {

@@ -111,6 +111,7 @@ explain(const struct look *look, struct sled_err *err)
 		why = "no such folder, and none above it";
 		hint = "make the folder above it, or mount its disk";
 		break;
+	case SLED_PLACE_FAR:
 	case SLED_PLACE_BROKEN:
 	default:
 		(void)sled_fail(err,
@@ -230,7 +231,8 @@ judge_place(struct tour *tour, struct look *look)
 /* ---- all of them ---- */
 
 static bool
-take_look(struct tour *tour, const char *path, struct sled_err *err)
+take_look(struct tour *tour, const char *path, size_t index,
+          struct sled_err *err)
 {
 	struct look *look = &tour->looks[tour->len];
 	struct sled_store *store = tour->check->cli->store;
@@ -243,7 +245,7 @@ take_look(struct tour *tour, const char *path, struct sled_err *err)
 	               (struct sled_span){ path, strlen(path) });
 	look->known = store != NULL;
 	return store == NULL ||
-	       sled_store_place(store, tour->len - 1, &look->status, err);
+	       sled_store_place(store, index, &look->status, err);
 }
 
 /* What the marks say together; the store itself could perhaps not be opened. */
@@ -275,11 +277,11 @@ take_looks(struct tour *tour, struct sled_err *err)
 	tour->looks = calloc(conf->copies_len + 1, sizeof(*tour->looks));
 	if (tour->looks == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "places");
-	if (!take_look(tour, conf->path, err))
+	if (!take_look(tour, conf->path, 0, err))
 		return false;
 	for (size_t i = 0; i < conf->copies_len; i++)
 		if (!conf->copies[i].rclone &&
-		    !take_look(tour, conf->copies[i].where, err))
+		    !take_look(tour, conf->copies[i].where, i + 1, err))
 			return false;
 	compare_looks(tour);
 	return true;

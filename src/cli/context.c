@@ -67,7 +67,6 @@ sled_cli_conf(struct sled_cli *cli, struct sled_err *err)
 	return true;
 }
 
-/* Folders only: rclone's places are refused for now. */
 static bool
 take_copies(struct sled_cli *cli, struct sled_err *err)
 {
@@ -76,16 +75,8 @@ take_copies(struct sled_cli *cli, struct sled_err *err)
 	cli->copies = calloc(store->copies_len + 1, sizeof(*cli->copies));
 	if (cli->copies == NULL)
 		return sled_fail_sys(err, ENOMEM, "places");
-	for (size_t i = 0; i < store->copies_len; i++) {
-		cli->copies[i] = store->copies[i].where;
-		if (!store->copies[i].rclone)
-			continue;
-		(void)sled_fail(err, SLED_ERR_CONFIG,
-		                "[store] copies: rclone:%s: far copies come in "
-		                "a later version",
-		                store->copies[i].where);
-		return sled_hint(err, "take it out of `copies` for now");
-	}
+	for (size_t i = 0; i < store->copies_len; i++)
+		cli->copies[i] = store->copies[i].name;
 	return true;
 }
 
@@ -103,6 +94,7 @@ map_store_conf(struct sled_cli *cli)
 		.rotate_month = store->rotate_month,
 		.rotate_bytes = store->rotate_bytes,
 		.state = store->state,
+		.far_bandwidth = store->far_bandwidth,
 		.found_new = cli->store_conf.found_new,
 		.say = sled_cli_say,
 		.say_ctx = cli,

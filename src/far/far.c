@@ -49,15 +49,15 @@ sled_far_open(struct sled_far **out, const struct sled_far_conf *conf,
 	far->stall_s = conf->stall_s == 0 ? STALL_S : conf->stall_s;
 	far->scratch_dir = -1;
 	far->remote = strdup(conf->remote);
-	far->scratch = strdup(conf->scratch);
-	if (far->remote != NULL && far->scratch != NULL &&
-	    sled_dir_open(&far->scratch_dir, far->sys, AT_FDCWD, far->scratch,
-	                  err)) {
+	far->scratch = strdup(conf->scratch == NULL ? "" : conf->scratch);
+	if (far->remote == NULL || far->scratch == NULL) {
+		(void)sled_fail(err, SLED_ERR_NOMEM, "far place");
+	} else if (conf->scratch == NULL ||
+	           sled_dir_open(&far->scratch_dir, far->sys, AT_FDCWD,
+	                         far->scratch, err)) {
 		*out = far;
 		return true;
 	}
-	if (far->remote == NULL || far->scratch == NULL)
-		(void)sled_fail(err, SLED_ERR_NOMEM, "far place");
 	sled_far_close(&far);
 	return false;
 }
