@@ -135,6 +135,18 @@ SLED_CHECK bool sled_store_far(struct sled_store *store,
                                const struct sled_far_run *run,
                                struct sled_far_sent *out, struct sled_err *err);
 
+/* What is there, looked at now and not changed: for `check`, also before there
+ * is a store. PATH as in .copies. Errors as in far.h. */
+struct sled_far_look {
+	bool marked;    /* it is a place of the store .store */
+	bool empty;     /* nothing is there yet */
+	char store[33]; /* or "" */
+};
+
+SLED_CHECK bool sled_store_far_look(const struct sled_sys *sys,
+                                    const char *path, struct sled_far_look *out,
+                                    struct sled_err *err);
+
 /* ---- reading ---- */
 
 typedef bool sled_bytes_fn(void *ctx, const void *data, size_t len,
@@ -161,6 +173,14 @@ SLED_CHECK bool sled_store_verify(struct sled_store *store, bool deep,
                                   sled_verify_fn *each, void *ctx,
                                   struct sled_verify_report *out,
                                   struct sled_err *err);
+
+/* The same of far places: each file that was sent there has its SHA-256 compared,
+ * which may bring all of it down. A far place that cannot be reached, and one
+ * that nothing was sent to, is a fault. Changes nothing. */
+SLED_CHECK bool sled_store_verify_far(struct sled_store *store,
+                                      sled_verify_fn *each, void *ctx,
+                                      struct sled_verify_report *out,
+                                      struct sled_err *err);
 
 /* ---- upkeep: what is done when no link waits for it ---- */
 

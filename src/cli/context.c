@@ -147,7 +147,6 @@ keep_config(struct sled_cli *cli, struct sled_err *err)
 	return ok;
 }
 
-/* A place that is not there is said before it is needed. */
 /* A copy that is away for long is no copy of what came since. */
 static bool
 add_lag(struct sled_buf *line, const struct sled_place_status *place,
@@ -165,6 +164,28 @@ add_lag(struct sled_buf *line, const struct sled_place_status *place,
 	                       (long long)days, lacks);
 }
 
+/* A far place is told of when it is behind for another cause than that its time
+ * is after the visit. */
+static bool
+add_far(struct sled_buf *line, const struct sled_place_status *place,
+        struct sled_err *err)
+{
+	int64_t days = (sled_clock_now() - place->seen) / DAY_S;
+	char lacks[SLED_CLI_WORD];
+
+	if (!place->fails && !place->late)
+		return true;
+	sled_cli_bytes(lacks, place->lacks);
+	return sled_buf_printf(line, err, "%s lacks %s", place->path, lacks) &&
+	       (place->seen == 0 || days == 0 ||
+	        sled_buf_printf(line, err, "%s not whole for %lld day%s",
+	                        place->late ? "; LATE:" : ",", (long long)days,
+	                        days == 1 ? "" : "s")) &&
+	       (place->why[0] == '\0' ||
+	        sled_buf_printf(line, err, ": %s", place->why));
+}
+
+/* A place that is not there is said before it is needed. */
 static bool
 tell_absent(struct sled_cli *cli, struct sled_err *err)
 {
@@ -177,10 +198,11 @@ tell_absent(struct sled_cli *cli, struct sled_err *err)
 			return false;
 		if (place.present || cli->quiet)
 			continue;
-		ok = sled_buf_printf(&line, err, "%s is absent: %s", place.path,
-		                     place.why) &&
-		     add_lag(&line, &place, err);
-		if (ok)
+		ok = place.far ? add_far(&line, &place, err)
+		               : sled_buf_printf(&line, err, "%s is absent: %s",
+		                                 place.path, place.why) &&
+		                     add_lag(&line, &place, err);
+		if (ok && line.len > 0)
 			sled_cli_say(cli, line.data);
 		sled_buf_free(&line);
 		if (!ok)

@@ -97,7 +97,6 @@ sled_far_begin(struct far_words *words, const struct sled_far *far,
 	static const char *const all[] = {
 		"--ask-password=false", "--retries=1", "--low-level-retries=3",
 		"--contimeout=30s",     "--stats=0",   "--log-level=NOTICE",
-		"--color=NEVER",
 	};
 
 	memset(words, 0, sizeof(*words));

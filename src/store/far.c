@@ -14,12 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mailsled/clock.h"
 #include "mailsled/text.h"
 
 #define PREFIX  "rclone:"
 #define SCRATCH "far"
+#define REST_S  86400L       /* whole so lately: not asked for nothing */
 #define STUCK_S (3 * 86400L) /* not whole for so long: something is wrong */
 
 bool
@@ -29,16 +31,14 @@ sled_far_is(const char *path)
 }
 
 bool
-sled_far_connect(struct sled_far **out, const struct sled_store *store,
-                 const struct sled_seat *seat, const char *scratch,
+sled_far_connect(struct sled_far **out, const struct sled_sys *sys,
+                 const char *path, uint64_t bandwidth, const char *scratch,
                  struct sled_err *err)
 {
-	const struct sled_far_conf conf = {
-		.sys = store->sys,
-		.remote = seat->place.path + strlen(PREFIX),
-		.scratch = scratch,
-		.bandwidth = store->conf.far_bandwidth,
-	};
+	const struct sled_far_conf conf = { .sys = sys,
+		                            .remote = path + strlen(PREFIX),
+		                            .scratch = scratch,
+		                            .bandwidth = bandwidth };
 
 	return sled_far_open(out, &conf, err);
 }
@@ -85,17 +85,30 @@ empty_all(const struct sled_sys *sys, int dir, struct sled_err *err)
 	return ok && empty_folder(sys, dir, ".", err);
 }
 
+/* The one who has the lock has one; a reader makes one of its own. */
+static void
+scratch_name(const struct sled_store *store, char out[32])
+{
+	if (store->mode == SLED_STORE_READ)
+		(void)snprintf(out, 32, SCRATCH "-%ld", (long)getpid());
+	else
+		(void)snprintf(out, 32, SCRATCH);
+}
+
 bool
 sled_far_scratch(struct sled_store *store, char **path, int *dir,
                  struct sled_err *err)
 {
 	struct sled_buf text = { 0 };
 
-	if (!sled_dir_make(store->sys, store->state_dir, SCRATCH, 0700, err) ||
-	    !sled_dir_open(dir, store->sys, store->state_dir, SCRATCH, err))
+	char name[32];
+
+	scratch_name(store, name);
+	if (!sled_dir_make(store->sys, store->state_dir, name, 0700, err) ||
+	    !sled_dir_open(dir, store->sys, store->state_dir, name, err))
 		return false;
 	if (!empty_all(store->sys, *dir, err) ||
-	    !sled_buf_printf(&text, err, "%s/%s", store->state, SCRATCH))
+	    !sled_buf_printf(&text, err, "%s/%s", store->state, name))
 		return false;
 	*path = text.data;
 	return true;
@@ -354,15 +367,33 @@ lacks_nothing(struct far_job *job, bool *whole, struct sled_err *err)
 	return true;
 }
 
+/* A volume that is damaged here keeps nothing else from being sent. */
+static void
+send_all(struct far_job *job, struct sled_err *why)
+{
+	struct sled_err second = { 0 };
+	bool ok = sled_far_volumes(job, why);
+
+	if (!ok && why->kind != SLED_ERR_DAMAGED)
+		return;
+	if (!sled_far_papers(job, &second) || !sled_far_flush(job, &second) ||
+	    !sled_far_tidy_papers(job, &second))
+		*why = second;
+}
+
 /* Its own failures are in *why, and none of ours. */
 static bool
 work(struct far_job *job, struct sled_err *why, struct sled_err *err)
 {
+	job->staged = calloc(1, sizeof(*job->staged));
+	if (job->staged == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "far place");
 	if (!sled_far_scratch(job->store, &job->scratch_path, &job->scratch,
 	                      err))
 		return false;
-	if (!sled_far_connect(&job->far, job->store, job->seat,
-	                      job->scratch_path, why))
+	if (!sled_far_connect(&job->far, job->store->sys, job->seat->place.path,
+	                      job->store->conf.far_bandwidth, job->scratch_path,
+	                      why))
 		return true;
 	if (!settle(job, why, err))
 		return false;
@@ -370,8 +401,8 @@ work(struct far_job *job, struct sled_err *why, struct sled_err *err)
 		return true;
 	if (!sled_far_load(job, err) || !compare_list(job, err))
 		return false;
-	if (sled_far_recheck(job, why) && sled_far_volumes(job, why))
-		(void)!sled_far_papers(job, why);
+	if (sled_far_recheck(job, why))
+		send_all(job, why);
 	return true;
 }
 
@@ -403,19 +434,38 @@ conclude(struct far_job *job, const struct sled_err *why, struct sled_err *err)
 	return keep_health(job, why->kind == SLED_ERR_NONE, text, err);
 }
 
-static void
-clean_up(struct far_job *job)
+void
+sled_far_clean(struct far_job *job)
 {
+	const struct sled_sys *sys = job->store->sys;
 	struct sled_err ignored = { 0 };
+	char name[32];
 
 	sled_far_close(&job->far);
 	sled_far_unload(job);
 	if (job->scratch != -1) {
-		(void)!empty_all(job->store->sys, job->scratch, &ignored);
-		(void)job->store->sys->close(job->store->sys->ctx,
-		                             job->scratch);
+		(void)!empty_all(sys, job->scratch, &ignored);
+		(void)sys->close(sys->ctx, job->scratch);
+		scratch_name(job->store, name);
+		if (job->store->mode == SLED_STORE_READ)
+			(void)sys->unlinkat(sys->ctx, job->store->state_dir,
+			                    name, AT_REMOVEDIR);
 	}
 	free(job->scratch_path);
+	free(job->staged);
+}
+
+/* Behind a visit that brought nothing there is no need to ask it each time. */
+static bool
+may_rest(struct far_job *job, bool *rests, struct sled_err *err)
+{
+	const struct sled_seat *seat = job->seat;
+
+	*rests = false;
+	if (job->run->ms == 0 || seat->fails || seat->suspect ||
+	    seat->seen > job->now || job->now - seat->seen >= REST_S)
+		return true;
+	return lacks_nothing(job, rests, err);
 }
 
 static bool
@@ -433,12 +483,16 @@ static bool
 bring_up(struct far_job *job, struct sled_err *err)
 {
 	struct sled_err why = { 0 };
-	bool ok;
+	bool ok, rests = false;
 
 	if (job->run->forbidden != NULL)
 		return forbid(job, err);
+	if (!may_rest(job, &rests, err))
+		return false;
+	if (rests)
+		return true;
 	ok = work(job, &why, err) && conclude(job, &why, err);
-	clean_up(job);
+	sled_far_clean(job);
 	return ok;
 }
 
@@ -486,38 +540,8 @@ sled_far_will_do(const struct sled_store *store)
 		                    : sled_seat_usable(seat);
 	}
 	if (held != NULL)
-		enough = sled_seats_count(store, held) >= store->conf.min_copies;
+		enough =
+		    sled_seats_count(store, held) >= store->conf.min_copies;
 	free(held);
 	return enough;
-}
-
-bool
-sled_far_holds(struct sled_store *store, struct sled_seat *seat,
-               const struct sled_volume_row *volume)
-{
-	struct far_job job = { .store = store, .seat = seat, .scratch = -1 };
-	struct sled_far_file file = { .octets = volume->end + SLED_MEMBER_LAST,
-		                      .sha256 = volume->sha256 };
-	struct sled_err why = { 0 };
-	struct sled_mark mark;
-	enum sled_far_found found = SLED_FAR_UNMARKED;
-	char sealed[SLED_VOLUME_FILE];
-	bool holds;
-
-	sled_volume_sealed_file(sealed, volume->name, volume->revision);
-	(void)snprintf(file.file, sizeof(file.file), "%s/%s", volume->label,
-	               sealed);
-	holds =
-	    seat->id[0] != '\0' && !seat->suspect &&
-	    sled_far_scratch(store, &job.scratch_path, &job.scratch, &why) &&
-	    sled_far_connect(&job.far, store, seat, job.scratch_path, &why) &&
-	    sled_far_probe(job.far, &found, &mark, &why) &&
-	    found == SLED_FAR_MARKED && strcmp(mark.id, seat->id) == 0 &&
-	    strcmp(mark.store, store->id) == 0 &&
-	    sled_far_check(job.far, &file, 1, &why) &&
-	    file.state == SLED_FAR_RIGHT;
-	if (why.kind != SLED_ERR_NONE)
-		sled_store_say(store, "%s: %s", seat->place.path, why.text);
-	clean_up(&job);
-	return holds;
 }

@@ -22,7 +22,8 @@ struct far_job {
 	size_t rows_len, rows_cap;
 	struct sled_volume_row *volumes;
 	size_t volumes_len;
-	bool over; /* its time is; more next time */
+	struct far_batch *staged; /* below the scratch folder, and to be sent */
+	bool over;                /* its time is; more next time */
 };
 
 /* Which part of a volume a file of a far place holds. */
@@ -73,6 +74,11 @@ bool sled_far_add(struct far_batch *batch, const struct sled_far_file *file,
  * error; what was is noted all the same. Empties the batch. */
 bool sled_far_send(struct far_job *job, struct far_batch *batch,
                    const char *from, struct sled_err *err);
+/* One more file of the scratch folder; what is there is sent first when it would
+ * become too much. flush() sends the rest. What was sent is removed here. */
+bool sled_far_staged(struct far_job *job, const struct sled_far_file *file,
+                     const struct far_cover *cover, struct sled_err *err);
+bool sled_far_flush(struct far_job *job, struct sled_err *err);
 /* Read again what was checked long ago. */
 bool sled_far_recheck(struct far_job *job, struct sled_err *err);
 
@@ -80,13 +86,17 @@ bool sled_far_recheck(struct far_job *job, struct sled_err *err);
 bool sled_far_volumes(struct far_job *job, struct sled_err *err);
 
 /* ---- far_journal.c ---- */
+/* Stage what is new of them; once it is there, remove what is old. */
 bool sled_far_papers(struct far_job *job, struct sled_err *err);
+bool sled_far_tidy_papers(struct far_job *job, struct sled_err *err);
 /* "journal/2026-11.0-4096.1a2b3c4d.tsv": its month, "2026-11"; else false. */
 bool sled_far_is_journal(const char *file, char month[8]);
 bool sled_far_is_config(const char *file);
 
 /* Has the time of this run gone? Then the job is over. */
 bool sled_far_over(struct far_job *job);
+/* Whatever was opened of it. */
+void sled_far_clean(struct far_job *job);
 /* The scratch folder below the state, made and emptied. */
 bool sled_far_scratch(struct sled_store *store, char **path, int *dir,
                       struct sled_err *err);

@@ -56,7 +56,8 @@ sled_far_sight(struct sled_store *store, struct sled_seat *seat,
 
 	if (store->conf.found_new)
 		return true;
-	ok = sled_far_connect(&far, store, seat, NULL, &why) &&
+	ok = sled_far_connect(&far, store->sys, seat->place.path,
+	                      store->conf.far_bandwidth, NULL, &why) &&
 	     sled_far_probe(far, &found, &mark, &why);
 	sled_far_close(&far);
 	if (ok && found == SLED_FAR_EMPTY)
@@ -413,7 +414,8 @@ bring_from(struct sled_store *store, struct sled_seat *seat, bool noted,
 	struct bringing b = { .store = store };
 	enum sled_far_found found = SLED_FAR_EMPTY;
 	struct sled_mark mark;
-	bool ok = sled_far_connect(&b.far, store, seat, NULL, err) &&
+	bool ok = sled_far_connect(&b.far, store->sys, seat->place.path,
+	                           store->conf.far_bandwidth, NULL, err) &&
 	          sled_far_probe(b.far, &found, &mark, err);
 
 	if (ok && found == SLED_FAR_MARKED &&

@@ -96,16 +96,12 @@ static bool
 send_text(struct far_job *job, const char *file, struct sled_span text,
           struct sled_err *err)
 {
-	struct far_batch *batch = calloc(1, sizeof(*batch));
 	const struct far_cover none = { NULL, 0, 0 };
 	struct sled_far_file what;
-	bool ok = batch != NULL || sled_fail(err, SLED_ERR_NOMEM, "far place");
 
-	ok = ok && sled_far_stage(job, file, text, &what, err) &&
-	     sled_far_add(batch, &what, &none) &&
-	     sled_far_send(job, batch, job->scratch_path, err);
-	free(batch);
-	return ok;
+	return sled_far_row(job, file) != NULL ||
+	       (sled_far_stage(job, file, text, &what, err) &&
+	        sled_far_staged(job, &what, &none, err));
 }
 
 /* Another one stands for it. A place that lets nothing be removed keeps it. */
@@ -130,6 +126,8 @@ struct month {
 	size_t pieces;        /* ... in so many */
 	int64_t last;         /* when the newest of them was checked */
 };
+
+typedef bool month_fn(struct month *m, struct sled_err *err);
 
 /* Is this file a piece of what is here? One that is not stays there: it may be
  * the only witness of its lines. */
@@ -187,19 +185,32 @@ find_have(struct month *m, struct sled_err *err)
 	return true;
 }
 
-/* All but KEEP, which has what they have. */
+/* Pieces that a longer one stands for: its lines are theirs. */
 static bool
-remove_pieces(struct month *m, const char *keep, struct sled_err *err)
+remove_pieces(struct month *m, struct sled_err *err)
 {
+	uint64_t whole = 0;
+
+	for (size_t i = m->job->rows_len; i > 0; i--) {
+		struct piece piece;
+		bool ours = false;
+
+		if (!is_ours(m, &m->job->rows[i - 1], &piece, &ours, err))
+			return false;
+		if (ours && piece.from == 0 && piece.to > whole)
+			whole = piece.to;
+	}
 	for (size_t i = m->job->rows_len; i > 0; i--) {
 		char file[SLED_FAR_FILE];
 		struct piece piece;
 		bool ours = false;
 
 		memcpy(file, m->job->rows[i - 1].file, sizeof(file));
-		if (!is_ours(m, &m->job->rows[i - 1], &piece, &ours, err) ||
-		    (ours && strcmp(file, keep) != 0 &&
-		     !remove_row(m->job, file, err)))
+		if (!is_ours(m, &m->job->rows[i - 1], &piece, &ours, err))
+			return false;
+		if (ours && piece.to <= whole &&
+		    (piece.from > 0 || piece.to < whole) &&
+		    !remove_row(m->job, file, err))
 			return false;
 	}
 	return true;
@@ -219,9 +230,7 @@ send_piece(struct month *m, uint64_t from, struct sled_err *err)
 	(void)snprintf(file, sizeof(file),
 	               "journal/%s.%" PRIu64 "-%zu.%.8s.tsv", m->name, from,
 	               m->text.len, hex);
-	return (sled_far_row(m->job, file) != NULL ||
-	        send_text(m->job, file, part, err)) &&
-	       (from > 0 || remove_pieces(m, file, err));
+	return send_text(m->job, file, part, err);
 }
 
 /* News of the journal alone can wait for a day; what comes with mail goes with
@@ -237,7 +246,8 @@ send_month(struct month *m, struct sled_err *err)
 	past = strncmp(m->name, when, 7) < 0;
 	if (!find_have(m, err))
 		return false;
-	waits = job->run->ms != 0 && job->out->files == 0 && m->have > 0 &&
+	waits = job->run->ms != 0 && job->out->files == 0 &&
+	        job->staged->len == 0 && m->have > 0 &&
 	        job->now - m->last < EACH_S && job->now >= m->last;
 	if ((past && m->pieces > 1) || (m->pieces > PIECES && !waits))
 		return send_piece(m, 0, err);
@@ -245,7 +255,8 @@ send_month(struct month *m, struct sled_err *err)
 }
 
 static bool
-take_month(struct far_job *job, const char *file, struct sled_err *err)
+take_month(struct far_job *job, const char *file, month_fn *each,
+           struct sled_err *err)
 {
 	struct sled_place *place = sled_store_first(job->store);
 	char name[8], path[64];
@@ -259,13 +270,13 @@ take_month(struct far_job *job, const char *file, struct sled_err *err)
 	(void)snprintf(path, sizeof(path), "journal/%s", file);
 	ok = sled_file_slurp(&m.text, place->sys, place->dir, path, JOURNAL_MAX,
 	                     err) &&
-	     (m.text.len == 0 || send_month(&m, err));
+	     (m.text.len == 0 || each(&m, err));
 	sled_buf_free(&m.text);
 	return ok;
 }
 
 static bool
-send_journal(struct far_job *job, struct sled_err *err)
+each_month(struct far_job *job, month_fn *each, struct sled_err *err)
 {
 	struct sled_place *place = sled_store_first(job->store);
 	struct sled_buf names = { 0 };
@@ -281,14 +292,39 @@ send_journal(struct far_job *job, struct sled_err *err)
 	}
 	for (size_t at = 0; ok && at < names.len;
 	     at += strlen(names.data + at) + 1)
-		ok = take_month(job, names.data + at, err);
+		ok = take_month(job, names.data + at, each, err);
 	sled_buf_free(&names);
 	return ok;
 }
 
 /* ---- the configuration ---- */
 
-/* Older ones. */
+/* "" when there is none yet. */
+static bool
+read_config(struct far_job *job, struct sled_buf *text,
+            char file[SLED_FAR_FILE], struct sled_err *err)
+{
+	struct sled_place *place = sled_store_first(job->store);
+	char hex[SLED_HASH_HEX];
+	struct sled_hash hash;
+
+	file[0] = '\0';
+	if (!sled_file_slurp(text, place->sys, place->dir, "config.ini",
+	                     CONFIG_MAX, err)) {
+		if (err->kind != SLED_ERR_MISSING)
+			return false;
+		*err = (struct sled_err){ 0 };
+	}
+	if (text->len == 0)
+		return true;
+	if (!hash_of(sled_buf_span(text), &hash, err))
+		return false;
+	sled_hash_hex(hex, &hash);
+	(void)snprintf(file, SLED_FAR_FILE, "config.%.16s.ini", hex);
+	return true;
+}
+
+/* All but the one that is here. */
 static bool
 remove_configs(struct far_job *job, const char *keep, struct sled_err *err)
 {
@@ -303,30 +339,18 @@ remove_configs(struct far_job *job, const char *keep, struct sled_err *err)
 	return true;
 }
 
+/* Stage it, or, once it is there, remove older ones. */
 static bool
-send_config(struct far_job *job, struct sled_err *err)
+take_config(struct far_job *job, bool tidy, struct sled_err *err)
 {
-	struct sled_place *place = sled_store_first(job->store);
-	char file[SLED_FAR_FILE], hex[SLED_HASH_HEX];
+	char file[SLED_FAR_FILE];
 	struct sled_buf text = { 0 };
-	struct sled_hash hash;
-	bool ok = sled_file_slurp(&text, place->sys, place->dir, "config.ini",
-	                          CONFIG_MAX, err);
+	bool ok = read_config(job, &text, file, err);
 
-	if (!ok) {
-		ok = err->kind == SLED_ERR_MISSING;
-		if (ok)
-			*err = (struct sled_err){ 0 };
-		return ok;
-	}
-	ok = hash_of(sled_buf_span(&text), &hash, err);
-	if (ok && text.len > 0) {
-		sled_hash_hex(hex, &hash);
-		(void)snprintf(file, sizeof(file), "config.%.16s.ini", hex);
-		ok = (sled_far_row(job, file) != NULL ||
-		      send_text(job, file, sled_buf_span(&text), err)) &&
-		     remove_configs(job, file, err);
-	}
+	if (ok && file[0] != '\0')
+		ok = !tidy ? send_text(job, file, sled_buf_span(&text), err)
+		           : sled_far_row(job, file) == NULL ||
+		                 remove_configs(job, file, err);
 	sled_buf_free(&text);
 	return ok;
 }
@@ -334,5 +358,12 @@ send_config(struct far_job *job, struct sled_err *err)
 bool
 sled_far_papers(struct far_job *job, struct sled_err *err)
 {
-	return send_journal(job, err) && send_config(job, err);
+	return each_month(job, send_month, err) && take_config(job, false, err);
+}
+
+bool
+sled_far_tidy_papers(struct far_job *job, struct sled_err *err)
+{
+	return each_month(job, remove_pieces, err) &&
+	       take_config(job, true, err);
 }

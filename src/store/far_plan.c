@@ -204,35 +204,13 @@ range_end(const struct plan *plan, size_t first)
 }
 
 static bool
-flush(struct plan *plan, struct sled_err *err)
-{
-	struct far_job *job = plan->job;
-	struct sled_buf files = { 0 };
-	bool ok = true;
-
-	for (size_t i = 0; ok && i < plan->batch->len; i++)
-		ok = sled_buf_add(&files, plan->batch->files[i].file,
-		                  strlen(plan->batch->files[i].file) + 1, err);
-	ok = ok && sled_far_send(job, plan->batch, job->scratch_path, err);
-	for (size_t at = 0; at < files.len; at += strlen(files.data + at) + 1)
-		(void)job->store->sys->unlinkat(
-		    job->store->sys->ctx, job->scratch, files.data + at, 0);
-	sled_buf_free(&files);
-	return ok;
-}
-
-static bool
 add_range(struct plan *plan, size_t first, size_t end, struct sled_err *err)
 {
 	struct sled_far_file file = { .octets = 0 };
 	struct far_cover cover;
 
-	if (!stage_range(plan, first, end, &file, &cover, err))
-		return false;
-	return sled_far_add(plan->batch, &file, &cover) ||
-	       (flush(plan, err) &&
-	        (sled_far_add(plan->batch, &file, &cover) ||
-	         sled_fail(err, SLED_ERR_INTERNAL, "range")));
+	return stage_range(plan, first, end, &file, &cover, err) &&
+	       sled_far_staged(plan->job, &file, &cover, err);
 }
 
 static bool
@@ -254,7 +232,7 @@ send_ranges(struct plan *plan, struct sled_err *err)
 		}
 		at = end;
 	}
-	return ok && flush(plan, err);
+	return ok;
 }
 
 /* ---- a sealed file, and what goes with it ---- */

@@ -193,6 +193,8 @@ sled_far_load(struct far_job *job, struct sled_err *err)
 	if (!sled_ledger_volumes(ledger, NULL, take_volume, job, err) ||
 	    !sled_ledger_fars(ledger, job->seat->id, take_row, job, err))
 		return false;
+	if (job->store->mode == SLED_STORE_READ)
+		return true;
 	for (size_t i = 0; i < job->rows_len; i++) {
 		bool held = false;
 

@@ -132,6 +132,33 @@ sled_far_send(struct far_job *job, struct far_batch *batch, const char *from,
 	                       job->seat->place.path, wrong);
 }
 
+bool
+sled_far_flush(struct far_job *job, struct sled_err *err)
+{
+	const struct sled_sys *sys = job->store->sys;
+	struct sled_buf files = { 0 };
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < job->staged->len; i++)
+		ok = sled_buf_add(&files, job->staged->files[i].file,
+		                  strlen(job->staged->files[i].file) + 1, err);
+	ok = ok && sled_far_send(job, job->staged, job->scratch_path, err);
+	for (size_t at = 0; at < files.len; at += strlen(files.data + at) + 1)
+		(void)sys->unlinkat(sys->ctx, job->scratch, files.data + at, 0);
+	sled_buf_free(&files);
+	return ok;
+}
+
+bool
+sled_far_staged(struct far_job *job, const struct sled_far_file *file,
+                const struct far_cover *cover, struct sled_err *err)
+{
+	return sled_far_add(job->staged, file, cover) ||
+	       (sled_far_flush(job, err) &&
+	        (sled_far_add(job->staged, file, cover) ||
+	         sled_fail(err, SLED_ERR_INTERNAL, "far place")));
+}
+
 /* ---- again ---- */
 
 /* Volumes that hold mail which is still on its server, by id. */

@@ -137,8 +137,8 @@ bool sled_seats_telling(struct sled_store *store, const char *self,
 
 /* ---- far.c ---- */
 bool sled_far_is(const char *path); /* "rclone:REMOTE:PATH" */
-bool sled_far_connect(struct sled_far **out, const struct sled_store *store,
-                      const struct sled_seat *seat, const char *scratch,
+bool sled_far_connect(struct sled_far **out, const struct sled_sys *sys,
+                      const char *path, uint64_t bandwidth, const char *scratch,
                       struct sled_err *err);
 /* Put what is known of a far seat into it: why it fails, or what it lacks. */
 bool sled_far_recall(struct sled_store *store, struct sled_seat *seat,
