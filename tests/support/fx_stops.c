@@ -16,16 +16,17 @@
 /* ---- the files ---- */
 
 /* What is looked at: all but the ledger's own files. */
-#define FIND                                                                   \
+#define FIND \
 	"find . -name 'ledger.db*' -prune -o -name '*-ledger.db*' -prune -o "
 #define HASHES "-type f -print0 | sort -z | xargs -0r sha256sum; "
 
-static const char files_exact[] =
-    FIND "-printf '%P %y %m\\n' | sort; " FIND "-path '*/journal/*' -prune -o " HASHES;
+static const char files_exact[] = FIND "-printf '%P %y %m\\n' | sort; " FIND
+				       "-path '*/journal/*' -prune -o " HASHES;
 
 /* A volume by what tar takes out of it, with its place's name before. */
 static const char files_loose[] =
-    FIND "-printf '%P %y %m\\n' | sort; " FIND "-path '*/journal/*' -prune -o -name '*.tar.gz*' -prune -o " HASHES
+    FIND "-printf '%P %y %m\\n' | sort; " FIND
+	 "-path '*/journal/*' -prune -o -name '*.tar.gz*' -prune -o " HASHES
 	 "for d in */; do for f in \"$d\"*/*.tar.gz; do "
 	 "test ! -e \"$f\" || tar xzf \"$f\" --wildcards '*.eml' "
 	 "--to-command='sha256sum | tr -d \"\\n\"; echo \" $TAR_FILENAME\"' "
@@ -61,8 +62,8 @@ add_output(struct sled_buf *out, struct fx_store *w, const char *command)
 /* ---- the ledger ---- */
 
 /* Rows are told by what they stand for, never by their number. */
-#define MEMBER                                                                 \
-	"(SELECT v.label || '/' || v.name || '@' || m.at FROM member m JOIN "  \
+#define MEMBER                                                                \
+	"(SELECT v.label || '/' || v.name || '@' || m.at FROM member m JOIN " \
 	"volume v ON v.id = m.volume WHERE m.id = member)"
 #define VOLUME "(SELECT label || '/' || name FROM volume WHERE id = volume)"
 
@@ -140,12 +141,39 @@ add_answers(struct sled_buf *out, sqlite3 *db, const char *const *queries,
 			qsort(lines.list, lines.len, sizeof(*lines.list),
 			      by_text);
 		for (size_t n = 0; n < lines.len; n++) {
-			assert_true(sled_buf_printf(out, &err, "%s\n",
-			                            lines.list[n]));
+			assert_true(
+			    sled_buf_printf(out, &err, "%s\n", lines.list[n]));
 			free(lines.list[n]);
 		}
 		free(lines.list);
 	}
+}
+
+/* What the triggers keep is what counting gives. */
+static void
+assert_tallied(sqlite3 *db)
+{
+	static const char tally[] =
+	    "SELECT volume, place, members FROM tally WHERE members <> 0";
+	static const char counted[] =
+	    "SELECT volume, '', count(*) FROM member GROUP BY volume UNION ALL"
+	    " SELECT volume, place, count(*) FROM holding JOIN member ON"
+	    " member.id = member GROUP BY volume, place";
+	char sql[sizeof(tally) + sizeof(counted) + 128];
+	struct lines lines = { 0 };
+
+	(void)snprintf(sql, sizeof(sql),
+	               "SELECT * FROM (%s) EXCEPT SELECT * FROM (%s)", tally,
+	               counted);
+	assert_int_equal(sqlite3_exec(db, sql, take_row, &lines, NULL),
+	                 SQLITE_OK);
+	(void)snprintf(sql, sizeof(sql),
+	               "SELECT * FROM (%s) EXCEPT SELECT * FROM (%s)", counted,
+	               tally);
+	assert_int_equal(sqlite3_exec(db, sql, take_row, &lines, NULL),
+	                 SQLITE_OK);
+	if (lines.len > 0)
+		fail_msg("the tally is wrong for %s", lines.list[0]);
 }
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -159,8 +187,9 @@ add_ledger(struct sled_buf *out, struct fx_store *w, bool loose)
 	(void)snprintf(path, sizeof(path), "%s%s/ledger.db",
 	               w->conf.state == NULL ? w->path : w->conf.state,
 	               w->conf.state == NULL ? "/.mailsled" : "");
-	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL),
-	                 SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	assert_tallied(db);
 	if (!loose)
 		add_answers(out, db, answers_exact, COUNT(answers_exact));
 	add_answers(out, db, answers_loose, COUNT(answers_loose));

@@ -80,10 +80,9 @@ all_is_there(struct fx_store *w)
 static void
 a_seal_may_stop_anywhere(void **state)
 {
-	const struct fx_stops stops = { .name = "seal",
-		                        .run = seal,
-		                        .step = 12,
-		                        .check = all_is_there };
+	const struct fx_stops stops = {
+		.name = "seal", .run = seal, .step = 12, .check = all_is_there
+	};
 
 	assert_true(fx_stops_run(*state, &stops) > 20);
 }
@@ -104,10 +103,9 @@ sync_all(struct fx_store *w)
 static void
 a_sync_of_a_late_copy_may_stop_anywhere(void **state)
 {
-	const struct fx_stops stops = { .name = "sync",
-		                        .run = sync_all,
-		                        .step = 12,
-		                        .check = NULL };
+	const struct fx_stops stops = {
+		.name = "sync", .run = sync_all, .step = 12, .check = NULL
+	};
 	struct fx_store *w = *state;
 
 	fx_store_sh(w, "mv copy2 away && mkdir copy2");
@@ -144,12 +142,11 @@ hear_nothing(void *ctx, const struct sled_pruned *volume)
 static bool
 prune(struct fx_store *w)
 {
-	const struct sled_prune_conf conf = {
-		.before = FX_STORE_NOW + (int64_t)400 * 86400
-	};
-	bool ok = fx_store_try(w, SLED_STORE_WRITE) &&
-	          sled_store_prune(w->store, &conf, hear_nothing, NULL,
-	                           &w->err);
+	const struct sled_prune_conf conf = { .before = FX_STORE_NOW +
+		                                        (int64_t)400 * 86400 };
+	bool ok =
+	    fx_store_try(w, SLED_STORE_WRITE) &&
+	    sled_store_prune(w->store, &conf, hear_nothing, NULL, &w->err);
 
 	fx_store_close(w);
 	return ok;
@@ -158,10 +155,9 @@ prune(struct fx_store *w)
 static void
 a_prune_may_stop_anywhere(void **state)
 {
-	const struct fx_stops stops = { .name = "prune",
-		                        .run = prune,
-		                        .step = 12,
-		                        .check = NULL };
+	const struct fx_stops stops = {
+		.name = "prune", .run = prune, .step = 12, .check = NULL
+	};
 	struct fx_store *w = *state;
 
 	assert_true(fx_stops_run(w, &stops) > 20);
