@@ -4,8 +4,8 @@
     append   a visit of a few messages to a store of 5 GB, and to a new one
     size     the archives against one `tar | gzip -6` of the same messages
 
-Each yields notes for the table, all of one run; FAULT notes say what was not
-as promised."""
+Each yields a heading and notes for the table, all of one run, and raises Wrong
+when a result is no figure."""
 import contextlib
 import os
 import random
@@ -89,6 +89,7 @@ def timed(argv, files):
 
 
 def verify(folder, seed, turns=5):
+    """What verify --deep costs."""
     mail, kind = real(100 << 20, seed)
     with store_of(folder, mail) as (sled, _):
         files = [str(v) for place in sled.places for v in volumes(place)]
@@ -210,7 +211,7 @@ def system_calls(sled, folder):
 
 
 def append(folder, seed, octets=5 * 10**9, turns=15):
-    """Alternating visits to both, so that the machine's load meets both."""
+    """Visits to an old store and to a new one, by turns."""
     mail = letters.small(seed, (turns + 3) * FEW)
     with contextlib.ExitStack() as stack:
         both = []
@@ -295,6 +296,7 @@ def size_by_few(folder, mail):
 
 
 def size(folder, seed, octets=50 << 20, few=600):
+    """Archives beside one stream."""
     mail, kind = real(octets, seed)
     for name in ("one", "few"):
         (folder / name).mkdir()
