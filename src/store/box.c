@@ -475,13 +475,13 @@ sled_box_cancel(struct sled_box *box)
 
 /* How many of the pending messages fill whole members. */
 static size_t
-full_members(const struct sled_batch *pending)
+full_members(const struct sled_batch *pending, size_t aim)
 {
 	size_t full = 0, tar = 0;
 
 	for (size_t i = 0; i < pending->len; i++) {
 		tar += (size_t)pending->list[i].record.octets + 1024;
-		if (tar >= SLED_MEMBER_TAR) {
+		if (tar >= aim) {
 			full = i + 1;
 			tar = 0;
 		}
@@ -518,7 +518,9 @@ sled_box_backlog(const struct sled_box *box)
 bool
 sled_box_commit_take(struct sled_box *box, bool flush)
 {
-	size_t len = flush ? box->pending.len : full_members(&box->pending);
+	size_t len =
+	    flush ? box->pending.len
+		  : full_members(&box->pending, sled_member_aim(box->store));
 
 	if (box->spool == NULL || (len == 0 && !box->unsynced) ||
 	    box->spool_kept || !take_job(box, len))

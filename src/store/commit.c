@@ -207,24 +207,50 @@ write_member(struct commit *c, struct sled_extent *extent, struct sled_err *err)
 	                         err);
 }
 
-/* Cut the list into members: about 256 KiB of tar each, large ones alone. */
+size_t
+sled_member_aim(struct sled_store *store)
+{
+	size_t aim = atomic_load(&store->member_tar);
+
+	return aim == 0 ? SLED_MEMBER_TAR : aim;
+}
+
+/* From how these members came out. */
+static void
+learn_aim(struct commit *c)
+{
+	uint64_t tar = 0, gzip = 0;
+	size_t aim;
+
+	for (size_t i = 0; i < c->extents_len; i++) {
+		tar += c->extents[i].sum.tar_octets;
+		gzip += c->extents[i].sum.length;
+	}
+	aim = (size_t)((double)SLED_MEMBER_GZIP * (double)tar / (double)gzip);
+	if (aim > SLED_MEMBER_MOST)
+		aim = SLED_MEMBER_MOST;
+	atomic_store(&c->store->member_tar,
+	             aim < SLED_MEMBER_TAR ? SLED_MEMBER_TAR : aim);
+}
+
+/* Cut the list into members of about that size, large ones alone. */
 static void
 plan_members(struct commit *c)
 {
 	struct sled_extent *last = c->extents;
-	size_t tar = 0;
+	size_t tar = 0, aim = sled_member_aim(c->store);
 
 	for (size_t i = 0; i < c->len; i++) {
 		uint64_t octets = c->list[i].record.octets;
 		bool alone = octets > SLED_MEMBER_ALONE;
 
-		if (i == 0 || alone || tar >= SLED_MEMBER_TAR) {
+		if (i == 0 || alone || tar >= aim) {
 			last = &c->extents[c->extents_len++];
 			last->first = i;
 			tar = 0;
 		}
 		last->count++;
-		tar += alone ? SLED_MEMBER_TAR : (size_t)octets + 1024;
+		tar += alone ? aim : (size_t)octets + 1024;
 	}
 }
 
@@ -408,6 +434,7 @@ run(struct commit *c, struct sled_err *err)
 	if (!write_members(c, err) || !read_back(c, err))
 		return false;
 	to_rows(c);
+	learn_aim(c);
 	c->ok[0] = true;
 	grown = c->volume;
 	grown.end = c->append.end;
