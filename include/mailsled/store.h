@@ -219,6 +219,60 @@ SLED_CHECK bool sled_store_content(struct sled_store *store,
                                    struct sled_content_report *out,
                                    struct sled_err *err);
 
+/* ---- mail that no visit brings: other programs', or a restore's ---- */
+
+/* The server of mail that was on none; its user is the label. No configuration
+ * can name it, so no visit meets such mail: it is never deleted anywhere. */
+#define SLED_IMPORTED "(imported)"
+
+struct sled_import; /* opaque */
+
+struct sled_incoming {
+	struct sled_hash sha256; /* of the bytes that will come */
+	uint64_t octets, listed; /* theirs; and as a server listed them */
+	const char *uid; /* NULL: one is made; "": it has none, and no TOP will
+	                  * ever prove it the same as a listed message */
+	int64_t received; /* at most now: else now */
+};
+
+struct sled_import_sums {
+	uint64_t added, octets, present;
+	uint64_t unsafe; /* of those added: in fewer than min-copies places */
+	const char *unsafe_why; /* "" when all are safe; lives as long as the
+	                         * store */
+};
+
+/* The store is open to WRITE. */
+SLED_CHECK bool sled_import_open(struct sled_import **out,
+                                 struct sled_store *store,
+                                 struct sled_err *err);
+/* Before the first message, and for others again: whose the next ones are.
+ * Mail of another server than SLED_IMPORTED is as after a rebuild: nothing is
+ * deleted for it before a TOP proved it. */
+SLED_CHECK bool sled_import_whose(struct sled_import *import,
+                                  const struct sled_spool_owner *owner,
+                                  struct sled_err *err);
+/* One message: begin; when it is wanted also data, and end or drop. Not wanted
+ * is the Nth message of these bytes for this account when it has N of them. end() is DAMAGED, and nothing of it is kept, when the bytes were not
+ * those of the hash; the next message may follow then. After any other failure
+ * only close() without FLUSH may. */
+SLED_CHECK bool sled_import_begin(struct sled_import *import,
+                                  const struct sled_incoming *incoming,
+                                  bool *wanted, struct sled_err *err);
+SLED_CHECK bool sled_import_data(struct sled_import *import,
+                                 struct sled_span bytes, struct sled_err *err);
+SLED_CHECK bool sled_import_end(struct sled_import *import,
+                                struct sled_err *err);
+SLED_CHECK bool sled_import_drop(struct sled_import *import,
+                                 struct sled_err *err);
+/* So far: what is in a batch that was not committed is not counted. */
+struct sled_import_sums sled_import_sums(const struct sled_import *import);
+/* Commit what is whole; without FLUSH it waits for the next start. Freed on
+ * false too. */
+SLED_CHECK bool sled_import_close(struct sled_import **import, bool flush,
+                                  struct sled_import_sums *sums,
+                                  struct sled_err *err);
+
 /* ---- one visit ---- */
 
 enum sled_verdict {
