@@ -384,41 +384,9 @@ check_mode(struct restore *r, struct sled_err *err)
 
 /* ---- the command ---- */
 
-static bool
-print_sums(struct restore *r, struct sled_err *err)
-{
-	uint64_t present = r->into ? r->sums.present : r->x.present;
-	struct sled_json *json = NULL;
-
-	sled_cli_live(r->cli, "");
-	if (!sled_cli_faults_print(r->cli, &r->faults, &r->met, err))
-		return false;
-	if (r->cli->json) {
-		if (!sled_json_new(&json, err))
-			return false;
-		sled_json_u64(json, "restored", restored(r));
-		sled_json_u64(json, "present", present);
-		sled_json_u64(json, "not_asked_for", r->other);
-		sled_json_u64(json, "damaged", r->faults.len + r->foreign);
-		sled_json_u64(json, "lost", r->faults.lost);
-		return sled_json_print(&json, stdout, err);
-	}
-	if (r->cli->quiet)
-		return true;
-	(void)printf("restored %" PRIu64 " messages; %" PRIu64
-	             " were there already",
-	             restored(r), present);
-	if (r->other > 0)
-		(void)printf(", %" PRIu64 " not asked for", r->other);
-	if (r->faults.lost > 0)
-		(void)printf(", %" PRIu64 " LOST", r->faults.lost);
-	(void)puts("");
-	return true;
-}
-
 /* All that could be had was had; what else is there to say? */
 static bool
-judge(struct restore *r, struct sled_err *err)
+judge(const struct restore *r, struct sled_err *err)
 {
 	size_t damaged = r->faults.len + (size_t)r->foreign;
 
@@ -440,6 +408,55 @@ judge(struct restore *r, struct sled_err *err)
 }
 
 static bool
+print_json(const struct restore *r, const struct sled_err *why,
+           struct sled_err *err)
+{
+	struct sled_json *json = NULL;
+
+	if (!sled_json_new(&json, err))
+		return false;
+	sled_json_u64(json, "restored", restored(r));
+	sled_json_u64(json, "present",
+	              r->into ? r->sums.present : r->x.present);
+	sled_json_u64(json, "not_asked_for", r->other);
+	sled_json_u64(json, "damaged", r->faults.len + r->foreign);
+	sled_json_u64(json, "lost", r->faults.lost);
+	sled_json_text(json, "error", why->text[0] == '\0' ? NULL : why->text);
+	sled_json_i64(json, "exit", sled_err_exit(why->kind));
+	return sled_json_print(&json, stdout, err);
+}
+
+static void
+print_text(const struct restore *r)
+{
+	(void)printf("restored %" PRIu64 " messages; %" PRIu64
+	             " were there already",
+	             restored(r), r->into ? r->sums.present : r->x.present);
+	if (r->other > 0)
+		(void)printf(", %" PRIu64 " not asked for", r->other);
+	if (r->faults.lost > 0)
+		(void)printf(", %" PRIu64 " LOST", r->faults.lost);
+	(void)puts("");
+}
+
+/* *why is what the sums end with, and the exit status. */
+static bool
+print_sums(struct restore *r, struct sled_err *why, struct sled_err *err)
+{
+	sled_cli_live(r->cli, "");
+	if (!sled_cli_faults_print(r->cli, &r->faults, &r->met, err))
+		return false;
+	(void)!judge(r, why);
+	if (r->cli->json)
+		return print_json(r, why, err);
+	if (!r->cli->quiet)
+		print_text(r);
+	if (why->kind != SLED_ERR_NONE)
+		sled_cli_complain(r->cli, why);
+	return true;
+}
+
+static bool
 open_target(struct restore *r, struct sled_err *err)
 {
 	return r->into ? sled_cli_store(r->cli, SLED_STORE_WRITE, err)
@@ -456,16 +473,29 @@ seal_full(struct restore *r, struct sled_err *err)
 }
 
 static bool
-restore(struct restore *r, struct sled_err *err)
+restore(struct restore *r, struct sled_err *why, struct sled_err *err)
 {
 	if (!check_mode(r, err) || !sled_cli_pick_new(&r->pick, r->cli, 1, err))
 		return false;
 	sled_cli_live(r->cli, "restore: looking for volumes ...");
-	if (!sled_shelf_open(&r->shelf, r->cli->sys, r->cli->args[0], err) ||
-	    !check_account(r, err) || !open_target(r, err) ||
-	    !read_all(r, err) || !print_sums(r, err))
-		return false;
-	return judge(r, err) && seal_full(r, err);
+	return sled_shelf_open(&r->shelf, r->cli->sys, r->cli->args[0], err) &&
+	       check_account(r, err) && open_target(r, err) &&
+	       read_all(r, err) && seal_full(r, err) && print_sums(r, why, err);
+}
+
+static void
+free_restore(struct restore *r)
+{
+	struct sled_err err = { 0 };
+
+	if (!sled_import_close(&r->import, false, &r->sums, &err))
+		sled_cli_complain(r->cli, &err);
+	sled_cli_export_free(&r->x);
+	sled_shelf_close(&r->shelf);
+	sled_cli_pick_free(&r->pick);
+	sled_cli_faults_free(&r->faults);
+	sled_tally_free(&r->met);
+	sled_buf_free(&r->head);
 }
 
 static int
@@ -474,18 +504,11 @@ run(struct sled_cli *cli)
 	struct restore r = { .cli = cli,
 		             .x = { .cli = cli, .dir = -1, .box = -1 },
 		             .sums = { .unsafe_why = "" } };
-	struct sled_err err = { 0 }, second = { 0 };
-	bool ok = restore(&r, &err);
+	struct sled_err why = { 0 }, err = { 0 };
+	bool ok = restore(&r, &why, &err);
 
-	if (!sled_import_close(&r.import, false, &r.sums, &second))
-		sled_cli_complain(cli, &second);
-	sled_cli_export_free(&r.x);
-	sled_shelf_close(&r.shelf);
-	sled_cli_pick_free(&r.pick);
-	sled_cli_faults_free(&r.faults);
-	sled_tally_free(&r.met);
-	sled_buf_free(&r.head);
-	return ok ? 0 : sled_cli_fail(cli, &err);
+	free_restore(&r);
+	return ok ? sled_err_exit(why.kind) : sled_cli_fail(cli, &err);
 }
 
 static const struct sled_cli_flag flags[] = {
