@@ -447,12 +447,12 @@ print_sums(struct restore *r, struct sled_err *why, struct sled_err *err)
 	if (!sled_cli_faults_print(r->cli, &r->faults, &r->met, err))
 		return false;
 	(void)!judge(r, why);
+	if (why->kind != SLED_ERR_NONE)
+		sled_cli_complain(r->cli, why);
 	if (r->cli->json)
 		return print_json(r, why, err);
 	if (!r->cli->quiet)
 		print_text(r);
-	if (why->kind != SLED_ERR_NONE)
-		sled_cli_complain(r->cli, why);
 	return true;
 }
 
