@@ -157,10 +157,35 @@ struct sled_tended {
 	struct sled_scrubbed scrubbed;
 };
 
-/* Seal what is due, then scrub. Every step may be cut off. DAMAGED when either
- * met damage. */
+/* Seal what is due, then scrub, and once a month drill. Every step may be cut
+ * off. DAMAGED when any met damage. */
 SLED_CHECK bool sled_store_tend(struct sled_store *store, uint64_t scrub_ms,
                                 struct sled_tended *out, struct sled_err *err);
+
+struct sled_drill_conf {
+	const char *place;    /* the path of one; NULL: any */
+	const char *volume;   /* "home/2026-11-001"; NULL: any */
+	uint64_t most_octets; /* of a volume's file; 0: whatever it has */
+	uint64_t ms;          /* for tar */
+};
+
+struct sled_drilled {
+	int64_t at, ms;
+	char place[4096], volume[64]; /* "" when none was chosen */
+	char tar[100];                /* what it calls itself; printable */
+	uint64_t messages, octets;
+};
+
+/* Extract a sealed volume with the system's tar, an open one where there is no
+ * sealed one, and hold all messages of it against receipts and ledger. Of those
+ * that fit it is one that had its turn longest ago, by lot. The outcome is kept
+ * (ledger.h, health "drill"). DAMAGED when tar gave other mail; MISSING when
+ * there is nothing to try; PLACE no room; CONFIG no tar, or it took too long.
+ * *out is filled as far as it went. */
+SLED_CHECK bool sled_store_drill(struct sled_store *store,
+                                 const struct sled_drill_conf *conf,
+                                 struct sled_drilled *out,
+                                 struct sled_err *err);
 
 struct sled_prune_conf {
 	const char *place; /* a configured path; NULL: the first one */

@@ -256,6 +256,10 @@ bool sled_held_gone(struct sled_box *box, size_t item, int64_t now,
                     struct sled_err *err);
 bool sled_held_close(struct sled_box *box, int64_t now, struct sled_err *err);
 
+/* ---- drill.c ---- */
+/* A small volume, once a month; DAMAGED when it met damage. */
+bool sled_drill_if_due(struct sled_store *store, struct sled_err *err);
+
 /* ---- import.c ---- */
 /* Of messages that no visit brought: FLAGS, unless they were on no server. */
 unsigned sled_import_flags(const struct sled_spool_owner *owner,
