@@ -255,16 +255,16 @@ struct sled_import; /* opaque */
 struct sled_incoming {
 	struct sled_hash sha256; /* of the bytes that will come */
 	uint64_t octets, listed; /* theirs; and as a server listed them */
-	const char *uid; /* NULL: one is made; "": it has none, and no TOP will
-	                  * ever prove it the same as a listed message */
+	/* NULL: one is made; "": it has none, and no TOP will ever prove it the
+	 * same as a listed message. */
+	const char *uid;
 	int64_t received; /* at most now: else now */
 };
 
 struct sled_import_sums {
 	uint64_t added, octets, present;
 	uint64_t unsafe; /* of those added: in fewer than min-copies places */
-	const char *unsafe_why; /* "" when all are safe; lives as long as the
-	                         * store */
+	const char *unsafe_why; /* "": all are safe; lives as the store does */
 };
 
 /* The store is open to WRITE. */

@@ -207,13 +207,11 @@ join(struct sled_buf *out, const char *folder, const char *name,
 	                       name);
 }
 
-static bool add_folder(struct sled_shelf *shelf, const char *folder, bool below,
-                       struct sled_err *err);
-
-/* A file that ends as a volume's does, or a folder of them. */
+/* A file that ends as a volume's does is added; a folder goes to FOLDERS, NULL
+ * for none. */
 static bool
 add_entry(struct sled_shelf *shelf, const char *folder, const char *name,
-          bool below, struct sled_err *err)
+          struct sled_buf *folders, struct sled_err *err)
 {
 	const struct sled_sys *sys = shelf->sys;
 	struct sled_buf path = { 0 };
@@ -229,28 +227,42 @@ add_entry(struct sled_shelf *shelf, const char *folder, const char *name,
 		     sled_fail_sys(err, errno, "look at %s", name);
 	else if (S_ISREG(st.st_mode) && ends_so(name, ".tar.gz"))
 		return add_file(shelf, path.data, false, err);
-	else if (S_ISDIR(st.st_mode) && below)
-		ok = add_folder(shelf, path.data, false, err);
+	else if (S_ISDIR(st.st_mode) && folders != NULL)
+		ok = sled_buf_add(folders, path.data, path.len + 1, err);
 	sled_buf_free(&path);
 	return ok;
 }
 
-/* A folder beside the accounts' that may not be read is none of ours. */
 static bool
-add_folder(struct sled_shelf *shelf, const char *folder, bool below,
-           struct sled_err *err)
+add_folder(struct sled_shelf *shelf, const char *folder,
+           struct sled_buf *folders, struct sled_err *err)
 {
 	struct sled_buf names = { 0 };
 	bool ok = sled_dir_list(&names, shelf->sys, AT_FDCWD, folder, err);
 
-	if (!ok && !below && err->sys == EACCES) {
+	/* One beside the accounts' that may not be read is none of ours. */
+	if (!ok && folders == NULL && err->sys == EACCES) {
 		*err = (struct sled_err){ 0 };
 		ok = true;
 	}
 	for (size_t at = 0; ok && at < names.len;
 	     at += strlen(names.data + at) + 1)
-		ok = add_entry(shelf, folder, names.data + at, below, err);
+		ok = add_entry(shelf, folder, names.data + at, folders, err);
 	sled_buf_free(&names);
+	return ok;
+}
+
+/* It, and those in it. */
+static bool
+add_folders(struct sled_shelf *shelf, const char *folder, struct sled_err *err)
+{
+	struct sled_buf folders = { 0 };
+	bool ok = add_folder(shelf, folder, &folders, err);
+
+	for (size_t at = 0; ok && at < folders.len;
+	     at += strlen(folders.data + at) + 1)
+		ok = add_folder(shelf, folders.data + at, NULL, err);
+	sled_buf_free(&folders);
 	return ok;
 }
 
@@ -268,7 +280,7 @@ find_all(struct sled_shelf *shelf, const char *from, struct sled_err *err)
 		return false;
 	}
 	if (S_ISDIR(st.st_mode))
-		return add_folder(shelf, from, true, err);
+		return add_folders(shelf, from, err);
 	if (!S_ISREG(st.st_mode))
 		return sled_fail(err, SLED_ERR_MISSING,
 		                 "neither a folder nor a file");

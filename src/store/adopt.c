@@ -332,13 +332,13 @@ static bool
 learn_origin(struct adoption *a, struct sled_err *err)
 {
 	struct sled_buf server = { 0 }, user = { 0 };
-	bool ok = a->volume->maildrop == 0 ||
-	          sled_ledger_maildrop_name(a->store->ledger,
-	                                    a->volume->maildrop, &server, &user,
-	                                    err);
+	bool ok =
+	    a->volume->maildrop == 0 ||
+	    sled_ledger_maildrop_name(a->store->ledger, a->volume->maildrop,
+	                              &server, &user, err);
 
-	a->imported = ok && server.len > 0 &&
-	              strcmp(server.data, SLED_IMPORTED) == 0;
+	a->imported =
+	    ok && server.len > 0 && strcmp(server.data, SLED_IMPORTED) == 0;
 	sled_buf_free(&server);
 	sled_buf_free(&user);
 	return ok;

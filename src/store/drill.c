@@ -15,7 +15,6 @@
 #include "store/store.h"
 
 #define FOLDER  "drill"
-#define DEEP    8             /* folders in a volume: four */
 #define EVERY_S (30 * 86400L) /* of itself */
 #define SOON_MS UINT64_C(60000)
 #define SMALL   (UINT64_C(64) << 20) /* octets of a volume, of itself */
@@ -178,48 +177,69 @@ choose(struct drill *d, struct sled_err *err)
 
 /* ---- the folder ---- */
 
-static bool remove_tree(struct sled_store *store, const char *path,
-                        unsigned depth, struct sled_err *err);
-
+/* What PATH has, but for folders: the first of those is added to PATH. *empty
+ * says that there was none. */
 static bool
-remove_entry(struct sled_store *store, const char *path, unsigned depth,
+empty_folder(struct sled_store *store, struct sled_buf *path, bool *empty,
              struct sled_err *err)
 {
 	const struct sled_sys *sys = store->sys;
+	struct sled_buf names = { 0 };
+	size_t len = path->len;
+	bool ok = sled_dir_list(&names, sys, store->state_dir, path->data, err);
 
-	if (sys->unlinkat(sys->ctx, store->state_dir, path, 0) == 0)
-		return true;
-	if (errno != EISDIR && errno != EPERM)
-		return sled_fail_sys(err, errno, "remove %s", path);
-	return remove_tree(store, path, depth + 1, err);
+	*empty = true;
+	for (size_t at = 0; ok && *empty && at < names.len;
+	     at += strlen(names.data + at) + 1) {
+		path->len = len;
+		ok = sled_buf_printf(path, err, "/%s", names.data + at);
+		if (!ok || sys->unlinkat(sys->ctx, store->state_dir, path->data,
+		                         0) == 0)
+			continue;
+		*empty = false;
+		if (errno != EISDIR && errno != EPERM)
+			ok = sled_fail_sys(err, errno, "remove %s", path->data);
+	}
+	if (*empty) {
+		path->len = len;
+		path->data[len] = '\0';
+	}
+	sled_buf_free(&names);
+	return ok;
 }
 
 static bool
-remove_tree(struct sled_store *store, const char *path, unsigned depth,
-            struct sled_err *err)
+remove_empty(struct sled_store *store, struct sled_buf *path,
+             struct sled_err *err)
 {
 	const struct sled_sys *sys = store->sys;
-	struct sled_buf names = { 0 }, below = { 0 };
-	bool ok = depth <= DEEP
-	              ? sled_dir_list(&names, sys, store->state_dir, path, err)
-	              : sled_fail(err, SLED_ERR_IO, "%s lies too deep", path);
+	char *slash = strrchr(path->data, '/');
 
-	if (!ok && depth == 0 && err->kind == SLED_ERR_MISSING) {
-		*err = (struct sled_err){ 0 };
-		return true;
-	}
-	for (size_t at = 0; ok && at < names.len;
-	     at += strlen(names.data + at) + 1) {
-		below.len = 0;
-		ok = sled_buf_printf(&below, err, "%s/%s", path,
-		                     names.data + at) &&
-		     remove_entry(store, below.data, depth, err);
-	}
-	sled_buf_free(&names);
-	sled_buf_free(&below);
-	if (ok &&
-	    sys->unlinkat(sys->ctx, store->state_dir, path, AT_REMOVEDIR) == -1)
-		ok = sled_fail_sys(err, errno, "remove %s", path);
+	if (sys->unlinkat(sys->ctx, store->state_dir, path->data,
+	                  AT_REMOVEDIR) == -1)
+		return sled_fail_sys(err, errno, "remove %s", path->data);
+	path->len = slash == NULL ? 0 : (size_t)(slash - path->data);
+	path->data[path->len] = '\0';
+	return true;
+}
+
+/* Down to a folder without folders, which goes, and up again. */
+static bool
+remove_tree(struct sled_store *store, struct sled_err *err)
+{
+	struct sled_buf path = { 0 };
+	struct stat st;
+	bool empty = false, ok = true;
+
+	if (store->sys->fstatat(store->sys->ctx, store->state_dir, FOLDER, &st,
+	                        AT_SYMLINK_NOFOLLOW) == -1)
+		return errno == ENOENT ||
+		       sled_fail_sys(err, errno, "look at " FOLDER);
+	ok = sled_buf_addstr(&path, FOLDER, err);
+	while (ok && path.len > 0)
+		ok = empty_folder(store, &path, &empty, err) &&
+		     (!empty || remove_empty(store, &path, err));
+	sled_buf_free(&path);
 	return ok;
 }
 
@@ -474,11 +494,11 @@ extract(struct drill *d, struct sled_err *err)
 	struct sled_store *store = d->store;
 	struct sled_err second = { 0 };
 	bool ok =
-	    remove_tree(store, FOLDER, 0, err) && has_room(d, err) &&
+	    remove_tree(store, err) && has_room(d, err) &&
 	    sled_dir_make(store->sys, store->state_dir, FOLDER, 0700, err) &&
 	    run_tar(d, err) && compare(d, err);
 
-	if (!remove_tree(store, FOLDER, 0, &second))
+	if (!remove_tree(store, &second))
 		sled_store_say(store, "%s/%s: %s", store->state, FOLDER,
 		               second.text);
 	return ok;
@@ -517,7 +537,7 @@ note_outcome(struct drill *d, const struct sled_err *why, struct sled_err *err)
 static bool
 run(struct drill *d, struct sled_err *err)
 {
-	if (!choose(d, err))
+	if (!choose(d, err) || d->chosen == NULL)
 		return false;
 	(void)snprintf(d->out->place, sizeof(d->out->place), "%s",
 	               d->chosen->seat->place.path);

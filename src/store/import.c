@@ -271,7 +271,7 @@ begin_record(struct sled_import *import, const struct sled_incoming *incoming,
 		received = now;
 	import->expected = incoming->sha256;
 	import->current =
-	    import->flags | (uid[0] == '\0' ? SLED_MESSAGE_NOID : 0u);
+	    import->flags | (uid[0] == '\0' ? SLED_MESSAGE_NOID : 0U);
 	sled_intake_begin(import->intake);
 	return sled_spool_begin(import->spool, uid, incoming->listed,
 	                        received < 0 ? 0 : received, err);
