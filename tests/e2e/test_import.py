@@ -372,3 +372,30 @@ def test_a_copy_that_is_away_is_said(tmp):
     done = bring(sled, maildir(tmp / "O", numbered(5)))
     assert done.status == 73 and "keep the old mailbox" in done.err, done
     assert done.json[-1]["added"] == 5 == done.json[-1]["unsafe"], done
+
+
+def test_any_message_survives_an_mboxrd(tmp):
+    import re
+    chance = random.Random(4155)
+    parts = (b"From ", b">From x\n", b"\n", b"\n\n", b"a", b" b\n", b"\r",
+             b"From a@b Sat Jan  3 01:05:34 1998\n", b">", b"\xff",
+             b"y" * 65530, b"z" * 1020, b"x" * 500 + b"\n")
+    mails, box = [], b""
+    for i in range(300):
+        body = b"".join(chance.choices(parts, [9, 9, 9, 9, 9, 9, 3, 9, 9, 3,
+                                               1, 3, 3],
+                                       k=chance.randrange(40)))
+        # What ends in a CR has no line end of its own that LF lines can tell.
+        body = re.sub(rb"\r(?=\n|$)", b"", body)
+        mail = message(i, body)
+        mail += b"" if mail.endswith(b"\n") else b"\n"
+        mails.append(mail)
+        box += (b"From a@b Sat Jan  3 01:05:34 1998\n" +
+                re.sub(rb"(?m)^(>*From )", rb">\1", mail) + b"\n")
+    (tmp / "lf").write_bytes(box)
+    (tmp / "crlf").write_bytes(re.sub(rb"(?<!\r)\n", b"\r\n", box))
+    for name in ("lf", "crlf"):
+        sled = sled_without_server(tmp, name=f"s-{name}")
+        done = bring(sled, tmp / name)
+        assert done.status == 0 and done.json[-1]["added"] == 300, done
+        same_mail(stored(sled, tmp, f"t-{name}"), [wire(m) for m in mails])
