@@ -217,6 +217,9 @@ SLED_CHECK bool sled_conf_parse(struct sled_conf **out, struct sled_span text,
                                 struct sled_err *err);
 void sled_conf_free(struct sled_conf **conf);
 
+/* Is it of the form of a label? */
+bool sled_conf_is_account_name(const char *name);
+
 /* The account of that name; NULL when there is none. */
 const struct sled_conf_account *sled_conf_account(const struct sled_conf *conf,
                                                   const char *name);

@@ -398,6 +398,7 @@ enum {
 	SLED_MESSAGE_BODY_HOLDS = 64,
 	SLED_MESSAGE_BODY_OTHER = 128,
 	SLED_MESSAGE_BODY_UNKNOWN = 256,
+	SLED_MESSAGE_IMPORTED = 512, /* it was on no server that we know */
 };
 
 struct sled_message {

@@ -542,14 +542,22 @@ sled_box_commit(struct sled_box *box)
 }
 
 /* Which place keeps mail from being safe? */
+const char *
+sled_store_unsafe_why(const struct sled_store *store)
+{
+	const char *why = "too few places";
+
+	for (size_t i = 0; i < store->len; i++)
+		if (!sled_seat_usable(&store->seats[i]))
+			why = store->seats[i].why;
+	return why;
+}
+
 void
 sled_box_explain(struct sled_box *box)
 {
 	box->sums.unsafe_kind = SLED_ERR_PLACE;
-	box->sums.unsafe_why = "too few places";
-	for (size_t i = 0; i < box->store->len; i++)
-		if (!sled_seat_usable(&box->store->seats[i]))
-			box->sums.unsafe_why = box->store->seats[i].why;
+	box->sums.unsafe_why = sled_store_unsafe_why(box->store);
 	box->sums.far_pending = sled_far_will_do(box->store);
 }
 

@@ -102,6 +102,7 @@ void sled_batch_free(struct sled_batch *batch);
 struct sled_whose {
 	struct sled_spool_owner owner;
 	int64_t maildrop;
+	bool brought; /* by no visit: old mail, filed under this month */
 };
 
 /* ---- store.c ---- */
@@ -262,6 +263,7 @@ void sled_box_peer_keep(struct sled_box *box);
 
 /* Note in the sums which place keeps mail from being safe. */
 void sled_box_explain(struct sled_box *box);
+const char *sled_store_unsafe_why(const struct sled_store *store);
 
 /* A copy of a row that outlives the callback, without its texts. */
 struct sled_row_copy {
@@ -295,6 +297,15 @@ bool sled_held_dele_sent(struct sled_box *box, struct sled_err *err);
 bool sled_held_gone(struct sled_box *box, size_t item, int64_t now,
                     struct sled_err *err);
 bool sled_held_close(struct sled_box *box, int64_t now, struct sled_err *err);
+
+/* ---- drill.c ---- */
+/* A small volume, once a month; DAMAGED when it met damage. */
+bool sled_drill_if_due(struct sled_store *store, struct sled_err *err);
+
+/* ---- import.c ---- */
+/* Of messages that no visit brought: FLAGS, unless they were on no server. */
+unsigned sled_import_flags(const struct sled_spool_owner *owner,
+                           unsigned flags);
 
 /* ---- decide.c ---- */
 /* A line of the journal of one of these kinds. */
