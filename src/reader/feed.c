@@ -15,7 +15,6 @@
 
 #define ROWS_MOST    256  /* of a stream that are looked at together */
 #define BATCH_MS     3000 /* a kill costs no more work than this */
-#define LATE_MOST    1000 /* out of order; more, and they cost each search */
 #define RETRY_MOST   1000 /* unread ones that are tried again at a time */
 #define UNUSED_LEAST 1000 /* pages: not worth a write */
 
@@ -387,14 +386,12 @@ add_count(void *ctx, const struct sled_label_row *row, struct sled_err *err)
 static bool
 check_order(struct feeding *f, struct sled_err *err)
 {
-	int64_t docs = 0, late = 0;
+	int64_t docs = 0;
 	uint64_t stored = 0, missing = 0;
 
 	if (!sled_ledger_labels(sled_store_ledger(f->index->store), true,
 	                        add_count, &stored, err) ||
 	    !sled_index_number(f->index, "SELECT count(*) FROM doc", &docs,
-	                       err) ||
-	    !sled_index_number(f->index, "SELECT count(*) FROM late", &late,
 	                       err))
 		return false;
 	for (size_t i = 0; i < f->len; i++) {
@@ -403,8 +400,7 @@ check_order(struct feeding *f, struct sled_err *err)
 			return false;
 		missing += f->streams[i].len - f->streams[i].at;
 	}
-	if (late <= LATE_MOST &&
-	    (missing >= ROWS_MOST || (uint64_t)docs + missing == stored))
+	if (missing >= ROWS_MOST || (uint64_t)docs + missing == stored)
 		return true;
 	if (!sled_index_clear(f->index, err))
 		return false;
