@@ -162,7 +162,7 @@ sled_cli_read_print(const char *text, unsigned columns, struct sled_err *err)
 	while (ok && *text != '\0') {
 		size_t len = strcspn(text, "\n");
 
-		line.len = 0;
+		sled_buf_shift(&line, line.len);
 		ok = make_printable((struct sled_span){ text, len }, &line,
 		                    err) &&
 		     print_line(line.data, columns, err);

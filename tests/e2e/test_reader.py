@@ -336,6 +336,10 @@ def test_html_is_shown_as_text_and_given_whole(tmp):
     sled = fetched(tmp, mail)
     shown = sled.run("show", "home/1")
     assert "Hello café" in shown.out and "bad()" not in shown.out
+    # Each line once, the empty ones too.
+    plain = fetched(tmp, [letter(body="one\n\ntwo\n\n\nthree\n")], "plain")
+    assert plain.run("show", "home/1").out.endswith(
+        "\n\none\n\ntwo\n\n\nthree\n")
     assert page in sled.run("show", "--html", "home/1").out
     raw = subprocess.run(sled.argv("show", "--raw", "home/1"),
                          capture_output=True)
