@@ -148,7 +148,8 @@ analyze: ## gcc -fanalyzer over the sources
 fuzz: ## libFuzzer over each parser of foreign bytes (TIME=60 seconds each)
 	@sh tests/fuzz/run.sh "$(BUILD)" "$(or $(TIME),60)"
 bench: all $(BENCH) ## side by side with others on poor links (W="poll small", W=all)
-	@BUILD=$(BUILD) python3 tests/bench/bench.py $(W)
+	@$(if $(filter search,$(W)),BUILD=$(BUILD) python3 tests/bench/search.py)
+	@$(if $(filter-out search,$(or $(W),-)),BUILD=$(BUILD) python3 tests/bench/bench.py $(filter-out search,$(W)))
 format: ## rewrite with clang-format
 	clang-format -i $(SRC) $(HDR)
 LIBEXEC  = $(DESTDIR)$(PREFIX)/libexec/mailsled
