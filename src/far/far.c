@@ -1,5 +1,4 @@
 /* far.c - rclone as a child, and what its failures mean; see mailsled/far.h. */
-#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,7 +199,8 @@ blame(const struct sled_program_end *end, const char *verb,
 	text[end->said_len] = '\0';
 	sled_text_clip(shown, sizeof(shown), pick_line(text));
 	for (char *at = text; *at != '\0'; at++)
-		*at = (char)tolower((unsigned char)*at);
+		if (*at >= 'A' && *at <= 'Z')
+			*at = (char)(*at - 'A' + 'a');
 	meaning = find_meaning(text);
 	if (end->status >= 128)
 		return sled_fail(err, SLED_ERR_LINK,

@@ -545,12 +545,11 @@ bool
 sled_store_one_disk(const struct sled_store *store)
 {
 	for (size_t i = 1; i < store->len; i++)
-		if (store->seats[i].far
-		        ? store->seats[i].id[0] != '\0' &&
-		              !store->seats[i].suspect
-		        : store->seats[i].present &&
-		              store->seats[i].place.disk !=
-		                  store->seats[0].place.disk)
+		if (store->seats[i].far ? store->seats[i].id[0] != '\0' &&
+		                              !store->seats[i].suspect
+		                        : store->seats[i].present &&
+		                              store->seats[i].place.disk !=
+		                                  store->seats[0].place.disk)
 			return false;
 	return true;
 }
