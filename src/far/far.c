@@ -194,8 +194,10 @@ blame(const struct sled_program_end *end, const char *verb,
 	char text[SLED_PROGRAM_SAID + 1], shown[SAID];
 	const struct meaning *meaning;
 
+	memset(text, ' ', sizeof(text));
 	for (size_t i = 0; i < end->said_len; i++)
-		text[i] = end->said[i] == '\0' ? ' ' : end->said[i];
+		if (end->said[i] != '\0')
+			text[i] = end->said[i];
 	text[end->said_len] = '\0';
 	sled_text_clip(shown, sizeof(shown), pick_line(text));
 	for (char *at = text; *at != '\0'; at++)
