@@ -529,15 +529,14 @@ const struct sled_cli_command sled_cli_restore = {
 	.args = "FROM [QUERY...]",
 	.about = "get mail out of a copy, or of a single volume's file",
 	.more =
-	    "FROM is a copy of a store, a folder with some of its volumes, or one "
-	    "file; nothing\nelse is needed, and nothing is written there. Each "
-	    "message is held against the\nSHA-256 of its receipt. What is damaged "
-	    "is named, the rest goes on; the exit status\nis 65. A second run adds "
-	    "only what is missing.\n"
-	    "QUERY: words that are all in sender or subject, as `list` shows them; "
-	    "or ids of\nmessages, 8 digits or more, or ACCOUNT/NUMBER.\n"
-	    "With --into-store, mail of one account alone may go to another one, "
-	    "by --account.\n",
+	    "FROM is a copy of a store, a folder with some of its volumes, or one file;\n"
+	    "nothing else is needed, and nothing is written there. Each message is held\n"
+	    "against the SHA-256 of its receipt. What is damaged is named, the rest goes on;\n"
+	    "the exit status is 65. A second run adds only what is missing.\n"
+	    "QUERY: words that are all in sender or subject, as `list` shows them; or ids of\n"
+	    "messages, 8 digits or more, or ACCOUNT/NUMBER.\n"
+	    "With --into-store, mail of one account alone may go to another one, by\n"
+	    "--account.\n",
 	.examples =
 	    "  mailsled restore /media/usb/mail --to ~/Maildir.d --format "
 	    "maildir\n"
