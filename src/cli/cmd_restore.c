@@ -19,7 +19,7 @@ struct restore {
 	uint64_t done, other; /* octets read; messages not asked for */
 	uint64_t foreign; /* messages of another account than their file's */
 	/* The message at hand. */
-	const struct sled_receipt *receipt;
+	struct sled_receipt receipt; /* a copy: drop() comes late */
 	struct sled_message message;
 	struct sled_buf head;
 	bool decided, taking;
@@ -75,7 +75,7 @@ open_import(struct restore *r, struct sled_err *err)
 static bool
 begin_into(struct restore *r, struct sled_err *err)
 {
-	const struct sled_receipt *receipt = r->receipt;
+	const struct sled_receipt *receipt = &r->receipt;
 	/* One that came short was to be fetched once more: without its id it
 	 * will be, and never deleted for this. */
 	bool is_short = (receipt->flags & SLED_RECEIPT_SHORT) != 0;
@@ -96,7 +96,7 @@ begin_into(struct restore *r, struct sled_err *err)
 static bool
 begin_folder(struct restore *r, struct sled_err *err)
 {
-	const struct sled_receipt *receipt = r->receipt;
+	const struct sled_receipt *receipt = &r->receipt;
 	bool there = false;
 
 	r->message = (struct sled_message){ .number = receipt->number,
@@ -121,7 +121,7 @@ start(struct restore *r, struct sled_err *err)
 	struct sled_hash key;
 	uint32_t times = 0;
 
-	if (!sled_cli_restore_key(&key, r->receipt, err) ||
+	if (!sled_cli_restore_key(&key, &r->receipt, err) ||
 	    !sled_tally_count(&r->met, &key, &times, err))
 		return false;
 	if (times > 1)
@@ -169,7 +169,7 @@ on_begin(void *ctx, const struct sled_receipt *receipt, bool *wanted,
 	struct restore *r = ctx;
 	bool ours = is_of_its_file(r, receipt);
 
-	r->receipt = receipt;
+	r->receipt = *receipt;
 	r->taking = false;
 	r->head.len = 0;
 	r->decided = !r->pick.needs_head;
@@ -228,7 +228,7 @@ on_drop(void *ctx, struct sled_err *err)
 
 	if (!r->taking)
 		return true;
-	if (!sled_cli_restore_key(&key, r->receipt, err))
+	if (!sled_cli_restore_key(&key, &r->receipt, err))
 		return false;
 	sled_tally_back(&r->met, &key);
 	return r->into ? sled_import_drop(r->import, err)
