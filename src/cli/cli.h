@@ -171,7 +171,7 @@ SLED_CHECK bool sled_cli_used(struct sled_ledger *ledger,
                               const struct sled_conf_link *link, int64_t now,
                               int64_t but, struct sled_budget_left *out,
                               struct sled_err *err);
-/* "5 MiB/day on link wwan0 is used up: 5.1 of 5.0 MiB; begins anew Tue 00:00";
+/* "5 MiB/day on link wwan0 is used up: 5.15 of 5 MiB; begins anew Tue 00:00";
  * "ends" in place of "is used up" when some is left, but too little. */
 SLED_CHECK bool sled_cli_budget_ends(struct sled_buf *out,
                                      const struct sled_conf_link *link,
@@ -236,5 +236,28 @@ SLED_CHECK bool sled_cli_content_sums(struct sled_cli *cli,
 /* A Date header's value (RFC 5322, section 3.3; obsolete zones too) as wall
  * time. False when it is not understood. */
 bool sled_cli_date_parse(struct sled_span text, int64_t *when);
+
+/* ---- far.c ---- */
+
+#define SLED_CLI_FAR_MS      600000   /* of sending, behind a visit by hand */
+#define SLED_CLI_FAR_LONG_MS 18000000 /* ... by the scheduler's child */
+
+struct sled_cli_far {
+	uint64_t ms;               /* as in struct sled_far_run */
+	const char *adopt;         /* or NULL */
+	char forbidden[256];       /* why nothing may be sent now; "" it may */
+	struct sled_far_sent sent; /* what came of it */
+};
+
+/* May copies be sent now: by the section of LINK, or by where the default route
+ * leads. Fills .forbidden. LISTED: what the scheduler says may be used, or
+ * NULL. */
+void sled_cli_far_by(const struct sled_conf_link *link,
+                     struct sled_cli_far *out);
+void sled_cli_far_policy(struct sled_cli *cli, const char *listed,
+                         struct sled_cli_far *out);
+/* Bring the far places up, and say what was sent. */
+SLED_CHECK bool sled_cli_far(struct sled_cli *cli, struct sled_cli_far *far,
+                             struct sled_err *err);
 
 #endif
