@@ -19,8 +19,9 @@ static const struct sled_cli_command *const table[] = {
 	&sled_cli_export,  &sled_cli_verify,
 	&sled_cli_seal,    &sled_cli_prune,
 	&sled_cli_tend,    &sled_cli_sync,
-	&sled_cli_rebuild, &sled_cli_stop,
-	&sled_cli_event,   NULL,
+	&sled_cli_repair,  &sled_cli_rebuild,
+	&sled_cli_stop,    &sled_cli_event,
+	NULL,
 };
 
 /* A secret must not reach a core file, nor another process of this user. */

@@ -117,7 +117,8 @@ note(struct prune *p, const struct sled_volume_row *volume,
 	return false;
 }
 
-/* The volume's sealed file and what goes with it: NAME.tar.gz.sha256, parity. */
+/* The volume's sealed file and what goes with it: NAME.tar.gz.sha256, parity. A
+ * revision's .tsv, which tells what is lost, stays. */
 static bool
 belongs(const char *file, const char *sealed, const char *name)
 {

@@ -131,6 +131,35 @@ take_row(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 	return true;
 }
 
+/* The ledger does not know it: a repair may have given it a revision, whose
+ * file is whole wherever it has its name. */
+static void
+learn_revision(struct sled_store *store, struct sled_volume_row *row)
+{
+	for (size_t i = 0; i < store->len; i++) {
+		const struct sled_place *place = &store->seats[i].place;
+		struct sled_buf files = { 0 };
+		struct sled_err why = { 0 };
+		bool ok = sled_seat_usable(&store->seats[i]) &&
+		          sled_dir_list(&files, place->sys, place->dir,
+		                        row->label, &why);
+
+		for (size_t at = 0; ok && at < files.len;
+		     at += strlen(files.data + at) + 1) {
+			char name[SLED_VOLUME_NAME];
+			unsigned revision = 0;
+			bool open = false;
+
+			if (sled_volume_file_parse(files.data + at, name, &open,
+			                           &revision) &&
+			    strcmp(name, row->name) == 0 &&
+			    revision > row->revision)
+				row->revision = revision;
+		}
+		sled_buf_free(&files);
+	}
+}
+
 static bool
 recover_named(struct sled_store *store, char *name, struct sled_err *err)
 {
@@ -143,8 +172,10 @@ recover_named(struct sled_store *store, char *name, struct sled_err *err)
 	               name);
 	(void)snprintf(lookup.row.name, sizeof(lookup.row.name), "%.15s",
 	               slash + 1);
-	ok = sled_ledger_volumes(store->ledger, name, take_row, &lookup, err) &&
-	     sled_mend_volume(store, &lookup.row, err);
+	ok = sled_ledger_volumes(store->ledger, name, take_row, &lookup, err);
+	if (ok && lookup.row.id == 0)
+		learn_revision(store, &lookup.row);
+	ok = ok && sled_mend_volume(store, &lookup.row, err);
 	*slash = '/';
 	return ok;
 }
@@ -239,6 +270,7 @@ sled_recover(struct sled_store *store, struct sled_err *err)
 	uint64_t octets = 0;
 
 	return recover_volumes(store, err) &&
-	       sled_recover_copies(store, &octets, err) &&
-	       sled_recover_spools(store, err);
+	       ((store->mode == SLED_STORE_REPAIR && !store->rebuilt) ||
+	        (sled_recover_copies(store, &octets, err) &&
+	         sled_recover_spools(store, err)));
 }

@@ -40,9 +40,8 @@ hash_file(struct sled_store *store, const struct sled_volume_row *row,
 	return ok;
 }
 
-/* No more members: note the hash of the volume as the seal will leave it. */
 bool
-sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
+sled_volume_hash(struct sled_store *store, struct sled_volume_row *row,
                  struct sled_err *err)
 {
 	struct sled_sha256 *sha = NULL;
@@ -54,11 +53,23 @@ sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
 	if (ok) {
 		sled_sha256_add(sha, last.data, last.len);
 		row->sha256 = sled_sha256_end(sha);
-		row->turned = true;
-		ok = sled_ledger_volume_put(store->ledger, row, err);
 	}
 	sled_buf_free(&last);
 	sled_sha256_free(&sha);
+	return ok;
+}
+
+/* No more members: note the hash of the volume as the seal will leave it. */
+bool
+sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
+                 struct sled_err *err)
+{
+	bool ok = sled_volume_hash(store, row, err);
+
+	if (ok) {
+		row->turned = true;
+		ok = sled_ledger_volume_put(store->ledger, row, err);
+	}
 	return ok || sled_note(err, "turn volume %s/%s", row->label, row->name);
 }
 
