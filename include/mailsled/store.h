@@ -183,6 +183,7 @@ struct sled_repaired {
 	uint64_t members;
 	uint64_t damaged; /* members that did not hold, all places */
 	uint64_t places;  /* that got a new file */
+	uint64_t beside;  /* ... new parity, or what a revision tells */
 	/* Members that no file had whole: put together from several, made by
 	 * parity, made anew from the messages in them. */
 	uint64_t mixed, parity, rebuilt;

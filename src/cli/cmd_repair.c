@@ -115,6 +115,7 @@ volume_json(struct repair *p, const struct sled_repaired *volume)
 	sled_json_u64(p->row, "members", volume->members);
 	sled_json_u64(p->row, "damaged", volume->damaged);
 	sled_json_u64(p->row, "places", volume->places);
+	sled_json_u64(p->row, "beside", volume->beside);
 	sled_json_u64(p->row, "mixed", volume->mixed);
 	sled_json_u64(p->row, "parity", volume->parity);
 	sled_json_u64(p->row, "rebuilt", volume->rebuilt);
@@ -129,6 +130,10 @@ volume_json(struct repair *p, const struct sled_repaired *volume)
 static void
 print_how(const struct sled_repaired *volume)
 {
+	if (volume->beside > 0)
+		(void)printf("  parity did not hold in %" PRIu64
+		             " places; it is renewed\n",
+		             volume->beside);
 	if (volume->mixed > 0)
 		(void)printf("  %" PRIu64 " members put together from several "
 		             "files\n",

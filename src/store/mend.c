@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "mailsled/clock.h"
-#include "store/store.h"
+#include "store/parity.h"
 
 static bool
 append_member(struct sled_store *store, struct sled_reading *from,
@@ -430,8 +430,12 @@ mend_sealed(struct sled_store *store, struct sled_volume_row *volume,
 		return false;
 	if (!volume->sealed)
 		return true;
-	if (volume->end + SLED_MEMBER_LAST == found->size)
-		return sled_seat_seal(&store->seats[0], volume, err);
+	if (volume->end + SLED_MEMBER_LAST == found->size) {
+		if (!sled_seat_seal(&store->seats[0], volume, err))
+			return false;
+		sled_beside_copy(store, &store->seats[0], volume);
+		return true;
+	}
 	sled_store_say(store,
 	               "%s/%s/%s has %llu bytes, expected %llu: "
 	               "`mailsled repair`",

@@ -29,7 +29,7 @@
 #define BLOCKS_MOST 4096
 #define BLOCK_LEAST 512U
 #define HOUR_MS     3600000U
-#define NAME_MAX_   (SLED_VOLUME_FILE + 32)
+#define NAME_MOST   (SLED_VOLUME_FILE + 32)
 
 bool
 sled_is_parity(const char *file, const char *sealed)
@@ -37,14 +37,14 @@ sled_is_parity(const char *file, const char *sealed)
 	size_t len = strlen(sealed), all = strlen(file);
 
 	return strncmp(file, sealed, len) == 0 && file[len] == '.' &&
-	       all > len + 5 && all < NAME_MAX_ &&
+	       all >= len + 5 && all < NAME_MOST &&
 	       strcmp(file + all - 5, ".par2") == 0;
 }
 
 static void
-list_name(char out[NAME_MAX_], const char *sealed)
+list_name(char out[NAME_MOST], const char *sealed)
 {
-	(void)snprintf(out, NAME_MAX_, "%.39s.par2.sha256", sealed);
+	(void)snprintf(out, NAME_MOST, "%.39s.par2.sha256", sealed);
 }
 
 static void
@@ -56,7 +56,7 @@ sealed_name(char out[SLED_VOLUME_FILE], const struct sled_volume_row *volume)
 static bool
 has_list(struct sled_place *place, const struct sled_volume_row *volume)
 {
-	char sealed[SLED_VOLUME_FILE], list[NAME_MAX_];
+	char sealed[SLED_VOLUME_FILE], list[NAME_MOST];
 	struct sled_err why = { 0 };
 	uint64_t size = 0;
 	bool there = false;
@@ -169,7 +169,7 @@ static bool
 put_list(struct sled_place *place, const char *label, const char *sealed,
          const struct sled_buf *text, struct sled_err *err)
 {
-	char name[NAME_MAX_];
+	char name[NAME_MOST];
 	int folder = -1;
 	bool ok;
 
@@ -309,7 +309,7 @@ sled_parity_make(struct sled_store *store, const struct sled_volume_row *volume,
 /* ---- the list, read ---- */
 
 struct listed {
-	char file[NAME_MAX_];
+	char file[NAME_MOST];
 	struct sled_hash sha256;
 };
 
@@ -337,7 +337,7 @@ static bool
 read_list(struct sled_place *place, const struct sled_volume_row *volume,
           struct sled_buf *text, struct sled_err *err)
 {
-	char sealed[SLED_VOLUME_FILE], list[NAME_MAX_], name[160];
+	char sealed[SLED_VOLUME_FILE], list[NAME_MOST], name[160];
 
 	sealed_name(sealed, volume);
 	list_name(list, sealed);
@@ -524,4 +524,75 @@ sled_parity_check(struct sled_seat *seat, const struct sled_volume_row *volume,
 		(void)snprintf(fault, 256, "the list of its parity is damaged");
 	sled_buf_free(&text);
 	return ok;
+}
+
+/* ---- mending it ---- */
+
+static bool
+tsv_holds(struct sled_seat *seat, const char *label, const char *file)
+{
+	struct sled_revision revision = { 0 };
+	struct sled_buf text = { 0 };
+	struct sled_err why = { 0 };
+	char name[128];
+	bool ok;
+
+	(void)snprintf(name, sizeof(name), "%s/%s", label, file);
+	ok = !sled_file_slurp(&text, seat->place.sys, seat->place.dir, name,
+	                      SLED_REVISION_MAX, &why)
+	         ? why.kind == SLED_ERR_MISSING
+	         : sled_revision_parse(sled_buf_span(&text), &revision, &why);
+	sled_revision_free(&revision);
+	sled_buf_free(&text);
+	return ok;
+}
+
+/* What does not hold goes to quarantine: the list, or the .tsv. */
+static bool
+put_aside(struct sled_seat *seat, const struct sled_volume_row *volume,
+          bool *damaged, struct sled_err *err)
+{
+	char sealed[SLED_VOLUME_FILE], name[NAME_MOST], fault[256];
+	bool ok = sled_parity_check(seat, volume, true, fault, err);
+
+	*damaged = ok && fault[0] != '\0';
+	if (*damaged) {
+		sealed_name(sealed, volume);
+		list_name(name, sealed);
+		ok = sled_place_quarantine(&seat->place, volume->label, name,
+		                           err);
+	}
+	sled_revision_file(sealed, volume->name, volume->revision);
+	if (!ok || volume->revision == 0 ||
+	    tsv_holds(seat, volume->label, sealed))
+		return ok;
+	*damaged = true;
+	return sled_place_quarantine(&seat->place, volume->label, sealed, err);
+}
+
+bool
+sled_beside_mend(struct sled_store *store, const struct sled_volume_row *volume,
+                 uint64_t *mended, struct sled_err *err)
+{
+	bool any = false, made = false;
+
+	for (size_t i = 0; i < store->len; i++) {
+		bool damaged = false;
+
+		if (!sled_seat_usable(&store->seats[i]))
+			continue;
+		if (!put_aside(&store->seats[i], volume, &damaged, err))
+			return false;
+		*mended += damaged;
+		any = any || damaged;
+	}
+	if (!any)
+		return true;
+	for (size_t i = 0; i < store->len; i++)
+		sled_beside_give(store, &store->seats[i], volume);
+	if (!sled_parity_make(store, volume, &made, err))
+		return false;
+	for (size_t i = 1; made && i < store->len; i++)
+		sled_beside_give(store, &store->seats[i], volume);
+	return true;
 }

@@ -30,6 +30,12 @@ bool sled_parity_check(struct sled_seat *seat,
                        const struct sled_volume_row *volume, bool deep,
                        char fault[256], struct sled_err *err);
 
+/* What stands beside the volume, in each place: what does not hold is put aside
+ * and given again, by another place or by par2. *mended counts places. */
+bool sled_beside_mend(struct sled_store *store,
+                      const struct sled_volume_row *volume, uint64_t *mended,
+                      struct sled_err *err);
+
 /* par2 with these arguments, in FOLDER of the state folder. Its exit status is
  * told as *err, and means nothing: look at what it made. */
 bool sled_par2_run(struct sled_store *store, const char *folder,

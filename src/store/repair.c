@@ -16,6 +16,7 @@
  *                                      here on the old file is not read
  *   P3  the old file in quarantine, the new one in every place
  */
+#include "store/parity.h"
 #include "store/repair.h"
 
 #include <stdio.h>
@@ -646,6 +647,22 @@ tidy(struct sled_repair *r, struct sled_err *err)
 	return true;
 }
 
+/* Parity, and the .tsv of a revision. */
+static bool
+mend_beside(struct sled_repair *r, struct sled_err *err)
+{
+	uint64_t mended = 0;
+
+	if (!r->volume.sealed)
+		return true;
+	if (!sled_beside_mend(r->store, &r->volume, &mended, err))
+		return false;
+	r->out.beside = mended;
+	if (mended > 0 && r->out.outcome == SLED_REPAIR_WHOLE)
+		r->out.outcome = SLED_REPAIR_MENDED;
+	return true;
+}
+
 static bool
 mend(struct sled_repair *r, const struct sled_revision *lost,
      struct sled_err *err)
@@ -671,7 +688,7 @@ mend(struct sled_repair *r, const struct sled_revision *lost,
 		ok = renew_others(r, NULL, &r->volume, NULL, rows, err);
 	}
 	free(rows);
-	return ok && (r->conf->dry || tidy(r, err));
+	return ok && (r->conf->dry || (tidy(r, err) && mend_beside(r, err)));
 }
 
 static bool

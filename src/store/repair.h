@@ -11,6 +11,7 @@
 #include "store/store.h"
 
 #define SLED_REPAIR_FOLDER "repair" /* scratch, below the state folder */
+#define SLED_REVISION_MAX  (64U << 20) /* octets of a .tsv */
 #define SLED_REMADE        ".remade"
 #define SLED_REMADE_NAME   (SLED_VOLUME_FILE + 8)
 

@@ -16,8 +16,6 @@
 #include "mailsled/text.h"
 #include "store/repair.h"
 
-#define TSV_MAX (64U << 20)
-
 void
 sled_revision_file(char out[SLED_VOLUME_FILE], const char *name,
                    unsigned revision)
@@ -174,7 +172,7 @@ load_from(struct sled_place *place, const char *name, struct sled_revision *out)
 {
 	struct sled_buf text = { 0 };
 	struct sled_err why = { 0 };
-	bool ok = sled_file_slurp(&text, place->sys, place->dir, name, TSV_MAX,
+	bool ok = sled_file_slurp(&text, place->sys, place->dir, name, SLED_REVISION_MAX,
 	                          &why) &&
 	          sled_revision_parse(sled_buf_span(&text), out, &why);
 
