@@ -13,6 +13,7 @@ struct repair {
 	unsigned percent;
 	struct sled_json *row; /* of the volume at hand, or NULL */
 	struct sled_err err;   /* of the printing */
+	bool told;             /* the sums were */
 };
 
 static void
@@ -273,6 +274,7 @@ repair(struct repair *p, struct sled_err *err)
 	sled_cli_live(cli, "");
 	if (!print_sums(p, &report, ok ? err : &second))
 		return false;
+	p->told = ok;
 	return ok && judge(p, &report, err);
 }
 
@@ -286,6 +288,10 @@ run(struct sled_cli *cli)
 	bool ok = repair(&p, &err);
 
 	sled_json_free(&p.row);
+	if (!ok && p.told) { /* on stdout the sums are the last line */
+		sled_cli_complain(cli, &err);
+		return sled_err_exit(err.kind);
+	}
 	return ok ? 0 : sled_cli_fail(cli, &err);
 }
 
