@@ -64,7 +64,8 @@ struct sled_daemon_calls {
 	/* Of a round on a link that has a price. */
 	bool (*bill)(void *ctx, struct sled_buf *out,
 	             const struct sled_round_row *row, struct sled_err *err);
-	/* The command that seals and scrubs, for the shell; may be NULL. */
+	/* The command that seals, scrubs and sends far copies, for the shell;
+	 * may be NULL. " --far-links=NAMES" is put behind it. */
 	bool (*tend)(void *ctx, struct sled_buf *out, struct sled_err *err);
 	void *ctx;
 };

@@ -29,14 +29,16 @@ struct sled_box;   /* opaque */
 typedef void sled_say_fn(void *ctx, const char *text);
 
 struct sled_store_conf {
-	const char *path;          /* the first place */
-	const char *const *copies; /* more places */
+	const char *path; /* the first place */
+	const char *const
+	    *copies; /* more places: paths, "rclone:REMOTE:PATH" */
 	size_t copies_len;
 	unsigned min_copies;
 	bool distinct_devices;
 	bool rotate_month;
 	uint64_t rotate_bytes;
-	const char *state; /* NULL: PATH/.mailsled */
+	const char *state;      /* NULL: PATH/.mailsled */
+	uint64_t far_bandwidth; /* octets a second to far places; 0: no limit */
 	bool found_new; /* make a store though a copy is absent (init --new) */
 	const char *par2; /* the program, for parity; NULL: none is made */
 	sled_say_fn *say; /* may be NULL */
@@ -77,11 +79,14 @@ struct sled_place_status {
 	const char *path; /* borrowed */
 	const char *id;   /* "" when it was never marked */
 	bool present;
-	bool first;          /* the store's own path */
-	uint64_t disk;       /* equal for places on one disk; 0 unknown */
+	bool first;    /* the store's own path */
+	bool far;      /* behind rclone: never present, see below */
+	bool fails;    /* far: the last push of files failed, .why */
+	bool late;     /* lacks something, and has not been whole for long */
+	uint64_t disk; /* equal for places on one disk; 0 unknown */
 	uint64_t free_bytes; /* when present */
 	uint64_t lacks;      /* committed octets it is not known to hold */
-	int64_t seen;        /* when it was last there, or 0 */
+	int64_t seen;        /* when it was last there (far: whole), or 0 */
 	int64_t oldest;      /* all it holds was read back since; 0: nothing */
 	uint64_t damaged;    /* members that were found so */
 	const char *why;     /* why it is not present or not written; "" */
@@ -107,6 +112,44 @@ SLED_CHECK bool sled_store_sync(struct sled_store *store, const char *adopt,
 SLED_CHECK bool sled_store_keep_config(struct sled_store *store,
                                        struct sled_span text,
                                        struct sled_err *err);
+
+/* ---- far places: files behind rclone (far.h) ---- */
+
+struct sled_far_run {
+	uint64_t ms; /* nothing more is begun after so long; 0: no limit */
+	/* Why nothing may be sent now, as in "[link sat0] is dear"; NULL: it
+	 * may. It is noted, and told as what keeps mail from being safe. */
+	const char *forbidden;
+	const char *adopt; /* mark this one, whatever it holds; or NULL */
+};
+
+struct sled_far_sent {
+	size_t places;          /* far ones of the configuration */
+	uint64_t files, octets; /* that are there and right since this run */
+	uint64_t checked;       /* files read again */
+	uint64_t damaged;       /* ... that were not what was sent; each said */
+	bool whole;             /* nothing is missing in any of them */
+};
+
+/* Bring every far place up to date: what it lacks is sent, then checked there
+ * by its SHA-256, and only then counted; what was checked long ago is checked
+ * again. Every step may be cut off. What goes wrong with a far place is said
+ * and noted, and harms nothing else: false is for the ledger and for memory. */
+SLED_CHECK bool sled_store_far(struct sled_store *store,
+                               const struct sled_far_run *run,
+                               struct sled_far_sent *out, struct sled_err *err);
+
+/* What is there, looked at now and not changed: for `check`, also before there
+ * is a store. PATH as in .copies. Errors as in far.h. */
+struct sled_far_look {
+	bool marked;    /* it is a place of the store .store */
+	bool empty;     /* nothing is there yet */
+	char store[33]; /* or "" */
+};
+
+SLED_CHECK bool sled_store_far_look(const struct sled_sys *sys,
+                                    const char *path, struct sled_far_look *out,
+                                    struct sled_err *err);
 
 /* ---- reading ---- */
 
@@ -134,6 +177,14 @@ SLED_CHECK bool sled_store_verify(struct sled_store *store, bool deep,
                                   sled_verify_fn *each, void *ctx,
                                   struct sled_verify_report *out,
                                   struct sled_err *err);
+
+/* The same of far places: each file that was sent there has its SHA-256 compared,
+ * which may bring all of it down. A far place that cannot be reached, and one
+ * that nothing was sent to, is a fault. Changes nothing. */
+SLED_CHECK bool sled_store_verify_far(struct sled_store *store,
+                                      sled_verify_fn *each, void *ctx,
+                                      struct sled_verify_report *out,
+                                      struct sled_err *err);
 
 /* ---- upkeep: what is done when no link waits for it ---- */
 
@@ -184,11 +235,11 @@ struct sled_repaired {
 	uint64_t damaged; /* members that did not hold, all places */
 	uint64_t places;  /* that got a new file */
 	uint64_t beside;  /* ... new parity, or what a revision tells */
-	/* Members that no file had whole: put together from several, made by
-	 * parity, made anew from the messages in them. */
-	uint64_t mixed, parity, rebuilt;
-	uint64_t saved, lost; /* messages of those made anew */
-	bool has_parity;      /* dry only: it was not tried */
+	/* Members that no file here had whole: put together from several, from
+	 * far places, made by parity, made anew from the messages in them. */
+	uint64_t mixed, far, parity, rebuilt;
+	uint64_t saved, lost;     /* messages of those made anew */
+	bool has_parity, has_far; /* dry only: they were not tried */
 	const char *why;
 };
 
@@ -482,6 +533,8 @@ struct sled_box_sums {
 	uint64_t fetched, mail_bytes, safe;
 	const char *unsafe_why;
 	enum sled_err_kind unsafe_kind;
+	bool
+	    far_pending; /* nothing is wrong: far copies are sent behind this */
 };
 struct sled_box_sums sled_box_sums(const struct sled_box *box);
 

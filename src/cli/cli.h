@@ -72,9 +72,9 @@ struct sled_cli {
 extern const struct sled_cli_command sled_cli_check, sled_cli_drop,
     sled_cli_event, sled_cli_export, sled_cli_fetch, sled_cli_held,
     sled_cli_init, sled_cli_list, sled_cli_plan, sled_cli_prune,
-    sled_cli_rebuild, sled_cli_repair, sled_cli_report, sled_cli_run, sled_cli_seal,
-    sled_cli_show, sled_cli_status, sled_cli_stop, sled_cli_sync, sled_cli_tend,
-    sled_cli_verify, sled_cli_want;
+    sled_cli_rebuild, sled_cli_repair, sled_cli_report, sled_cli_run,
+    sled_cli_seal, sled_cli_show, sled_cli_status, sled_cli_stop, sled_cli_sync,
+    sled_cli_tend, sled_cli_verify, sled_cli_want;
 
 /* ---- options.c ---- */
 
@@ -238,5 +238,28 @@ SLED_CHECK bool sled_cli_content_sums(struct sled_cli *cli,
 /* A Date header's value (RFC 5322, section 3.3; obsolete zones too) as wall
  * time. False when it is not understood. */
 bool sled_cli_date_parse(struct sled_span text, int64_t *when);
+
+/* ---- far.c ---- */
+
+#define SLED_CLI_FAR_MS      600000   /* of sending, behind a visit by hand */
+#define SLED_CLI_FAR_LONG_MS 18000000 /* ... by the scheduler's child */
+
+struct sled_cli_far {
+	uint64_t ms;               /* as in struct sled_far_run */
+	const char *adopt;         /* or NULL */
+	char forbidden[256];       /* why nothing may be sent now; "" it may */
+	struct sled_far_sent sent; /* what came of it */
+};
+
+/* May copies be sent now: by the section of LINK, or by where the default route
+ * leads. Fills .forbidden. LISTED: what the scheduler says may be used, or
+ * NULL. */
+void sled_cli_far_by(const struct sled_conf_link *link,
+                     struct sled_cli_far *out);
+void sled_cli_far_policy(struct sled_cli *cli, const char *listed,
+                         struct sled_cli_far *out);
+/* Bring the far places up, and say what was sent. */
+SLED_CHECK bool sled_cli_far(struct sled_cli *cli, struct sled_cli_far *far,
+                             struct sled_err *err);
 
 #endif

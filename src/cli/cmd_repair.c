@@ -118,6 +118,7 @@ volume_json(struct repair *p, const struct sled_repaired *volume)
 	sled_json_u64(p->row, "places", volume->places);
 	sled_json_u64(p->row, "beside", volume->beside);
 	sled_json_u64(p->row, "mixed", volume->mixed);
+	sled_json_u64(p->row, "far", volume->far);
 	sled_json_u64(p->row, "parity", volume->parity);
 	sled_json_u64(p->row, "rebuilt", volume->rebuilt);
 	sled_json_u64(p->row, "messages_saved", volume->saved);
@@ -139,6 +140,9 @@ print_how(const struct sled_repaired *volume)
 		(void)printf("  %" PRIu64 " members put together from several "
 		             "files\n",
 		             volume->mixed);
+	if (volume->far > 0)
+		(void)printf("  %" PRIu64 " members from far places\n",
+		             volume->far);
 	if (volume->parity > 0)
 		(void)printf("  %" PRIu64 " members by parity\n",
 		             volume->parity);
@@ -174,9 +178,10 @@ print_volume(const struct repair *p, const struct sled_repaired *volume)
 		break;
 	}
 	print_how(volume);
-	if (p->dry && volume->has_parity && volume->rebuilt > 0)
-		(void)printf("  there is parity, which --dry-run does not "
-		             "try\n");
+	if (p->dry && volume->rebuilt > 0 &&
+	    (volume->has_parity || volume->has_far))
+		(void)printf("  %s may still have it: --dry-run does not try\n",
+		             volume->has_parity ? "parity" : "a far place");
 }
 
 static void

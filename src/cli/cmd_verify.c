@@ -200,14 +200,18 @@ name_absent(struct sled_cli *cli, struct sled_err *err)
 
 		if (!sled_store_place(cli->store, i, &place, err))
 			return false;
-		if (place.present)
+		if (place.present ||
+		    (place.far && sled_cli_flag(cli, "far") != NULL))
 			continue;
 		sled_text_clip(
 		    path, sizeof(path),
 		    (struct sled_span){ place.path, strlen(place.path) });
-		(void)snprintf(text, sizeof(text),
-		               "%s: absent, not verified%s%s", path,
-		               place.why[0] == '\0' ? "" : ": ", place.why);
+		(void)snprintf(text, sizeof(text), "%s: %s, not verified%s%s",
+		               path, place.far ? "far away" : "absent",
+		               place.far              ? ": --far does"
+		               : place.why[0] == '\0' ? ""
+		                                      : ": ",
+		               place.far ? "" : place.why);
 		sled_cli_say(cli, text);
 	}
 	return true;
@@ -254,7 +258,9 @@ verify_store(struct verify *v, bool deep, struct sled_verify_report *report,
 	struct sled_cli *cli = v->cli;
 
 	if (!sled_cli_store(cli, SLED_STORE_READ, err) ||
-	    !sled_store_verify(cli->store, deep, note, v, report, err))
+	    !sled_store_verify(cli->store, deep, note, v, report, err) ||
+	    (sled_cli_flag(cli, "far") != NULL &&
+	     !sled_store_verify_far(cli->store, note, v, report, err)))
 		return false;
 	sled_cli_live(cli, "");
 	if (v->no_memory)
@@ -305,6 +311,7 @@ run(struct sled_cli *cli)
 
 static const struct sled_cli_flag flags[] = {
 	{ "deep", NULL, "read every byte of every place, not the sizes only" },
+	{ "far", NULL, "far places too: each file there, by its SHA-256" },
 	{ "content", NULL, "is each text the one that was signed (DKIM)?" },
 	{ NULL, NULL, NULL },
 };
@@ -317,11 +324,15 @@ const struct sled_cli_command sled_cli_verify = {
 		"ledger; with --deep\nevery message against its SHA-256. A "
 		"fault is named with its place, volume, offset\nand messages; "
 		"the exit status is 65 then. Nothing is changed.\n"
+		"With --far what lies behind rclone is compared too: where the "
+		"remote cannot tell a\nSHA-256 (WebDAV, SFTP, crypt) all of it "
+		"comes down for that, on any link.\n"
 		"With --content each message whose body is not the one that "
 		"its DKIM-Signature\nwas made of is named. That is no fault: "
 		"mailing lists add to mail.\n",
 	.examples = "  mailsled verify\n"
 		    "  mailsled verify --deep\n"
+		    "  mailsled verify --far\n"
 		    "  mailsled verify --content\n",
 	.flags = flags,
 	.run = run,

@@ -164,6 +164,7 @@ print_place_json(const struct sled_place_status *place,
 	sled_clock_rfc3339(place->seen, seen);
 	sled_json_text(json, "place", place->path);
 	sled_json_bool(json, "present", place->present);
+	sled_json_bool(json, "far", place->far);
 	sled_json_text(json, "seen", place->seen == 0 ? NULL : seen);
 	if (place->present)
 		sled_json_u64(json, "free_bytes", place->free_bytes);
@@ -194,6 +195,26 @@ print_health(const struct sled_place_status *place, int64_t now)
 		             days);
 }
 
+/* When it was last whole, and whether the last try to send came to grief. */
+static void
+print_far(const struct sled_place_status *place, int64_t now)
+{
+	char word[SLED_CLI_WORD];
+
+	if (place->seen == 0) {
+		(void)printf("far away, never whole");
+	} else {
+		sled_cli_time(word, place->seen);
+		(void)printf("far away, %s %s",
+		             place->lacks == 0 ? "whole, looked at"
+		                               : "last whole",
+		             word);
+	}
+	if (place->late)
+		(void)printf(" (LATE: %" PRId64 " days ago)",
+		             (now - place->seen) / DAY_S);
+}
+
 static void
 print_place(const struct sled_place_status *place,
             const struct outlook *outlook, int64_t now)
@@ -206,7 +227,9 @@ print_place(const struct sled_place_status *place,
 	               (struct sled_span){ place->why, strlen(place->why) });
 	sled_cli_bytes(lacks, place->lacks);
 	(void)printf("  %s  ", path);
-	if (place->present) {
+	if (place->far) {
+		print_far(place, now);
+	} else if (place->present) {
 		sled_cli_bytes(word, place->free_bytes);
 		(void)printf("there, %s free", word);
 		print_outlook(outlook);

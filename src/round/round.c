@@ -29,10 +29,12 @@ note_places(struct sled_round *round)
 		struct sled_err ignored = { 0 };
 
 		if (!sled_store_place(round->conf.store, i, &place, &ignored) ||
-		    place.present || len + 1 >= room)
+		    place.present || len + 1 >= room ||
+		    (place.far && !place.fails && !place.late))
 			continue;
-		(void)snprintf(out + len, room - len, "%s%s is absent",
-		               len > 0 ? "; " : "", place.path);
+		(void)snprintf(out + len, room - len, "%s%s is %s",
+		               len > 0 ? "; " : "", place.path,
+		               place.far ? "behind" : "absent");
 		len = strlen(out);
 	}
 }

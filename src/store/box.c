@@ -548,6 +548,7 @@ sled_box_explain(struct sled_box *box)
 	for (size_t i = 0; i < box->store->len; i++)
 		if (!sled_seat_usable(&box->store->seats[i]))
 			box->sums.unsafe_why = box->store->seats[i].why;
+	box->sums.far_pending = sled_far_will_do(box->store);
 }
 
 bool

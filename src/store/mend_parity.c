@@ -21,10 +21,10 @@ struct mender {
 	struct sled_buf arguments;
 };
 
-/* What cannot be read is zeros there. */
-static bool
-copy_raw(struct sled_reading *from, uint64_t from_at, uint64_t length,
-         struct sled_file *to, uint64_t at, struct sled_err *err)
+bool
+sled_repair_copy_raw(struct sled_reading *from, uint64_t from_at,
+                     uint64_t length, struct sled_file *to, uint64_t at,
+                     struct sled_err *err)
 {
 	char chunk[65536];
 
@@ -57,7 +57,7 @@ copy_into_scratch(struct mender *m, struct sled_reading *from, const char *name,
 	if (!sled_file_open(&to, r->store->sys, r->scratch_dir, name,
 	                    O_RDWR | O_CREAT | O_TRUNC, 0600, err))
 		return false;
-	ok = copy_raw(from, 0, from->source.size, &to, 0, err) &&
+	ok = sled_repair_copy_raw(from, 0, from->source.size, &to, 0, err) &&
 	     sled_file_close(&to, err);
 	sled_file_drop(&to);
 	return ok;
@@ -133,10 +133,11 @@ copy_member(struct mender *m, size_t i, struct sled_origin *origin,
 
 	if (piece->kind != SLED_PIECE_MISSING &&
 	    sled_hash_equal(&piece->sum.body_sha256, &row->body_sha256))
-		return copy_raw(&r->origins.list[piece->origin]->reading,
-		                piece->at, row->length, to, row->at, err);
-	return copy_raw(origin == NULL ? NULL : &origin->reading, row->at,
-	                row->length, to, row->at, err);
+		return sled_repair_copy_raw(
+		    &r->origins.list[piece->origin]->reading, piece->at,
+		    row->length, to, row->at, err);
+	return sled_repair_copy_raw(origin == NULL ? NULL : &origin->reading,
+	                            row->at, row->length, to, row->at, err);
 }
 
 static bool

@@ -16,7 +16,6 @@
  *                                      here on the old file is not read
  *   P3  the old file in quarantine, the new one in every place
  */
-#include "store/parity.h"
 #include "store/repair.h"
 
 #include <stdio.h>
@@ -24,6 +23,7 @@
 #include <string.h>
 
 #include "mailsled/clock.h"
+#include "store/parity.h"
 
 struct sled_member_sum
 sled_row_sum(const struct sled_member_row *row)
@@ -194,9 +194,8 @@ sled_repair_find(struct sled_repair *r, size_t from, uint64_t *found)
 	}
 }
 
-/* Is there any that not even an earlier repair's member stands for? */
-static bool
-is_needy(const struct sled_repair *r)
+bool
+sled_repair_is_needy(const struct sled_repair *r)
 {
 	for (size_t i = 0; i < r->len; i++)
 		if (r->pieces[i].kind == SLED_PIECE_MISSING)
@@ -221,10 +220,11 @@ gather(struct sled_repair *r, struct sled_revision *lost, struct sled_err *err)
 	if (!sled_origins_add_old(&r->origins, r->store, &r->volume, err))
 		return false;
 	sled_repair_find(r, seats, &found);
-	return !is_needy(r) ||
-	       (sled_repair_mix(r, err) &&
-	        (!is_needy(r) || sled_repair_parity(r, err)) &&
-	        (!is_needy(r) || sled_repair_rebuild(r, lost, err)));
+	return !sled_repair_is_needy(r) ||
+	       (sled_repair_mix(r, err) && sled_repair_far(r, err) &&
+	        (!sled_repair_is_needy(r) || sled_repair_parity(r, err)) &&
+	        (!sled_repair_is_needy(r) ||
+	         sled_repair_rebuild(r, lost, err)));
 }
 
 /* ---- what it becomes ---- */

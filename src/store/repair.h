@@ -10,7 +10,7 @@
 
 #include "store/store.h"
 
-#define SLED_REPAIR_FOLDER "repair" /* scratch, below the state folder */
+#define SLED_REPAIR_FOLDER "repair"    /* scratch, below the state folder */
 #define SLED_REVISION_MAX  (64U << 20) /* octets of a .tsv */
 #define SLED_REMADE        ".remade"
 #define SLED_REMADE_NAME   (SLED_VOLUME_FILE + 8)
@@ -132,6 +132,14 @@ bool sled_origin_holds(struct sled_origin *origin, uint64_t at,
 /* Look for each missing member in the origins FROM on; *found counts them. */
 void sled_repair_find(struct sled_repair *r, size_t from, uint64_t *found);
 
+/* Is there any member that not even an earlier repair's stands for? */
+bool sled_repair_is_needy(const struct sled_repair *r);
+/* LENGTH octets to AT of another file; what cannot be read, or has no FROM, is
+ * zeros there. */
+bool sled_repair_copy_raw(struct sled_reading *from, uint64_t from_at,
+                          uint64_t length, struct sled_file *to, uint64_t at,
+                          struct sled_err *err);
+
 /* scratch.c: the folder is made at first use, without what was left there. */
 bool sled_scratch_open(struct sled_repair *r, struct sled_err *err);
 bool sled_scratch_write(struct sled_repair *r, const void *data, size_t len,
@@ -143,7 +151,9 @@ void sled_scratch_close(struct sled_repair *r);
 
 /* mix.c: members that no file has whole, put together from several. */
 bool sled_repair_mix(struct sled_repair *r, struct sled_err *err);
-/* parity.c: the file that par2 makes of what there is becomes an origin. */
+/* origins_far.c: far places, for what no place here has. */
+bool sled_repair_far(struct sled_repair *r, struct sled_err *err);
+/* mend_parity.c: the file that par2 makes of what there is becomes an origin. */
 bool sled_repair_parity(struct sled_repair *r, struct sled_err *err);
 /* rebuild.c: single messages out of what is still missing. What cannot be
  * saved is added to LOST. */

@@ -172,8 +172,8 @@ load_from(struct sled_place *place, const char *name, struct sled_revision *out)
 {
 	struct sled_buf text = { 0 };
 	struct sled_err why = { 0 };
-	bool ok = sled_file_slurp(&text, place->sys, place->dir, name, SLED_REVISION_MAX,
-	                          &why) &&
+	bool ok = sled_file_slurp(&text, place->sys, place->dir, name,
+	                          SLED_REVISION_MAX, &why) &&
 	          sled_revision_parse(sled_buf_span(&text), out, &why);
 
 	sled_buf_free(&text);

@@ -40,6 +40,20 @@ hash_file(struct sled_store *store, const struct sled_volume_row *row,
 	return ok;
 }
 
+/* The sealed file itself, its .sha256 and parity, a revision's .tsv. */
+bool
+sled_volume_goes_with(const char *file, const char *sealed, const char *name)
+{
+	char parity[SLED_VOLUME_FILE];
+	size_t stem = strlen(sealed) - strlen(".tar.gz");
+
+	(void)snprintf(parity, sizeof(parity), "%s.tar.gz.", name);
+	return strncmp(file, sealed, strlen(sealed)) == 0 ||
+	       strncmp(file, parity, strlen(parity)) == 0 ||
+	       (stem > strlen(name) && strncmp(file, sealed, stem) == 0 &&
+	        strcmp(file + stem, ".tsv") == 0);
+}
+
 bool
 sled_volume_hash(struct sled_store *store, struct sled_volume_row *row,
                  struct sled_err *err)

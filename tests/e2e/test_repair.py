@@ -21,15 +21,15 @@ def write_at(path, at, data):
 
 
 def repair(sled, *args):
-    result = sled.run("--json", "repair", *args)
+    result = sled.run("--json", "repair", *args, timeout=300)
     rows = [json.loads(line) for line in result.out.splitlines()]
     return result.status, rows
 
 
 def sealed(tmp, server, **more):
     sled = Sled(tmp, {"home": server}, **more)
-    assert sled.fetch().status == 0
-    assert sled.run("seal", "--now").status == 0
+    assert sled.fetch(timeout=900).status == 0
+    assert sled.run("seal", "--now", timeout=300).status == 0
     return sled
 
 
@@ -107,7 +107,7 @@ def large(tmp, name, par2):
             for path in (place / "home").glob("*par2*"):
                 path.unlink()
     else:
-        assert sled.run("tend", "--seconds", "0").status == 0
+        assert sled.run("tend", "--seconds", "0", timeout=300).status == 0
     good = volume(sled.path).read_bytes()
     assert len(good) >= 100e6, len(good)
     for seed, place in enumerate(sled.places):
@@ -133,4 +133,4 @@ def test_three_copies_with_fifty_lost_sectors_each(tmp):
         assert volume(sled.path).read_bytes() == good
 
 
-test_three_copies_with_fifty_lost_sectors_each.timeout = 900
+test_three_copies_with_fifty_lost_sectors_each.timeout = 2400
