@@ -4,7 +4,10 @@ import os
 import random
 import time
 
+from far_peer import Far
 from harness import Pop3d, Sled, only_slow
+from test_far import serve, sled_of
+from test_fetch_places import noise
 
 SECTOR = 4096
 
@@ -86,6 +89,30 @@ def test_a_running_scheduler_is_asked(tmp):
             run.wait("home: 5 came")
             assert repair(sled)[0] == 0
             assert run.stop() == 0
+
+
+def whole_again_from_far(tmp, seal):
+    """What no place here holds any more, a far one still has."""
+    with serve(tmp, noise(12)) as server, Far(tmp, "webdav") as far:
+        sled = sled_of(tmp, server, far)
+        assert sled.fetch().status == 0
+        if seal:
+            assert sled.run("seal", "--now").status == 0
+        assert sled.run("sync").status == 0
+        good = volume(sled.path).read_bytes()
+        write_at(volume(sled.path), len(good) // 2, b"\0" * 300)
+        status, rows = repair(sled)
+        assert status == 0 and rows[0]["far"] > 0, rows
+        assert volume(sled.path).read_bytes() == good
+        assert sled.run("verify", "--deep").status == 0
+
+
+def test_a_far_place_has_the_sealed_archive(tmp):
+    whole_again_from_far(tmp, True)
+
+
+def test_a_far_place_has_ranges_of_the_open_one(tmp):
+    whole_again_from_far(tmp, False)
 
 
 def damage_sectors(path, count, seed):

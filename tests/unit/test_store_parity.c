@@ -295,7 +295,7 @@ a_kill_at_any_call_is_gone_on_from(void **state)
 	fx_store_sh(w, "mkdir kept && cp -a store copy1 kept/");
 	tend_once(w, 1);
 	fx_store_sh(w, "mkdir good && cp -a store/home good/");
-	for (unsigned n = 1; status != 0; n += stride(19)) {
+	for (unsigned n = 1; status != 0; n += stride(61)) {
 		uint64_t parity = 0;
 		pid_t pid;
 
