@@ -207,7 +207,7 @@ print_sums(struct repair *p, const struct sled_repair_report *report,
 
 	if (!p->cli->json) {
 		if (!p->cli->quiet)
-			(void)printf("%" PRIu64 " volumes: %" PRIu64
+			(void)printf("%" PRIu64 " volumes read: %" PRIu64
 			             " %s, %" PRIu64 " %s, %" PRIu64
 			             " failed; %" PRIu64 " messages lost\n",
 			             report->volumes, report->mended,
@@ -244,15 +244,15 @@ judge(const struct repair *p, const struct sled_repair_report *report,
 		return sled_cli_whole(p->cli, err);
 	if (lost == 0) {
 		(void)sled_fail(err, SLED_ERR_DAMAGED,
-		                "%" PRIu64 " volumes are damaged",
+		                "archives that are damaged: %" PRIu64,
 		                report->mended);
 		return sled_hint(err, "mailsled repair");
 	}
 	(void)sled_fail(err, SLED_ERR_DAMAGED,
-	                "%" PRIu64 " volumes are not what they were; %" PRIu64
-	                " messages are %s",
-	                lost, report->lost,
-	                p->dry ? "in no place that is there" : "lost");
+	                "archives that are not what they were: %" PRIu64
+	                "; messages that are %s: %" PRIu64,
+	                lost, p->dry ? "in no place that is there" : "lost",
+	                report->lost);
 	return sled_hint(err, "plug in other places that may have them, and "
 	                      "repair again");
 }
@@ -277,7 +277,8 @@ repair(struct repair *p, struct sled_err *err)
 		return false;
 	ok = sled_store_repair(cli->store, &conf, &reader, &report, err);
 	sled_cli_live(cli, "");
-	if (!print_sums(p, &report, ok ? err : &second))
+	if ((ok || report.volumes > 0) &&
+	    !print_sums(p, &report, ok ? err : &second))
 		return false;
 	p->told = ok;
 	return ok && judge(p, &report, err);

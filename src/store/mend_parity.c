@@ -77,7 +77,12 @@ take_parity(struct mender *m, struct sled_place *place, const char *file,
 	if (!sled_reading_open(&from, place, m->r->volume.label, file, true,
 	                       &why))
 		return true;
-	(void)snprintf(name, sizeof(name), "%s.%u.par2", m->sealed, m->sets);
+	/* Behind the first par2 looks for others whose name goes on so. */
+	if (m->sets == 0)
+		(void)snprintf(name, sizeof(name), "%s.par2", m->sealed);
+	else
+		(void)snprintf(name, sizeof(name), "%s.%u.par2", m->sealed,
+		               m->sets);
 	m->sets++;
 	ok = copy_into_scratch(m, &from, name, err);
 	sled_reading_close(&from);
@@ -203,7 +208,7 @@ run_par2(struct mender *m, struct sled_err *err)
 	struct sled_err why = { 0 };
 	size_t from = r->origins.len;
 
-	if (!sled_buf_printf(&m->arguments, err, "repair -q -q -m128 %s.0.par2",
+	if (!sled_buf_printf(&m->arguments, err, "repair -q -q -m128 %s.par2",
 	                     m->sealed) ||
 	    !write_variants(m, err))
 		return false;

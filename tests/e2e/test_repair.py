@@ -127,7 +127,7 @@ def large(tmp, name, par2):
     zeroed sectors; its repair, and what it says."""
     folder = tmp / name
     folder.mkdir()
-    with Pop3d(folder, "--generate", "4200,60000") as server:
+    with serve(folder, noise(1800, octets=80_000)) as server:
         sled = sealed(folder, server, copies=2)
     if not par2:
         for place in sled.places:
