@@ -3,8 +3,9 @@
  * waits, and copied like the volume.
  *
  * Blocks are 64 KiB; smaller for a volume below 96 MiB, so that 64 single
- * damaged bytes can be mended in any (each costs a block, of which there are 75
- * to spare), and larger above 256 MiB, so that it takes minutes at most.
+ * damaged bytes can be mended in any (each costs a block, and there are 75 to
+ * spare in the smallest), and larger above 256 MiB, so that it takes minutes at
+ * most.
  *
  * States of the set in a place (L: the list, FILE.par2.sha256)
  *   S0  no L                       what there is of the set is begun again
@@ -27,6 +28,7 @@
 #define BLOCK       65536U
 #define BLOCKS      1500 /* at least, but for the smallest */
 #define BLOCKS_MOST 4096
+#define SPARE       75 /* of parity, at least */
 #define BLOCK_LEAST 512U
 #define HOUR_MS     3600000U
 #define NAME_MOST   (SLED_VOLUME_FILE + 32)
@@ -125,11 +127,14 @@ create(struct sled_store *store, const struct sled_volume_row *volume,
        const char *sealed, struct sled_err *err)
 {
 	struct sled_buf folder = { 0 }, arguments = { 0 };
+	uint64_t octets = volume->end + SLED_MEMBER_LAST;
+	uint64_t size = block_size(octets), spare = octets / size / 20 + 1;
 	bool ok = sled_buf_printf(&folder, err, "%s/%s", store->conf.path,
 	                          volume->label) &&
 	          sled_buf_printf(&arguments, err,
-	                          "create -q -q -m128 -s%" PRIu64 " -r5 -n1 -B",
-	                          block_size(volume->end + SLED_MEMBER_LAST)) &&
+	                          "create -q -q -m128 -s%" PRIu64 " -c%" PRIu64
+	                          " -n1 -B",
+	                          size, spare < SPARE ? SPARE : spare) &&
 	          sled_shell_word(&arguments, folder.data, err) &&
 	          sled_buf_printf(&arguments, err, " -a %s.par2 --", sealed) &&
 	          sled_buf_printf(&folder, err, "/%s", sealed) &&
