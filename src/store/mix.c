@@ -31,7 +31,7 @@ struct source {
 
 struct mix {
 	struct sled_repair *r;
-	const struct sled_member_sum *sum;
+	struct sled_member_sum sum;
 	struct source files[FILES];
 	size_t files_len;
 	struct region regions[REGIONS];
@@ -166,26 +166,31 @@ weigh(struct mix *m, struct region *region)
 
 /* ---- trying ---- */
 
-typedef bool take_fn(void *ctx, const void *data, size_t len,
-                     struct sled_err *err);
+/* Where the bytes go. */
+struct taker {
+	bool (*take)(void *ctx, const void *data, size_t len,
+	             struct sled_err *err);
+	void *ctx;
+};
 
-/* The body as the choices make it, from FROM on to TO out of one file. */
+/* FROM to TO of the body, out of one file. */
 static bool
-give_part(struct mix *m, size_t file, uint64_t from, uint64_t to, take_fn *take,
-          void *ctx, struct sled_err *err)
+give_part(struct mix *m, size_t file, uint64_t from, uint64_t to,
+          const struct taker *taker, struct sled_err *err)
 {
 	for (uint64_t at = from; at < to; at += CHUNK) {
 		size_t len = to - at < CHUNK ? (size_t)(to - at) : CHUNK;
 
 		read_chunk(m, file, at, len);
-		if (!take(ctx, m->chunk[file], len, err))
+		if (!taker->take(taker->ctx, m->chunk[file], len, err))
 			return false;
 	}
 	return true;
 }
 
+/* The body as the choices make it. */
 static bool
-give_body(struct mix *m, uint64_t body, take_fn *take, void *ctx,
+give_body(struct mix *m, uint64_t body, const struct taker *taker,
           struct sled_err *err)
 {
 	uint64_t at = 0;
@@ -193,13 +198,13 @@ give_body(struct mix *m, uint64_t body, take_fn *take, void *ctx,
 	for (size_t i = 0; i < m->len; i++) {
 		const struct region *region = &m->regions[i];
 
-		if (!give_part(m, 0, at, region->from, take, ctx, err) ||
+		if (!give_part(m, 0, at, region->from, taker, err) ||
 		    !give_part(m, region->choice[region->now], region->from,
-		               region->to, take, ctx, err))
+		               region->to, taker, err))
 			return false;
 		at = region->to;
 	}
-	return give_part(m, 0, at, body, take, ctx, err);
+	return give_part(m, 0, at, body, taker, err);
 }
 
 static bool
@@ -236,6 +241,7 @@ try_all(struct mix *m, uint64_t body, bool *found, struct sled_err *err)
 	struct sled_sha256 *sha = NULL;
 	uint64_t tries = WORK / (body + 1) + 1;
 	bool ok = sled_sha256_new(&sha, err);
+	const struct taker hash_it = { take_hash, sha };
 
 	*found = false;
 	if (tries > TRIES)
@@ -243,11 +249,11 @@ try_all(struct mix *m, uint64_t body, bool *found, struct sled_err *err)
 	do {
 		struct sled_hash hash;
 
-		ok = ok && give_body(m, body, take_hash, sha, err);
+		ok = ok && give_body(m, body, &hash_it, err);
 		if (!ok)
 			break;
 		hash = sled_sha256_end(sha);
-		*found = sled_hash_equal(&hash, &m->sum->body_sha256);
+		*found = sled_hash_equal(&hash, &m->sum.body_sha256);
 	} while (!*found && --tries > 0 && next_choice(m));
 	sled_sha256_free(&sha);
 	return ok;
@@ -261,7 +267,7 @@ add_file(struct mix *m, struct sled_origin *origin, uint64_t at)
 	const struct sled_source *source = &origin->reading.source;
 
 	if (m->files_len < FILES && at < source->size &&
-	    source->size - at >= m->sum->length)
+	    source->size - at >= m->sum.length)
 		m->files[m->files_len++] =
 		    (struct source){ origin, at + SLED_MEMBER_HEAD };
 }
@@ -271,13 +277,14 @@ keep_mixed(struct mix *m, struct sled_piece *piece, uint64_t body,
            struct sled_err *err)
 {
 	struct sled_repair *r = m->r;
+	const struct taker into_scratch = { take_scratch, r };
 	uint8_t head[SLED_MEMBER_HEAD] = { 0 };
 	uint64_t at;
 
 	r->missing--;
 	r->out.mixed++;
 	piece->kind = SLED_PIECE_ORIGINAL;
-	piece->sum = *m->sum;
+	piece->sum = m->sum;
 	if (r->conf->dry)
 		return true;
 	if (!sled_scratch_open(r, err))
@@ -285,7 +292,7 @@ keep_mixed(struct mix *m, struct sled_piece *piece, uint64_t body,
 	at = r->made_end;
 	piece->at = at;
 	return sled_scratch_write(r, head, sizeof(head), err) &&
-	       give_body(m, body, take_scratch, r, err) &&
+	       give_body(m, body, &into_scratch, err) &&
 	       sled_scratch_member(r, at, &piece->origin, err);
 }
 
@@ -293,11 +300,11 @@ static bool
 mix_member(struct mix *m, size_t index, struct sled_err *err)
 {
 	struct sled_repair *r = m->r;
-	const struct sled_member_sum sum = sled_row_sum(&r->original[index]);
-	uint64_t body = sum.length - SLED_MEMBER_HEAD;
+	uint64_t body;
 	bool found = false;
 
-	m->sum = &sum;
+	m->sum = sled_row_sum(&r->original[index]);
+	body = m->sum.length - SLED_MEMBER_HEAD;
 	m->files_len = m->len = 0;
 	for (size_t i = 0; i < r->origins.len; i++) {
 		add_file(m, r->origins.list[i], r->original[index].at);

@@ -628,23 +628,17 @@ name_lost(struct sled_repair *r, const struct sled_revision *lost,
 	return true;
 }
 
-static bool
-tidy(struct sled_repair *r, struct sled_err *err)
+static void
+tidy(struct sled_repair *r)
 {
 	for (size_t i = 0; i < r->store->len; i++) {
 		struct sled_seat *seat = &r->store->seats[i];
 		struct sled_err why = { 0 };
 
 		if (sled_seat_usable(seat) &&
-		    !sled_renew_tidy(&seat->place, &r->volume, &why)) {
-			if (why.kind == SLED_ERR_NOMEM) {
-				*err = why;
-				return false;
-			}
+		    !sled_renew_tidy(&seat->place, &r->volume, &why))
 			give_up(r, seat, &why);
-		}
 	}
-	return true;
 }
 
 /* Parity, and the .tsv of a revision. */
@@ -663,24 +657,29 @@ mend_beside(struct sled_repair *r, struct sled_err *err)
 	return true;
 }
 
+/* OTHER: its bytes are not those that the ledger has now. */
+static enum sled_outcome
+outcome_of(const struct sled_repair *r, bool other)
+{
+	bool back = r->volume.revision > 0 && is_original(r);
+
+	if (other && !back)
+		return SLED_REPAIR_REVISED;
+	return other || !all_whole(r) ? SLED_REPAIR_MENDED : SLED_REPAIR_WHOLE;
+}
+
 static bool
 mend(struct sled_repair *r, const struct sled_revision *lost,
      struct sled_err *err)
 {
 	struct sled_member_row *rows = calloc(r->len + 1, sizeof(*rows));
-	bool other = false, ok = rows != NULL;
+	bool other = false, ok;
 
-	if (!ok)
+	if (rows == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "repair");
 	ok = is_other(r, &other, err) && name_lost(r, lost, err);
 	other = other || is_changed(r);
-	if (other && r->out.lost == 0 && r->out.rebuilt == 0 &&
-	    is_original(r) && r->volume.revision > 0)
-		r->out.outcome = SLED_REPAIR_MENDED; /* it is back */
-	else if (other)
-		r->out.outcome = SLED_REPAIR_REVISED;
-	else if (!all_whole(r))
-		r->out.outcome = SLED_REPAIR_MENDED;
+	r->out.outcome = outcome_of(r, other);
 	if (ok && !r->conf->dry && other)
 		ok = revise(r, lost, rows, err);
 	else if (ok && !r->conf->dry && !all_whole(r)) {
@@ -688,7 +687,9 @@ mend(struct sled_repair *r, const struct sled_revision *lost,
 		ok = renew_others(r, NULL, &r->volume, NULL, rows, err);
 	}
 	free(rows);
-	return ok && (r->conf->dry || (tidy(r, err) && mend_beside(r, err)));
+	if (ok && !r->conf->dry)
+		tidy(r);
+	return ok && (r->conf->dry || mend_beside(r, err));
 }
 
 static bool
