@@ -36,7 +36,7 @@ sled_revision_add_odd(struct sled_revision *revision, size_t index,
                       const struct sled_member_sum *was, struct sled_err *err)
 {
 	struct sled_odd *odd =
-	    reallocarray(revision->odd, revision->odd_len + 1, sizeof(*odd));
+	    realloc(revision->odd, (revision->odd_len + 1) * sizeof(*odd));
 
 	if (odd == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "revision");
@@ -50,7 +50,7 @@ sled_revision_add_lost(struct sled_revision *revision,
                        const struct sled_receipt *receipt, struct sled_err *err)
 {
 	struct sled_receipt *lost =
-	    reallocarray(revision->lost, revision->lost_len + 1, sizeof(*lost));
+	    realloc(revision->lost, (revision->lost_len + 1) * sizeof(*lost));
 
 	if (lost == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "revision");
@@ -99,19 +99,28 @@ take_hash(const char *hex, struct sled_hash *out)
 	       sled_text_unhex(out->b, hex, sizeof(out->b));
 }
 
+/* A number, and the tab behind it. */
+static bool
+take_number(const char **at, uint64_t *out)
+{
+	size_t len = strcspn(*at, "\t");
+	struct sled_span digits = { *at, len };
+
+	*at += len + ((*at)[len] == '\t');
+	return sled_text_u64(digits, out);
+}
+
 static bool
 take_odd(struct sled_revision *out, const char *text, struct sled_err *err)
 {
 	struct sled_member_sum was = { 0 };
-	char hex[SLED_HASH_HEX];
-	size_t index = 0;
+	uint64_t index = 0;
 
-	/* A hex of another length does not become a hash. */
-	if (sscanf(text, "%zu\t%" SCNu64 "\t%" SCNu64 "\t%64s", &index,
-	           &was.length, &was.tar_octets, hex) != 4 ||
-	    !take_hash(hex, &was.body_sha256))
+	if (!take_number(&text, &index) || !take_number(&text, &was.length) ||
+	    !take_number(&text, &was.tar_octets) ||
+	    !take_hash(text, &was.body_sha256))
 		return sled_fail(err, SLED_ERR_DAMAGED, "a member's line");
-	return sled_revision_add_odd(out, index, &was, err);
+	return sled_revision_add_odd(out, (size_t)index, &was, err);
 }
 
 static bool
