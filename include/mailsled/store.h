@@ -213,10 +213,35 @@ struct sled_tended {
 	struct sled_scrubbed scrubbed;
 };
 
-/* Seal what is due, make parity for what has none, then scrub. Every step may be cut off. DAMAGED when either
- * met damage. */
+/* Seal what is due, make parity for what has none, then scrub, and once a month
+ * drill. Every step may be cut off. DAMAGED when any met damage. */
 SLED_CHECK bool sled_store_tend(struct sled_store *store, uint64_t scrub_ms,
                                 struct sled_tended *out, struct sled_err *err);
+
+struct sled_drill_conf {
+	const char *place;    /* the path of one; NULL: any */
+	const char *volume;   /* "home/2026-11-001"; NULL: any */
+	uint64_t most_octets; /* of a volume's file; 0: whatever it has */
+	uint64_t ms;          /* for tar */
+};
+
+struct sled_drilled {
+	int64_t at, ms;
+	char place[4096], volume[64]; /* "" when none was chosen */
+	char tar[100];                /* what it calls itself; printable */
+	uint64_t messages, octets;
+};
+
+/* Extract a sealed volume with the system's tar, an open one where there is no
+ * sealed one, and hold all messages of it against receipts and ledger. Of those
+ * that fit it is one that had its turn longest ago, by lot. The outcome is kept
+ * (ledger.h, health "drill"). DAMAGED when tar gave other mail; MISSING when
+ * there is nothing to try; PLACE no room; CONFIG no tar, or it took too long.
+ * *out is filled as far as it went. */
+SLED_CHECK bool sled_store_drill(struct sled_store *store,
+                                 const struct sled_drill_conf *conf,
+                                 struct sled_drilled *out,
+                                 struct sled_err *err);
 
 /* ---- repair ---- */
 
@@ -332,6 +357,60 @@ SLED_CHECK bool sled_store_content(struct sled_store *store,
                                    const struct sled_content_reader *reader,
                                    struct sled_content_report *out,
                                    struct sled_err *err);
+
+/* ---- mail that no visit brings: other programs', or a restore's ---- */
+
+/* The server of mail that was on none; its user is the label. No configuration
+ * can name it, so no visit meets such mail: it is never deleted anywhere. */
+#define SLED_IMPORTED "(imported)"
+
+struct sled_import; /* opaque */
+
+struct sled_incoming {
+	struct sled_hash sha256; /* of the bytes that will come */
+	uint64_t octets, listed; /* theirs; and as a server listed them */
+	/* NULL: one is made; "": it has none, and no TOP will ever prove it the
+	 * same as a listed message. */
+	const char *uid;
+	int64_t received; /* at most now: else now */
+};
+
+struct sled_import_sums {
+	uint64_t added, octets, present;
+	uint64_t unsafe; /* of those added: in fewer than min-copies places */
+	const char *unsafe_why; /* "": all are safe; lives as the store does */
+};
+
+/* The store is open to WRITE. */
+SLED_CHECK bool sled_import_open(struct sled_import **out,
+                                 struct sled_store *store,
+                                 struct sled_err *err);
+/* Before the first message, and for others again: whose the next ones are.
+ * Mail of another server than SLED_IMPORTED is as after a rebuild: nothing is
+ * deleted for it before a TOP proved it. */
+SLED_CHECK bool sled_import_whose(struct sled_import *import,
+                                  const struct sled_spool_owner *owner,
+                                  struct sled_err *err);
+/* One message: begin; when it is wanted also data, and end or drop. Not wanted
+ * is the Nth message of these bytes for this account when it has N of them. end() is DAMAGED, and nothing of it is kept, when the bytes were not
+ * those of the hash; the next message may follow then. After any other failure
+ * only close() without FLUSH may. */
+SLED_CHECK bool sled_import_begin(struct sled_import *import,
+                                  const struct sled_incoming *incoming,
+                                  bool *wanted, struct sled_err *err);
+SLED_CHECK bool sled_import_data(struct sled_import *import,
+                                 struct sled_span bytes, struct sled_err *err);
+SLED_CHECK bool sled_import_end(struct sled_import *import,
+                                struct sled_err *err);
+SLED_CHECK bool sled_import_drop(struct sled_import *import,
+                                 struct sled_err *err);
+/* So far: what is in a batch that was not committed is not counted. */
+struct sled_import_sums sled_import_sums(const struct sled_import *import);
+/* Commit what is whole; without FLUSH it waits for the next start. Freed on
+ * false too. */
+SLED_CHECK bool sled_import_close(struct sled_import **import, bool flush,
+                                  struct sled_import_sums *sums,
+                                  struct sled_err *err);
 
 /* ---- one visit ---- */
 

@@ -154,8 +154,7 @@ print_report(struct visit *v, const struct sled_visit_result *result)
 
 	sled_cli_live(v->fetch->cli, "");
 	if (!sled_cli_visit_line(&line, v->account->name, result,
-	                         sled_store_one_disk(v->fetch->cli->store),
-	                         &err) ||
+	                         v->fetch->cli->store, &err) ||
 	    !sled_buf_add(&line, "\n", 1, &err) ||
 	    (v->fetch->cli->verbose &&
 	     !sled_cli_cost(&line, &result->row, &err)))

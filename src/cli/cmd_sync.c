@@ -155,8 +155,8 @@ run(struct sled_cli *cli)
 }
 
 static const struct sled_cli_flag flags[] = {
-	{ "adopt", "DIR",
-	  "mark DIR, a configured place, as one of this store" },
+	{ "adopt", "PLACE",
+	  "mark PLACE, a configured one, as one of this store" },
 	{ "dear", NULL, "send to far places on a dear link too" },
 	{ NULL, NULL, NULL },
 };

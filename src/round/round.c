@@ -345,10 +345,10 @@ static void
 start_timers(struct sled_round *round)
 {
 	uint64_t end = round->conf.window_ms, budget = round->ms_left;
+	uint64_t line = sled_round_line_ms(round);
 
 	if (budget != UINT64_MAX)
-		budget =
-		    budget > round->offset_ms ? budget - round->offset_ms : 0;
+		budget = budget > line ? budget - line : 0;
 	if (budget < end)
 		end = budget;
 	sled_timer_start(round->tick, TICK_MS);

@@ -3,6 +3,7 @@
 #define STORE_STORE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "mailsled/archive.h"
 #include "mailsled/far.h"
@@ -14,7 +15,9 @@
 #define SLED_GLANCE_MS    2000         /* ... for a command that only reads */
 #define SLED_RESERVE      (16u << 20)  /* kept free on the first place */
 #define SLED_VOLUME_CAP   4187593113u  /* 3.9 GiB: FAT32 carries 4 */
-#define SLED_MEMBER_TAR   (256u << 10) /* a member's tar octets, about */
+#define SLED_MEMBER_TAR   (256u << 10) /* a member's tar octets, at least */
+#define SLED_MEMBER_GZIP  (128u << 10) /* ... so that it has these, about */
+#define SLED_MEMBER_MOST  (2u << 20)   /* ... and no more than these */
 #define SLED_MEMBER_ALONE (1u << 20)   /* a larger message is alone in one */
 #define SLED_FRESH_S      86400        /* 24 h: a read-back counts so long */
 #define SLED_LATE_S       1209600 /* 14 d: an absent place is warned about */
@@ -50,6 +53,7 @@ struct sled_store {
 	bool rebuilt;  /* rows read from archives now may be stale */
 	struct sled_ledger *ledger;
 	pthread_mutex_t commit;       /* one commit at a time */
+	atomic_size_t member_tar;     /* 0, or what the next members aim at */
 	struct sled_spooled *spooled; /* whole, but in no archive yet */
 	size_t spooled_len;
 };
@@ -98,6 +102,7 @@ void sled_batch_free(struct sled_batch *batch);
 struct sled_whose {
 	struct sled_spool_owner owner;
 	int64_t maildrop;
+	bool brought; /* by no visit: old mail, filed under this month */
 };
 
 /* ---- store.c ---- */
@@ -258,6 +263,7 @@ void sled_box_peer_keep(struct sled_box *box);
 
 /* Note in the sums which place keeps mail from being safe. */
 void sled_box_explain(struct sled_box *box);
+const char *sled_store_unsafe_why(const struct sled_store *store);
 
 /* A copy of a row that outlives the callback, without its texts. */
 struct sled_row_copy {
@@ -292,6 +298,15 @@ bool sled_held_gone(struct sled_box *box, size_t item, int64_t now,
                     struct sled_err *err);
 bool sled_held_close(struct sled_box *box, int64_t now, struct sled_err *err);
 
+/* ---- drill.c ---- */
+/* A small volume, once a month; DAMAGED when it met damage. */
+bool sled_drill_if_due(struct sled_store *store, struct sled_err *err);
+
+/* ---- import.c ---- */
+/* Of messages that no visit brought: FLAGS, unless they were on no server. */
+unsigned sled_import_flags(const struct sled_spool_owner *owner,
+                           unsigned flags);
+
 /* ---- decide.c ---- */
 /* A line of the journal of one of these kinds. */
 bool sled_decide_is(const char *kind);
@@ -302,6 +317,9 @@ bool sled_decide_replay(struct sled_store *store, const char *kind,
 bool sled_decide_replayed(struct sled_store *store, struct sled_err *err);
 
 /* ---- commit.c ---- */
+/* A member's tar octets, after how the last ones were compressed: where mail
+ * gets very small, what a member costs would else be much of it. */
+size_t sled_member_aim(struct sled_store *store);
 bool sled_commit(struct sled_store *store, const struct sled_whose *whose,
                  struct sled_spool *spool, struct sled_pending *list,
                  size_t len, struct sled_err *err);
