@@ -160,7 +160,9 @@ open_present(struct sled_store *store, const char *path, struct sled_err *err)
 	if (!sled_ledger_open(&store->ledger, store->sys, path,
 	                      SLED_LEDGER_WRITE, err))
 		return false;
-	if (look_into_ledger(store, &ours, err) && ours)
+	if (look_into_ledger(store, &ours, err) && ours &&
+	    (store->mode != SLED_STORE_REPAIR ||
+	     sled_ledger_check(store->ledger, err)))
 		return true;
 	sled_ledger_close(&store->ledger);
 	if (!ours)
@@ -171,7 +173,7 @@ open_present(struct sled_store *store, const char *path, struct sled_err *err)
 static bool
 open_to_write(struct sled_store *store, const char *path, struct sled_err *err)
 {
-	if (store->mode == SLED_STORE_WRITE) {
+	if (store->mode != SLED_STORE_REBUILD) {
 		if (open_present(store, path, err))
 			return true;
 		if (err->kind == SLED_ERR_DAMAGED)
