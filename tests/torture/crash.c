@@ -30,7 +30,7 @@
 
 #define STATES_MAX 400000
 #define WHY        512
-#define PATIENCE_S 120
+#define PATIENCE_S 600 /* of a loaded machine */
 
 bool crash_hashes_equal, crash_members_hold;
 
@@ -131,16 +131,17 @@ last_words(int fd, char why[WHY])
 		}
 }
 
+static int words_fd = -1;
+
 /* Run WHAT in a child; its exit status, or 256 + the signal that ended it. */
 static int
 in_child(void (*what)(void *), void *ctx, char why[WHY])
 {
-	static int words = -1;
-	int status = 0;
+	int status = 0, words = words_fd;
 	pid_t pid;
 
 	if (words == -1)
-		words = memfd_create("words", MFD_CLOEXEC);
+		words = words_fd = memfd_create("words", MFD_CLOEXEC);
 	insist(words != -1 && ftruncate(words, 0) == 0, "memfd");
 	(void)fflush(NULL);
 	pid = fork();
@@ -450,6 +451,8 @@ work(struct play *play, struct tally *tally, size_t stride, bool one_is_enough)
 	for (;;) {
 		size_t n = atomic_fetch_add(&tally->next, 1) * stride;
 
+		if (n < play->len && one_is_enough)
+			n = n * 7919 % play->len; /* here and there first */
 		if (n >= play->len ||
 		    (one_is_enough && atomic_load(&tally->failed) > 0))
 			break;
@@ -486,6 +489,7 @@ look_at_all(struct play *play, size_t stride, bool one_is_enough)
 
 		insist(pid != -1, "fork");
 		if (pid == 0) {
+			words_fd = -1; /* the others' too */
 			work(play, tally, stride, one_is_enough);
 			_exit(0);
 		}

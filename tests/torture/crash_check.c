@@ -1,5 +1,6 @@
 /* crash_check.c - the next start on what a cut left; see crash.h. */
 #include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -225,6 +226,39 @@ check_all_gone(struct world *world)
 }
 
 static void
+check_paper(const char *place, const char *name)
+{
+	char path[2 * FX_STORE_PATH];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", place, name);
+	if (stat(path, &st) != 0 || st.st_size == 0)
+		fail_msg("%s is empty, or not there", path);
+}
+
+/* What tells a stranger how to read it, and what sha256sum -c reads. */
+static void
+check_papers(const char *place)
+{
+	char command[4 * FX_STORE_PATH];
+	glob_t found;
+
+	check_paper(place, "STORE.txt");
+	check_paper(place, "COPY.txt");
+	(void)snprintf(command, sizeof(command),
+	               "%s/home/2*[0-9].tar.gz", place);
+	if (glob(command, 0, NULL, &found) == 0) {
+		(void)snprintf(command, sizeof(command),
+		               "cd '%s/home' && for f in 2*[0-9].tar.gz; do "
+		               "sha256sum -c --quiet $f.sha256 || exit 1; done",
+		               place);
+		if (system(command) != 0)
+			fail_msg("%s: a sidecar does not hold", place);
+	}
+	globfree(&found);
+}
+
+static void
 check_archives(struct world *world, const struct fx_mail *all, size_t len,
                bool untar)
 {
@@ -235,6 +269,7 @@ check_archives(struct world *world, const struct fx_mail *all, size_t len,
 		if (p == 0 && world->scene->pruned)
 			continue;
 		assert_place_has(path, all, len, NULL);
+		check_papers(path);
 		if (untar)
 			assert_place_untars(&world->w, path, all, len);
 	}
@@ -255,8 +290,8 @@ state_check(struct world *world, const struct moment *moment, bool untar)
 				             world->mutant->rule[i]);
 	w->fx.sys = world->disk.sys;
 	w->now = FX_STORE_NOW + 7200;
-	check_places(world, all, len, moment->gone);
 	plug_in(world);
+	check_places(world, all, len, moment->gone);
 	fx_store_open(w);
 	check_visit(world, moment);
 	assert_store_has(w, all, len);

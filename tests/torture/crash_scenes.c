@@ -314,6 +314,13 @@ run_seal(struct world *world)
 }
 
 static void
+see_pruned(void *ctx, const struct sled_pruned *volume)
+{
+	(void)ctx;
+	assert_true(volume->done);
+}
+
+static void
 run_prune(struct world *world)
 {
 	const struct sled_prune_conf conf = { .before = FX_STORE_NOW +
@@ -321,7 +328,7 @@ run_prune(struct world *world)
 	struct fx_store *w = &world->w;
 
 	fx_store_open(w);
-	if (!sled_store_prune(w->store, &conf, NULL, NULL, &w->err))
+	if (!sled_store_prune(w->store, &conf, see_pruned, NULL, &w->err))
 		fail_msg("%s", w->err.text);
 	fx_store_close(w);
 	visit_all(world);
