@@ -47,7 +47,7 @@ OBJ      = $(SRC:src/%.c=$(BUILD)/%.o)
 LIBOBJ   = $(filter-out $(BUILD)/cli/main.o,$(OBJ))
 TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 SUPPORT  = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/fx_*.c))
-CRASH    = $(patsubst tests/torture/%.c,$(BUILD)/torture/%.o,$(wildcard tests/torture/crash*.c))
+CRASH    = $(patsubst tests/torture/%.c,$(BUILD)/torture/%.o,$(wildcard tests/torture/crash_*.c))
 BENCH    = $(BUILD)/bench/link $(BUILD)/bench/floor
 POP3D    = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/pop3d*.c))
 ENGINES  = pop3 bodyhash intake
@@ -82,13 +82,14 @@ $(BUILD)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< $(LDLIBS)
 # Between the modules: threads become calls, and mistakes can be made.
-CRASHWRAP = sled_hash_equal sled_member_compare sled_worker_new \
-            sled_worker_submit sled_worker_wait sled_worker_free
+WRAP     = sled_hash_equal sled_member_compare sled_worker_new \
+           sled_worker_submit sled_worker_wait sled_worker_free
 $(BUILD)/torture/%.o: tests/torture/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) -Itests/support $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(BUILD)/torture/crash: $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
-	$(Q)$(CC) $(CFLAGS) $(LINK) $(CRASHWRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
+$(BUILD)/torture/faults: WRAP += malloc calloc realloc strdup
+$(BUILD)/torture/crash $(BUILD)/torture/faults: %: %.o $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
+	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
 $(BUILD)/torture/forgetful: tests/torture/forgetful.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARN) $(HARDEN) \
