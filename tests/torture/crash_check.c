@@ -130,6 +130,48 @@ see_place(struct shelf *shelf, const char *place)
 	(void)close(dir);
 }
 
+/* ---- what others read ---- */
+
+static void
+check_paper(const char *place, const char *name)
+{
+	char path[2 * FX_STORE_PATH];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", place, name);
+	if (stat(path, &st) != 0 || st.st_size == 0)
+		fail_msg("%s is empty, or not there", path);
+}
+
+/* A volume that has its sealed name has its sidecar, at any time. */
+static void
+check_sidecars(const char *place)
+{
+	char command[4 * FX_STORE_PATH];
+	glob_t found;
+
+	(void)snprintf(command, sizeof(command),
+	               "%s/home/2*[0-9].tar.gz", place);
+	if (glob(command, 0, NULL, &found) == 0) {
+		(void)snprintf(command, sizeof(command),
+		               "cd '%s/home' && for f in 2*[0-9].tar.gz; do "
+		               "sha256sum -c --quiet $f.sha256 || exit 1; done",
+		               place);
+		if (system(command) != 0)
+			fail_msg("%s: a sidecar does not hold", place);
+	}
+	globfree(&found);
+}
+
+/* What tells a stranger how to read it, and what sha256sum -c reads. */
+static void
+check_papers(const char *place)
+{
+	check_paper(place, "STORE.txt");
+	check_paper(place, "COPY.txt");
+	check_sidecars(place);
+}
+
 /* The law, as the cut left it: what the server has no more is in as many
  * places as it must be, and so is what earlier visits brought. */
 static void
@@ -142,10 +184,13 @@ check_places(struct world *world, const struct fx_mail *all, size_t len,
 	for (size_t i = 0; i < len; i++)
 		hashes[i] = fx_store_hash(&all[i]);
 	for (size_t p = 0; p <= world->scene->copies; p++) {
+		const char *place =
+		    p == 0 ? world->w.path : world->w.copy[p - 1];
 		bool has[SCENE_MAILS] = { false };
 		struct shelf shelf = { hashes, has, len, 0 };
 
-		see_place(&shelf, p == 0 ? world->w.path : world->w.copy[p - 1]);
+		see_place(&shelf, place);
+		check_sidecars(place);
 		for (size_t i = 0; i < len; i++)
 			count[i] += has[i];
 	}
@@ -223,39 +268,6 @@ check_all_gone(struct world *world)
 	assert_true(sled_ledger_messages(sled_store_ledger(w->store), &every,
 	                                 is_gone, NULL, &w->err));
 	free(v);
-}
-
-static void
-check_paper(const char *place, const char *name)
-{
-	char path[2 * FX_STORE_PATH];
-	struct stat st;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", place, name);
-	if (stat(path, &st) != 0 || st.st_size == 0)
-		fail_msg("%s is empty, or not there", path);
-}
-
-/* What tells a stranger how to read it, and what sha256sum -c reads. */
-static void
-check_papers(const char *place)
-{
-	char command[4 * FX_STORE_PATH];
-	glob_t found;
-
-	check_paper(place, "STORE.txt");
-	check_paper(place, "COPY.txt");
-	(void)snprintf(command, sizeof(command),
-	               "%s/home/2*[0-9].tar.gz", place);
-	if (glob(command, 0, NULL, &found) == 0) {
-		(void)snprintf(command, sizeof(command),
-		               "cd '%s/home' && for f in 2*[0-9].tar.gz; do "
-		               "sha256sum -c --quiet $f.sha256 || exit 1; done",
-		               place);
-		if (system(command) != 0)
-			fail_msg("%s: a sidecar does not hold", place);
-	}
-	globfree(&found);
 }
 
 static void

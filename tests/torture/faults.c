@@ -50,7 +50,7 @@ char *__wrap_strdup(const char *text);
 static bool
 no_memory(void)
 {
-	if (alloc_left == 0 || --alloc_left > 0)
+	if (fx_store_busy > 0 || alloc_left == 0 || --alloc_left > 0)
 		return false;
 	alloc_failed = true;
 	errno = ENOMEM;
@@ -108,13 +108,11 @@ static void
 run_visit(struct world *world, struct outcome *out)
 {
 	const struct scene *scene = world->scene;
-	struct fx_visit *v = calloc(1, sizeof(*v));
+	static struct fx_visit room;
+	struct fx_visit *v = &room;
 
-	assert_non_null(v);
-	if (!open_for(world, SLED_STORE_WRITE, out)) {
-		free(v);
+	if (!open_for(world, SLED_STORE_WRITE, out))
 		return;
-	}
 	out->ok = fx_visit_run(v, &world->w, scene->mails, scene->len,
 	                       scene->group, true);
 	for (size_t i = 0; i < scene->len; i++) {
@@ -124,7 +122,6 @@ run_visit(struct world *world, struct outcome *out)
 		out->moment.gone |= v->may[i] && v->deleted > 0 ? bit : 0;
 	}
 	out->err = v->err;
-	free(v);
 }
 
 static void
@@ -303,6 +300,7 @@ try_fault(struct trial *trial, char why[WHY])
 	fx_tree_write(trial->base, trial->world->w.tmp.path);
 	*trial->answer = (struct answer){ false, false };
 	assert_true(ftruncate(trial->words, 0) == 0);
+	(void)fflush(NULL);
 	pid = fork();
 	assert_true(pid != -1);
 	if (pid == 0) {
@@ -311,6 +309,7 @@ try_fault(struct trial *trial, char why[WHY])
 		(void)dup2(trial->words, 2);
 		(void)alarm(PATIENCE_S);
 		in_the_child(trial);
+		(void)fflush(NULL);
 		_exit(0);
 	}
 	assert_true(waitpid(pid, &status, 0) == pid);
