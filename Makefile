@@ -37,6 +37,9 @@ endif
 ifdef SANITIZE
 CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=address,undefined
+else ifdef TSAN
+CFLAGS  += -fsanitize=thread -fno-sanitize-recover=all
+LDFLAGS += -fsanitize=thread
 else
 HARDEN  += -D_FORTIFY_SOURCE=2
 endif
@@ -54,7 +57,8 @@ ENGINES  = pop3 bodyhash intake
 
 .PHONY: all check check-all check-unit check-e2e check-layers check-headers \
         check-symbols check-dele check-format check-tidy check-cppcheck \
-        analyze fuzz bench format install uninstall help clean
+        check-crash check-threads torture analyze fuzz bench format install \
+        uninstall help clean
 all: $(BUILD)/mailsled $(BUILD)/pop3d ## build the program and the demo server
 
 $(BUILD)/%.o: src/%.c Makefile
@@ -105,6 +109,14 @@ check-unit: $(TESTS) ## cmocka suites (T=pop3_replay runs one)
 	@e=0; for t in $(if $(T),$(BUILD)/unit/test_$(T),$^); do $$t || e=1; done; exit $$e
 check-e2e: all $(BENCH) $(BUILD)/mailsled-fast ## whole visits against real servers (T=name runs one)
 	@BUILD=$(BUILD) python3 tests/e2e/run.py $(T)
+TORTURE  = $(BUILD)/torture/crash $(BUILD)/torture/faults
+FORGET  := $(if $(shell pkg-config --exists fuse3 && echo y),$(BUILD)/torture/forgetful)
+check-crash: all $(TORTURE) ## 500 states of a power cut, some faults, some kills
+	@BUILD=$(BUILD) sh tests/torture/run.sh check
+torture: all $(TORTURE) $(FORGET) ## every crash state, mutant, fault, kill, power cut
+	@BUILD=$(BUILD) sh tests/torture/run.sh torture $(T)
+check-threads: ## ThreadSanitizer and helgrind over store, session and loop tests
+	@sh tests/torture/threads.sh "$(MAKE)" "$(BUILD)"
 check-layers: ## includes point down the stack only
 	@awk -f tests/lint/check_layers.awk tests/lint/layers.txt $(SRC) $(HDR)
 check-headers: ## each header compiles alone

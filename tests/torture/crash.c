@@ -3,6 +3,8 @@
  *
  * usage: crash check             about 500 states, spread over all scenes
  *        crash torture           all of them: every cut, its ways up to CUTS
+ *        crash matrix            killed at each call, or each sync failed, then
+ *                                cut (STEP=n: each nth, WANT=n states each)
  *        crash mutants [WORD]    the table of mistakes: which state saw each
  *        crash SCENE [STATE]     one scene; one state, and say what it is
  * Environment: SEED=n (1), CUTS=n (most ways a cut), JOBS=n.
@@ -120,6 +122,8 @@ struct play {
 	struct fx_tree *base;
 	struct state *states;
 	size_t len;
+	bool quiet; /* only failures are told of */
+	bool over;  /* it ended before the kill that it was to have */
 	char why[WHY];
 };
 
@@ -132,6 +136,9 @@ run_once(struct play *play, struct world *world, size_t die_at)
 	status = in_child(do_run, world, play->why);
 	if (status == (die_at > 0 ? 9 : 0))
 		return true;
+	play->over = die_at > 0 && status == 0;
+	if (play->over)
+		return false;
 	(void)fprintf(stderr, "crash: %s: the scene ended with %d: %s\n",
 	              play->scene->name, status, play->why);
 	return false;
@@ -268,7 +275,8 @@ play_end(struct play *play)
 {
 	free(play->states);
 	fx_tree_free(&play->base);
-	fx_log_free(&play->log);
+	if (play->log != NULL)
+		fx_log_free(&play->log);
 }
 
 /* ---- one state ---- */
@@ -456,28 +464,119 @@ tell_failures(const struct play *play, const struct tally *tally)
 
 /* WANT states of it, 0: all. */
 static void
-play_scene(const struct scene *scene, size_t most, size_t want,
-           struct sum *sum)
+look_at_some(struct play *play, size_t want, struct sum *sum)
 {
-	struct play play;
-	struct tally *tally;
-	size_t stride;
+	size_t stride = want == 0 || want >= play->len ? 1 : play->len / want;
+	struct tally *tally = look_at_all(play, stride, false);
 
-	if (!play_begin(&play, scene, NULL, most, number_of("SEED", 1))) {
-		sum->failed++;
-		return;
-	}
-	stride = want == 0 || want >= play.len ? 1 : play.len / want;
-	tally = look_at_all(&play, stride, false);
-	(void)printf("%-18s %5zu calls %7zu states, %6zu tried, %zu failed\n",
-	             scene->name, play.log->len, play.len, tally->looked,
-	             tally->failed);
-	tell_failures(&play, tally);
+	if (!play->quiet || tally->failed > 0)
+		(void)printf("%-18s %5zu calls %7zu states, %6zu tried, %zu "
+		             "failed\n",
+		             play->scene->name, play->log->len, play->len,
+		             tally->looked, tally->failed);
+	if (play->quiet && tally->failed > 0)
+		(void)printf("  killed at %zu, sync %u lost\n",
+		             play->scene->die_at, play->scene->rule.nth);
+	tell_failures(play, tally);
 	(void)fflush(stdout);
 	sum->states += tally->looked;
 	sum->failed += tally->failed;
 	(void)munmap(tally, sizeof(*tally));
+}
+
+static void
+play_scene(const struct scene *scene, size_t most, size_t want,
+           struct sum *sum)
+{
+	struct play play;
+
+	if (play_begin(&play, scene, NULL, most, number_of("SEED", 1)))
+		look_at_some(&play, want, sum);
+	else
+		sum->failed++;
 	play_end(&play);
+}
+
+/* The power is cut behind a kill -9, after which another run went on: what it
+ * found in the pages was not yet on the disk. For each op to be killed at. */
+static void
+play_killed(const char *name, size_t step, size_t want, struct sum *sum)
+{
+	struct scene scene = *crash_scene(name);
+	size_t kills = 0, before = sum->states;
+	bool over = false;
+
+	for (scene.die_at = 1; !over; scene.die_at += step) {
+		struct play play;
+
+		if (play_begin(&play, &scene, NULL, 6, number_of("SEED", 1))) {
+			play.quiet = true;
+			look_at_some(&play, want, sum);
+			kills++;
+		} else if (!play.over) {
+			sum->failed++;
+		}
+		over = play.over;
+		play_end(&play);
+	}
+	(void)printf("%-18s killed at %zu calls, then %zu states\n", name,
+	             kills, sum->states - before);
+	(void)fflush(stdout);
+}
+
+static bool
+has_lost_sync(const struct fx_log *log)
+{
+	for (size_t i = 0; i < log->len; i++)
+		if (log->op[i].kind == FX_OP_SYNC_LOST)
+			return true;
+	return false;
+}
+
+/* Each sync of a kind fails once, and what it should have kept is lost though
+ * later syncs succeed; another run goes on; then the power is cut. */
+static void
+play_lost_syncs(enum fx_call call, size_t step, size_t want, struct sum *sum)
+{
+	struct scene scene = *crash_scene("sync-fails");
+	size_t faults = 0, before = sum->states;
+	bool more = true;
+
+	scene.rule = (struct fx_rule){ call, "/", FX_LOSE, 1, 0 };
+	for (; more; scene.rule.nth += (unsigned)step) {
+		struct play play;
+
+		more = play_begin(&play, &scene, NULL, 6,
+		                  number_of("SEED", 1));
+		sum->failed += !more;
+		if (more && (more = has_lost_sync(play.log))) {
+			play.quiet = true;
+			look_at_some(&play, want, sum);
+			faults++;
+		}
+		play_end(&play);
+	}
+	(void)printf("%-18s %zu times, then %zu states\n",
+	             call == FX_FSYNC ? "fsync fails" : "fdatasync fails",
+	             faults, sum->states - before);
+	(void)fflush(stdout);
+}
+
+static int
+play_matrix(size_t step, size_t want)
+{
+	static const char *const names[] = { "next", "seal", "beside",
+		                             "three" };
+	struct sum sum = { 0, 0 };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		play_killed(names[i], step, want, &sum);
+	play_lost_syncs(FX_FDATASYNC, step > 4 ? step / 4 : 1, want, &sum);
+	play_lost_syncs(FX_FSYNC, step > 4 ? step / 4 : 1, want, &sum);
+	(void)printf("crash states behind kills and lost syncs: %zu tried, %zu "
+	             "failed\n",
+	             sum.states, sum.failed);
+	return sum.failed == 0 ? 0 : 1;
 }
 
 static int
@@ -576,11 +675,13 @@ main(int argc, char **argv)
 		return play_all(number_of("CUTS", 16), 500);
 	if (strcmp(what, "torture") == 0)
 		return play_all(number_of("CUTS", 64), 0);
+	if (strcmp(what, "matrix") == 0)
+		return play_matrix(number_of("STEP", 1), number_of("WANT", 24));
 	if (strcmp(what, "mutants") == 0)
 		return play_mutants(number_of("CUTS", 16),
 		                    argc > 2 ? argv[2] : "");
 	if (scene == NULL) {
-		(void)fprintf(stderr, "usage: crash check|torture|mutants|"
+		(void)fprintf(stderr, "usage: crash check|torture|matrix|mutants|"
 		                      "SCENE [STATE]\n");
 		return 64;
 	}

@@ -141,8 +141,12 @@ class Trial:
         self.serve(self.late)
         call("cp", "--sparse=always", self.base, self.out)
         with Forgetful(self.base, self.out, cut, seed, self.fuse) as disk:
-            with Mounted(self.fuse / "disk", self.mount):
-                self.fetch_once()
+            try:
+                with Mounted(self.fuse / "disk", self.mount):
+                    self.fetch_once()
+            except OSError:
+                if cut == 0:  # else the cut came in the mount, or before
+                    raise
         return disk.done
 
     def fetch_once(self):
