@@ -26,6 +26,7 @@ static const struct sled_cli_command *const table[] = {
 	&sled_cli_prune,
 	&sled_cli_tend,
 	&sled_cli_sync,
+	&sled_cli_repair,
 	&sled_cli_rebuild,
 	&sled_cli_stop,
 	&sled_cli_event,
