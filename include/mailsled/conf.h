@@ -165,7 +165,7 @@ enum sled_conf_far {
  * five round trips, where those are longer. */
 #define SLED_CONF_VISIT_BYTES 6000
 #define SLED_CONF_VISIT_MS    3000
-#define SLED_CONF_VISIT_TRIPS 5
+#define SLED_CONF_VISIT_TRIPS UINT64_C(5)
 /* A dialled line counts from its dialling on, until it is hung up; until it
  * was seen how long that takes, so long. */
 #define SLED_CONF_DIAL_MS    20000
@@ -216,6 +216,9 @@ SLED_CHECK bool sled_conf_parse(struct sled_conf **out, struct sled_span text,
                                 const struct sled_conf_env *env,
                                 struct sled_err *err);
 void sled_conf_free(struct sled_conf **conf);
+
+/* Is it of the form of a label? */
+bool sled_conf_is_account_name(const char *name);
 
 /* The account of that name; NULL when there is none. */
 const struct sled_conf_account *sled_conf_account(const struct sled_conf *conf,

@@ -69,11 +69,12 @@ struct sled_cli {
 	pthread_mutex_t saying; /* a store's jobs say things too */
 };
 
-extern const struct sled_cli_command sled_cli_check, sled_cli_drop,
-    sled_cli_event, sled_cli_export, sled_cli_fetch, sled_cli_held,
-    sled_cli_init, sled_cli_list, sled_cli_plan, sled_cli_prune,
-    sled_cli_rebuild, sled_cli_report, sled_cli_run, sled_cli_seal,
-    sled_cli_show, sled_cli_status, sled_cli_stop, sled_cli_sync, sled_cli_tend,
+extern const struct sled_cli_command sled_cli_check, sled_cli_drill,
+    sled_cli_drop, sled_cli_event, sled_cli_export, sled_cli_fetch,
+    sled_cli_held, sled_cli_import, sled_cli_init, sled_cli_list, sled_cli_plan,
+    sled_cli_prune, sled_cli_rebuild, sled_cli_repair, sled_cli_report,
+    sled_cli_restore, sled_cli_run, sled_cli_seal, sled_cli_show,
+    sled_cli_status, sled_cli_stop, sled_cli_sync, sled_cli_tend,
     sled_cli_verify, sled_cli_want;
 
 /* ---- options.c ---- */
@@ -98,6 +99,8 @@ void sled_cli_help(FILE *out, const struct sled_cli_command *command);
 SLED_CHECK bool sled_cli_conf(struct sled_cli *cli, struct sled_err *err);
 /* The path that conf() reads, whether there is a file or not. */
 SLED_CHECK bool sled_cli_conf_path(struct sled_cli *cli, struct sled_err *err);
+/* Can the user run a program of this name? */
+bool sled_cli_has_program(const char *name);
 /* Both: the configuration, then the store, which says its things on stderr. */
 SLED_CHECK bool sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
                                struct sled_err *err);
@@ -230,6 +233,14 @@ SLED_CHECK bool sled_cli_content(struct sled_cli *cli, sled_verify_fn *fault,
 SLED_CHECK bool sled_cli_content_sums(struct sled_cli *cli,
                                       const struct sled_content_report *report,
                                       struct sled_err *err);
+
+/* ---- inside.c ---- */
+
+/* Does PATH, or the folder that it will be made in, lie in FOLDER or is it
+ * that? Only NOMEM fails; where one of them is not there, it does not. */
+SLED_CHECK bool sled_cli_inside(const struct sled_sys *sys, const char *path,
+                                const char *folder, bool *inside,
+                                struct sled_err *err);
 
 /* ---- date.c ---- */
 

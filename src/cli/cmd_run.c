@@ -6,6 +6,7 @@
 #include "cli/visit.h"
 #include "mailsled/clock.h"
 #include "mailsled/daemon.h"
+#include "mailsled/text.h"
 
 struct run {
 	struct sled_cli *cli;
@@ -157,18 +158,6 @@ add_log(struct sled_buf *out, const char *name,
 	                        sled_err_exit(why->kind)));
 }
 
-/* 'it'\''s' for the shell. */
-static bool
-add_quoted(struct sled_buf *out, const char *text, struct sled_err *err)
-{
-	bool ok = sled_buf_addstr(out, "'", err);
-
-	for (; ok && *text != '\0'; text++)
-		ok = *text == '\'' ? sled_buf_addstr(out, "'\\''", err)
-		                   : sled_buf_add(out, text, 1, err);
-	return ok && sled_buf_addstr(out, "'", err);
-}
-
 /* This program again, with the same configuration. */
 static bool
 add_tend(void *ctx, struct sled_buf *out, struct sled_err *err)
@@ -181,10 +170,11 @@ add_tend(void *ctx, struct sled_buf *out, struct sled_err *err)
 		return sled_fail(err, SLED_ERR_IO, "this program has no path");
 	self[len] = '\0';
 	return sled_buf_addstr(out, "exec ", err) &&
-	       add_quoted(out, self, err) && sled_buf_addstr(out, " -q", err) &&
+	       sled_text_shell(out, self, err) &&
+	       sled_buf_addstr(out, " -q", err) &&
 	       (run->cli->file == NULL ||
 	        (sled_buf_addstr(out, " -c ", err) &&
-	         add_quoted(out, run->cli->file, err))) &&
+	         sled_text_shell(out, run->cli->file, err))) &&
 	       sled_buf_addstr(out, " tend --for-scheduler", err);
 }
 

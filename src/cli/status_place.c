@@ -297,14 +297,66 @@ count_spools(struct sled_cli *cli)
 	return count;
 }
 
+struct revised {
+	uint64_t count;
+	bool quiet;
+};
+
+/* A volume that a repair could not make whole. */
+static bool
+show_revised(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
+{
+	struct revised *revised = ctx;
+
+	(void)err;
+	if (row->revision == 0)
+		return true;
+	revised->count++;
+	if (!revised->quiet)
+		(void)printf("  %s/%s has lost mail, %s.r%u.tsv beside it "
+		             "tells which\n",
+		             row->label, row->name, row->name, row->revision);
+	return true;
+}
+
+/* What tar last got out of a volume. */
+static bool
+add_drill(struct status *status, struct sled_json *json, struct sled_err *err)
+{
+	struct sled_health_row row = { .at = 0 };
+	char when[SLED_CLI_WORD], at[SLED_TIME_TEXT];
+	bool found = false;
+
+	if (!sled_ledger_health(status->ledger, "drill", &row, &found, err))
+		return false;
+	if (json != NULL) {
+		sled_clock_rfc3339(row.at, at);
+		sled_json_text(json, "drill_at", found ? at : NULL);
+		sled_json_text(json, "drill", found ? row.text : NULL);
+		if (found)
+			sled_json_bool(json, "drill_fine", row.fine);
+		else
+			sled_json_null(json, "drill_fine");
+	} else if (found) {
+		sled_cli_time(when, row.at);
+		(void)printf("drill\n  %s%s  %s\n", row.fine ? "" : "FAILED ",
+		             when, row.text);
+	}
+	return true;
+}
+
 bool
 sled_status_store(struct status *status, struct sled_err *err)
 {
 	struct sled_cli *cli = status->cli;
+	struct revised revised = { 0, cli->json };
 	uint64_t spools = count_spools(cli);
 	bool one_disk = sled_store_one_disk(cli->store);
 	struct sled_json *json = NULL;
 
+	if (!sled_ledger_volumes(sled_store_ledger(cli->store), NULL,
+	                         show_revised, &revised, err))
+		return false;
 	if (cli->json) {
 		if (!sled_json_new(&json, err))
 			return false;
@@ -312,7 +364,11 @@ sled_status_store(struct status *status, struct sled_err *err)
 		sled_json_u64(json, "min_copies", cli->conf->store.min_copies);
 		sled_json_bool(json, "one_disk", one_disk);
 		sled_json_u64(json, "spools", spools);
-		return sled_json_print(&json, stdout, err);
+		sled_json_u64(json, "revised", revised.count);
+		if (add_drill(status, json, err))
+			return sled_json_print(&json, stdout, err);
+		sled_json_free(&json);
+		return false;
 	}
 	if (one_disk)
 		(void)printf(
@@ -326,5 +382,5 @@ sled_status_store(struct status *status, struct sled_err *err)
 		             "not in an archive yet: the next fetch puts it "
 		             "there\n",
 		             spools, spools == 1 ? "" : "s");
-	return true;
+	return add_drill(status, NULL, err);
 }

@@ -364,7 +364,8 @@ record_message(struct commit *c, size_t i, int64_t member, bool safe,
 		                    .flags = pending->flags,
 		                    .safe = safe ? c->now : 0 };
 
-	row.on_server = (row.flags & SLED_MESSAGE_UNSEEN) == 0;
+	row.on_server =
+	    (row.flags & (SLED_MESSAGE_UNSEEN | SLED_MESSAGE_IMPORTED)) == 0;
 	to_receipt(c, i, &receipt);
 	memcpy(row.label, c->volume.label, sizeof(row.label));
 	memcpy(row.uid, record->uid, sizeof(row.uid));
@@ -426,8 +427,10 @@ run(struct commit *c, struct sled_err *err)
 	if (!sled_ledger_number_next(c->store->ledger, c->whose->owner.label,
 	                             &c->number, err) ||
 	    !sled_volume_for(c->store, c->whose,
-	                     c->list[c->len - 1].record.received, &c->volume,
-	                     &c->info, err))
+	                     c->whose->brought
+	                         ? c->now
+	                         : c->list[c->len - 1].record.received,
+	                     &c->volume, &c->info, err))
 		return false;
 	sled_volume_file(c->file, c->volume.name, true);
 	plan_members(c);

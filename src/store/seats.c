@@ -541,16 +541,19 @@ sled_store_places(const struct sled_store *store)
 	return store->len;
 }
 
+static bool
+is_elsewhere(const struct sled_seat *seat, uint64_t disk)
+{
+	if (seat->far)
+		return seat->id[0] != '\0' && !seat->suspect;
+	return seat->present && seat->place.disk != disk;
+}
+
 bool
 sled_store_one_disk(const struct sled_store *store)
 {
 	for (size_t i = 1; i < store->len; i++)
-		if (store->seats[i].far
-		        ? store->seats[i].id[0] != '\0' &&
-		              !store->seats[i].suspect
-		        : store->seats[i].present &&
-		              store->seats[i].place.disk !=
-		                  store->seats[0].place.disk)
+		if (is_elsewhere(&store->seats[i], store->seats[0].place.disk))
 			return false;
 	return true;
 }

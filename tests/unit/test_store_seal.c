@@ -211,7 +211,7 @@ a_damaged_volume_is_not_sealed_and_nothing_is_taken_from_it(void **state)
 	struct fx_store *w = *state;
 	uint64_t sealed = 0;
 
-	fx_store_sh(w, "printf X | dd of=store/home/" NAME
+	fx_store_sh(w, "printf XXXX | dd of=store/home/" NAME
 	               ".open.tar.gz bs=1 seek=400 conv=notrunc 2>/dev/null"
 	               " && mkdir was && cp -a store/home copy1/home was 2>&1 "
 	               "|| cp -a store/home was/1");
@@ -234,7 +234,7 @@ a_sealed_copy_that_is_damaged_is_left_as_it_is(void **state)
 
 	seal_all(w, 1);
 	fx_store_sh(w, "chmod u+w copy1/home/" NAME ".tar.gz && "
-	               "printf X | dd of=copy1/home/" NAME
+	               "printf XXXX | dd of=copy1/home/" NAME
 	               ".tar.gz bs=1 seek=400 conv=notrunc 2>/dev/null && "
 	               "sha256sum copy1/home/" NAME ".tar.gz > was && "
 	               "rm -rf store/.mailsled/ledger.db*");
