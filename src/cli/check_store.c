@@ -478,6 +478,18 @@ judge_secrecy(struct tour *tour)
 	}
 }
 
+/* Nothing depends on it, so that it is told here and nowhere else. */
+static void
+judge_parity(struct tour *tour)
+{
+	if (!sled_cli_has_program("par2"))
+		sled_check_warn(tour->check,
+		                "install par2 (Debian: apt install par2)",
+		                "no par2 is installed: sealed archives get no "
+		                "parity, which would mend damage that all "
+		                "copies have");
+}
+
 static void
 judge_count(struct tour *tour, size_t usable, size_t disks)
 {
@@ -547,6 +559,7 @@ judge_all(struct tour *tour)
 	judge_state(tour);
 	judge_count(tour, usable, disks);
 	judge_secrecy(tour);
+	judge_parity(tour);
 	judge_store(tour);
 	if (!check->cli->json)
 		return;
