@@ -105,7 +105,8 @@ bool sled_store_has_room(struct sled_store *store, uint64_t listed);
 /* Bring every present place up to the first one. A place that was wiped (its
  * file system is there, the mark is not) is marked anew, and so is ADOPT (a
  * configured path) whatever it holds; NULL for none. *octets counts what was
- * copied. PLACE when a configured place is still not whole. */
+ * copied. PLACE when a configured place is away or failed, DAMAGED when
+ * one that is there is still not whole. */
 SLED_CHECK bool sled_store_sync(struct sled_store *store, const char *adopt,
                                 uint64_t *octets, struct sled_err *err);
 /* Keep the configuration (secrets taken out by the caller) in each place. */

@@ -243,6 +243,11 @@ struct sled_box {
 	char *names;            /* label, server, user: owned */
 };
 
+/* A copy of the strings, in *names: NULL or of an earlier call; owned. */
+bool sled_whose_keep(struct sled_whose *whose, char **names,
+                     const struct sled_spool_owner *owner,
+                     struct sled_err *err);
+
 bool sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
                        uint64_t listed);
 /* The item is this row: note its size and id, and that it is listed. */

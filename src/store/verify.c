@@ -378,6 +378,22 @@ flush_copies(struct sled_store *store)
 	}
 }
 
+/* Of what is there a sealed file with other bytes is for `repair` alone. */
+static bool
+is_whole(struct sled_store *store, size_t index, struct sled_err *err)
+{
+	struct sled_place_status place = { 0 };
+
+	if (!sled_store_place(store, index, &place, err))
+		return false;
+	if (place.lacks == 0)
+		return true;
+	(void)sled_fail(err, SLED_ERR_DAMAGED,
+	                "%s: %llu bytes of it are not what was stored",
+	                place.path, (unsigned long long)place.lacks);
+	return sled_hint(err, "mailsled repair");
+}
+
 bool
 sled_store_sync(struct sled_store *store, const char *adopt, uint64_t *octets,
                 struct sled_err *err)
@@ -393,5 +409,8 @@ sled_store_sync(struct sled_store *store, const char *adopt, uint64_t *octets,
 			return sled_fail(err, SLED_ERR_PLACE, "%s: %s",
 			                 store->seats[i].place.path,
 			                 store->seats[i].why);
+	for (size_t i = 0; i < store->len; i++)
+		if (!store->seats[i].far && !is_whole(store, i, err))
+			return false;
 	return true;
 }

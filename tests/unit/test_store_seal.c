@@ -230,6 +230,7 @@ static void
 a_sealed_copy_that_is_damaged_is_left_as_it_is(void **state)
 {
 	struct fx_store *w = *state;
+	uint64_t octets = 0;
 
 	seal_all(w, 1);
 	fx_store_sh(w, "chmod u+w copy1/home/" NAME ".tar.gz && "
@@ -240,6 +241,9 @@ a_sealed_copy_that_is_damaged_is_left_as_it_is(void **state)
 	fx_store_open(w);
 	assert_store_has(w, mails, COUNT(mails));
 	assert_true(fx_store_has_said(w, "repair"));
+	/* ... and a sync does not end as if all were well. */
+	assert_false(sled_store_sync(w->store, NULL, &octets, &w->err));
+	assert_int_equal(w->err.kind, SLED_ERR_DAMAGED);
 	fx_store_close(w);
 	fx_store_sh(w, "sha256sum -c --quiet was");
 }
