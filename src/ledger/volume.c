@@ -13,22 +13,26 @@ enum {
 	OPEN,
 	TURNED,
 	SEALED
-}; /* and SEALED + revision */
+}; /* and SEALED + revision; -revision for one that is turned only */
 
 static int64_t
 state_of(const struct sled_volume_row *row)
 {
 	if (row->sealed)
 		return SEALED + (int64_t)row->revision;
+	if (row->turned && row->revision > 0)
+		return -(int64_t)row->revision;
 	return row->turned ? TURNED : OPEN;
 }
 
 static void
 take_state(struct sled_volume_row *row, int64_t state)
 {
-	row->turned = state >= TURNED;
+	row->turned = state != OPEN;
 	row->sealed = state >= SEALED;
-	row->revision = state > SEALED ? (unsigned)(state - SEALED) : 0;
+	row->revision = state > SEALED ? (unsigned)(state - SEALED)
+	                : state < OPEN ? (unsigned)-state
+	                               : 0;
 }
 
 struct volume_walk {
@@ -138,6 +142,19 @@ sled_ledger_volume_last(struct sled_ledger *ledger, const char *label,
 }
 
 bool
+sled_ledger_volume_named(struct sled_ledger *ledger, const char *label,
+                         const char *name, struct sled_volume_row *out,
+                         bool *found, struct sled_err *err)
+{
+	return one_volume(ledger,
+	                  SLED_SQL("SELECT " VOLUME_COLUMNS " FROM volume"
+	                           " WHERE label = ?1 AND name = ?2",
+	                           sled_value_text(label),
+	                           sled_value_text(name)),
+	                  out, found, err);
+}
+
+bool
 sled_ledger_volume_get(struct sled_ledger *ledger, int64_t id,
                        struct sled_volume_row *out, struct sled_err *err)
 {
@@ -209,6 +226,38 @@ sled_ledger_member_put(struct sled_ledger *ledger, struct sled_member_row *row,
 	             sled_value_u64(row->tar_octets),
 	             sled_value_hash(&row->body_sha256)),
 	    "member", err);
+}
+
+/* Out of each other's way first: no two may be at one offset at any time. */
+bool
+sled_ledger_members_move(struct sled_ledger *ledger,
+                         const struct sled_member_row *rows, size_t len,
+                         struct sled_err *err)
+{
+	bool ok = sled_sql_enter(ledger, err);
+
+	if (!ok)
+		return false;
+	for (size_t i = 0; ok && i < len; i++)
+		ok = sled_sql_run(
+			 ledger,
+			 SLED_SQL("DELETE FROM holding WHERE member = ?1 AND"
+		                  " EXISTS (SELECT 1 FROM member WHERE id = ?1"
+		                  " AND body_sha256 <> ?2)",
+		                  sled_value_int(rows[i].id),
+		                  sled_value_hash(&rows[i].body_sha256)),
+			 err) &&
+		     sled_sql_change(ledger,
+		                     SLED_SQL("UPDATE member SET at = -1 - at"
+		                              " WHERE id = ?1",
+		                              sled_value_int(rows[i].id)),
+		                     "member", err);
+	for (size_t i = 0; ok && i < len; i++) {
+		struct sled_member_row row = rows[i];
+
+		ok = sled_ledger_member_put(ledger, &row, err);
+	}
+	return sled_sql_leave(ledger, ok, err);
 }
 
 bool
@@ -365,19 +414,44 @@ sled_ledger_holdings(struct sled_ledger *ledger, int64_t member,
 	                     give_holding, &walk, err);
 }
 
+/* By the tally; an older ledger has none, and is searched. */
+static bool
+is_whole(struct sled_ledger *ledger, int64_t volume, const char *place,
+         bool *whole, struct sled_err *err)
+{
+	int64_t same = 0;
+	bool found = false;
+
+	if (ledger->version >= 5 &&
+	    !sled_sql_number(
+		ledger,
+		SLED_SQL("SELECT a.members = b.members FROM tally a"
+	                 " JOIN tally b ON b.volume = a.volume AND b.place = ?2"
+	                 " WHERE a.volume = ?1 AND a.place = ''",
+	                 sled_value_int(volume), sled_value_text(place)),
+		&same, &found, err))
+		return false;
+	*whole = same != 0;
+	return true;
+}
+
 bool
 sled_ledger_lacking(struct sled_ledger *ledger, int64_t volume,
                     const char *place, sled_member_fn *each, void *ctx,
                     struct sled_err *err)
 {
 	struct member_walk walk = { each, ctx };
+	bool whole = false;
 
-	return sled_sql_each(
-	    ledger,
-	    SLED_SQL(
-		"SELECT " MEMBER_COLUMNS " FROM member"
-		" WHERE volume = ?1 AND NOT EXISTS (SELECT 1 FROM holding"
-		" AS h WHERE h.member = member.id AND h.place = ?2) ORDER BY at",
-		sled_value_int(volume), sled_value_text(place)),
-	    give_member, &walk, err);
+	if (!is_whole(ledger, volume, place, &whole, err))
+		return false;
+	return whole ||
+	       sled_sql_each(
+		   ledger,
+		   SLED_SQL("SELECT " MEMBER_COLUMNS " FROM member"
+	                    " WHERE volume = ?1 AND NOT EXISTS (SELECT 1 FROM"
+	                    " holding AS h WHERE h.member = member.id"
+	                    " AND h.place = ?2) ORDER BY at",
+	                    sled_value_int(volume), sled_value_text(place)),
+		   give_member, &walk, err);
 }

@@ -66,23 +66,24 @@ learn_habit(struct sled_maildrop *maildrop, const struct sled_digest *digest,
 
 /* ---- open ---- */
 
-static bool
-keep_names(struct sled_box *box, const struct sled_spool_owner *owner,
-           struct sled_err *err)
+bool
+sled_whose_keep(struct sled_whose *whose, char **names,
+                const struct sled_spool_owner *owner, struct sled_err *err)
 {
 	size_t label = strlen(owner->label) + 1;
 	size_t server = strlen(owner->server) + 1;
 	size_t user = strlen(owner->user) + 1;
+	char *copy = malloc(label + server + user);
 
-	box->names = malloc(label + server + user);
-	if (box->names == NULL)
-		return sled_fail(err, SLED_ERR_NOMEM, "visit");
-	memcpy(box->names, owner->label, label);
-	memcpy(box->names + label, owner->server, server);
-	memcpy(box->names + label + server, owner->user, user);
-	box->whose.owner =
-	    (struct sled_spool_owner){ box->names, box->names + label,
-		                       box->names + label + server };
+	if (copy == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "names of a maildrop");
+	memcpy(copy, owner->label, label);
+	memcpy(copy + label, owner->server, server);
+	memcpy(copy + label + server, owner->user, user);
+	free(*names);
+	*names = copy;
+	whose->owner = (struct sled_spool_owner){ copy, copy + label,
+		                                  copy + label + server };
 	return true;
 }
 
@@ -95,7 +96,7 @@ open_parts(struct sled_box *box, const struct sled_spool_owner *owner,
 	const struct sled_message_query query = { .label = owner->label,
 		                                  .limit = 1 };
 
-	if (!keep_names(box, owner, err) ||
+	if (!sled_whose_keep(&box->whose, &box->names, owner, err) ||
 	    !sled_intake_new(&box->intake, err) ||
 	    !sled_ledger_maildrop(ledger, owner->server, owner->user,
 	                          &box->maildrop, err) ||
@@ -475,13 +476,13 @@ sled_box_cancel(struct sled_box *box)
 
 /* How many of the pending messages fill whole members. */
 static size_t
-full_members(const struct sled_batch *pending)
+full_members(const struct sled_batch *pending, size_t aim)
 {
 	size_t full = 0, tar = 0;
 
 	for (size_t i = 0; i < pending->len; i++) {
 		tar += (size_t)pending->list[i].record.octets + 1024;
-		if (tar >= SLED_MEMBER_TAR) {
+		if (tar >= aim) {
 			full = i + 1;
 			tar = 0;
 		}
@@ -518,7 +519,9 @@ sled_box_backlog(const struct sled_box *box)
 bool
 sled_box_commit_take(struct sled_box *box, bool flush)
 {
-	size_t len = flush ? box->pending.len : full_members(&box->pending);
+	size_t len =
+	    flush ? box->pending.len
+		  : full_members(&box->pending, sled_member_aim(box->store));
 
 	if (box->spool == NULL || (len == 0 && !box->unsynced) ||
 	    box->spool_kept || !take_job(box, len))
@@ -540,14 +543,23 @@ sled_box_commit(struct sled_box *box)
 }
 
 /* Which place keeps mail from being safe? */
+const char *
+sled_store_unsafe_why(const struct sled_store *store)
+{
+	const char *why = "too few places";
+
+	for (size_t i = 0; i < store->len; i++)
+		if (!sled_seat_usable(&store->seats[i]))
+			why = store->seats[i].why;
+	return why;
+}
+
 void
 sled_box_explain(struct sled_box *box)
 {
 	box->sums.unsafe_kind = SLED_ERR_PLACE;
-	box->sums.unsafe_why = "too few places";
-	for (size_t i = 0; i < box->store->len; i++)
-		if (!sled_seat_usable(&box->store->seats[i]))
-			box->sums.unsafe_why = box->store->seats[i].why;
+	box->sums.unsafe_why = sled_store_unsafe_why(box->store);
+	box->sums.far_pending = sled_far_will_do(box->store);
 }
 
 bool

@@ -177,7 +177,9 @@ open_present(struct sled_store *store, const char *path, struct sled_err *err)
 	if (!sled_ledger_open(&store->ledger, store->sys, path,
 	                      SLED_LEDGER_WRITE, err))
 		return false;
-	if (look_into_ledger(store, &ours, err) && ours)
+	if (look_into_ledger(store, &ours, err) && ours &&
+	    (store->mode != SLED_STORE_REPAIR ||
+	     sled_ledger_check(store->ledger, err)))
 		return true;
 	sled_ledger_close(&store->ledger);
 	if (!ours)
@@ -188,7 +190,7 @@ open_present(struct sled_store *store, const char *path, struct sled_err *err)
 static bool
 open_to_write(struct sled_store *store, const char *path, struct sled_err *err)
 {
-	if (store->mode == SLED_STORE_WRITE) {
+	if (store->mode != SLED_STORE_REBUILD) {
 		if (open_present(store, path, err))
 			return true;
 		if (err->kind == SLED_ERR_DAMAGED)
@@ -227,7 +229,7 @@ static bool
 make_ready(struct sled_store *store, struct sled_err *err)
 {
 	if (!sled_seats_settle(store, err) ||
-	    !sled_seats_remember(store, err) ||
+	    !sled_seats_remember(store, err) || !sled_far_bring(store, err) ||
 	    !sled_journal_merge(store, err) || !sled_doubt_apply(store, err) ||
 	    !sled_recover(store, err))
 		return false;
