@@ -48,8 +48,8 @@ log_sent(const struct pop3d_conn *conn)
 {
 	uint64_t wire =
 	    conn->ssl == NULL
-	        ? conn->said
-	        : (uint64_t)BIO_number_written(SSL_get_wbio(conn->ssl));
+		? conn->said
+		: (uint64_t)BIO_number_written(SSL_get_wbio(conn->ssl));
 
 	pop3d_log(conn->server, "CONN %u sent said=%llu wire=%llu", conn->id,
 	          (unsigned long long)conn->said, (unsigned long long)wire);
