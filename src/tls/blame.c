@@ -292,7 +292,7 @@ enum sled_tls_step
 sled_tls_blame_eof(struct sled_tls *tls)
 {
 	/* An end that nobody announced, behind a handshake that had begun, is
-	 * the line's. */
+	 * the line's [W6]. */
 	bool cut = tls->head_len > 0 && tls->head[0] == SSL3_RT_HANDSHAKE &&
 	           !(SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN);
 

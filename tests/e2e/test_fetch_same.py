@@ -40,6 +40,7 @@ def sized(number, text, octets=300):
 
 
 def test_reused_ids_with_another_size(tmp):
+    """[S1]"""
     old = {"a": message(1, "old\n"), "b": message(2, "two\n")}
     new = {"a": message(3, "a new one, and longer\n"), "b": old["b"]}
     with serve(tmp, old) as server:
@@ -178,6 +179,7 @@ def test_mailutils_over_an_mbox(tmp):
 
 
 def test_ids_of_no_use(tmp):
+    """[S2]"""
     """Empty, double, too long, or none at all: DELE only what was fetched."""
     mail = [message(i) for i in range(7)]
     for option in (("--uid-mode", "empty"), ("--uid-mode", "double"),
@@ -210,6 +212,7 @@ def test_sizes_of_no_use(tmp):
 
 
 def test_a_message_that_came_short(tmp):
+    """[S3]"""
     """Kept on the server, fetched once more; then taken as it is."""
     mail = [message(i, "line of text\n" * 9) for i in range(30)]
     with serve(tmp, mail, "--fault", "RETR:25:short=100") as server:
@@ -247,6 +250,7 @@ def expire_0(here, option, first):
 
 
 def test_expire_0_keeps_quit_back_until_all_is_safe(tmp):
+    """[Q3]"""
     expire_0(tmp / "announced", "--expire0", first=[])
 
 

@@ -671,7 +671,7 @@ test_every_cut_of_the_handshake_is_told(void **state)
 			assert_string_equal(m.err.text, HOST
 			                    ": it closed the connection in "
 			                    "the TLS handshake");
-			/* The line's end, not the server's refusal. */
+			/* The line's end, not the server's refusal [W6]. */
 			assert_int_equal(m.err.kind, SLED_ERR_LINK);
 		}
 		free(lent);
