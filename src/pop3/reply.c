@@ -307,8 +307,8 @@ next_body(struct sled_pop3 *pop, struct sled_pop3_event *event)
 static size_t
 room_for_line(const struct sled_pop3 *pop)
 {
-	uint64_t most = SLED_POP3_LISTED_MAX +
-	                (uint64_t)SLED_POP3_LISTED_PER * pop->listed;
+	uint64_t most =
+	    SLED_POP3_LISTED_MAX + (uint64_t)SLED_POP3_LISTED_PER * pop->listed;
 
 	if (pop->state != POP3_LISTING)
 		return SLED_POP3_STATUS_MAX;

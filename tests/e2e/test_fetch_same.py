@@ -49,7 +49,10 @@ def test_reused_ids_with_another_size(tmp):
         exchange(server, new)
         delete_now(sled)
         row = report(sled.fetch())
-        assert (row["fetched"], row["deleted"]) == (1, 2), row
+        assert (row["fetched"], row["deleted"], row["kept"]) == (1, 1, 1), row
+        # The other one needs its header first, now that an id was used again.
+        row = report(sled.fetch())
+        assert (row["fetched"], row["deleted"]) == (0, 1), row
         assert server.left() == []
         same_mail(kept(sled), [wire(m) for m in
                                (old["a"], old["b"], new["a"])])

@@ -183,7 +183,7 @@ set_generate(struct pop3d_conf *conf, const char *value)
 	count[len] = '\0';
 	if (!number(count, 9999999, &many) || many == 0)
 		return false;
-	if (value[len] == ',' && !number(value + len + 1, 1UL << 30, &bytes))
+	if (value[len] == ',' && !number(value + len + 1, 1UL << 32, &bytes))
 		return false;
 	conf->generate = (uint32_t)many;
 	conf->generate_bytes = bytes;

@@ -60,7 +60,7 @@ MODES = ("close", "reset", "silent")
 HANDSHAKE = 1500  # octets of one, and what is around it
 STEPS = {"first": 1, "known": 2, "refused": 2}
 SPARE = 64  # octets above the longest visit that was seen
-MOST_SILENT = 24  # visits a process that wait for their time-outs together
+MOST_SILENT = 6  # visits a process that wait for their time-outs together
 VERBS = {"GREETING": 1, "CAPA": 1, "AUTH": 1, "STAT": 1, "UIDL": 1, "LIST": 1,
          "RETR": MESSAGES, "DELE": MESSAGES, "QUIT": 1}
 FAULTS = ("close", "reset", "drop", "stall")
