@@ -124,6 +124,7 @@ EXAMPLES = $(DESTDIR)$(PREFIX)/share/doc/mailsled/examples
 install: all ## program, man pages, completion, hooks (DESTDIR= PREFIX=/usr/local)
 	install -D -m 0644 -t $(EXAMPLES)/systemd packaging/systemd/*
 	install -D -m 0755 -t $(EXAMPLES)/hooks packaging/hooks/*
+	install -D -m 0644 -t $(EXAMPLES) packaging/links.ini
 	install -D -m 0755 $(BUILD)/mailsled $(DESTDIR)$(PREFIX)/bin/mailsled
 	install -D -m 0644 packaging/man/mailsled.1 $(DESTDIR)$(PREFIX)/share/man/man1/mailsled.1
 	install -D -m 0644 packaging/man/mailsled.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/mailsled.conf.5

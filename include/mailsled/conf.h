@@ -49,6 +49,7 @@ struct sled_conf_hold {
 /* One place of the store. */
 struct sled_conf_place {
 	const char *where; /* absolute path, or "REMOTE:PATH" for rclone */
+	const char *name;  /* where, or "rclone:REMOTE:PATH" */
 	bool rclone;
 };
 
@@ -61,8 +62,9 @@ struct sled_conf_store {
 	bool min_copies_set;
 	bool distinct_devices;
 	bool rotate_month;
-	uint64_t rotate_bytes; /* SLED_CONF_NO_LIMIT: by month only */
-	const char *state;     /* NULL: PATH/.mailsled */
+	uint64_t rotate_bytes;  /* SLED_CONF_NO_LIMIT: by month only */
+	const char *state;      /* NULL: PATH/.mailsled */
+	uint64_t far_bandwidth; /* octets a second to far places; 0: no limit */
 };
 
 enum sled_conf_tls {
@@ -150,8 +152,24 @@ enum sled_conf_visit {
 	SLED_CONF_VISIT_ASK, /* only when a person asks: fetch, SIGUSR1 */
 };
 
+enum sled_conf_far {
+	SLED_CONF_FAR_UNWRITTEN, /* as sled_conf_link_far() has it */
+	SLED_CONF_FAR_YES,
+	SLED_CONF_FAR_NO,
+};
+
 #define SLED_CONF_BUDGETS 6 /* three units, a day and a month */
 #define SLED_CONF_COSTS   2 /* by bytes, by time */
+
+/* What one visit to an empty maildrop takes at least, with a full handshake;
+ * five round trips, where those are longer. */
+#define SLED_CONF_VISIT_BYTES 6000
+#define SLED_CONF_VISIT_MS    3000
+#define SLED_CONF_VISIT_TRIPS 5
+/* A dialled line counts from its dialling on, until it is hung up; until it
+ * was seen how long that takes, so long. */
+#define SLED_CONF_DIAL_MS    20000
+#define SLED_CONF_HANG_UP_MS 3000
 
 struct sled_conf_link {
 	unsigned line; /* of [link NAME] */
@@ -162,6 +180,7 @@ struct sled_conf_link {
 	size_t accounts_len;
 	unsigned accounts_line; /* of that key; 0: not written */
 	enum sled_conf_visit visit;
+	enum sled_conf_far far; /* far copies may pass */
 	struct sled_conf_hold hold_larger;
 	/* Hints until a visit has measured it; 0: not written. */
 	uint64_t rate_down, rate_up; /* octets a second */
@@ -198,12 +217,20 @@ SLED_CHECK bool sled_conf_parse(struct sled_conf **out, struct sled_span text,
                                 struct sled_err *err);
 void sled_conf_free(struct sled_conf **conf);
 
+/* Is it of the form of a label? */
+bool sled_conf_is_account_name(const char *name);
+
 /* The account of that name; NULL when there is none. */
 const struct sled_conf_account *sled_conf_account(const struct sled_conf *conf,
                                                   const char *name);
 /* The known account name nearest to NAME, for messages; NULL: none is near. */
 const char *sled_conf_account_near(const struct sled_conf *conf,
                                    const char *name);
+
+/* May copies go to far places by this link? Unwritten: where it costs nothing,
+ * has no budget, and visits pass without being asked for. LINK NULL: no section
+ * is for it. */
+bool sled_conf_link_far(const struct sled_conf_link *link, bool metered);
 
 /* The index of the word nearest to TEXT; *close tells whether it looks like a
  * slip of the pen. COUNT is 1 or more. */

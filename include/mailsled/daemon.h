@@ -61,10 +61,11 @@ struct sled_daemon_calls {
 	                 const struct sled_conf_account *account,
 	                 const struct sled_visit_progress *now,
 	                 struct sled_err *err);
-	/* Of a round on a link that has a price. */
+	/* Of a round on a link that has a price: "2 steps, 0.96 USD". */
 	bool (*bill)(void *ctx, struct sled_buf *out,
 	             const struct sled_round_row *row, struct sled_err *err);
-	/* The command that seals and scrubs, for the shell; may be NULL. */
+	/* The command that seals, scrubs and sends far copies, for the shell;
+	 * may be NULL. " --far-links=NAMES" is put behind it. */
 	bool (*tend)(void *ctx, struct sled_buf *out, struct sled_err *err);
 	void *ctx;
 };

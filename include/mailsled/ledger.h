@@ -34,7 +34,7 @@
  * their bills, held mail, and more of each visit and maildrop; 4 has the health
  * of the places. A ledger of an older schema grows when it is opened to write, in one transaction; to READ it
  * as it is: what it cannot hold is empty or 0. */
-#define SLED_LEDGER_SCHEMA 4
+#define SLED_LEDGER_SCHEMA 5
 
 struct sled_ledger; /* opaque */
 
@@ -238,6 +238,11 @@ SLED_CHECK bool sled_ledger_volume_last(struct sled_ledger *ledger,
                                         const char *label,
                                         struct sled_volume_row *out,
                                         bool *found, struct sled_err *err);
+/* *found false when there is none of that name. */
+SLED_CHECK bool sled_ledger_volume_named(struct sled_ledger *ledger,
+                                         const char *label, const char *name,
+                                         struct sled_volume_row *out,
+                                         bool *found, struct sled_err *err);
 /* By id; MISSING. */
 SLED_CHECK bool sled_ledger_volume_get(struct sled_ledger *ledger, int64_t id,
                                        struct sled_volume_row *out,
@@ -393,6 +398,7 @@ enum {
 	SLED_MESSAGE_BODY_HOLDS = 64,
 	SLED_MESSAGE_BODY_OTHER = 128,
 	SLED_MESSAGE_BODY_UNKNOWN = 256,
+	SLED_MESSAGE_IMPORTED = 512, /* it was on no server that we know */
 };
 
 struct sled_message {

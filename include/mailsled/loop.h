@@ -339,4 +339,37 @@ SLED_CHECK bool sled_child_capture(struct sled_buf *out, const char *command,
                                    size_t max_bytes, uint64_t deadline_ms,
                                    struct sled_err *err);
 
+/*
+ * Run ARGV[0], looked for in $PATH, with these words and no shell, and wait for
+ * its end; stdin is /dev/null. It needs no loop. What it prints goes to OUTPUT
+ * as it comes (NULL: dropped); of its stderr the last SLED_PROGRAM_SAID octets
+ * are kept, as they are: escape them before they are shown. The program stays
+ * in our session and process group, so that what ends us by either ends it,
+ * and it gets SIGKILL when the calling thread is gone.
+ * False: MISSING no such program; LINK killed at the deadline, or after nothing
+ * was printed to stdout for silent_ms; what OUTPUT said when it returned false,
+ * which kills the program; IO. It is always reaped.
+ */
+#define SLED_PROGRAM_SAID 4096
+
+struct sled_program {
+	const char *const *argv; /* ends with NULL */
+	uint64_t deadline_ms;
+	uint64_t silent_ms; /* 0: it may be silent until the deadline */
+	bool (*output)(void *ctx, struct sled_span in, struct sled_err *err);
+	void *ctx;
+};
+
+struct sled_program_end {
+	int status; /* exit status, or 128 and its signal */
+	size_t said_len;
+	char said[SLED_PROGRAM_SAID]; /* of stderr; no NUL */
+};
+
+SLED_CHECK bool sled_program_run(const struct sled_program *program,
+                                 struct sled_program_end *end,
+                                 struct sled_err *err);
+/* Is there an executable of this name in $PATH? */
+bool sled_program_exists(const char *name);
+
 #endif

@@ -26,6 +26,7 @@ enum sled_place_found {
 	SLED_PLACE_UNMARKED,  /* something there, but no mark */
 	SLED_PLACE_MISSING,   /* not even the folder above it is there */
 	SLED_PLACE_BROKEN,    /* there, but cannot be read: .why */
+	SLED_PLACE_FAR,       /* behind rclone: no folder of this machine */
 };
 
 struct sled_place {
@@ -59,6 +60,22 @@ SLED_CHECK bool sled_place_mark(struct sled_place *place, const char *store,
  * a used place for a new one. No write when nothing changed. */
 SLED_CHECK bool sled_place_tell(struct sled_place *place,
                                 struct sled_span knows, struct sled_err *err);
+
+/* What a mark, COPY.txt, says, and its text: also that of a far place. */
+struct sled_mark {
+	char id[SLED_PLACE_ID];    /* of the place itself */
+	char store[SLED_PLACE_ID]; /* of its store */
+};
+
+#define SLED_MARK_MAX 65536 /* octets of one */
+
+/* DAMAGED when TEXT is none of ours. What it knows of other places, a line each
+ * as sled_place_tell() takes them, is added to KNOWS, unless that is NULL. */
+SLED_CHECK bool sled_mark_parse(struct sled_mark *out, const char *text,
+                                struct sled_buf *knows, struct sled_err *err);
+SLED_CHECK bool sled_mark_text(struct sled_buf *out,
+                               const struct sled_mark *mark,
+                               struct sled_span knows, struct sled_err *err);
 
 /* Do two probed paths name one folder, or one inside the other? */
 bool sled_place_overlap(const struct sled_place *a, const struct sled_place *b);

@@ -17,8 +17,10 @@
  *
  * Figures
  *   On the line a message of n octets takes n + n/32 + 60 (CRs that a server
- *   does not count, dots, TLS, status line); on the bill that and a 32nd more
- *   (IP, acknowledgements): 1.063 n + 62. A DELE: 14 octets up, 28 down.
+ *   does not count, dots, TLS, status line); on the bill that and a 16th more
+ *   (IP, acknowledgements): 1.096 n + 64; or, when the mail that has come took
+ *   more (packets that came again), as much as it took and a 32nd. A DELE: 14
+ *   octets up, 28 down.
  *   The end of the use: the learned commit (500 ms when not known), an RTT
  *   (500 ms when not known), the DELEs.
  */

@@ -52,6 +52,9 @@ struct sled_round_conf {
 	int64_t up_ms;    /* how long it has been up; 0: not known */
 	uint64_t window_ms; /* from now on; SLED_PLAN_NO_END: without an end */
 	bool dialled;
+	/* What the line counts besides: for dialling, which is over, and for
+	 * hanging up, which comes behind the round. */
+	uint64_t before_ms, behind_ms;
 	bool asked; /* by a person: `visit = no` and `ask` do not count */
 	sled_round_progress_fn *progress; /* or NULL */
 	sled_round_done_fn *done;

@@ -35,12 +35,6 @@
 #define SLED_SCHEDULER_NAME  64
 #define SLED_SCHEDULER_WHY   256
 
-/* What one poll of an empty maildrop takes at least. */
-#define SLED_SCHEDULER_POLL_BYTES 6000
-#define SLED_SCHEDULER_POLL_MS    3000
-/* A dialled line counts for its dialling too. */
-#define SLED_SCHEDULER_DIAL_MS 20000
-
 struct sled_scheduler; /* opaque */
 
 struct sled_scheduler_now {

@@ -29,14 +29,16 @@ struct sled_box;   /* opaque */
 typedef void sled_say_fn(void *ctx, const char *text);
 
 struct sled_store_conf {
-	const char *path;          /* the first place */
-	const char *const *copies; /* more places */
+	const char *path; /* the first place */
+	const char *const
+	    *copies; /* more places: paths, "rclone:REMOTE:PATH" */
 	size_t copies_len;
 	unsigned min_copies;
 	bool distinct_devices;
 	bool rotate_month;
 	uint64_t rotate_bytes;
-	const char *state; /* NULL: PATH/.mailsled */
+	const char *state;      /* NULL: PATH/.mailsled */
+	uint64_t far_bandwidth; /* octets a second to far places; 0: no limit */
 	bool found_new; /* make a store though a copy is absent (init --new) */
 	sled_say_fn *say; /* may be NULL */
 	void *say_ctx;
@@ -73,11 +75,14 @@ struct sled_place_status {
 	const char *path; /* borrowed */
 	const char *id;   /* "" when it was never marked */
 	bool present;
-	bool first;          /* the store's own path */
-	uint64_t disk;       /* equal for places on one disk; 0 unknown */
+	bool first;    /* the store's own path */
+	bool far;      /* behind rclone: never present, see below */
+	bool fails;    /* far: the last push of files failed, .why */
+	bool late;     /* lacks something, and has not been whole for long */
+	uint64_t disk; /* equal for places on one disk; 0 unknown */
 	uint64_t free_bytes; /* when present */
 	uint64_t lacks;      /* committed octets it is not known to hold */
-	int64_t seen;        /* when it was last there, or 0 */
+	int64_t seen;        /* when it was last there (far: whole), or 0 */
 	int64_t oldest;      /* all it holds was read back since; 0: nothing */
 	uint64_t damaged;    /* members that were found so */
 	const char *why;     /* why it is not present or not written; "" */
@@ -107,6 +112,44 @@ SLED_CHECK bool sled_store_keep_config(struct sled_store *store,
                                        struct sled_span text,
                                        struct sled_err *err);
 
+/* ---- far places: files behind rclone (far.h) ---- */
+
+struct sled_far_run {
+	uint64_t ms; /* nothing more is begun after so long; 0: no limit */
+	/* Why nothing may be sent now, as in "[link sat0] is dear"; NULL: it
+	 * may. It is noted, and told as what keeps mail from being safe. */
+	const char *forbidden;
+	const char *adopt; /* mark this one, whatever it holds; or NULL */
+};
+
+struct sled_far_sent {
+	size_t places;          /* far ones of the configuration */
+	uint64_t files, octets; /* that are there and right since this run */
+	uint64_t checked;       /* files read again */
+	uint64_t damaged;       /* ... that were not what was sent; each said */
+	bool whole;             /* nothing is missing in any of them */
+};
+
+/* Bring every far place up to date: what it lacks is sent, then checked there
+ * by its SHA-256, and only then counted; what was checked long ago is checked
+ * again. Every step may be cut off. What goes wrong with a far place is said
+ * and noted, and harms nothing else: false is for the ledger and for memory. */
+SLED_CHECK bool sled_store_far(struct sled_store *store,
+                               const struct sled_far_run *run,
+                               struct sled_far_sent *out, struct sled_err *err);
+
+/* What is there, looked at now and not changed: for `check`, also before there
+ * is a store. PATH as in .copies. Errors as in far.h. */
+struct sled_far_look {
+	bool marked;    /* it is a place of the store .store */
+	bool empty;     /* nothing is there yet */
+	char store[33]; /* or "" */
+};
+
+SLED_CHECK bool sled_store_far_look(const struct sled_sys *sys,
+                                    const char *path, struct sled_far_look *out,
+                                    struct sled_err *err);
+
 /* ---- reading ---- */
 
 typedef bool sled_bytes_fn(void *ctx, const void *data, size_t len,
@@ -134,6 +177,14 @@ SLED_CHECK bool sled_store_verify(struct sled_store *store, bool deep,
                                   struct sled_verify_report *out,
                                   struct sled_err *err);
 
+/* The same of far places: each file that was sent there has its SHA-256 compared,
+ * which may bring all of it down. A far place that cannot be reached, and one
+ * that nothing was sent to, is a fault. Changes nothing. */
+SLED_CHECK bool sled_store_verify_far(struct sled_store *store,
+                                      sled_verify_fn *each, void *ctx,
+                                      struct sled_verify_report *out,
+                                      struct sled_err *err);
+
 /* ---- upkeep: what is done when no link waits for it ---- */
 
 /* Seal the volumes that have turned, in every present place; those of LABEL
@@ -160,10 +211,35 @@ struct sled_tended {
 	struct sled_scrubbed scrubbed;
 };
 
-/* Seal what is due, then scrub. Every step may be cut off. DAMAGED when either
- * met damage. */
+/* Seal what is due, then scrub, and once a month drill. Every step may be cut
+ * off. DAMAGED when any met damage. */
 SLED_CHECK bool sled_store_tend(struct sled_store *store, uint64_t scrub_ms,
                                 struct sled_tended *out, struct sled_err *err);
+
+struct sled_drill_conf {
+	const char *place;    /* the path of one; NULL: any */
+	const char *volume;   /* "home/2026-11-001"; NULL: any */
+	uint64_t most_octets; /* of a volume's file; 0: whatever it has */
+	uint64_t ms;          /* for tar */
+};
+
+struct sled_drilled {
+	int64_t at, ms;
+	char place[4096], volume[64]; /* "" when none was chosen */
+	char tar[100];                /* what it calls itself; printable */
+	uint64_t messages, octets;
+};
+
+/* Extract a sealed volume with the system's tar, an open one where there is no
+ * sealed one, and hold all messages of it against receipts and ledger. Of those
+ * that fit it is one that had its turn longest ago, by lot. The outcome is kept
+ * (ledger.h, health "drill"). DAMAGED when tar gave other mail; MISSING when
+ * there is nothing to try; PLACE no room; CONFIG no tar, or it took too long.
+ * *out is filled as far as it went. */
+SLED_CHECK bool sled_store_drill(struct sled_store *store,
+                                 const struct sled_drill_conf *conf,
+                                 struct sled_drilled *out,
+                                 struct sled_err *err);
 
 struct sled_prune_conf {
 	const char *place; /* a configured path; NULL: the first one */
@@ -221,6 +297,60 @@ SLED_CHECK bool sled_store_content(struct sled_store *store,
                                    const struct sled_content_reader *reader,
                                    struct sled_content_report *out,
                                    struct sled_err *err);
+
+/* ---- mail that no visit brings: other programs', or a restore's ---- */
+
+/* The server of mail that was on none; its user is the label. No configuration
+ * can name it, so no visit meets such mail: it is never deleted anywhere. */
+#define SLED_IMPORTED "(imported)"
+
+struct sled_import; /* opaque */
+
+struct sled_incoming {
+	struct sled_hash sha256; /* of the bytes that will come */
+	uint64_t octets, listed; /* theirs; and as a server listed them */
+	/* NULL: one is made; "": it has none, and no TOP will ever prove it the
+	 * same as a listed message. */
+	const char *uid;
+	int64_t received; /* at most now: else now */
+};
+
+struct sled_import_sums {
+	uint64_t added, octets, present;
+	uint64_t unsafe; /* of those added: in fewer than min-copies places */
+	const char *unsafe_why; /* "": all are safe; lives as the store does */
+};
+
+/* The store is open to WRITE. */
+SLED_CHECK bool sled_import_open(struct sled_import **out,
+                                 struct sled_store *store,
+                                 struct sled_err *err);
+/* Before the first message, and for others again: whose the next ones are.
+ * Mail of another server than SLED_IMPORTED is as after a rebuild: nothing is
+ * deleted for it before a TOP proved it. */
+SLED_CHECK bool sled_import_whose(struct sled_import *import,
+                                  const struct sled_spool_owner *owner,
+                                  struct sled_err *err);
+/* One message: begin; when it is wanted also data, and end or drop. Not wanted
+ * is the Nth message of these bytes for this account when it has N of them. end() is DAMAGED, and nothing of it is kept, when the bytes were not
+ * those of the hash; the next message may follow then. After any other failure
+ * only close() without FLUSH may. */
+SLED_CHECK bool sled_import_begin(struct sled_import *import,
+                                  const struct sled_incoming *incoming,
+                                  bool *wanted, struct sled_err *err);
+SLED_CHECK bool sled_import_data(struct sled_import *import,
+                                 struct sled_span bytes, struct sled_err *err);
+SLED_CHECK bool sled_import_end(struct sled_import *import,
+                                struct sled_err *err);
+SLED_CHECK bool sled_import_drop(struct sled_import *import,
+                                 struct sled_err *err);
+/* So far: what is in a batch that was not committed is not counted. */
+struct sled_import_sums sled_import_sums(const struct sled_import *import);
+/* Commit what is whole; without FLUSH it waits for the next start. Freed on
+ * false too. */
+SLED_CHECK bool sled_import_close(struct sled_import **import, bool flush,
+                                  struct sled_import_sums *sums,
+                                  struct sled_err *err);
 
 /* ---- one visit ---- */
 
@@ -422,6 +552,8 @@ struct sled_box_sums {
 	uint64_t fetched, mail_bytes, safe;
 	const char *unsafe_why;
 	enum sled_err_kind unsafe_kind;
+	bool
+	    far_pending; /* nothing is wrong: far copies are sent behind this */
 };
 struct sled_box_sums sled_box_sums(const struct sled_box *box);
 

@@ -39,6 +39,10 @@ SLED_CHECK bool sled_text_unhex(uint8_t *out, const char *in, size_t len);
 SLED_CHECK bool sled_text_base64(struct sled_buf *out, struct sled_span in,
                                  struct sled_err *err);
 
+/* 'it'\''s' for the shell. */
+SLED_CHECK bool sled_text_shell(struct sled_buf *out, const char *in,
+                                struct sled_err *err);
+
 /* Decimal digits only, the whole of IN, at most UINT64_MAX. */
 SLED_CHECK bool sled_text_u64(struct sled_span in, uint64_t *out);
 

@@ -10,7 +10,7 @@ _mailsled() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	--path | --to | --adopt)
+	--path | --place | --to | --adopt)
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;

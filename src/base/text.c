@@ -259,3 +259,14 @@ sled_text_u64(struct sled_span in, uint64_t *out)
 	*out = value;
 	return true;
 }
+
+bool
+sled_text_shell(struct sled_buf *out, const char *in, struct sled_err *err)
+{
+	bool ok = sled_buf_addstr(out, "'", err);
+
+	for (; ok && *in != '\0'; in++)
+		ok = *in == '\'' ? sled_buf_addstr(out, "'\\''", err)
+		                 : sled_buf_add(out, in, 1, err);
+	return ok && sled_buf_addstr(out, "'", err);
+}

@@ -90,21 +90,24 @@ unit_of(const struct sled_conf_budget *budget, const char *currency)
 	return bytes[3];
 }
 
-/* AMOUNT in the budget's unit: "5", or "5.1" with a decimal, money with two. */
+/* AMOUNT in UNIT: "5", or "5.13"; UP: what was used is never told too little, and
+ * so what is left never too much. */
 static void
-write_amount(char out[SLED_CLI_WORD], const struct sled_conf_budget *budget,
-             const struct unit *unit, uint64_t amount, bool exact)
+write_amount(char out[SLED_CLI_WORD], const struct unit *unit, uint64_t amount,
+             bool up)
 {
-	int decimals = budget->unit == SLED_CONF_MONEY ? 2 : 1;
 	uint64_t whole = amount / unit->size, rest = amount % unit->size;
+	uint64_t part = (rest * 100 + (up ? unit->size - 1 : 0)) / unit->size;
 
-	if ((exact && rest == 0) || unit->size == 1)
+	if (part == 100) {
+		whole++;
+		part = 0;
+	}
+	if (rest == 0)
 		(void)snprintf(out, SLED_CLI_WORD, "%" PRIu64, whole);
-	else if (budget->unit == SLED_CONF_MONEY)
-		write_decimals(out, amount, decimals);
 	else
-		(void)snprintf(out, SLED_CLI_WORD, "%" PRIu64 ".%u", whole,
-		               (unsigned)(rest * 10 / unit->size) % 10);
+		(void)snprintf(out, SLED_CLI_WORD, "%" PRIu64 ".%02u", whole,
+		               (unsigned)part);
 }
 
 /* "5 MiB/day". */
@@ -115,7 +118,7 @@ write_budget(char out[2 * SLED_CLI_WORD], const struct sled_conf_link *link,
 	struct unit unit = unit_of(budget, link->currency);
 	char amount[SLED_CLI_WORD];
 
-	write_amount(amount, budget, &unit, budget->amount, true);
+	write_amount(amount, &unit, budget->amount, true);
 	(void)snprintf(out, (size_t)2 * SLED_CLI_WORD, "%s %s/%s", amount,
 	               unit.name, budget->monthly ? "month" : "day");
 }
@@ -205,8 +208,8 @@ sled_cli_budget_ends(struct sled_buf *out, const struct sled_conf_link *link,
 	               (struct sled_span){ link->name, strlen(link->name) });
 	write_budget(what, link, budget);
 	write_anew(anew, budget, now);
-	write_amount(part, budget, &unit, sum, false);
-	write_amount(all, budget, &unit, budget->amount, false);
+	write_amount(part, &unit, sum, true);
+	write_amount(all, &unit, budget->amount, true);
 	return sled_buf_printf(
 	    out, err, "%s on link %s %s: %s of %s %s; begins anew %s", what,
 	    name, sum >= budget->amount ? "is used up" : "ends", part, all,
@@ -228,8 +231,8 @@ add_budget(struct sled_buf *out, const struct sled_conf_link *link,
 	               (struct sled_span){ link->name, strlen(link->name) });
 	write_budget(what, link, budget);
 	write_anew(anew, budget, now);
-	write_amount(part, budget, &unit, sum, false);
-	write_amount(rest, budget, &unit, left, false);
+	write_amount(part, &unit, sum, true);
+	write_amount(rest, &unit, left, false);
 	return sled_buf_printf(
 	    out, err, "  %-9s %s: %s used, %s left; begins anew %s\n", name,
 	    what, part, left == 0 ? "none" : rest, anew);

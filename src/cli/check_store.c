@@ -24,6 +24,7 @@ struct look {
 };
 
 struct tour {
+	size_t far; /* far places that can be used */
 	struct sled_check *check;
 	struct look *looks;
 	size_t len;
@@ -111,6 +112,7 @@ explain(const struct look *look, struct sled_err *err)
 		why = "no such folder, and none above it";
 		hint = "make the folder above it, or mount its disk";
 		break;
+	case SLED_PLACE_FAR:
 	case SLED_PLACE_BROKEN:
 	default:
 		(void)sled_fail(err,
@@ -230,7 +232,8 @@ judge_place(struct tour *tour, struct look *look)
 /* ---- all of them ---- */
 
 static bool
-take_look(struct tour *tour, const char *path, struct sled_err *err)
+take_look(struct tour *tour, const char *path, size_t index,
+          struct sled_err *err)
 {
 	struct look *look = &tour->looks[tour->len];
 	struct sled_store *store = tour->check->cli->store;
@@ -243,7 +246,7 @@ take_look(struct tour *tour, const char *path, struct sled_err *err)
 	               (struct sled_span){ path, strlen(path) });
 	look->known = store != NULL;
 	return store == NULL ||
-	       sled_store_place(store, tour->len - 1, &look->status, err);
+	       sled_store_place(store, index, &look->status, err);
 }
 
 /* What the marks say together; the store itself could perhaps not be opened. */
@@ -275,14 +278,114 @@ take_looks(struct tour *tour, struct sled_err *err)
 	tour->looks = calloc(conf->copies_len + 1, sizeof(*tour->looks));
 	if (tour->looks == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "places");
-	if (!take_look(tour, conf->path, err))
+	if (!take_look(tour, conf->path, 0, err))
 		return false;
 	for (size_t i = 0; i < conf->copies_len; i++)
 		if (!conf->copies[i].rclone &&
-		    !take_look(tour, conf->copies[i].where, err))
+		    !take_look(tour, conf->copies[i].where, i + 1, err))
 			return false;
 	compare_looks(tour);
 	return true;
+}
+
+/* ---- far ones ---- */
+
+static void
+print_far(struct tour *tour, const char *path, bool usable)
+{
+	struct sled_json *json = NULL;
+	struct sled_err err = { 0 };
+
+	if (!tour->check->cli->json)
+		return;
+	if (!sled_json_new(&json, &err)) {
+		sled_check_error(tour->check, &err);
+		return;
+	}
+	sled_json_text(json, "place", path);
+	sled_json_bool(json, "far", true);
+	sled_json_bool(json, "usable", usable);
+	sled_check_end(tour->check, &json);
+}
+
+/* What was found there, against what it must be. */
+static bool
+judge_found(struct tour *tour, const char *path, size_t index,
+            const struct sled_far_look *look)
+{
+	struct sled_store *store = tour->check->cli->store;
+	struct sled_place_status status = { .id = "" };
+	struct sled_err err = { 0 };
+	char lacks[SLED_CLI_WORD];
+
+	if (store != NULL && !sled_store_place(store, index, &status, &err)) {
+		sled_check_error(tour->check, &err);
+		return false;
+	}
+	if (look->marked &&
+	    (store == NULL || strcmp(look->store, sled_store_id(store)) != 0)) {
+		(void)sled_fail(&err, SLED_ERR_PLACE, "%s: belongs to %s store",
+		                path, store == NULL ? "a" : "another");
+		(void)sled_hint(
+		    &err, store == NULL ? "mailsled rebuild brings it down"
+					: "name another folder in `copies =`");
+	} else if (!look->marked && (!look->empty || status.id[0] != '\0')) {
+		(void)sled_fail(&err, SLED_ERR_PLACE,
+		                "%s: without its mark (COPY.txt)", path);
+		(void)sled_hint(&err, "if it is the right folder: mailsled "
+		                      "sync --adopt with its name");
+	} else if (!look->marked) {
+		sled_check_ok(tour->check,
+		              "%s: new, made behind the first fetch", path);
+	} else if (status.lacks > 0) {
+		sled_cli_bytes(lacks, status.lacks);
+		sled_check_warn(tour->check, "mailsled sync",
+		                "%s: lacks %s of stored mail%s%s", path, lacks,
+		                status.why[0] == '\0' ? "" : ": ", status.why);
+	} else {
+		sled_check_ok(tour->check, "%s: there, and whole", path);
+	}
+	if (err.kind != SLED_ERR_NONE)
+		sled_check_error(tour->check, &err);
+	return err.kind == SLED_ERR_NONE;
+}
+
+/* A link that is down now is no fault of the configuration. */
+static void
+judge_far(struct tour *tour, const char *path, size_t index)
+{
+	struct sled_cli_far policy = { .ms = 0 };
+	struct sled_far_look look;
+	struct sled_err err = { 0 };
+	bool usable = true;
+
+	sled_check_begin(tour->check, "store");
+	sled_cli_far_policy(tour->check->cli, NULL, &policy);
+	if (policy.forbidden[0] != '\0') {
+		sled_check_warn(tour->check, "mailsled sync --dear",
+		                "%s: not looked at: %s", path,
+		                policy.forbidden);
+	} else if (sled_store_far_look(tour->check->cli->sys, path, &look,
+	                               &err)) {
+		usable = judge_found(tour, path, index, &look);
+	} else if (err.kind == SLED_ERR_LINK) {
+		sled_check_warn(tour->check, err.hint, "%s", err.text);
+	} else {
+		usable = false;
+		sled_check_error(tour->check, &err);
+	}
+	tour->far += usable;
+	print_far(tour, path, usable);
+}
+
+static void
+judge_fars(struct tour *tour)
+{
+	const struct sled_conf_store *conf = &tour->check->cli->conf->store;
+
+	for (size_t i = 0; i < conf->copies_len; i++)
+		if (conf->copies[i].rclone)
+			judge_far(tour, conf->copies[i].name, i + 1);
 }
 
 /* ---- what they come to together ---- */
@@ -390,7 +493,7 @@ judge_count(struct tour *tour, size_t usable, size_t disks)
 		sled_check_ok(tour->check,
 		              "mail leaves the server once %u of %zu places "
 		              "hold it",
-		              conf->min_copies, tour->len);
+		              conf->min_copies, tour->len + tour->far);
 	}
 }
 
@@ -417,6 +520,9 @@ judge_all(struct tour *tour)
 	const struct sled_conf_store *conf = &check->cli->conf->store;
 	size_t disks = 0;
 	size_t usable = count_usable(tour, conf->distinct_devices, &disks);
+
+	usable += tour->far;
+	disks += tour->far;
 	struct sled_json *json = NULL;
 	struct sled_err err = { 0 };
 
@@ -455,6 +561,7 @@ sled_check_store(struct sled_check *check)
 	} else {
 		for (size_t i = 0; i < tour.len; i++)
 			judge_place(&tour, &tour.looks[i]);
+		judge_fars(&tour);
 		judge_all(&tour);
 	}
 	for (size_t i = 0; tour.looks != NULL && i < tour.len; i++)

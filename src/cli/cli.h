@@ -69,12 +69,12 @@ struct sled_cli {
 	pthread_mutex_t saying; /* a store's jobs say things too */
 };
 
-extern const struct sled_cli_command sled_cli_check, sled_cli_drop,
-    sled_cli_event, sled_cli_export, sled_cli_fetch, sled_cli_held,
-    sled_cli_init, sled_cli_list, sled_cli_plan, sled_cli_prune,
-    sled_cli_rebuild, sled_cli_report, sled_cli_run, sled_cli_seal,
-    sled_cli_show, sled_cli_status, sled_cli_stop, sled_cli_sync, sled_cli_tend,
-    sled_cli_verify, sled_cli_want;
+extern const struct sled_cli_command sled_cli_check, sled_cli_drill,
+    sled_cli_drop, sled_cli_event, sled_cli_export, sled_cli_fetch,
+    sled_cli_held, sled_cli_import, sled_cli_init, sled_cli_list, sled_cli_plan,
+    sled_cli_prune, sled_cli_rebuild, sled_cli_report, sled_cli_restore,
+    sled_cli_run, sled_cli_seal, sled_cli_show, sled_cli_status, sled_cli_stop,
+    sled_cli_sync, sled_cli_tend, sled_cli_verify, sled_cli_want;
 
 /* ---- options.c ---- */
 
@@ -171,7 +171,7 @@ SLED_CHECK bool sled_cli_used(struct sled_ledger *ledger,
                               const struct sled_conf_link *link, int64_t now,
                               int64_t but, struct sled_budget_left *out,
                               struct sled_err *err);
-/* "5 MiB/day on link wwan0 is used up: 5.1 of 5.0 MiB; begins anew Tue 00:00";
+/* "5 MiB/day on link wwan0 is used up: 5.15 of 5 MiB; begins anew Tue 00:00";
  * "ends" in place of "is used up" when some is left, but too little. */
 SLED_CHECK bool sled_cli_budget_ends(struct sled_buf *out,
                                      const struct sled_conf_link *link,
@@ -231,10 +231,41 @@ SLED_CHECK bool sled_cli_content_sums(struct sled_cli *cli,
                                       const struct sled_content_report *report,
                                       struct sled_err *err);
 
+/* ---- inside.c ---- */
+
+/* Does PATH, or the folder that it will be made in, lie in FOLDER or is it
+ * that? Only NOMEM fails; where one of them is not there, it does not. */
+SLED_CHECK bool sled_cli_inside(const struct sled_sys *sys, const char *path,
+                                const char *folder, bool *inside,
+                                struct sled_err *err);
+
 /* ---- date.c ---- */
 
 /* A Date header's value (RFC 5322, section 3.3; obsolete zones too) as wall
  * time. False when it is not understood. */
 bool sled_cli_date_parse(struct sled_span text, int64_t *when);
+
+/* ---- far.c ---- */
+
+#define SLED_CLI_FAR_MS      600000   /* of sending, behind a visit by hand */
+#define SLED_CLI_FAR_LONG_MS 18000000 /* ... by the scheduler's child */
+
+struct sled_cli_far {
+	uint64_t ms;               /* as in struct sled_far_run */
+	const char *adopt;         /* or NULL */
+	char forbidden[256];       /* why nothing may be sent now; "" it may */
+	struct sled_far_sent sent; /* what came of it */
+};
+
+/* May copies be sent now: by the section of LINK, or by where the default route
+ * leads. Fills .forbidden. LISTED: what the scheduler says may be used, or
+ * NULL. */
+void sled_cli_far_by(const struct sled_conf_link *link,
+                     struct sled_cli_far *out);
+void sled_cli_far_policy(struct sled_cli *cli, const char *listed,
+                         struct sled_cli_far *out);
+/* Bring the far places up, and say what was sent. */
+SLED_CHECK bool sled_cli_far(struct sled_cli *cli, struct sled_cli_far *far,
+                             struct sled_err *err);
 
 #endif

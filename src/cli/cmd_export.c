@@ -108,20 +108,6 @@ pass_bytes(void *ctx, const void *bytes, size_t len, struct sled_err *err)
 	return false;
 }
 
-static bool
-change_box(struct sled_cli_export *x, const char *label, struct sled_err *err)
-{
-	if (strcmp(x->label, label) == 0)
-		return true;
-	if (x->label[0] != '\0' && !x->format->close_box(x, err))
-		return false;
-	if (!sled_cli_path_is_inside(label) || strchr(label, '/') != NULL)
-		return sled_fail(err, SLED_ERR_DAMAGED,
-		                 "an account's name leads out of the folder");
-	memcpy(x->label, label, sizeof(x->label));
-	return x->format->open_box(x, label, err);
-}
-
 /* The archive does not give this one: it is named, and the rest goes on. */
 static bool
 pass_over(struct passing *passing, struct sled_err *why, struct sled_err *err)
@@ -169,7 +155,7 @@ export_message(struct sled_cli_export *x, int64_t id, struct sled_err *err)
 		return false;
 	if (!passing.found)
 		return true; /* its volume was forgotten meanwhile */
-	if (!change_box(x, passing.message.label, err) ||
+	if (!sled_cli_export_box(x, passing.message.label, err) ||
 	    !x->format->has(x, &passing.message, &there, err))
 		return false;
 	if (there) {
@@ -194,39 +180,18 @@ show_progress(struct sled_cli_export *x, size_t done, size_t total)
 	sled_cli_live(x->cli, text);
 }
 
-/* DIR itself, its name durable in the folder above. */
-static bool
-open_target(struct sled_cli_export *x, const char *to, struct sled_err *err)
-{
-	const struct sled_sys *sys = x->cli->sys;
-	char shown[256];
-	int above = -1;
-	bool ok;
-
-	sled_text_clip(shown, sizeof(shown),
-	               (struct sled_span){ to, strlen(to) });
-	if (sys->mkdirat(sys->ctx, AT_FDCWD, to, 0700) == -1 && errno != EEXIST)
-		return sled_fail_sys(err, errno, "make folder %s", shown);
-	ok = sled_dir_open(&x->dir, sys, AT_FDCWD, to, err) &&
-	     sled_dir_open(&above, sys, x->dir, "..", err) &&
-	     sled_dir_sync(sys, above, shown, err);
-	if (above != -1)
-		(void)sys->close(sys->ctx, above);
-	return ok;
-}
-
 static bool
 export_all(struct sled_cli_export *x, const struct sled_cli_rows *rows,
            struct sled_err *err)
 {
-	if (!open_target(x, sled_cli_flag(x->cli, "to"), err))
+	if (!sled_cli_export_open(x, err))
 		return false;
 	for (size_t i = 0; i < rows->len; i++) {
 		show_progress(x, i, rows->len);
 		if (!export_message(x, rows->ids[i], err))
 			return false;
 	}
-	return x->label[0] == '\0' || x->format->close_box(x, err);
+	return sled_cli_export_close(x, err);
 }
 
 static bool
@@ -251,60 +216,18 @@ print_sums(struct sled_cli_export *x, struct sled_err *err)
 	return true;
 }
 
-static bool
-choose_format(struct sled_cli_export *x, struct sled_err *err)
-{
-	static const struct sled_cli_format *const formats[] = {
-		&sled_cli_maildir, &sled_cli_mbox, &sled_cli_eml
-	};
-	const char *format = sled_cli_flag(x->cli, "format");
-	const char *to = sled_cli_flag(x->cli, "to");
-
-	for (size_t i = 0; format != NULL && i < 3; i++)
-		if (strcmp(formats[i]->name, format) == 0)
-			x->format = formats[i];
-	if (to == NULL || to[0] == '\0')
-		(void)sled_fail(err, SLED_ERR_USAGE, "export: --to is missing");
-	else if (x->format == NULL)
-		(void)sled_fail(
-		    err, SLED_ERR_USAGE,
-		    "export: --format is one of maildir, mbox, eml");
-	else
-		return true;
-	return sled_hint(err, "mailsled help export");
-}
-
-static void
-free_export(struct sled_cli_export *x)
-{
-	const struct sled_sys *sys = x->cli->sys;
-
-	/* Still open: the target failed, and what is there is of no use. */
-	if (x->out.file.sys != NULL && x->out.file.fd != -1)
-		(void)sys->unlinkat(sys->ctx, x->box != -1 ? x->box : x->dir,
-		                    x->temp, 0);
-	sled_cli_out_drop(&x->out);
-	sled_buf_free(&x->out.buf);
-	sled_buf_free(&x->there);
-	free(x->names);
-	if (x->box != -1)
-		(void)sys->close(sys->ctx, x->box);
-	if (x->dir != -1)
-		(void)sys->close(sys->ctx, x->dir);
-}
-
 static int
 run(struct sled_cli *cli)
 {
 	struct sled_cli_export x = { .cli = cli, .dir = -1, .box = -1 };
 	struct picking picking = { .cli = cli };
 	struct sled_err err = { 0 };
-	bool ok = choose_format(&x, &err) &&
+	bool ok = sled_cli_export_choose(&x, &err) &&
 	          sled_cli_store(cli, SLED_STORE_READ, &err) &&
 	          pick(&picking, &err) && export_all(&x, &picking.rows, &err) &&
 	          print_sums(&x, &err);
 
-	free_export(&x);
+	sled_cli_export_free(&x);
 	sled_cli_rows_free(&picking.named);
 	sled_cli_rows_free(&picking.rows);
 	if (!ok)

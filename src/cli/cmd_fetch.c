@@ -154,8 +154,7 @@ print_report(struct visit *v, const struct sled_visit_result *result)
 
 	sled_cli_live(v->fetch->cli, "");
 	if (!sled_cli_visit_line(&line, v->account->name, result,
-	                         sled_store_one_disk(v->fetch->cli->store),
-	                         &err) ||
+	                         v->fetch->cli->store, &err) ||
 	    !sled_buf_add(&line, "\n", 1, &err) ||
 	    (v->fetch->cli->verbose &&
 	     !sled_cli_cost(&line, &result->row, &err)))
@@ -476,14 +475,20 @@ ask_scheduler(struct fetch *fetch, bool *there, int *status,
 static bool
 tend(struct fetch *fetch, struct sled_err *err)
 {
+	struct sled_cli_far far = { .ms = SLED_CLI_FAR_MS };
 	struct sled_tended tended;
+	struct sled_err second = { 0 };
+	bool ok;
 
 	sled_round_free(&fetch->round);
 	sled_loop_free(&fetch->loop);
 	(void)fflush(stdout);
-	return fetch->stopped ||
-	       sled_store_tend(fetch->cli->store, SLED_CLI_SCRUB_MS, &tended,
-	                       err);
+	if (fetch->stopped)
+		return true;
+	ok =
+	    sled_store_tend(fetch->cli->store, SLED_CLI_SCRUB_MS, &tended, err);
+	sled_cli_far_by(fetch->link, &far);
+	return sled_cli_far(fetch->cli, &far, ok ? err : &second) && ok;
 }
 
 static int

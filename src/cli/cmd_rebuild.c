@@ -47,10 +47,13 @@ const struct sled_cli_command sled_cli_rebuild = {
 	.name = "rebuild",
 	.args = "",
 	.about = "make the ledger anew from the archives and the journal",
-	.more = "The archives are the truth; the ledger is a cache of them. A "
-		"missing or damaged\nledger is rebuilt of itself: this does "
-		"it when told to. The old one is kept in\n"
-		".mailsled/quarantine. No mail is fetched again.\n",
+	.more =
+	    "The archives are the truth; the ledger is a cache of them. A "
+	    "missing or damaged\nledger is rebuilt of itself: this does "
+	    "it when told to. The old one is kept in\n"
+	    ".mailsled/quarantine. No mail is fetched again. Where no place "
+	    "here has the store\nany more and a far one (rclone:) does, it "
+	    "is brought from there.\n",
 	.examples = "  mailsled rebuild\n",
 	.run = run,
 };

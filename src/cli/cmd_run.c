@@ -6,6 +6,7 @@
 #include "cli/visit.h"
 #include "mailsled/clock.h"
 #include "mailsled/daemon.h"
+#include "mailsled/text.h"
 
 struct run {
 	struct sled_cli *cli;
@@ -138,7 +139,7 @@ add_progress(void *ctx, struct sled_buf *out,
 /* One line in the journal: all of it, the error too. */
 static bool
 add_log(struct sled_buf *out, const char *name,
-        const struct sled_visit_result *result, bool one_disk,
+        const struct sled_visit_result *result, struct sled_store *store,
         struct sled_err *err)
 {
 	const struct sled_err *why = &result->err;
@@ -147,7 +148,7 @@ add_log(struct sled_buf *out, const char *name,
 	              (!failed || strcmp(result->warnings, why->text) != 0);
 	bool ok = result->row.began == 0
 	              ? sled_buf_printf(out, err, "%s: no visit", name)
-	              : sled_cli_visit_line(out, name, result, one_disk, err);
+	              : sled_cli_visit_line(out, name, result, store, err);
 
 	return ok &&
 	       (!warned ||
@@ -155,18 +156,6 @@ add_log(struct sled_buf *out, const char *name,
 	       (!failed ||
 	        sled_buf_printf(out, err, "; failed: %s (exit %d)", why->text,
 	                        sled_err_exit(why->kind)));
-}
-
-/* 'it'\''s' for the shell. */
-static bool
-add_quoted(struct sled_buf *out, const char *text, struct sled_err *err)
-{
-	bool ok = sled_buf_addstr(out, "'", err);
-
-	for (; ok && *text != '\0'; text++)
-		ok = *text == '\'' ? sled_buf_addstr(out, "'\\''", err)
-		                   : sled_buf_add(out, text, 1, err);
-	return ok && sled_buf_addstr(out, "'", err);
 }
 
 /* This program again, with the same configuration. */
@@ -181,10 +170,11 @@ add_tend(void *ctx, struct sled_buf *out, struct sled_err *err)
 		return sled_fail(err, SLED_ERR_IO, "this program has no path");
 	self[len] = '\0';
 	return sled_buf_addstr(out, "exec ", err) &&
-	       add_quoted(out, self, err) && sled_buf_addstr(out, " -q", err) &&
+	       sled_text_shell(out, self, err) &&
+	       sled_buf_addstr(out, " -q", err) &&
 	       (run->cli->file == NULL ||
 	        (sled_buf_addstr(out, " -c ", err) &&
-	         add_quoted(out, run->cli->file, err))) &&
+	         sled_text_shell(out, run->cli->file, err))) &&
 	       sled_buf_addstr(out, " tend --for-scheduler", err);
 }
 
@@ -192,7 +182,7 @@ add_tend(void *ctx, struct sled_buf *out, struct sled_err *err)
 static bool
 add_text(struct sled_cli *cli, struct sled_buf *out, enum sled_daemon_form form,
          const char *name, const struct sled_visit_result *result,
-         bool one_disk, struct sled_err *err)
+         struct sled_err *err)
 {
 	const struct sled_visit_row *row = &result->row;
 	bool quiet = form == SLED_DAEMON_QUIET;
@@ -201,7 +191,7 @@ add_text(struct sled_cli *cli, struct sled_buf *out, enum sled_daemon_form form,
 	if (row->began == 0 || cli->store == NULL ||
 	    (quiet && result->err.kind == SLED_ERR_NONE))
 		return true;
-	ok = sled_cli_visit_line(out, name, result, one_disk, err) &&
+	ok = sled_cli_visit_line(out, name, result, cli->store, err) &&
 	     sled_buf_addstr(out, "\n", err) &&
 	     (form != SLED_DAEMON_VERBOSE || sled_cli_cost(out, row, err)) &&
 	     (quiet || sled_cli_visit_came(cli, out, name, row, 0, err));
@@ -219,13 +209,12 @@ add_visit(void *ctx, struct sled_buf *out, enum sled_daemon_form form,
 	const struct run *run = ctx;
 	struct sled_cli shown = { .sys = run->cli->sys, .store = store };
 	const char *name = account->name;
-	bool one_disk = store != NULL && sled_store_one_disk(store);
 
 	if (form == SLED_DAEMON_LOG)
-		return add_log(out, name, result, one_disk, err);
+		return add_log(out, name, result, store, err);
 	if (form == SLED_DAEMON_JSON)
 		return add_object(out, name, result, err);
-	return add_text(&shown, out, form, name, result, one_disk, err);
+	return add_text(&shown, out, form, name, result, err);
 }
 
 /* NOLINTEND(readability-function-size) */
@@ -235,8 +224,7 @@ add_bill(void *ctx, struct sled_buf *out, const struct sled_round_row *row,
          struct sled_err *err)
 {
 	(void)ctx;
-	return sled_buf_printf(out, err, "%s: ", row->link) &&
-	       sled_cli_bill(out, row, err);
+	return sled_cli_bill(out, row, err);
 }
 
 /* ---- the command ---- */

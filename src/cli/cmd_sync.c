@@ -14,6 +14,8 @@ make_absolute(struct sled_cli *cli, const char *dir, struct sled_buf *out,
 	struct sled_buf joined = { 0 };
 	bool ok;
 
+	if (strncmp(dir, "rclone:", 7) == 0)
+		return sled_buf_addstr(out, dir, err);
 	if (dir[0] == '/' || dir[0] == '~' || dir[0] == '$')
 		return sled_conf_expand(out, dir, &cli->env, err);
 	if (getcwd(here, sizeof(here)) == NULL)
@@ -35,13 +37,23 @@ check_adopted(struct sled_cli *cli, const char *dir,
 	if (strcmp(store->path, path) == 0)
 		return true;
 	for (size_t i = 0; i < store->copies_len; i++)
-		if (strcmp(store->copies[i].where, path) == 0)
+		if (strcmp(store->copies[i].name, path) == 0)
 			return true;
 	sled_text_clip(shown, sizeof(shown),
 	               (struct sled_span){ dir, strlen(dir) });
 	(void)sled_fail(err, SLED_ERR_USAGE,
 	                "--adopt %s: no place of the configuration", shown);
 	return sled_hint(err, "write it behind `copies =` in [store] first");
+}
+
+static void
+print_far(const struct sled_place_status *place, const char *lacks)
+{
+	if (place->lacks == 0 && place->why[0] == '\0')
+		(void)printf("%s: whole, and checked there\n", place->path);
+	else
+		(void)printf("%s: lacks %s%s%s\n", place->path, lacks,
+		             place->why[0] == '\0' ? "" : ": ", place->why);
 }
 
 static bool
@@ -54,7 +66,10 @@ print_places(struct sled_cli *cli, struct sled_err *err)
 		if (!sled_store_place(cli->store, i, &place, err))
 			return false;
 		sled_cli_bytes(lacks, place.lacks);
-		if (place.present && place.lacks == 0 && place.why[0] == '\0')
+		if (place.far)
+			print_far(&place, lacks);
+		else if (place.present && place.lacks == 0 &&
+		         place.why[0] == '\0')
 			(void)printf("%s: whole%s\n", place.path,
 			             place.first ? "" : ", safe to unplug");
 		else if (place.present)
@@ -88,6 +103,19 @@ print_result(struct sled_cli *cli, uint64_t octets, struct sled_err *err)
 }
 
 static bool
+sync_far(struct sled_cli *cli, const char *adopt, struct sled_err *err)
+{
+	struct sled_cli_far far = { .adopt = adopt };
+
+	if (sled_cli_flag(cli, "dear") == NULL)
+		sled_cli_far_policy(cli, NULL, &far);
+	if (!sled_cli_far(cli, &far, err))
+		return false;
+	return far.sent.whole ||
+	       sled_fail(err, SLED_ERR_PLACE, "a far place is not whole");
+}
+
+static bool
 sync_places(struct sled_cli *cli, struct sled_buf *path, struct sled_err *err)
 {
 	const char *dir = sled_cli_flag(cli, "adopt");
@@ -106,6 +134,10 @@ sync_places(struct sled_cli *cli, struct sled_buf *path, struct sled_err *err)
 	whole = sled_store_sync(cli->store, dir == NULL ? NULL : path->data,
 	                        &octets, err);
 	sled_cli_live(cli, "");
+	if (!sync_far(cli, dir == NULL ? NULL : path->data,
+	              whole ? err : &second))
+		whole = false;
+	second = (struct sled_err){ 0 };
 	if (!print_result(cli, octets, whole ? err : &second))
 		return false;
 	return whole && sled_cli_whole(cli, err);
@@ -123,8 +155,9 @@ run(struct sled_cli *cli)
 }
 
 static const struct sled_cli_flag flags[] = {
-	{ "adopt", "DIR",
-	  "mark DIR, a configured place, as one of this store" },
+	{ "adopt", "PLACE",
+	  "mark PLACE, a configured one, as one of this store" },
+	{ "dear", NULL, "send to far places on a dear link too" },
 	{ NULL, NULL, NULL },
 };
 
@@ -135,10 +168,13 @@ const struct sled_cli_command sled_cli_sync = {
 	.more = "A place that was emptied is filled again. One that bears no "
 		"mark is never written,\nso that a disk which is not plugged "
 		"in does not fill the one below it: --adopt is\nhow it is let "
-		"in, whatever it holds. Exit 73 when a place is still not "
+		"in, whatever it holds. What far places (rclone:) lack is sent "
+		"and checked there,\nunless the link has a price or a budget: "
+		"--dear all the same. Exit 73 when a place\nis still not "
 		"whole.\n",
 	.examples = "  mailsled sync\n"
-		    "  mailsled sync --adopt /media/usb/mail\n",
+		    "  mailsled sync --adopt /media/usb/mail\n"
+		    "  mailsled sync --adopt rclone:box:mail\n",
 	.flags = flags,
 	.run = run,
 };

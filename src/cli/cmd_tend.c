@@ -56,12 +56,15 @@ take_seconds(struct sled_cli *cli, uint64_t *ms, struct sled_err *err)
 static bool
 tend(struct sled_cli *cli, struct sled_err *err)
 {
+	struct sled_cli_far far = { .ms = SLED_CLI_FAR_MS };
 	struct sled_tended tended = { 0 };
 	struct sled_err second = { 0 };
 	uint64_t ms = 0;
 	bool ok;
 
 	cli->scheduler = sled_cli_flag(cli, "for-scheduler") != NULL;
+	if (cli->scheduler)
+		far.ms = SLED_CLI_FAR_LONG_MS;
 	if (!take_seconds(cli, &ms, err) || !sled_cli_conf(cli, err) ||
 	    !sled_cli_store(cli, SLED_STORE_WRITE, err))
 		return false;
@@ -69,6 +72,9 @@ tend(struct sled_cli *cli, struct sled_err *err)
 	ok = sled_store_tend(cli->store, ms, &tended, err);
 	sled_cli_live(cli, "");
 	if (!print_result(cli, &tended, ok ? err : &second))
+		return false;
+	sled_cli_far_policy(cli, sled_cli_flag(cli, "far-links"), &far);
+	if (!sled_cli_far(cli, &far, ok ? err : &second))
 		return false;
 	return ok && sled_cli_whole(cli, err);
 }
@@ -84,17 +90,19 @@ run(struct sled_cli *cli)
 static const struct sled_cli_flag flags[] = {
 	{ "seconds", "N", "read archives again for so long; 5 without" },
 	{ "for-scheduler", NULL, "it started this, and keeps off the store" },
+	{ "far-links", "NAMES", "interfaces by which far copies may go" },
 	{ NULL, NULL, NULL },
 };
 
 const struct sled_cli_command sled_cli_tend = {
 	.name = "tend",
 	.args = "",
-	.about = "seal what is full, and read old archives again",
+	.about = "seal what is full, read old archives again, send far copies",
 	.more = "Volumes that are full are sealed, and what was read back "
 		"longest ago, more than 7\ndays, is read again from the disk "
-		"in each place that is there. `fetch` and `run` do\nthis of "
-		"themselves when the link is no longer needed.\n",
+		"in each place that is there. What far places lack\nis sent "
+		"to them, unless the link is a dear one. `fetch` and `run` do "
+		"this of\nthemselves when the link is no longer needed.\n",
 	.examples = "  mailsled tend\n"
 		    "  mailsled tend --seconds 600\n",
 	.flags = flags,

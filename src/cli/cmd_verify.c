@@ -6,7 +6,7 @@
 #include "cli/cli.h"
 #include "mailsled/text.h"
 
-#define NUMBERS 12 /* message numbers named of one fault */
+#define NAMED 12 /* messages of one fault; all of them as JSON */
 
 struct fault {
 	const char *place; /* the store's */
@@ -27,12 +27,28 @@ struct verify {
 
 /* What one fault costs. */
 struct loss {
+	struct sled_cli *cli;
 	struct sled_ledger *ledger;
 	const struct fault *fault;
 	struct sled_cli_rows rows; /* ids of members */
-	struct sled_buf numbers;
+	struct sled_json *json;    /* each message, below "touched" */
+	struct sled_buf lines;     /* ... or a line each */
 	uint64_t messages;
 };
+
+static void
+print_progress(const struct verify *v)
+{
+	struct sled_json *json = NULL;
+	struct sled_err err = { 0 };
+
+	if (!sled_json_new(&json, &err))
+		return;
+	sled_json_text(json, "event", "verify");
+	sled_json_u64(json, "percent", v->percent);
+	sled_json_u64(json, "faults", v->len);
+	(void)!sled_json_print(&json, stdout, &err);
+}
 
 static void
 show_progress(struct verify *v, uint64_t done, uint64_t total)
@@ -44,6 +60,10 @@ show_progress(struct verify *v, uint64_t done, uint64_t total)
 	if (percent == v->percent)
 		return;
 	v->percent = percent;
+	if (v->cli->json) {
+		print_progress(v);
+		return;
+	}
 	(void)snprintf(text, sizeof(text), "verify: %u %%, %zu faults", percent,
 	               v->len);
 	sled_cli_live(v->cli, text);
@@ -102,21 +122,49 @@ take_member(void *ctx, const struct sled_member_row *row, struct sled_err *err)
 }
 
 static bool
+name_json(struct loss *loss, const struct sled_message *message,
+          struct sled_err *err)
+{
+	struct sled_json *json = NULL;
+
+	if (!sled_json_new(&json, err))
+		return false;
+	if (!sled_cli_message_json(loss->cli, message, json, err)) {
+		sled_json_free(&json);
+		return false;
+	}
+	sled_json_add(loss->json, "touched", &json);
+	return true;
+}
+
+/* "  home/12  UNIQUE-ID  " and the line of `list`. */
+static bool
+name_line(struct loss *loss, const struct sled_message *message,
+          struct sled_err *err)
+{
+	return loss->messages > NAMED ||
+	       (sled_buf_printf(&loss->lines, err, "  %s/%" PRIu64 "  %s  ",
+	                        message->label, message->number,
+	                        message->uid[0] == '\0' ? "-" : message->uid) &&
+	        sled_cli_message_line(loss->cli, message, 0, &loss->lines,
+	                              err) &&
+	        sled_buf_addstr(&loss->lines, "\n", err));
+}
+
+static bool
 take_message(void *ctx, const struct sled_message *message,
              struct sled_err *err)
 {
 	struct loss *loss = ctx;
+	size_t i = 0;
 
-	for (size_t i = 0; i < loss->rows.len; i++) {
-		if (loss->rows.ids[i] != message->member)
-			continue;
-		if (loss->messages++ < NUMBERS)
-			return sled_buf_printf(
-			    &loss->numbers, err, "%s%" PRIu64,
-			    loss->messages == 1 ? "" : ",", message->number);
+	while (i < loss->rows.len && loss->rows.ids[i] != message->member)
+		i++;
+	if (i == loss->rows.len)
 		return true;
-	}
-	return true;
+	loss->messages++;
+	return loss->json != NULL ? name_json(loss, message, err)
+	                          : name_line(loss, message, err);
 }
 
 static bool
@@ -136,21 +184,17 @@ take_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 }
 
 static bool
-print_json(const struct loss *loss, struct sled_err *err)
+begin_json(struct loss *loss, struct sled_err *err)
 {
 	const struct fault *fault = loss->fault;
-	struct sled_json *json = NULL;
 
-	if (!sled_json_new(&json, err))
+	if (!sled_json_new(&loss->json, err))
 		return false;
-	sled_json_text(json, "fault", fault->text);
-	sled_json_text(json, "place", fault->place);
-	sled_json_text(json, "volume", fault->volume);
-	sled_json_u64(json, "at", fault->at);
-	sled_json_u64(json, "messages", loss->messages);
-	sled_json_text(json, "numbers",
-	               loss->numbers.data == NULL ? "" : loss->numbers.data);
-	return sled_json_print(&json, stdout, err);
+	sled_json_text(loss->json, "fault", fault->text);
+	sled_json_text(loss->json, "place", fault->place);
+	sled_json_text(loss->json, "volume", fault->volume);
+	sled_json_u64(loss->json, "at", fault->at);
+	return true;
 }
 
 static void
@@ -162,30 +206,35 @@ print_text(const struct loss *loss)
 	sled_text_clip(
 	    place, sizeof(place),
 	    (struct sled_span){ fault->place, strlen(fault->place) });
-	(void)printf("%s: %s at %" PRIu64 ": %s\n", place, fault->volume,
-	             fault->at, fault->text);
-	if (loss->messages > 0)
-		(void)printf("  messages there: %s%s (%" PRIu64 ")\n",
-		             loss->numbers.data,
-		             loss->messages > NUMBERS ? ",..." : "",
-		             loss->messages);
+	(void)printf("%s: %s at %" PRIu64 ": %s\n%s", place, fault->volume,
+	             fault->at, fault->text,
+	             loss->lines.data == NULL ? "" : loss->lines.data);
+	if (loss->messages > NAMED)
+		(void)printf("  and %" PRIu64 " more messages (--json has "
+		             "them all)\n",
+		             loss->messages - NAMED);
 }
 
 static bool
 print_fault(struct sled_cli *cli, const struct fault *fault,
             struct sled_err *err)
 {
-	struct loss loss = { .ledger = sled_store_ledger(cli->store),
+	struct loss loss = { .cli = cli,
+		             .ledger = sled_store_ledger(cli->store),
 		             .fault = fault };
-	bool ok =
-	    sled_ledger_volumes(loss.ledger, NULL, take_volume, &loss, err);
+	bool ok = !cli->json || begin_json(&loss, err);
 
-	if (ok && cli->json)
-		ok = print_json(&loss, err);
-	else if (ok)
+	ok = ok &&
+	     sled_ledger_volumes(loss.ledger, NULL, take_volume, &loss, err);
+	if (ok && cli->json) {
+		sled_json_u64(loss.json, "messages", loss.messages);
+		ok = sled_json_print(&loss.json, stdout, err);
+	} else if (ok) {
 		print_text(&loss);
+	}
+	sled_json_free(&loss.json);
 	sled_cli_rows_free(&loss.rows);
-	sled_buf_free(&loss.numbers);
+	sled_buf_free(&loss.lines);
 	return ok;
 }
 
@@ -200,14 +249,18 @@ name_absent(struct sled_cli *cli, struct sled_err *err)
 
 		if (!sled_store_place(cli->store, i, &place, err))
 			return false;
-		if (place.present)
+		if (place.present ||
+		    (place.far && sled_cli_flag(cli, "far") != NULL))
 			continue;
 		sled_text_clip(
 		    path, sizeof(path),
 		    (struct sled_span){ place.path, strlen(place.path) });
-		(void)snprintf(text, sizeof(text),
-		               "%s: absent, not verified%s%s", path,
-		               place.why[0] == '\0' ? "" : ": ", place.why);
+		(void)snprintf(text, sizeof(text), "%s: %s, not verified%s%s",
+		               path, place.far ? "far away" : "absent",
+		               place.far              ? ": --far does"
+		               : place.why[0] == '\0' ? ""
+		                                      : ": ",
+		               place.far ? "" : place.why);
 		sled_cli_say(cli, text);
 	}
 	return true;
@@ -236,14 +289,16 @@ print_sums(struct sled_cli *cli, const struct sled_verify_report *report,
 		return true;
 	sled_cli_bytes(bytes, report->octets);
 	if (deep)
-		(void)printf(
-		    "%" PRIu64 " volumes, %" PRIu64 " messages, %s "
-		    "hold, counted in each place; %" PRIu64 " faults\n",
-		    report->volumes, report->messages, bytes, report->damaged);
+		(void)printf("%" PRIu64 " volumes, %" PRIu64 " messages, %s "
+		             "hold, counted in each place; %" PRIu64
+		             " fault%s\n",
+		             report->volumes, report->messages, bytes,
+		             report->damaged, report->damaged == 1 ? "" : "s");
 	else
 		(void)printf("%" PRIu64 " volumes have their size, counted in "
-		             "each place; %" PRIu64 " faults\n",
-		             report->volumes, report->damaged);
+		             "each place; %" PRIu64 " fault%s\n",
+		             report->volumes, report->damaged,
+		             report->damaged == 1 ? "" : "s");
 	return true;
 }
 
@@ -254,7 +309,9 @@ verify_store(struct verify *v, bool deep, struct sled_verify_report *report,
 	struct sled_cli *cli = v->cli;
 
 	if (!sled_cli_store(cli, SLED_STORE_READ, err) ||
-	    !sled_store_verify(cli->store, deep, note, v, report, err))
+	    !sled_store_verify(cli->store, deep, note, v, report, err) ||
+	    (sled_cli_flag(cli, "far") != NULL &&
+	     !sled_store_verify_far(cli->store, note, v, report, err)))
 		return false;
 	sled_cli_live(cli, "");
 	if (v->no_memory)
@@ -305,6 +362,7 @@ run(struct sled_cli *cli)
 
 static const struct sled_cli_flag flags[] = {
 	{ "deep", NULL, "read every byte of every place, not the sizes only" },
+	{ "far", NULL, "far places too: each file there, by its SHA-256" },
 	{ "content", NULL, "is each text the one that was signed (DKIM)?" },
 	{ NULL, NULL, NULL },
 };
@@ -317,11 +375,15 @@ const struct sled_cli_command sled_cli_verify = {
 		"ledger; with --deep\nevery message against its SHA-256. A "
 		"fault is named with its place, volume, offset\nand messages; "
 		"the exit status is 65 then. Nothing is changed.\n"
+		"With --far what lies behind rclone is compared too: where the "
+		"remote cannot tell a\nSHA-256 (WebDAV, SFTP, crypt) all of it "
+		"comes down for that, on any link.\n"
 		"With --content each message whose body is not the one that "
 		"its DKIM-Signature\nwas made of is named. That is no fault: "
 		"mailing lists add to mail.\n",
 	.examples = "  mailsled verify\n"
 		    "  mailsled verify --deep\n"
+		    "  mailsled verify --far\n"
 		    "  mailsled verify --content\n",
 	.flags = flags,
 	.run = run,

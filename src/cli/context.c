@@ -67,7 +67,6 @@ sled_cli_conf(struct sled_cli *cli, struct sled_err *err)
 	return true;
 }
 
-/* Folders only: rclone's places are refused for now. */
 static bool
 take_copies(struct sled_cli *cli, struct sled_err *err)
 {
@@ -76,16 +75,8 @@ take_copies(struct sled_cli *cli, struct sled_err *err)
 	cli->copies = calloc(store->copies_len + 1, sizeof(*cli->copies));
 	if (cli->copies == NULL)
 		return sled_fail_sys(err, ENOMEM, "places");
-	for (size_t i = 0; i < store->copies_len; i++) {
-		cli->copies[i] = store->copies[i].where;
-		if (!store->copies[i].rclone)
-			continue;
-		(void)sled_fail(err, SLED_ERR_CONFIG,
-		                "[store] copies: rclone:%s: far copies come in "
-		                "a later version",
-		                store->copies[i].where);
-		return sled_hint(err, "take it out of `copies` for now");
-	}
+	for (size_t i = 0; i < store->copies_len; i++)
+		cli->copies[i] = store->copies[i].name;
 	return true;
 }
 
@@ -103,6 +94,7 @@ map_store_conf(struct sled_cli *cli)
 		.rotate_month = store->rotate_month,
 		.rotate_bytes = store->rotate_bytes,
 		.state = store->state,
+		.far_bandwidth = store->far_bandwidth,
 		.found_new = cli->store_conf.found_new,
 		.say = sled_cli_say,
 		.say_ctx = cli,
@@ -155,7 +147,6 @@ keep_config(struct sled_cli *cli, struct sled_err *err)
 	return ok;
 }
 
-/* A place that is not there is said before it is needed. */
 /* A copy that is away for long is no copy of what came since. */
 static bool
 add_lag(struct sled_buf *line, const struct sled_place_status *place,
@@ -173,6 +164,28 @@ add_lag(struct sled_buf *line, const struct sled_place_status *place,
 	                       (long long)days, lacks);
 }
 
+/* A far place is told of when it is behind for another cause than that its time
+ * is after the visit. */
+static bool
+add_far(struct sled_buf *line, const struct sled_place_status *place,
+        struct sled_err *err)
+{
+	int64_t days = (sled_clock_now() - place->seen) / DAY_S;
+	char lacks[SLED_CLI_WORD];
+
+	if (!place->fails && !place->late)
+		return true;
+	sled_cli_bytes(lacks, place->lacks);
+	return sled_buf_printf(line, err, "%s lacks %s", place->path, lacks) &&
+	       (place->seen == 0 || days == 0 ||
+	        sled_buf_printf(line, err, "%s not whole for %lld day%s",
+	                        place->late ? "; LATE:" : ",", (long long)days,
+	                        days == 1 ? "" : "s")) &&
+	       (place->why[0] == '\0' ||
+	        sled_buf_printf(line, err, ": %s", place->why));
+}
+
+/* A place that is not there is said before it is needed. */
 static bool
 tell_absent(struct sled_cli *cli, struct sled_err *err)
 {
@@ -185,10 +198,11 @@ tell_absent(struct sled_cli *cli, struct sled_err *err)
 			return false;
 		if (place.present || cli->quiet)
 			continue;
-		ok = sled_buf_printf(&line, err, "%s is absent: %s", place.path,
-		                     place.why) &&
-		     add_lag(&line, &place, err);
-		if (ok)
+		ok = place.far ? add_far(&line, &place, err)
+		               : sled_buf_printf(&line, err, "%s is absent: %s",
+		                                 place.path, place.why) &&
+		                     add_lag(&line, &place, err);
+		if (ok && line.len > 0)
 			sled_cli_say(cli, line.data);
 		sled_buf_free(&line);
 		if (!ok)

@@ -102,6 +102,23 @@ struct sled_cli_export {
 	uint64_t exported, present, failed;
 };
 
+/* ---- export_target.c: --to and --format ---- */
+
+/* USAGE when one of the two flags is missing or wrong. */
+SLED_CHECK bool sled_cli_export_choose(struct sled_cli_export *x,
+                                       struct sled_err *err);
+/* The folder, made when it is not there. */
+SLED_CHECK bool sled_cli_export_open(struct sled_cli_export *x,
+                                     struct sled_err *err);
+/* Go on with mail of this account. */
+SLED_CHECK bool sled_cli_export_box(struct sled_cli_export *x,
+                                    const char *label, struct sled_err *err);
+/* All was written. */
+SLED_CHECK bool sled_cli_export_close(struct sled_cli_export *x,
+                                      struct sled_err *err);
+/* .dir and .box are -1 where there is none. */
+void sled_cli_export_free(struct sled_cli_export *x);
+
 /* For formats with a file a message in .box: close it and give it its name;
  * or take away what was begun. */
 SLED_CHECK bool sled_cli_export_name(struct sled_cli_export *x,

@@ -56,6 +56,7 @@ struct sled_forecast {
 	/* What it comes to. */
 	uint64_t ms, wire, connections;
 	struct sled_bill bill;
+	const struct sled_conf_budget *over; /* would be passed; or NULL */
 };
 
 /* ---- forecast_mail.c: what waits ---- */

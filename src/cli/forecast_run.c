@@ -31,10 +31,10 @@ struct run {
 static bool
 fits(void *ctx, uint64_t bytes, uint64_t ms)
 {
-	const struct sled_forecast *f = ctx;
+	struct sled_forecast *f = ctx;
 
 	return sled_tariff_fits(f->link.profile, &f->link.used, bytes, ms,
-	                        NULL);
+	                        &f->over);
 }
 
 static uint64_t

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/forecast.h"
+#include "mailsled/clock.h"
 
 #define NUMBER        6u /* columns */
 #define VALUE         10u
@@ -233,6 +234,19 @@ put_sums(struct table *t, struct sled_err *err)
 	return true;
 }
 
+static bool
+put_budget(struct table *t, struct sled_err *err)
+{
+	const struct sled_forecast *f = t->forecast;
+	struct sum sums[SLED_FORECAST_FATES];
+
+	sum_up(f, sums);
+	return sums[SLED_FORECAST_BUDGET].count == 0 || f->over == NULL ||
+	       (sled_cli_budget_ends(&t->line, f->link.profile, f->over,
+	                             &f->link.used, sled_clock_now(), err) &&
+	        put(t, err));
+}
+
 static unsigned
 account_columns(const struct sled_forecast *f, unsigned columns)
 {
@@ -267,7 +281,7 @@ sled_forecast_print(const struct sled_forecast *f, struct sled_err *err)
 		ok = f->items[i].fate == SLED_FORECAST_COMES
 		         ? put_coming(&t, &f->items[i], err)
 		         : put_staying(&t, &f->items[i], err);
-	ok = ok && put_sums(&t, err);
+	ok = ok && put_sums(&t, err) && put_budget(&t, err);
 	sled_buf_free(&t.line);
 	return ok;
 }

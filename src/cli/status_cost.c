@@ -49,7 +49,7 @@ count_absent(struct status *status, size_t *absent, struct sled_err *err)
 
 		if (!sled_store_place(store, i, &place, err))
 			return false;
-		*absent += !place.present;
+		*absent += !place.present && (!place.far || place.fails);
 	}
 	return true;
 }

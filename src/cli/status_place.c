@@ -164,6 +164,7 @@ print_place_json(const struct sled_place_status *place,
 	sled_clock_rfc3339(place->seen, seen);
 	sled_json_text(json, "place", place->path);
 	sled_json_bool(json, "present", place->present);
+	sled_json_bool(json, "far", place->far);
 	sled_json_text(json, "seen", place->seen == 0 ? NULL : seen);
 	if (place->present)
 		sled_json_u64(json, "free_bytes", place->free_bytes);
@@ -194,6 +195,26 @@ print_health(const struct sled_place_status *place, int64_t now)
 		             days);
 }
 
+/* When it was last whole, and whether the last try to send came to grief. */
+static void
+print_far(const struct sled_place_status *place, int64_t now)
+{
+	char word[SLED_CLI_WORD];
+
+	if (place->seen == 0) {
+		(void)printf("far away, never whole");
+	} else {
+		sled_cli_time(word, place->seen);
+		(void)printf("far away, %s %s",
+		             place->lacks == 0 ? "whole, looked at"
+		                               : "last whole",
+		             word);
+	}
+	if (place->late)
+		(void)printf(" (LATE: %" PRId64 " days ago)",
+		             (now - place->seen) / DAY_S);
+}
+
 static void
 print_place(const struct sled_place_status *place,
             const struct outlook *outlook, int64_t now)
@@ -206,7 +227,9 @@ print_place(const struct sled_place_status *place,
 	               (struct sled_span){ place->why, strlen(place->why) });
 	sled_cli_bytes(lacks, place->lacks);
 	(void)printf("  %s  ", path);
-	if (place->present) {
+	if (place->far) {
+		print_far(place, now);
+	} else if (place->present) {
 		sled_cli_bytes(word, place->free_bytes);
 		(void)printf("there, %s free", word);
 		print_outlook(outlook);
@@ -274,6 +297,32 @@ count_spools(struct sled_cli *cli)
 	return count;
 }
 
+/* What tar last got out of a volume. */
+static bool
+add_drill(struct status *status, struct sled_json *json, struct sled_err *err)
+{
+	struct sled_health_row row = { .at = 0 };
+	char when[SLED_CLI_WORD], at[SLED_TIME_TEXT];
+	bool found = false;
+
+	if (!sled_ledger_health(status->ledger, "drill", &row, &found, err))
+		return false;
+	if (json != NULL) {
+		sled_clock_rfc3339(row.at, at);
+		sled_json_text(json, "drill_at", found ? at : NULL);
+		sled_json_text(json, "drill", found ? row.text : NULL);
+		if (found)
+			sled_json_bool(json, "drill_fine", row.fine);
+		else
+			sled_json_null(json, "drill_fine");
+	} else if (found) {
+		sled_cli_time(when, row.at);
+		(void)printf("drill\n  %s%s  %s\n", row.fine ? "" : "FAILED ",
+		             when, row.text);
+	}
+	return true;
+}
+
 bool
 sled_status_store(struct status *status, struct sled_err *err)
 {
@@ -289,7 +338,10 @@ sled_status_store(struct status *status, struct sled_err *err)
 		sled_json_u64(json, "min_copies", cli->conf->store.min_copies);
 		sled_json_bool(json, "one_disk", one_disk);
 		sled_json_u64(json, "spools", spools);
-		return sled_json_print(&json, stdout, err);
+		if (add_drill(status, json, err))
+			return sled_json_print(&json, stdout, err);
+		sled_json_free(&json);
+		return false;
 	}
 	if (one_disk)
 		(void)printf(
@@ -303,5 +355,5 @@ sled_status_store(struct status *status, struct sled_err *err)
 		             "not in an archive yet: the next fetch puts it "
 		             "there\n",
 		             spools, spools == 1 ? "" : "s");
-	return true;
+	return add_drill(status, NULL, err);
 }

@@ -84,17 +84,44 @@ add_left(struct sled_buf *out, const struct sled_visit_result *result,
 	       add_count(out, budget, "left: no budget", err);
 }
 
+static bool
+add_spent(struct sled_buf *out, const struct sled_visit_row *row,
+          struct sled_err *err)
+{
+	char down[SLED_CLI_WORD], up[SLED_CLI_WORD], took[SLED_CLI_WORD];
+
+	sled_cli_bytes(down, row->wire_down);
+	sled_cli_bytes(up, row->wire_up);
+	sled_cli_span(took, row->ms);
+	return sled_buf_printf(out, err, "; %s%s%s, %s down, %s up", took,
+	                       row->path[0] != '\0' ? " by " : "", row->path,
+	                       down, up);
+}
+
+static bool
+add_copies(struct sled_buf *out, struct sled_store *store, struct sled_err *err)
+{
+	for (size_t i = 0; store != NULL && i < sled_store_places(store); i++) {
+		struct sled_place_status place;
+
+		if (!sled_store_place(store, i, &place, err) ||
+		    (!place.present &&
+		     !sled_buf_printf(out, err, "; %s is absent", place.path)))
+			return false;
+	}
+	return store == NULL || !sled_store_one_disk(store) ||
+	       sled_buf_addstr(out, " (1 disk)", err);
+}
+
 bool
 sled_cli_visit_line(struct sled_buf *out, const char *account,
-                    const struct sled_visit_result *result, bool one_disk,
-                    struct sled_err *err)
+                    const struct sled_visit_result *result,
+                    struct sled_store *store, struct sled_err *err)
 {
 	const struct sled_visit_row *row = &result->row;
-	char mail[SLED_CLI_WORD], wire[SLED_CLI_WORD], took[SLED_CLI_WORD];
+	char mail[SLED_CLI_WORD];
 
 	sled_cli_bytes(mail, row->mail_bytes);
-	sled_cli_bytes(wire, row->wire_down + row->wire_up);
-	sled_cli_span(took, row->ms);
 	return sled_buf_printf(out, err, "%s: %llu came", account,
 	                       (unsigned long long)row->fetched) &&
 	       (row->fetched == 0 ||
@@ -107,10 +134,10 @@ sled_cli_visit_line(struct sled_buf *out, const char *account,
 	                 "held (longer than this link's windows)", err) &&
 	       add_left(out, result, err) &&
 	       add_count(out, row->failed, "failed", err) &&
-	       sled_buf_printf(out, err, "; %s, %s on the wire%s%s", took, wire,
-	                       result->trial ? "; trial: nothing is deleted yet"
-	                                     : "",
-	                       one_disk ? " (1 disk)" : "");
+	       add_spent(out, row, err) &&
+	       (!result->trial ||
+	        sled_buf_addstr(out, "; trial: nothing is deleted yet", err)) &&
+	       add_copies(out, store, err);
 }
 
 struct came {

@@ -15,10 +15,12 @@ SLED_CHECK bool sled_cli_visit_event(FILE *out, const char *account,
 SLED_CHECK bool sled_cli_visit_object(FILE *out, const char *account,
                                       const struct sled_visit_result *result,
                                       struct sled_err *err);
-/* One line, no LF: what came, what it cost, what is where. */
+/* One line, no LF: what came, what it cost by which link, and the copies of
+ * STORE that are away; NULL: none was opened. */
 SLED_CHECK bool sled_cli_visit_line(struct sled_buf *out, const char *account,
                                     const struct sled_visit_result *result,
-                                    bool one_disk, struct sled_err *err);
+                                    struct sled_store *store,
+                                    struct sled_err *err);
 /* The first messages that came, from the open store: lines with their LF,
  * fitted to COLUMNS (0: uncut). */
 SLED_CHECK bool sled_cli_visit_came(struct sled_cli *cli, struct sled_buf *out,

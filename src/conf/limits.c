@@ -1,19 +1,14 @@
-/*
- * limits.c - schedules and links under which no visit can come or go well.
- *
- * An empty poll with a full handshake is about 5,000 octets of IP and takes
- * four to six round trips.
- */
+/* limits.c - schedules and links under which no visit can come or go well. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "conf/parse.h"
 
 #define WEEK_MIN         ((size_t)7 * SLED_CONF_DAY_MIN)
 #define JITTER_MAX_S     300
-#define VISIT_BYTES      5000
-#define VISIT_S          10
 #define BUDGET_MIN_BYTES 8192
+#define BUDGET_MIN_S     10
 #define WINDOW_MIN_S     3
 #define HANDSHAKE_TRIPS  6
 
@@ -109,79 +104,164 @@ sled_conf_check_schedule(struct sled_conf_parse *p)
 	return true;
 }
 
-/* What the least use of the link is billed; UINT64_MAX: beyond counting. */
+/* What a visit without mail is billed at least: as tariff.h has it, which stands
+ * above us. */
+struct least {
+	uint64_t bytes, ms, money;
+};
+
 static uint64_t
-least_price(const struct sled_conf_link *link)
+plus(uint64_t a, uint64_t b)
 {
-	uint64_t sum = 0;
+	uint64_t sum;
 
-	for (size_t i = 0; i < link->costs_len; i++) {
-		const struct sled_conf_cost *cost = &link->costs[i];
-		bool bytes = cost->unit == SLED_CONF_BYTES;
-		uint64_t use = bytes ? VISIT_BYTES : VISIT_S;
-		uint64_t least =
-		    bytes ? link->cost_min_bytes : link->cost_min_s;
-		uint64_t steps, price;
+	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
 
-		use = use > least ? use : least;
-		steps = use / cost->step + (use % cost->step != 0);
-		if (cost->pro_rata && use < cost->step)
-			price = cost->amount / cost->step * use;
-		else if (__builtin_mul_overflow(steps, cost->amount, &price))
-			return UINT64_MAX;
-		if (__builtin_add_overflow(sum, price, &sum))
-			return UINT64_MAX;
+static uint64_t
+times(uint64_t a, uint64_t b)
+{
+	uint64_t product;
+
+	return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+static uint64_t
+steps_of(uint64_t amount, uint64_t step)
+{
+	return amount / step + (amount % step != 0);
+}
+
+static void
+add_price(const struct sled_conf_cost *cost, struct least *out)
+{
+	bool bytes = cost->unit == SLED_CONF_BYTES;
+	uint64_t step = bytes ? cost->step : times(cost->step, 1000);
+	uint64_t *used = bytes ? &out->bytes : &out->ms;
+	uint64_t steps = steps_of(*used, step);
+
+	if (cost->pro_rata) {
+		out->money = plus(out->money,
+		                  steps_of(times(*used, cost->amount), step));
+		return;
 	}
-	return sum;
+	*used = times(steps, step);
+	out->money = plus(out->money, times(steps, cost->amount));
+}
+
+static struct least
+least_of(const struct sled_conf_link *link)
+{
+	struct least least = { .bytes = SLED_CONF_VISIT_BYTES,
+		               .ms = SLED_CONF_VISIT_MS };
+	uint64_t trips_ms = (uint64_t)link->rtt_ms * SLED_CONF_VISIT_TRIPS;
+	uint64_t least_ms = times(link->cost_min_s, 1000);
+
+	if (least.ms < trips_ms)
+		least.ms = trips_ms;
+	if (link->up_command != NULL)
+		least.ms += SLED_CONF_DIAL_MS + SLED_CONF_HANG_UP_MS;
+	if (least.bytes < link->cost_min_bytes)
+		least.bytes = link->cost_min_bytes;
+	if (least.ms < least_ms)
+		least.ms = least_ms;
+	for (size_t i = 0; i < link->costs_len; i++)
+		add_price(&link->costs[i], &least);
+	return least;
+}
+
+/* Two decimals, or as many as it needs. */
+static void
+write_money(char *out, size_t room, uint64_t millionths)
+{
+	size_t len;
+
+	(void)snprintf(out, room, "%" PRIu64 ".%06" PRIu64,
+	               millionths / 1000000, millionths % 1000000);
+	len = strlen(out);
+	for (int i = 0; i < 4 && out[len - 1] == '0'; i++)
+		out[--len] = '\0';
 }
 
 static bool
-check_money(struct sled_conf_parse *p, const struct sled_conf_budget *budget)
+refuse_budget(struct sled_conf_parse *p, const struct sled_conf_budget *budget,
+              const char *least, const char *unit)
+{
+	return sled_conf_bad_at(
+	    p, sled_conf_line_of(p, "budget"),
+	    "budget: one visit is billed %s %s at least%s, more than the %s's "
+	    "budget: no visit could begin",
+	    least, unit,
+	    sled_conf_this_link(p)->up_command != NULL &&
+		    budget->unit != SLED_CONF_BYTES
+		? ", its dialling included"
+		: "",
+	    budget->monthly ? "month" : "day");
+}
+
+static bool
+check_bytes(struct sled_conf_parse *p, const struct sled_conf_budget *budget,
+            const struct least *least)
+{
+	char text[32];
+
+	if (budget->amount < BUDGET_MIN_BYTES)
+		return sled_conf_bad_at(
+		    p, sled_conf_line_of(p, "budget"),
+		    "budget: a visit without mail takes about 5 KiB: 8KiB is "
+		    "the least");
+	(void)snprintf(text, sizeof(text), "%" PRIu64, least->bytes);
+	return budget->amount >= least->bytes ||
+	       refuse_budget(p, budget, text, "bytes");
+}
+
+static bool
+check_seconds(struct sled_conf_parse *p, const struct sled_conf_budget *budget,
+              const struct least *least)
+{
+	uint64_t seconds = steps_of(least->ms, 1000);
+	char text[32];
+
+	if (budget->amount < BUDGET_MIN_S)
+		return sled_conf_bad_at(
+		    p, sled_conf_line_of(p, "budget"),
+		    "budget: a visit without mail takes some seconds: 10s is "
+		    "the least");
+	(void)snprintf(text, sizeof(text), "%" PRIu64, seconds);
+	return budget->amount >= seconds || refuse_budget(p, budget, text, "s");
+}
+
+static bool
+check_money(struct sled_conf_parse *p, const struct sled_conf_budget *budget,
+            const struct least *least)
 {
 	const struct sled_conf_link *link = sled_conf_this_link(p);
-	unsigned line = sled_conf_line_of(p, "budget");
-	uint64_t least = least_price(link);
+	char text[32];
 
 	if (link->costs_len == 0)
-		return sled_conf_warn(p, line,
+		return sled_conf_warn(p, sled_conf_line_of(p, "budget"),
 		                      "budget: %s without a cost: it is never "
 		                      "used up",
 		                      link->currency);
-	if (budget->amount >= least)
-		return true;
-	return sled_conf_bad_at(p, line,
-	                        "budget: one visit costs %" PRIu64 ".%06" PRIu64
-	                        " %s at least, more than the "
-	                        "%s's budget: no visit could begin",
-	                        least / 1000000, least % 1000000,
-	                        link->currency,
-	                        budget->monthly ? "month" : "day");
+	write_money(text, sizeof(text), least->money);
+	return budget->amount >= least->money ||
+	       refuse_budget(p, budget, text, link->currency);
 }
 
 static bool
 check_budget(struct sled_conf_parse *p, const struct sled_conf_budget *budget)
 {
-	unsigned line = sled_conf_line_of(p, "budget");
+	const struct least least = least_of(sled_conf_this_link(p));
 
 	switch (budget->unit) {
 	case SLED_CONF_BYTES:
-		if (budget->amount < BUDGET_MIN_BYTES)
-			return sled_conf_bad_at(
-			    p, line,
-			    "budget: a visit without mail takes about 5 KiB: "
-			    "8KiB is the least");
-		break;
+		return check_bytes(p, budget, &least);
 	case SLED_CONF_SECONDS:
-		if (budget->amount < VISIT_S)
-			return sled_conf_bad_at(
-			    p, line,
-			    "budget: a visit without mail takes some seconds: "
-			    "10s is the least");
-		break;
+		return check_seconds(p, budget, &least);
 	case SLED_CONF_MONEY:
-		return check_money(p, budget);
+		break;
 	}
-	return true;
+	return check_money(p, budget, &least);
 }
 
 static bool

@@ -12,6 +12,30 @@ sled_conf_set_link_hold(struct sled_conf_parse *p, const char *key,
 }
 
 bool
+sled_conf_set_far(struct sled_conf_parse *p, const char *key, const char *value)
+{
+	bool yes = false;
+
+	if (!sled_conf_want_yes_no(p, key, value, &yes))
+		return false;
+	sled_conf_this_link(p)->far =
+	    yes ? SLED_CONF_FAR_YES : SLED_CONF_FAR_NO;
+	return true;
+}
+
+bool
+sled_conf_link_far(const struct sled_conf_link *link, bool metered)
+{
+	if (link == NULL || link->far == SLED_CONF_FAR_UNWRITTEN)
+		return !metered &&
+		       (link == NULL ||
+		        (link->costs_len == 0 && link->budgets_len == 0 &&
+		         link->visit == SLED_CONF_VISIT_YES &&
+		         strcmp(link->name, "metered") != 0));
+	return link->far == SLED_CONF_FAR_YES;
+}
+
+bool
 sled_conf_set_up_command(struct sled_conf_parse *p, const char *key,
                          const char *value)
 {

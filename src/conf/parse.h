@@ -81,7 +81,7 @@ typedef bool sled_conf_setter(struct sled_conf_parse *p, const char *key,
                               const char *value);
 sled_conf_setter sled_conf_set_store_path, sled_conf_set_copies,
     sled_conf_set_min_copies, sled_conf_set_distinct, sled_conf_set_rotate,
-    sled_conf_set_state;
+    sled_conf_set_state, sled_conf_set_far_bandwidth;
 sled_conf_setter sled_conf_set_server, sled_conf_set_port, sled_conf_set_tls,
     sled_conf_set_auth, sled_conf_set_user, sled_conf_set_password_command,
     sled_conf_set_password_file, sled_conf_set_credential,
@@ -91,7 +91,7 @@ sled_conf_setter sled_conf_set_every, sled_conf_set_windows,
     sled_conf_set_on_link, sled_conf_set_jitter;
 sled_conf_setter sled_conf_set_link_hold, sled_conf_set_budget,
     sled_conf_set_cost, sled_conf_set_up_command, sled_conf_set_down_command;
-sled_conf_setter sled_conf_set_accounts, sled_conf_set_visit,
+sled_conf_setter sled_conf_set_accounts, sled_conf_set_visit, sled_conf_set_far,
     sled_conf_set_rate, sled_conf_set_rtt, sled_conf_set_window,
     sled_conf_set_up_timeout, sled_conf_set_down_timeout;
 

@@ -37,8 +37,8 @@ open_once(struct sled_conf_parse *p, const char *kind, const char *name,
 	return true;
 }
 
-static bool
-is_account_name(const char *name)
+bool
+sled_conf_is_account_name(const char *name)
 {
 	static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789";
 	static const char more[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -55,7 +55,7 @@ open_account(struct sled_conf_parse *p, const char *name)
 	const struct sled_conf_account *old = sled_conf_account(conf, name);
 	struct sled_conf_account *account;
 
-	if (!is_account_name(name))
+	if (!sled_conf_is_account_name(name))
 		return sled_conf_bad(
 		    p,
 		    "\"%s\" is no account name, as in [account home]: "

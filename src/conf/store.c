@@ -5,12 +5,19 @@
 
 /* FAT32 ends at 4 GiB, and a volume may still grow by one commit. */
 #define ROTATE_MAX_MIB 3993
+#define RCLONE         "rclone:"
+
+static bool
+is_far(const char *value)
+{
+	return strncmp(value, RCLONE, strlen(RCLONE)) == 0;
+}
 
 bool
 sled_conf_set_store_path(struct sled_conf_parse *p, const char *key,
                          const char *value)
 {
-	if (strncmp(value, "rclone:", 7) == 0)
+	if (is_far(value))
 		return sled_conf_bad(p,
 		                     "%s: the first place is a folder of "
 		                     "this machine; rclone: goes into copies",
@@ -30,11 +37,13 @@ sled_conf_set_state(struct sled_conf_parse *p, const char *key,
 	return sled_conf_want_path(p, key, value, &p->conf->store.state);
 }
 
-/* REMOTE:PATH; rclone knows what they mean, we know that both are there. */
+/* rclone:REMOTE:PATH; rclone knows what they mean, we know that both are there.
+ */
 static bool
-set_rclone(struct sled_conf_parse *p, const char *key, const char *value,
+set_rclone(struct sled_conf_parse *p, const char *key, const char *whole,
            struct sled_conf_place *place)
 {
+	const char *value = whole + strlen(RCLONE);
 	const char *colon = strchr(value, ':');
 
 	if (colon == NULL || colon == value || value[0] == '-')
@@ -43,8 +52,11 @@ set_rclone(struct sled_conf_parse *p, const char *key, const char *value,
 		    "%s: a far place is rclone:REMOTE:PATH, as "
 		    "in rclone:box:mail",
 		    key);
+	if (!sled_conf_want_text(p, whole, &place->name))
+		return false;
 	place->rclone = true;
-	return sled_conf_want_text(p, value, &place->where);
+	place->where = place->name + (value - whole);
+	return true;
 }
 
 bool
@@ -68,9 +80,11 @@ sled_conf_set_copies(struct sled_conf_parse *p, const char *key,
 			return false;
 		store->copies = place;
 		place += store->copies_len++;
-		ok = strncmp(item, "rclone:", 7) == 0
-		         ? set_rclone(p, key, item + 7, place)
+		ok = is_far(item)
+		         ? set_rclone(p, key, item, place)
 		         : sled_conf_want_path(p, key, item, &place->where);
+		if (ok && !place->rclone)
+			place->name = place->where;
 		if (!ok)
 			return false;
 	}
@@ -99,6 +113,20 @@ sled_conf_set_distinct(struct sled_conf_parse *p, const char *key,
 {
 	return sled_conf_want_yes_no(p, key, value,
 	                             &p->conf->store.distinct_devices);
+}
+
+bool
+sled_conf_set_far_bandwidth(struct sled_conf_parse *p, const char *key,
+                            const char *value)
+{
+	uint64_t *rate = &p->conf->store.far_bandwidth;
+
+	if (sled_conf_rate(value, rate) && *rate > 0)
+		return true;
+	return sled_conf_bad(p,
+	                     "%s: \"%s\" is no rate: a whole number with "
+	                     "bit/s, kbit/s or Mbit/s, as in 512kbit/s",
+	                     key, sled_conf_show(value).text);
 }
 
 static bool

@@ -277,6 +277,7 @@ free_parts(struct sled_daemon *d)
 	for (size_t i = 0; i < SLED_CONTROL_PEERS; i++)
 		free(d->clients[i].wants);
 	sled_round_free(&d->round);
+	sled_buf_free(&d->unsaid);
 	sled_store_close(&d->store);
 	sled_command_free(&d->command);
 	sled_command_free(&d->tending);

@@ -55,6 +55,11 @@ struct sled_daemon {
 	struct sled_round_result result;
 	/* Of the line that was dialled last; id 0: settled, or none. */
 	struct sled_round_row dialled_row;
+	int64_t dial_ms, hang_ms; /* when up-command and down-command began */
+	int64_t hung_took_ms;     /* the longest that hanging up took */
+	/* The line of a visit that waits for its bill. */
+	struct sled_buf unsaid;
+	enum sled_daemon_level unsaid_level;
 	bool round_over, command_over, command_good, turning, again;
 	bool tend_over;
 	bool person_stopped, stopping, rounds_done;
@@ -100,6 +105,9 @@ int64_t sled_daemon_tend_wake(const struct sled_daemon *d);
 
 /* ---- receipt.c ---- */
 
+/* The line is closed: it counts from its dialling until now, unless a hook told
+ * better. */
+void sled_daemon_line_closed(struct sled_daemon *d);
 /* A hook told that a link went, and perhaps what it carried. */
 void sled_daemon_receipt(struct sled_daemon *d,
                          const struct sled_link_event *told);
@@ -134,8 +142,8 @@ void sled_daemon_client_result(struct sled_daemon *d, size_t account,
                                const struct sled_visit_result *result);
 void sled_daemon_client_progress(struct sled_daemon *d, size_t account,
                                  const struct sled_visit_progress *now);
-void sled_daemon_client_bill(struct sled_daemon *d,
-                             const struct sled_round_row *row);
+void sled_daemon_client_bill(struct sled_daemon *d, const char *link,
+                             const char *bill);
 /* End those that have all they asked for. */
 void sled_daemon_client_ends(struct sled_daemon *d);
 /* What was asked for cannot be. */

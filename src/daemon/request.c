@@ -211,22 +211,17 @@ sled_daemon_client_progress(struct sled_daemon *d, size_t account,
 }
 
 void
-sled_daemon_client_bill(struct sled_daemon *d, const struct sled_round_row *row)
+sled_daemon_client_bill(struct sled_daemon *d, const char *link,
+                        const char *bill)
 {
-	const struct sled_daemon_calls *calls = &d->my->calls;
-	struct sled_err err = { 0 };
-	struct sled_buf text = { 0 };
+	char text[256];
 
-	if (d->visit.profile != NULL && d->visit.profile->costs_len > 0 &&
-	    row->id != 0 && calls->bill(calls->ctx, &text, row, &err) &&
-	    text.len > 0)
-		for (size_t i = 0; i < SLED_CONTROL_PEERS; i++)
-			if (d->clients[i].joined &&
-			    (d->clients[i].form == SLED_DAEMON_TEXT ||
-			     d->clients[i].form == SLED_DAEMON_VERBOSE))
-				sled_control_out(d->clients[i].reply,
-				                 text.data);
-	sled_buf_free(&text);
+	(void)snprintf(text, sizeof(text), "%s: %s", link, bill);
+	for (size_t i = 0; i < SLED_CONTROL_PEERS; i++)
+		if (d->clients[i].joined &&
+		    (d->clients[i].form == SLED_DAEMON_TEXT ||
+		     d->clients[i].form == SLED_DAEMON_VERBOSE))
+			sled_control_out(d->clients[i].reply, text);
 }
 
 void

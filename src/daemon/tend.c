@@ -1,12 +1,15 @@
 /* tend.c - upkeep of the store, by a child of its own: it may take long, and a
  * visit that becomes due must not wait for it. Every step of it may be cut off,
  * so it is killed then, and begun again later. */
+#include <string.h>
+
 #include "daemon/internal.h"
 #include "mailsled/clock.h"
 
 #define SOON_MS  INT64_C(5000)     /* behind a round */
 #define DAILY_MS INT64_C(86400000) /* behind the last one */
-#define LONG_MS  UINT64_C(3600000) /* more than it ever takes */
+/* More than it ever takes: far copies are sent for 5 h at most. */
+#define LONG_MS UINT64_C(21600000)
 
 static void
 on_end(void *ctx, const struct sled_err *err)
@@ -42,6 +45,34 @@ sled_daemon_tend_ended(struct sled_daemon *d)
 	d->tend_ms = sled_clock_ms() + DAILY_MS;
 }
 
+/* The interface in a shell's word: names may be what they like. */
+static bool
+is_plain(const char *name)
+{
+	return *name != '\0' &&
+	       name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
+	                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] ==
+	           '\0';
+}
+
+/* Which links may carry far copies: hooks have told what only we know. */
+static bool
+add_far_links(const struct sled_daemon *d, struct sled_buf *text,
+              struct sled_err *err)
+{
+	size_t len = 0;
+	const struct sled_link *up = sled_links_up(d->links, &len);
+	bool ok = sled_buf_addstr(text, " --far-links=", err);
+
+	for (size_t i = 0; ok && i < len; i++)
+		if (is_plain(up[i].name) &&
+		    sled_conf_link_far(
+			sled_link_profile(d->conf, &up[i], d->my->link),
+			up[i].metered))
+			ok = sled_buf_printf(text, err, "%s,", up[i].name);
+	return ok;
+}
+
 void
 sled_daemon_tend(struct sled_daemon *d)
 {
@@ -55,6 +86,7 @@ sled_daemon_tend(struct sled_daemon *d)
 		return;
 	d->tend_ms = sled_clock_ms() + DAILY_MS;
 	if (!calls->tend(calls->ctx, &text, &err) ||
+	    !add_far_links(d, &text, &err) ||
 	    !sled_command_new(&d->tending, d->loop, text.data, LONG_MS, on_end,
 	                      d, &err))
 		sled_daemon_complain(d, &err);

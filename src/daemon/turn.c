@@ -49,6 +49,7 @@ dial(struct sled_daemon *d, const struct sled_scheduler_decision *decision)
 	sled_daemon_say(d, SLED_DAEMON_INFO, "%s: dialling: %s", link->name,
 	                decision->why);
 	d->line = link;
+	d->dial_ms = sled_clock_ms();
 	d->dialled_row.id = 0;
 	d->command_over = false;
 	if (sled_daemon_line_keep(d, link->name, &err) &&
@@ -64,13 +65,17 @@ static void
 hung_up(struct sled_daemon *d, bool good)
 {
 	struct sled_scheduler_now now = sled_daemon_now();
+	int64_t took = now.ms - d->hang_ms;
 
+	if (took > d->hung_took_ms)
+		d->hung_took_ms = took;
 	if (good)
 		sled_daemon_line_forget(d);
 	d->hanging = NULL;
 	d->line = NULL;
 	(void)sled_links_look(d->links);
 	sled_scheduler_hung_up(d->scheduler, good, &now);
+	sled_daemon_line_closed(d);
 	sled_daemon_tell_links(d);
 }
 
@@ -86,6 +91,7 @@ hang_up(struct sled_daemon *d, const struct sled_scheduler_decision *decision)
 	sled_daemon_say(d, SLED_DAEMON_INFO, "%s: hanging up: %s", link->name,
 	                decision->why);
 	d->hanging = link;
+	d->hang_ms = sled_clock_ms();
 	if (link->down_command == NULL) {
 		hung_up(d, true);
 		return;

@@ -7,24 +7,63 @@
 
 /* ---- what is told ---- */
 
+static bool
+has_price(const struct sled_daemon *d)
+{
+	return d->visit.profile != NULL && d->visit.profile->costs_len > 0;
+}
+
+static void
+say_unsaid(struct sled_daemon *d)
+{
+	const struct sled_daemon_calls *calls = &d->my->calls;
+
+	if (d->unsaid.len > 0)
+		calls->say(calls->ctx, d->unsaid_level, d->unsaid.data);
+	sled_buf_free(&d->unsaid);
+}
+
+/* The line of an account that has the link for itself ends with the bill. */
 static void
 log_visit(struct sled_daemon *d, size_t account,
           const struct sled_visit_result *result)
 {
 	const struct sled_daemon_calls *calls = &d->my->calls;
 	struct sled_err err = { 0 };
-	struct sled_buf line = { 0 };
 
-	if (!calls->visit(calls->ctx, &line, SLED_DAEMON_LOG,
+	say_unsaid(d);
+	d->unsaid_level = result->err.kind == SLED_ERR_NONE
+	                      ? SLED_DAEMON_INFO
+	                      : SLED_DAEMON_WARNING;
+	if (!calls->visit(calls->ctx, &d->unsaid, SLED_DAEMON_LOG,
 	                  &d->conf->accounts[account], result, d->store, &err))
 		sled_daemon_complain(d, &err);
-	else if (line.len > 0)
-		calls->say(calls->ctx,
-		           result->err.kind == SLED_ERR_NONE
-		               ? SLED_DAEMON_INFO
-		               : SLED_DAEMON_WARNING,
-		           line.data);
-	sled_buf_free(&line);
+	if (!has_price(d) || d->visit.accounts_len > 1)
+		say_unsaid(d);
+}
+
+static void
+tell_bill(struct sled_daemon *d, const struct sled_round_row *row)
+{
+	const struct sled_daemon_calls *calls = &d->my->calls;
+	struct sled_buf bill = { 0 };
+	struct sled_err err = { 0 };
+
+	if (!has_price(d) || row->id == 0) {
+		say_unsaid(d);
+		return;
+	}
+	if (!calls->bill(calls->ctx, &bill, row, &err) ||
+	    (d->unsaid.len > 0 &&
+	     !sled_buf_printf(&d->unsaid, &err, "; %s", bill.data)))
+		sled_daemon_complain(d, &err);
+	else if (d->unsaid.len == 0)
+		sled_daemon_say(d, SLED_DAEMON_INFO, "%s: %s", row->link,
+		                bill.data);
+	say_unsaid(d);
+	if (err.kind == SLED_ERR_NONE)
+		sled_daemon_client_bill(d, row->link, bill.data);
+	sled_buf_free(&bill);
 }
 
 /* ---- how an account's visit ended ---- */
@@ -129,6 +168,17 @@ window_left(const struct sled_daemon *d)
 	return d->visit.window_ms > gone ? d->visit.window_ms - gone : 1;
 }
 
+/* How long hanging up takes: a down-command may not bring the link down. */
+static uint64_t
+hang_up_ms(const struct sled_daemon *d)
+{
+	if (!d->visit.dialled || d->visit.profile->down_command == NULL)
+		return 0;
+	return (uint64_t)(d->hung_took_ms > SLED_CONF_HANG_UP_MS
+	                      ? d->hung_took_ms
+	                      : SLED_CONF_HANG_UP_MS);
+}
+
 static bool
 start(struct sled_daemon *d, struct sled_err *err)
 {
@@ -145,6 +195,10 @@ start(struct sled_daemon *d, struct sled_err *err)
 		.up_ms = up_ms > 0 ? up_ms : 1,
 		.window_ms = window_left(d),
 		.dialled = d->visit.dialled,
+		.before_ms = d->visit.dialled
+		                 ? (uint64_t)(sled_clock_ms() - d->dial_ms)
+		                 : 0,
+		.behind_ms = hang_up_ms(d),
 		.asked = d->visit.asked,
 		.progress = on_progress,
 		.done = on_done,
@@ -223,7 +277,7 @@ sled_daemon_visit_over(struct sled_daemon *d)
 	d->round_over = false;
 	if (row->dialled)
 		d->dialled_row = *row;
-	sled_daemon_client_bill(d, row);
+	tell_bill(d, row);
 	if (d->result.portal)
 		sled_daemon_say(d, SLED_DAEMON_WARNING,
 		                "%s: captive portal or wrong network: nothing "

@@ -206,6 +206,44 @@ static const char growth_4[] =
     "CREATE TABLE health (kind TEXT PRIMARY KEY, at INTEGER NOT NULL,"
     " fine INTEGER NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;"
 
+    "PRAGMA user_version = 4;";
+
+/* What 5 has more: a tally of each volume's members (place '') and of those of
+ * them that a place holds, kept by triggers, so that no start has to count; and
+ * what was read back longest ago is found without looking at the rest. */
+static const char growth_5[] =
+    "CREATE TABLE tally (volume INTEGER NOT NULL, place TEXT NOT NULL,"
+    " members INTEGER NOT NULL, PRIMARY KEY (volume, place))"
+    " WITHOUT ROWID;"
+    "INSERT INTO tally SELECT volume, '', count(*) FROM member"
+    " GROUP BY volume;"
+    "INSERT INTO tally SELECT m.volume, h.place, count(*)"
+    " FROM holding h JOIN member m ON m.id = h.member"
+    " GROUP BY m.volume, h.place;"
+
+    "CREATE TRIGGER member_more AFTER INSERT ON member BEGIN"
+    " INSERT INTO tally VALUES (NEW.volume, '', 1)"
+    " ON CONFLICT DO UPDATE SET members = members + 1; END;"
+    "CREATE TRIGGER member_less BEFORE DELETE ON member BEGIN"
+    " DELETE FROM holding WHERE member = OLD.id;"
+    " UPDATE tally SET members = members - 1"
+    " WHERE volume = OLD.volume AND place = ''; END;"
+    "CREATE TRIGGER member_stays BEFORE UPDATE OF volume ON member"
+    " WHEN NEW.volume <> OLD.volume BEGIN"
+    " SELECT RAISE(ABORT, 'a member stays in its volume'); END;"
+    "CREATE TRIGGER holding_more AFTER INSERT ON holding BEGIN"
+    " INSERT INTO tally SELECT volume, NEW.place, 1 FROM member"
+    " WHERE id = NEW.member"
+    " ON CONFLICT DO UPDATE SET members = members + 1; END;"
+    "CREATE TRIGGER holding_less AFTER DELETE ON holding BEGIN"
+    " UPDATE tally SET members = members - 1 WHERE place = OLD.place"
+    " AND volume = (SELECT volume FROM member WHERE id = OLD.member); END;"
+    "CREATE TRIGGER volume_less AFTER DELETE ON volume BEGIN"
+    " DELETE FROM tally WHERE volume = OLD.id; END;"
+
+    "DROP INDEX holding_place;"
+    "CREATE INDEX holding_place ON holding (place, verified);"
+
     "PRAGMA user_version = " VERSION ";";
 
 /* 2 MiB of pages; nothing outside memory but the database and its -wal, which
@@ -284,7 +322,8 @@ make_tables(struct sled_ledger *ledger, struct sled_err *err)
 	     (!empty || execute(ledger, schema_1, err)) &&
 	     (ledger->version >= 2 || execute(ledger, growth_2, err)) &&
 	     (ledger->version >= 3 || execute(ledger, growth_3, err)) &&
-	     (ledger->version >= 4 || execute(ledger, growth_4, err));
+	     (ledger->version >= 4 || execute(ledger, growth_4, err)) &&
+	     (ledger->version >= 5 || execute(ledger, growth_5, err));
 	if (!sled_sql_leave(ledger, ok, err))
 		return false;
 	ledger->version = SLED_LEDGER_SCHEMA;

@@ -138,6 +138,19 @@ sled_ledger_volume_last(struct sled_ledger *ledger, const char *label,
 }
 
 bool
+sled_ledger_volume_named(struct sled_ledger *ledger, const char *label,
+                         const char *name, struct sled_volume_row *out,
+                         bool *found, struct sled_err *err)
+{
+	return one_volume(ledger,
+	                  SLED_SQL("SELECT " VOLUME_COLUMNS " FROM volume"
+	                           " WHERE label = ?1 AND name = ?2",
+	                           sled_value_text(label),
+	                           sled_value_text(name)),
+	                  out, found, err);
+}
+
+bool
 sled_ledger_volume_get(struct sled_ledger *ledger, int64_t id,
                        struct sled_volume_row *out, struct sled_err *err)
 {
@@ -365,19 +378,44 @@ sled_ledger_holdings(struct sled_ledger *ledger, int64_t member,
 	                     give_holding, &walk, err);
 }
 
+/* By the tally; an older ledger has none, and is searched. */
+static bool
+is_whole(struct sled_ledger *ledger, int64_t volume, const char *place,
+         bool *whole, struct sled_err *err)
+{
+	int64_t same = 0;
+	bool found = false;
+
+	if (ledger->version >= 5 &&
+	    !sled_sql_number(
+		ledger,
+		SLED_SQL("SELECT a.members = b.members FROM tally a"
+	                 " JOIN tally b ON b.volume = a.volume AND b.place = ?2"
+	                 " WHERE a.volume = ?1 AND a.place = ''",
+	                 sled_value_int(volume), sled_value_text(place)),
+		&same, &found, err))
+		return false;
+	*whole = same != 0;
+	return true;
+}
+
 bool
 sled_ledger_lacking(struct sled_ledger *ledger, int64_t volume,
                     const char *place, sled_member_fn *each, void *ctx,
                     struct sled_err *err)
 {
 	struct member_walk walk = { each, ctx };
+	bool whole = false;
 
-	return sled_sql_each(
-	    ledger,
-	    SLED_SQL(
-		"SELECT " MEMBER_COLUMNS " FROM member"
-		" WHERE volume = ?1 AND NOT EXISTS (SELECT 1 FROM holding"
-		" AS h WHERE h.member = member.id AND h.place = ?2) ORDER BY at",
-		sled_value_int(volume), sled_value_text(place)),
-	    give_member, &walk, err);
+	if (!is_whole(ledger, volume, place, &whole, err))
+		return false;
+	return whole ||
+	       sled_sql_each(
+		   ledger,
+		   SLED_SQL("SELECT " MEMBER_COLUMNS " FROM member"
+	                    " WHERE volume = ?1 AND NOT EXISTS (SELECT 1 FROM"
+	                    " holding AS h WHERE h.member = member.id"
+	                    " AND h.place = ?2) ORDER BY at",
+	                    sled_value_int(volume), sled_value_text(place)),
+		   give_member, &walk, err);
 }

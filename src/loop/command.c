@@ -31,6 +31,7 @@ struct sled_command {
 	int64_t status;
 	int signum;
 	bool freed, closing;
+	bool adrift;   /* told, though it lives on: closed at its end */
 	unsigned open; /* handles */
 };
 
@@ -150,6 +151,24 @@ finish(struct sled_command *command)
 		fn(command->ctx, ok ? NULL : &err);
 }
 
+/* It waits in the kernel, for a disk most likely. A handle that is closed
+ * before its process has ended leaves a zombie. */
+static void
+let_drift(struct sled_command *command)
+{
+	sled_command_fn *fn = command->fn;
+	struct sled_err err = { 0 };
+	bool ok = judge(command, &err);
+
+	command->fn = NULL;
+	command->adrift = command->closing = true;
+	command->loop->adrift++;
+	uv_unref((uv_handle_t *)&command->process);
+	uv_close((uv_handle_t *)&command->timer, on_closed);
+	if (fn != NULL)
+		fn(command->ctx, ok ? NULL : &err);
+}
+
 /* After SIGTERM the shell is often the first to go. */
 static void
 on_exit_status(uv_process_t *process, int64_t status, int signum)
@@ -159,6 +178,11 @@ on_exit_status(uv_process_t *process, int64_t status, int signum)
 	command->ended = true;
 	command->status = status;
 	command->signum = signum;
+	if (command->adrift) {
+		command->loop->adrift--;
+		uv_close((uv_handle_t *)process, on_closed);
+		return;
+	}
 	if (command->stage != TERMED ||
 	    signal_session(command->session, 0) == 0)
 		finish(command);
@@ -190,8 +214,8 @@ on_time(uv_timer_t *timer)
 			finish(command);
 			return;
 		}
-	} else { /* not even SIGKILL ends it: leave it */
-		finish(command);
+	} else { /* not even SIGKILL ends it */
+		let_drift(command);
 		return;
 	}
 	start_timer(command, SLED_COMMAND_GRACE_MS);

@@ -18,8 +18,6 @@
 #include "mailsled/text.h"
 #include "places/mounts.h"
 
-#define MARK_MAX 65536
-
 static const char store_text[] =
     "This folder is a mailsled store: mail that was fetched, verified and\n"
     "perhaps deleted from its server. Keep it.\n"
@@ -97,23 +95,36 @@ find_id(const char *text, const char *key, char out[SLED_PLACE_ID])
 	return true;
 }
 
-static bool
-parse_mark(struct sled_place *place, const char *text, struct sled_err *err)
+bool
+sled_mark_parse(struct sled_mark *out, const char *text, struct sled_buf *knows,
+                struct sled_err *err)
 {
 	const char *line = strstr(text, "\nknows: ");
 
-	if (!find_id(text, "place: ", place->id) ||
-	    !find_id(text, "store: ", place->store))
+	if (!find_id(text, "place: ", out->id) ||
+	    !find_id(text, "store: ", out->store))
 		return sled_fail(err, SLED_ERR_DAMAGED,
-		                 "%s/COPY.txt: not as mailsled writes it",
-		                 place->path);
-	place->knows.len = 0;
-	for (; line != NULL; line = strstr(line + 1, "\nknows: ")) {
+		                 "COPY.txt: not as mailsled writes it");
+	for (; knows != NULL && line != NULL;
+	     line = strstr(line + 1, "\nknows: ")) {
 		size_t len = strcspn(line + 8, "\n");
-		if (!sled_buf_add(&place->knows, line + 8, len, err) ||
-		    !sled_buf_add(&place->knows, "\n", 1, err))
+		if (!sled_buf_add(knows, line + 8, len, err) ||
+		    !sled_buf_add(knows, "\n", 1, err))
 			return false;
 	}
+	return true;
+}
+
+static bool
+parse_mark(struct sled_place *place, const char *text, struct sled_err *err)
+{
+	struct sled_mark mark;
+
+	place->knows.len = 0;
+	if (!sled_mark_parse(&mark, text, &place->knows, err))
+		return sled_note(err, "%s", place->path);
+	memcpy(place->id, mark.id, sizeof(place->id));
+	memcpy(place->store, mark.store, sizeof(place->store));
 	return true;
 }
 
@@ -157,7 +168,8 @@ probe_folder(struct sled_place *place, int dir, struct sled_err *err)
 		return sled_fail_sys(err, errno, "stat %s", place->path);
 	place->dev = st.st_dev;
 	place->ino = st.st_ino;
-	ok = sled_file_slurp(&mark, place->sys, dir, "COPY.txt", MARK_MAX, err);
+	ok = sled_file_slurp(&mark, place->sys, dir, "COPY.txt", SLED_MARK_MAX,
+	                     err);
 	if (ok) {
 		ok = parse_mark(place, mark.data, err);
 		place->found = SLED_PLACE_MARKED;
@@ -235,26 +247,38 @@ sled_place_close(struct sled_place *place)
 	sled_buf_free(&place->knows);
 }
 
+bool
+sled_mark_text(struct sled_buf *out, const struct sled_mark *mark,
+               struct sled_span knows, struct sled_err *err)
+{
+	const char *line = knows.data;
+	bool ok = sled_buf_printf(
+	    out, err,
+	    "mailsled writes here only while this file is here.\n"
+	    "place: %s\nstore: %s\n",
+	    mark->id, mark->store);
+
+	while (ok && line < knows.data + knows.len) {
+		size_t len = strcspn(line, "\n");
+		ok = sled_buf_printf(out, err, "knows: %.*s\n", (int)len, line);
+		line += len + 1;
+	}
+	return ok;
+}
+
 static bool
 write_mark(struct sled_place *place, struct sled_span knows,
            struct sled_err *err)
 {
 	struct sled_buf text = { 0 };
-	const char *line = knows.data;
-	bool ok = sled_buf_printf(
-	    &text, err,
-	    "mailsled writes here only while this file is here.\n"
-	    "place: %s\nstore: %s\n",
-	    place->id, place->store);
+	struct sled_mark mark;
+	bool ok;
 
-	while (ok && line < knows.data + knows.len) {
-		size_t len = strcspn(line, "\n");
-		ok = sled_buf_printf(&text, err, "knows: %.*s\n", (int)len,
-		                     line);
-		line += len + 1;
-	}
-	ok = ok && sled_file_replace(place->sys, place->dir, "COPY.txt", 0644,
-	                             sled_buf_span(&text), err);
+	memcpy(mark.id, place->id, sizeof(mark.id));
+	memcpy(mark.store, place->store, sizeof(mark.store));
+	ok = sled_mark_text(&text, &mark, knows, err) &&
+	     sled_file_replace(place->sys, place->dir, "COPY.txt", 0644,
+	                       sled_buf_span(&text), err);
 	sled_buf_free(&text);
 	return ok;
 }

@@ -249,6 +249,16 @@ check_hash(struct sled_place *place, const struct sled_seal *seal,
 	                 place->path, seal->id.label, file);
 }
 
+static bool
+is_read_only(struct sled_place *place, int folder, const char *file)
+{
+	struct stat st;
+
+	return place->sys->fstatat(place->sys->ctx, folder, file, &st, 0) ==
+	           0 &&
+	       (st.st_mode & 0777) == 0444;
+}
+
 /* A file system without modes cannot, and need not. */
 static bool
 make_read_only(struct sled_place *place, int folder, const char *file,
@@ -256,10 +266,8 @@ make_read_only(struct sled_place *place, int folder, const char *file,
 {
 	const struct sled_sys *sys = place->sys;
 	struct sled_file open;
-	struct stat st;
 
-	if (sys->fstatat(sys->ctx, folder, file, &st, 0) == 0 &&
-	    (st.st_mode & 0777) == 0444)
+	if (is_read_only(place, folder, file))
 		return true;
 	if (!sled_file_open(&open, sys, folder, file, O_RDONLY, 0, err))
 		return false;
@@ -279,6 +287,26 @@ take_name(struct sled_place *place, int folder, const char *from,
 	if (sys->renameat(sys->ctx, folder, from, folder, to) == -1)
 		return sled_fail_sys(err, errno, "rename %s to %s", from, to);
 	return sled_dir_sync(sys, folder, to, err);
+}
+
+/* S6, as nearly every volume is at nearly every start. */
+static bool
+is_finished(struct sled_place *place, const struct sled_seal *seal,
+            const struct sled_volume_found *found, bool *finished,
+            struct sled_err *err)
+{
+	enum sled_sidecar sidecar = SLED_SIDECAR_NONE;
+	char name[160];
+
+	(void)snprintf(name, sizeof(name), "%s/%s", seal->id.label,
+	               found->file);
+	if (found->sealed &&
+	    !sled_place_sidecar(place, seal->id.label, found->file,
+	                        &seal->sha256, &sidecar, err))
+		return false;
+	*finished = sidecar == SLED_SIDECAR_RIGHT &&
+	            is_read_only(place, place->dir, name);
+	return true;
 }
 
 static bool
@@ -307,6 +335,7 @@ sled_place_seal(struct sled_place *place, const struct sled_seal *seal,
                 struct sled_err *err)
 {
 	struct sled_volume_found found;
+	bool finished = false;
 
 	if (place->out) {
 		*err = place->why;
@@ -320,5 +349,6 @@ sled_place_seal(struct sled_place *place, const struct sled_seal *seal,
 	if (!found.sealed && (!write_end(place, seal, &found, err) ||
 	                      !check_hash(place, seal, found.file, err)))
 		return false;
-	return finish(place, seal, &found, err);
+	return is_finished(place, seal, &found, &finished, err) &&
+	       (finished || finish(place, seal, &found, err));
 }

@@ -34,6 +34,8 @@ struct sled_plan {
 	unsigned lanes_len;
 	uint64_t now_ms; /* the latest that was told */
 	uint64_t spent;
+	uint64_t before; /* ... when the first message was begun */
+	uint64_t landed; /* costs of what has landed since */
 	/* That could not come yet, the oldest first. */
 	struct sled_plan_asked asked[SLED_PLAN_ASKED];
 	unsigned asked_len;

@@ -99,6 +99,7 @@ sled_plan_landed(struct sled_plan *plan, unsigned lane, uint32_t key)
 	if (at == 0)
 		return;
 	own->set.nodes[at].state = SLED_PLAN_LANDED;
+	plan->landed += own->set.nodes[at].cost;
 	/* What came of the one behind it counts as still to come: a little
 	 * time is kept back too much, never too little. */
 	own->came = 0;

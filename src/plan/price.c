@@ -19,7 +19,8 @@
 #define UNSAFE_OCTETS   90u
 #define LISTED_OCTETS   45u
 #define FEEL_MS         7000u
-#define FEEL_PRICE_MS   2000u /* a new connection must be worth it */
+#define FEEL_PRICE_MS   2000u  /* a new connection must be worth it */
+#define SHARE_MOST      65536u /* of 1024: no line is so bad */
 #define DOUBT_SHARE     16u
 #define DOUBT_MOST_MS   2000u
 
@@ -31,11 +32,34 @@ sled_plan_cost(uint64_t octets)
 	return n + n / 32 + PER_MESSAGE;
 }
 
+/* What has come of all lanes since the first message was begun. */
+static uint64_t
+arrived(const struct sled_plan *plan)
+{
+	uint64_t sum = plan->landed;
+
+	for (unsigned i = 0; i < plan->lanes_len; i++)
+		sum += plan->lanes[i].came;
+	return sum;
+}
+
 /* Octets of IP packets. */
 static uint64_t
-on_wire(uint64_t cost)
+on_wire(const struct sled_plan *plan, uint64_t cost)
 {
-	return cost + cost / 32;
+	uint64_t came = arrived(plan), took = plan->spent - plan->before;
+	uint64_t more = cost / 16;
+
+	if (came >= TEACHES && took > came && took < OCTETS_MOST) {
+		uint64_t share = (took - came) * 1024 / came;
+		uint64_t seen;
+
+		if (share > SHARE_MOST)
+			share = SHARE_MOST;
+		seen = cost / 1024 * share + cost / 32;
+		more = seen > more ? seen : more;
+	}
+	return cost + more;
 }
 
 static uint64_t
@@ -158,6 +182,9 @@ sled_plan_ask(struct sled_plan *plan, uint64_t octets, uint64_t now_ms)
 	uint64_t rtt = sled_plan_rtt_ms(plan);
 	struct sled_plan_asked *last;
 
+	if (plan->landed == 0 && under_way(plan) <= octets)
+		plan->before = plan->spent;
+
 	forget_asked(plan, now_ms);
 	last = &plan->asked[plan->asked_len];
 	if (plan->asked_len == SLED_PLAN_ASKED ||
@@ -214,7 +241,8 @@ sled_plan_affords(const struct sled_plan *plan,
 	                deles * (DELE_UP + DELE_DOWN) + quits(plan) * QUIT_BOTH;
 
 	return plan->conf.fits == NULL ||
-	       plan->conf.fits(plan->conf.fits_ctx, plan->spent + on_wire(line),
+	       plan->conf.fits(plan->conf.fits_ctx,
+	                       plan->spent + on_wire(plan, line),
 	                       sled_plan_over_ms(plan, need));
 }
 

@@ -5,11 +5,9 @@
 #include "mailsled/clock.h"
 #include "round/internal.h"
 
-/* An empty visit, with a full handshake; once that was learned it takes less:
- * a budget must not be passed. */
-#define VISIT_OCTETS 6000
-#define VISIT_RTTS   6
-#define RTT_MS       600
+/* Once the path was learned a visit takes less: a budget must not be passed. */
+#define VISIT_RTTS 6
+#define RTT_MS     600
 
 static bool
 spent_since(const struct sled_round *round, int64_t since,
@@ -31,8 +29,6 @@ bool
 sled_round_budget(struct sled_round *round, int64_t now, struct sled_err *err)
 {
 	round->bytes_left = round->ms_left = UINT64_MAX;
-	if (round->conf.dialled && round->conf.up_ms > 0)
-		round->offset_ms = (uint64_t)round->conf.up_ms;
 	if (round->conf.link == NULL || round->conf.link->budgets_len == 0)
 		return true;
 	if (!spent_since(round, sled_calendar_day(now), &round->used.day,
@@ -45,6 +41,12 @@ sled_round_budget(struct sled_round *round, int64_t now, struct sled_err *err)
 	return true;
 }
 
+uint64_t
+sled_round_line_ms(const struct sled_round *round)
+{
+	return round->conf.before_ms + round->conf.behind_ms;
+}
+
 bool
 sled_round_fits(void *ctx, uint64_t bytes, uint64_t ms)
 {
@@ -52,7 +54,7 @@ sled_round_fits(void *ctx, uint64_t bytes, uint64_t ms)
 
 	return round->conf.link == NULL ||
 	       sled_tariff_fits(round->conf.link, &round->used, bytes,
-	                        ms + round->offset_ms, NULL);
+	                        ms + sled_round_line_ms(round), NULL);
 }
 
 /* ---- not one more visit ---- */
@@ -125,8 +127,9 @@ sled_round_affords(struct sled_round *round, struct sled_err *err)
 		return round->len;
 	while (len < round->len &&
 	       sled_tariff_fits(round->conf.link, &round->used,
-	                        (len + 1) * VISIT_OCTETS,
-	                        VISIT_RTTS * rtt + round->offset_ms, &over))
+	                        (len + 1) * SLED_CONF_VISIT_BYTES,
+	                        VISIT_RTTS * rtt + sled_round_line_ms(round),
+	                        &over))
 		len++;
 	if (len < round->len && over != NULL)
 		say_over(round, over, err);
@@ -139,7 +142,8 @@ sled_round_bill(struct sled_round *round)
 	struct sled_round_row *row = &round->result.row;
 	struct sled_bill bill = { 0 };
 
-	row->ms = sled_clock_ms() - round->began_ms + (int64_t)round->offset_ms;
+	row->ms =
+	    sled_clock_ms() - round->began_ms + (int64_t)round->conf.before_ms;
 	row->wire = 0;
 	for (size_t i = 0; i < round->len; i++) {
 		const struct sled_round_part *part = &round->parts[i];

@@ -33,7 +33,6 @@ struct sled_round {
 	struct sled_timer *tick; /* the row is put again */
 	struct sled_budget_left used;
 	uint64_t bytes_left, ms_left; /* of the budgets; UINT64_MAX: no end */
-	uint64_t offset_ms; /* billed before the round began: the dial */
 	int64_t began_ms, up_ms;
 	int64_t put_ms; /* when the row was last put */
 	uint64_t safe;  /* when it was */
@@ -63,6 +62,8 @@ SLED_CHECK bool sled_round_budget(struct sled_round *round, int64_t now,
 /* How many accounts can be asked for mail within the budgets; of fewer than
  * all, ERR says which budget does not hold one more. */
 size_t sled_round_affords(struct sled_round *round, struct sled_err *err);
+/* What the line counts besides the round. */
+uint64_t sled_round_line_ms(const struct sled_round *round);
 /* A sled_plan_fits_fn; CTX is the round. */
 bool sled_round_fits(void *ctx, uint64_t bytes, uint64_t ms);
 /* The bill so far, in the row. */

@@ -29,10 +29,12 @@ note_places(struct sled_round *round)
 		struct sled_err ignored = { 0 };
 
 		if (!sled_store_place(round->conf.store, i, &place, &ignored) ||
-		    place.present || len + 1 >= room)
+		    place.present || len + 1 >= room ||
+		    (place.far && !place.fails && !place.late))
 			continue;
-		(void)snprintf(out + len, room - len, "%s%s is absent",
-		               len > 0 ? "; " : "", place.path);
+		(void)snprintf(out + len, room - len, "%s%s is %s",
+		               len > 0 ? "; " : "", place.path,
+		               place.far ? "behind" : "absent");
 		len = strlen(out);
 	}
 }
@@ -343,10 +345,10 @@ static void
 start_timers(struct sled_round *round)
 {
 	uint64_t end = round->conf.window_ms, budget = round->ms_left;
+	uint64_t line = sled_round_line_ms(round);
 
 	if (budget != UINT64_MAX)
-		budget =
-		    budget > round->offset_ms ? budget - round->offset_ms : 0;
+		budget = budget > line ? budget - line : 0;
 	if (budget < end)
 		end = budget;
 	sled_timer_start(round->tick, TICK_MS);

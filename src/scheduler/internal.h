@@ -30,6 +30,7 @@ struct sled_scheduler_section {
 	int64_t day_end, month_end; /* of those that USED is of */
 	unsigned dial_fails;
 	int64_t dial_until_ms;
+	int64_t dial_took_ms; /* the longest; 0: it never came up */
 };
 
 struct sled_scheduler_up {
@@ -75,8 +76,8 @@ struct sled_scheduler {
 	bool round_proved; /* a server of ours answered */
 	size_t line;       /* the section whose line we opened; NONE */
 	bool line_failed;
-	int64_t dial_until_ms; /* when DIALLING ends */
-	size_t hung;           /* the section that was hung up last; NONE */
+	int64_t dial_ms, dial_until_ms; /* when DIALLING began, and ends */
+	size_t hung; /* the section that was hung up last; NONE */
 	int64_t hung_ms, again_ms;
 	unsigned hung_tries;
 	char only[SLED_SCHEDULER_NAME];

@@ -2,6 +2,7 @@
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "scheduler/internal.h"
 
@@ -62,19 +63,21 @@ sled_scheduler_affords(const struct sled_scheduler *s, size_t section,
                        bool dial, const struct sled_scheduler_now *now,
                        const struct sled_conf_budget **over)
 {
-	uint64_t ms = SLED_SCHEDULER_POLL_MS;
+	uint64_t ms = SLED_CONF_VISIT_MS;
 	struct sled_budget_left used;
 
 	if (section == SLED_SCHEDULER_NONE ||
 	    s->conf->links[section].budgets_len == 0)
 		return true;
 	used = used_now(&s->sections[section], now);
-	if (s->conf->links[section].rtt_ms * UINT64_C(5) > ms)
-		ms = s->conf->links[section].rtt_ms * UINT64_C(5);
+	if (s->conf->links[section].rtt_ms * SLED_CONF_VISIT_TRIPS > ms)
+		ms = s->conf->links[section].rtt_ms * SLED_CONF_VISIT_TRIPS;
 	if (dial)
-		ms += SLED_SCHEDULER_DIAL_MS;
+		ms += SLED_CONF_HANG_UP_MS +
+		      (uint64_t)MAX(s->sections[section].dial_took_ms,
+		                    SLED_CONF_DIAL_MS);
 	return sled_tariff_fits(&s->conf->links[section], &used,
-	                        SLED_SCHEDULER_POLL_BYTES, ms, over);
+	                        SLED_CONF_VISIT_BYTES, ms, over);
 }
 
 static bool

@@ -85,7 +85,7 @@ choose_line(const struct sled_scheduler *s, bool asked,
 
 	/* Dialled in vain: the window would be over. */
 	if (!asked && sled_scheduler_window_ms(s, now) <
-	                  SLED_SCHEDULER_DIAL_MS + SLED_SCHEDULER_POLL_MS)
+	                  SLED_CONF_DIAL_MS + SLED_CONF_VISIT_MS)
 		return best;
 	for (size_t i = 0; i < s->conf->links_len; i++) {
 		if (!is_wanted(s, i, asked, now) ||
@@ -193,6 +193,7 @@ dial(struct sled_scheduler *s, size_t section, bool asked,
 	s->line = section;
 	s->line_failed = false;
 	s->ask_dialled = asked;
+	s->dial_ms = now->ms;
 	s->dial_until_ms =
 	    now->ms + s->conf->links[section].up_timeout_s * 1000;
 	out->what = SLED_SCHEDULER_DIAL;
@@ -218,6 +219,14 @@ give_up_dialling(struct sled_scheduler *s, const char *why,
 }
 
 static void
+note_dialled(struct sled_scheduler_section *section, int64_t took_ms)
+{
+	section->dial_fails = 0;
+	if (section->dial_took_ms < took_ms)
+		section->dial_took_ms = took_ms;
+}
+
+static void
 step_dialling(struct sled_scheduler *s, const struct sled_scheduler_now *now,
               struct sled_scheduler_decision *out)
 {
@@ -229,7 +238,7 @@ step_dialling(struct sled_scheduler *s, const struct sled_scheduler_now *now,
 	    sled_scheduler_section_of(s, s->ups[up].link.profile) == s->line;
 
 	if (ours && !s->held) {
-		s->sections[s->line].dial_fails = 0;
+		note_dialled(&s->sections[s->line], now->ms - s->dial_ms);
 		begin_visit(s, up, asked, now, out);
 	} else if (s->stopping) {
 		hang_up(s, "told to stop", out);

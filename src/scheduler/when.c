@@ -160,9 +160,8 @@ put_into_window(const struct sled_scheduler *s,
 	    when->at_ms == SLED_SCHEDULER_NEVER)
 		return;
 	wall = wall_of(now, when->at_ms);
-	if (!now->doubtful &&
-	    sled_scheduler_opening(s, wall + SLED_SCHEDULER_POLL_MS / 1000,
-	                           &open)) {
+	if (!now->doubtful && sled_scheduler_opening(
+				  s, wall + SLED_CONF_VISIT_MS / 1000, &open)) {
 		if (open.from > wall)
 			put_off(when, ms_of(now, open.from),
 			        SLED_SCHEDULER_CLOSED);

@@ -98,7 +98,12 @@ judge(struct sled_session *s)
 		refused += item->verdict == SLED_ITEM_STORED &&
 		           item->fate == SLED_FATE_FAILED;
 	}
-	if (waiting > 0) {
+	if (waiting > 0 && sled_box_sums(s->box).far_pending) {
+		sled_session_warn(s,
+		                  "%zu messages stay on the server until their "
+		                  "far copies are there and checked",
+		                  waiting);
+	} else if (waiting > 0) {
 		(void)snprintf(text, sizeof(text),
 		               "%zu messages stay on the server until they are "
 		               "in enough places: %.300s",

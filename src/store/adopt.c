@@ -26,6 +26,7 @@ struct adoption {
 	struct sled_volume_row *volume;
 	struct sled_intake *intake;
 	bool old;                     /* see sled_adopt() */
+	bool imported;                /* from no server: see import.c */
 	struct sled_volume_info info; /* label "" without one */
 	struct found *list;
 	size_t len, cap;
@@ -169,7 +170,9 @@ put_found(struct adoption *a, const struct found *found, int64_t member,
 		row.flags |= SLED_MESSAGE_SHORT;
 	if (receipt->flags & SLED_RECEIPT_NOID)
 		row.flags |= SLED_MESSAGE_NOID;
-	if (a->old)
+	if (a->imported)
+		row.flags |= SLED_MESSAGE_IMPORTED;
+	else if (a->old)
 		row.flags |= SLED_MESSAGE_REBUILT | SLED_MESSAGE_UNSEEN;
 	memcpy(row.label, a->volume->label, sizeof(row.label));
 	memcpy(row.uid, receipt->uid, sizeof(row.uid));
@@ -256,6 +259,7 @@ put_info(struct adoption *a, struct sled_err *err)
 	                          &maildrop, err))
 		return false;
 	a->volume->maildrop = maildrop.id;
+	a->imported = strcmp(a->info.server, SLED_IMPORTED) == 0;
 	memcpy(before.name, a->info.before, sizeof(before.name));
 	if (!sled_ledger_volumes(ledger, a->volume->label, take_before, &before,
 	                         err))
@@ -323,11 +327,29 @@ adopt_group(struct adoption *a, struct sled_reading *reading, uint64_t limit,
 	return sled_ledger_commit(a->store->ledger, err);
 }
 
+/* Of a volume whose VOLUME.txt was read before this. */
+static bool
+learn_origin(struct adoption *a, struct sled_err *err)
+{
+	struct sled_buf server = { 0 }, user = { 0 };
+	bool ok =
+	    a->volume->maildrop == 0 ||
+	    sled_ledger_maildrop_name(a->store->ledger, a->volume->maildrop,
+	                              &server, &user, err);
+
+	a->imported =
+	    ok && server.len > 0 && strcmp(server.data, SLED_IMPORTED) == 0;
+	sled_buf_free(&server);
+	sled_buf_free(&user);
+	return ok;
+}
+
 static bool
 adopt_all(struct adoption *a, struct sled_reading *reading, uint64_t limit,
           struct sled_err *err)
 {
-	bool more = true, ok = sled_intake_new(&a->intake, err);
+	bool more = true;
+	bool ok = sled_intake_new(&a->intake, err) && learn_origin(a, err);
 
 	while (ok && more)
 		ok = adopt_group(a, reading, limit, &more, err);

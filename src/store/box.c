@@ -478,13 +478,13 @@ sled_box_cancel(struct sled_box *box)
 
 /* How many of the pending messages fill whole members. */
 static size_t
-full_members(const struct sled_batch *pending)
+full_members(const struct sled_batch *pending, size_t aim)
 {
 	size_t full = 0, tar = 0;
 
 	for (size_t i = 0; i < pending->len; i++) {
 		tar += (size_t)pending->list[i].record.octets + 1024;
-		if (tar >= SLED_MEMBER_TAR) {
+		if (tar >= aim) {
 			full = i + 1;
 			tar = 0;
 		}
@@ -521,7 +521,9 @@ sled_box_backlog(const struct sled_box *box)
 bool
 sled_box_commit_take(struct sled_box *box, bool flush)
 {
-	size_t len = flush ? box->pending.len : full_members(&box->pending);
+	size_t len =
+	    flush ? box->pending.len
+		  : full_members(&box->pending, sled_member_aim(box->store));
 
 	if (box->spool == NULL || (len == 0 && !box->unsynced) ||
 	    box->spool_kept || !take_job(box, len))
@@ -543,14 +545,23 @@ sled_box_commit(struct sled_box *box)
 }
 
 /* Which place keeps mail from being safe? */
+const char *
+sled_store_unsafe_why(const struct sled_store *store)
+{
+	const char *why = "too few places";
+
+	for (size_t i = 0; i < store->len; i++)
+		if (!sled_seat_usable(&store->seats[i]))
+			why = store->seats[i].why;
+	return why;
+}
+
 void
 sled_box_explain(struct sled_box *box)
 {
 	box->sums.unsafe_kind = SLED_ERR_PLACE;
-	box->sums.unsafe_why = "too few places";
-	for (size_t i = 0; i < box->store->len; i++)
-		if (!sled_seat_usable(&box->store->seats[i]))
-			box->sums.unsafe_why = box->store->seats[i].why;
+	box->sums.unsafe_why = sled_store_unsafe_why(box->store);
+	box->sums.far_pending = sled_far_will_do(box->store);
 }
 
 bool

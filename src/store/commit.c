@@ -207,24 +207,50 @@ write_member(struct commit *c, struct sled_extent *extent, struct sled_err *err)
 	                         err);
 }
 
-/* Cut the list into members: about 256 KiB of tar each, large ones alone. */
+size_t
+sled_member_aim(struct sled_store *store)
+{
+	size_t aim = atomic_load(&store->member_tar);
+
+	return aim == 0 ? SLED_MEMBER_TAR : aim;
+}
+
+/* From how these members came out. */
+static void
+learn_aim(struct commit *c)
+{
+	uint64_t tar = 0, gzip = 0;
+	size_t aim;
+
+	for (size_t i = 0; i < c->extents_len; i++) {
+		tar += c->extents[i].sum.tar_octets;
+		gzip += c->extents[i].sum.length;
+	}
+	aim = (size_t)((double)SLED_MEMBER_GZIP * (double)tar / (double)gzip);
+	if (aim > SLED_MEMBER_MOST)
+		aim = SLED_MEMBER_MOST;
+	atomic_store(&c->store->member_tar,
+	             aim < SLED_MEMBER_TAR ? SLED_MEMBER_TAR : aim);
+}
+
+/* Cut the list into members of about that size, large ones alone. */
 static void
 plan_members(struct commit *c)
 {
 	struct sled_extent *last = c->extents;
-	size_t tar = 0;
+	size_t tar = 0, aim = sled_member_aim(c->store);
 
 	for (size_t i = 0; i < c->len; i++) {
 		uint64_t octets = c->list[i].record.octets;
 		bool alone = octets > SLED_MEMBER_ALONE;
 
-		if (i == 0 || alone || tar >= SLED_MEMBER_TAR) {
+		if (i == 0 || alone || tar >= aim) {
 			last = &c->extents[c->extents_len++];
 			last->first = i;
 			tar = 0;
 		}
 		last->count++;
-		tar += alone ? SLED_MEMBER_TAR : (size_t)octets + 1024;
+		tar += alone ? aim : (size_t)octets + 1024;
 	}
 }
 
@@ -338,7 +364,8 @@ record_message(struct commit *c, size_t i, int64_t member, bool safe,
 		                    .flags = pending->flags,
 		                    .safe = safe ? c->now : 0 };
 
-	row.on_server = (row.flags & SLED_MESSAGE_UNSEEN) == 0;
+	row.on_server =
+	    (row.flags & (SLED_MESSAGE_UNSEEN | SLED_MESSAGE_IMPORTED)) == 0;
 	to_receipt(c, i, &receipt);
 	memcpy(row.label, c->volume.label, sizeof(row.label));
 	memcpy(row.uid, record->uid, sizeof(row.uid));
@@ -400,14 +427,17 @@ run(struct commit *c, struct sled_err *err)
 	if (!sled_ledger_number_next(c->store->ledger, c->whose->owner.label,
 	                             &c->number, err) ||
 	    !sled_volume_for(c->store, c->whose,
-	                     c->list[c->len - 1].record.received, &c->volume,
-	                     &c->info, err))
+	                     c->whose->brought
+	                         ? c->now
+	                         : c->list[c->len - 1].record.received,
+	                     &c->volume, &c->info, err))
 		return false;
 	sled_volume_file(c->file, c->volume.name, true);
 	plan_members(c);
 	if (!write_members(c, err) || !read_back(c, err))
 		return false;
 	to_rows(c);
+	learn_aim(c);
 	c->ok[0] = true;
 	grown = c->volume;
 	grown.end = c->append.end;

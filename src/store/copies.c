@@ -564,8 +564,14 @@ find_size(struct reconcile *r, struct sled_err *why)
 	const struct sled_volume_row *volume = r->volume;
 	bool ends = false;
 
-	if (!sled_seat_volume(r->seat, volume, &r->found, why) ||
-	    !sled_place_ends(&r->seat->place, volume->label, &r->found,
+	if (!sled_seat_volume(r->seat, volume, &r->found, why))
+		return false;
+	if (r->found.sealed &&
+	    r->found.size == volume->end + SLED_MEMBER_LAST) {
+		r->size = volume->end; /* what it ends with, verify tells */
+		return true;
+	}
+	if (!sled_place_ends(&r->seat->place, volume->label, &r->found,
 	                     volume->end, &ends, why))
 		return false;
 	r->size = ends ? volume->end : r->found.size;

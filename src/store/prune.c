@@ -51,12 +51,15 @@ choose(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 
 /* Is all of it there, on the disk, now? */
 static bool
-seat_holds(struct sled_seat *seat, const struct sled_volume_row *volume)
+seat_holds(struct sled_store *store, struct sled_seat *seat,
+           const struct sled_volume_row *volume)
 {
 	struct sled_volume_found found;
 	struct sled_err why = { 0 };
 	struct sled_hash hash;
 
+	if (seat->far)
+		return sled_far_holds(store, seat, volume);
 	return sled_seat_usable(seat) &&
 	       sled_seat_volume(seat, volume, &found, &why) && found.sealed &&
 	       found.there &&
@@ -72,7 +75,7 @@ others_hold(struct prune *p, const struct sled_volume_row *volume)
 
 	for (size_t i = 0; i < store->len; i++)
 		p->held[i] = &store->seats[i] != p->seat &&
-		             seat_holds(&store->seats[i], volume);
+		             seat_holds(store, &store->seats[i], volume);
 	return sled_seats_count(store, p->held) >= store->conf.min_copies;
 }
 
@@ -117,17 +120,6 @@ note(struct prune *p, const struct sled_volume_row *volume,
 	return false;
 }
 
-/* The volume's sealed file and what goes with it: NAME.tar.gz.sha256, parity. */
-static bool
-belongs(const char *file, const char *sealed, const char *name)
-{
-	char parity[SLED_VOLUME_FILE];
-
-	(void)snprintf(parity, sizeof(parity), "%s.tar.gz.", name);
-	return strncmp(file, sealed, strlen(sealed)) == 0 ||
-	       strncmp(file, parity, strlen(parity)) == 0;
-}
-
 static bool
 unlink_all(struct prune *p, int folder, const char *sealed,
            const struct sled_volume_row *volume, struct sled_err *err)
@@ -143,7 +135,7 @@ unlink_all(struct prune *p, int folder, const char *sealed,
 		for (at--; at > 0 && files.data[at - 1] != '\0';)
 			at--;
 		file = files.data + at;
-		if (belongs(file, sealed, volume->name) &&
+		if (sled_volume_goes_with(file, sealed, volume->name) &&
 		    sys->unlinkat(sys->ctx, folder, file, 0) == -1)
 			ok = sled_fail_sys(err, errno, "unlink %s", file);
 	}

@@ -24,7 +24,8 @@
 /* ---- which volumes there are: the union of ledger and places ---- */
 
 struct names {
-	struct sled_buf list; /* "label/name" each, NUL-ended */
+	/* "label/name" each, NUL-ended; the same from each that has it. */
+	struct sled_buf list;
 };
 
 static bool
@@ -34,10 +35,6 @@ add_name(struct names *names, const char *label, const char *volume,
 	char name[64];
 
 	(void)snprintf(name, sizeof(name), "%s/%s", label, volume);
-	for (size_t at = 0; at < names->list.len;
-	     at += strlen(names->list.data + at) + 1)
-		if (strcmp(names->list.data + at, name) == 0)
-			return true;
 	return sled_buf_add(&names->list, name, strlen(name) + 1, err);
 }
 
@@ -115,38 +112,21 @@ add_place(struct names *names, struct sled_store *store, size_t i,
 	return true;
 }
 
-struct lookup {
-	const char *name;
-	struct sled_volume_row row;
-};
-
-static bool
-take_row(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
-{
-	struct lookup *lookup = ctx;
-
-	(void)err;
-	if (strcmp(row->name, lookup->name) == 0)
-		lookup->row = *row;
-	return true;
-}
-
 static bool
 recover_named(struct sled_store *store, char *name, struct sled_err *err)
 {
+	struct sled_volume_row row = { 0 };
 	char *slash = strchr(name, '/');
-	struct lookup lookup = { slash + 1, { 0 } };
-	bool ok;
+	bool found = false;
 
 	*slash = '\0';
-	(void)snprintf(lookup.row.label, sizeof(lookup.row.label), "%.24s",
-	               name);
-	(void)snprintf(lookup.row.name, sizeof(lookup.row.name), "%.15s",
-	               slash + 1);
-	ok = sled_ledger_volumes(store->ledger, name, take_row, &lookup, err) &&
-	     sled_mend_volume(store, &lookup.row, err);
+	if (!sled_ledger_volume_named(store->ledger, name, slash + 1, &row,
+	                              &found, err))
+		return false;
+	(void)snprintf(row.label, sizeof(row.label), "%.24s", name);
+	(void)snprintf(row.name, sizeof(row.name), "%.15s", slash + 1);
 	*slash = '/';
-	return ok;
+	return sled_mend_volume(store, &row, err);
 }
 
 static int
@@ -175,7 +155,8 @@ recover_names(struct sled_store *store, struct names *names,
 	}
 	qsort(list, len, sizeof(*list), by_name);
 	for (size_t i = 0; ok && i < len; i++)
-		ok = recover_named(store, list[i], err);
+		if (i + 1 == len || strcmp(list[i], list[i + 1]) != 0)
+			ok = recover_named(store, list[i], err);
 	free(list);
 	return ok;
 }

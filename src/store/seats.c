@@ -5,6 +5,7 @@
  * in any reachable COPY.txt, nothing in it, and no disk missing above it. A
  * place that should be there and bears no mark is absent and never written.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@ static void
 explain_absence(struct sled_seat *seat)
 {
 	switch (seat->place.found) {
+	case SLED_PLACE_FAR:
+		break; /* far.c explains */
 	case SLED_PLACE_MARKED:
 		explain(seat, "belongs to another store", "");
 		break;
@@ -53,8 +56,22 @@ static bool
 overlaps(const struct sled_seat *a, const struct sled_seat *b)
 {
 	return a->place.found != SLED_PLACE_BROKEN &&
-	       b->place.found != SLED_PLACE_BROKEN &&
+	       b->place.found != SLED_PLACE_BROKEN && a->far == b->far &&
 	       sled_place_overlap(&a->place, &b->place);
+}
+
+/* No network is touched for it: what was learned last time is in the ledger. */
+static bool
+probe_far(struct sled_store *store, struct sled_seat *seat, const char *path,
+          struct sled_err *err)
+{
+	seat->far = true;
+	seat->place = (struct sled_place){ .sys = store->sys,
+		                           .path = strdup(path),
+		                           .found = SLED_PLACE_FAR,
+		                           .dir = -1 };
+	return seat->place.path != NULL ||
+	       sled_fail_sys(err, ENOMEM, "place %s", path);
 }
 
 static bool
@@ -66,8 +83,10 @@ probe_all(struct sled_store *store, struct sled_err *err)
 	for (size_t i = 0; i < store->conf.copies_len + 1; i++) {
 		const char *path =
 		    i == 0 ? store->conf.path : store->conf.copies[i - 1];
-		if (!sled_probe_patiently(&store->seats[i].place, store->sys,
-		                          path, wait_ms, err))
+		if (sled_far_is(path)
+		        ? !probe_far(store, &store->seats[i], path, err)
+		        : !sled_probe_patiently(&store->seats[i].place,
+		                                store->sys, path, wait_ms, err))
 			return false;
 		store->len = i + 1;
 		for (size_t j = 0; j < i; j++)
@@ -111,6 +130,10 @@ may_found(struct sled_store *store, struct sled_err *err)
 		struct sled_seat *seat = &store->seats[i];
 
 		if (seat->place.found == SLED_PLACE_USABLE)
+			continue;
+		if (seat->far && !sled_far_sight(store, seat, err))
+			return false;
+		if (seat->far)
 			continue;
 		explain_absence(seat);
 		if (i > 0 && store->conf.found_new)
@@ -238,7 +261,8 @@ sled_seats_found(struct sled_store *store, struct sled_err *err)
 		               first->path);
 	else if (!new_id(store, err))
 		return false;
-	return sled_place_mark(first, store->id, err);
+	return (!store->sighted || sled_far_bring_note(store, err)) &&
+	       sled_place_mark(first, store->id, err);
 }
 
 /* ---- what was known of a place before ---- */
@@ -338,6 +362,8 @@ settle(struct sled_store *store, size_t index, struct sled_err *err)
 
 	if (!was_used(store, seat, &used, err))
 		return false;
+	if (seat->far)
+		return sled_far_recall(store, seat, err);
 	seat->present = bears_our_mark(store, seat) && !is_twin(store, index);
 	if (seat->present) {
 		memcpy(seat->id, seat->place.id, sizeof(seat->id));
@@ -418,18 +444,28 @@ tell_row(void *ctx, const struct sled_place_row *row, struct sled_err *err)
 	       sled_buf_add(&telling->lines, "\n", 1, err);
 }
 
+bool
+sled_seats_telling(struct sled_store *store, const char *self,
+                   struct sled_buf *out, struct sled_err *err)
+{
+	struct telling telling = { self, { 0 } };
+	bool ok = sled_ledger_places(store->ledger, tell_row, &telling, err);
+
+	*out = telling.lines;
+	return ok;
+}
+
 static bool
 tell_seat(struct sled_store *store, struct sled_seat *seat,
           struct sled_err *err)
 {
-	struct telling telling = { seat->id, { 0 } };
+	struct sled_buf lines = { 0 };
 	struct sled_err why = { 0 };
-	bool ok = sled_ledger_places(store->ledger, tell_row, &telling, err);
+	bool ok = sled_seats_telling(store, seat->id, &lines, err);
 
-	if (ok &&
-	    !sled_place_tell(&seat->place, sled_buf_span(&telling.lines), &why))
+	if (ok && !sled_place_tell(&seat->place, sled_buf_span(&lines), &why))
 		sled_seat_out(seat, &why);
-	sled_buf_free(&telling.lines);
+	sled_buf_free(&lines);
 	return ok;
 }
 
@@ -505,12 +541,19 @@ sled_store_places(const struct sled_store *store)
 	return store->len;
 }
 
+static bool
+is_elsewhere(const struct sled_seat *seat, uint64_t disk)
+{
+	if (seat->far)
+		return seat->id[0] != '\0' && !seat->suspect;
+	return seat->present && seat->place.disk != disk;
+}
+
 bool
 sled_store_one_disk(const struct sled_store *store)
 {
 	for (size_t i = 1; i < store->len; i++)
-		if (store->seats[i].present &&
-		    store->seats[i].place.disk != store->seats[0].place.disk)
+		if (is_elsewhere(&store->seats[i], store->seats[0].place.disk))
 			return false;
 	return true;
 }
@@ -564,6 +607,8 @@ sled_store_place(struct sled_store *store, size_t index,
 	struct lack_scan scan = { store, seat->id, { 0 } };
 
 	*out = (struct sled_place_status){ .path = seat->place.path,
+		                           .far = seat->far,
+		                           .fails = seat->fails,
 		                           .id = seat->id,
 		                           .present = seat->present,
 		                           .first = index == 0,
@@ -579,6 +624,8 @@ sled_store_place(struct sled_store *store, size_t index,
 	                        &out->damaged, err))
 		return false;
 	out->lacks = scan.lack.octets;
+	out->late = out->lacks > 0 && !out->present && out->seen != 0 &&
+	            sled_clock_now() - out->seen >= SLED_LATE_S;
 	return true;
 }
 

@@ -210,7 +210,7 @@ static bool
 make_ready(struct sled_store *store, struct sled_err *err)
 {
 	if (!sled_seats_settle(store, err) ||
-	    !sled_seats_remember(store, err) ||
+	    !sled_seats_remember(store, err) || !sled_far_bring(store, err) ||
 	    !sled_journal_merge(store, err) || !sled_doubt_apply(store, err) ||
 	    !sled_recover(store, err))
 		return false;

@@ -3,8 +3,10 @@
 #define STORE_STORE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "mailsled/archive.h"
+#include "mailsled/far.h"
 #include "mailsled/hash.h"
 #include "mailsled/loop.h"
 #include "mailsled/store.h"
@@ -13,10 +15,13 @@
 #define SLED_GLANCE_MS    2000         /* ... for a command that only reads */
 #define SLED_RESERVE      (16u << 20)  /* kept free on the first place */
 #define SLED_VOLUME_CAP   4187593113u  /* 3.9 GiB: FAT32 carries 4 */
-#define SLED_MEMBER_TAR   (256u << 10) /* a member's tar octets, about */
+#define SLED_MEMBER_TAR   (256u << 10) /* a member's tar octets, at least */
+#define SLED_MEMBER_GZIP  (128u << 10) /* ... so that it has these, about */
+#define SLED_MEMBER_MOST  (2u << 20)   /* ... and no more than these */
 #define SLED_MEMBER_ALONE (1u << 20)   /* a larger message is alone in one */
 #define SLED_FRESH_S      86400        /* 24 h: a read-back counts so long */
-#define SLED_ABSENT_S     2592000      /* 30 d: ... and of an absent place */
+#define SLED_LATE_S       1209600 /* 14 d: an absent place is warned about */
+#define SLED_ABSENT_S     2592000 /* 30 d: ... and of an absent place */
 
 /* One configured place, as this run found it. */
 struct sled_seat {
@@ -29,6 +34,8 @@ struct sled_seat {
 	bool told;              /* known from a COPY.txt alone */
 	bool left;     /* a job of it hangs: its memory is not ours any more */
 	bool suspect;  /* something bad is known of it */
+	bool far;      /* behind rclone: never present here */
+	bool fails;    /* far: the last try to send to it failed */
 	char why[512]; /* why it is not present */
 };
 
@@ -42,9 +49,11 @@ struct sled_store {
 	char *state; /* absolute path of the state folder */
 	int state_dir, spool_dir, lock;
 	uint64_t lost; /* octets found in no place at this open */
+	bool sighted;  /* its id came from a far place */
 	bool rebuilt;  /* rows read from archives now may be stale */
 	struct sled_ledger *ledger;
 	pthread_mutex_t commit;       /* one commit at a time */
+	atomic_size_t member_tar;     /* 0, or what the next members aim at */
 	struct sled_spooled *spooled; /* whole, but in no archive yet */
 	size_t spooled_len;
 };
@@ -93,6 +102,7 @@ void sled_batch_free(struct sled_batch *batch);
 struct sled_whose {
 	struct sled_spool_owner owner;
 	int64_t maildrop;
+	bool brought; /* by no visit: old mail, filed under this month */
 };
 
 /* ---- store.c ---- */
@@ -125,6 +135,39 @@ bool sled_seat_seal(struct sled_seat *seat,
 /* What an earlier process may have left unsynced. */
 bool sled_seat_sync(struct sled_seat *seat,
                     const struct sled_volume_row *volume, struct sled_err *err);
+
+/* A line "ID PATH" for each known place but SELF; see sled_place_tell(). */
+bool sled_seats_telling(struct sled_store *store, const char *self,
+                        struct sled_buf *out, struct sled_err *err);
+
+/* ---- far.c ---- */
+bool sled_far_is(const char *path); /* "rclone:REMOTE:PATH" */
+bool sled_far_connect(struct sled_far **out, const struct sled_sys *sys,
+                      const char *path, uint64_t bandwidth, const char *scratch,
+                      struct sled_err *err);
+/* Put what is known of a far seat into it: why it fails, or what it lacks. */
+bool sled_far_recall(struct sled_store *store, struct sled_seat *seat,
+                     struct sled_err *err);
+/* The place's row: when it was last whole, and whether it is suspect. */
+bool sled_far_keep(struct sled_store *store, struct sled_seat *seat,
+                   struct sled_err *err);
+/* Are there enough places, once far ones that take what they are sent have got
+ * it? */
+bool sled_far_will_do(const struct sled_store *store);
+/* Is the volume's sealed file there now, with its hash? */
+bool sled_far_holds(struct sled_store *store, struct sled_seat *seat,
+                    const struct sled_volume_row *volume);
+
+/* ---- far_bring.c ---- */
+/* A store is about to be founded: is this one's far place without one? In
+ * REBUILD it may be there: then its id is the store's. */
+bool sled_far_sight(struct sled_store *store, struct sled_seat *seat,
+                    struct sled_err *err);
+/* Before the first place is marked as made from far: what is not yet brought. */
+bool sled_far_bring_note(struct sled_store *store, struct sled_err *err);
+/* Volumes and journal that no place here has come from far places; nothing is
+ * done unless that was noted or the store is being rebuilt. */
+bool sled_far_bring(struct sled_store *store, struct sled_err *err);
 
 /* ---- probe.c ---- */
 /* sled_place_probe(), but BROKEN when the place is silent for WAIT_MS. */
@@ -220,6 +263,7 @@ void sled_box_peer_keep(struct sled_box *box);
 
 /* Note in the sums which place keeps mail from being safe. */
 void sled_box_explain(struct sled_box *box);
+const char *sled_store_unsafe_why(const struct sled_store *store);
 
 /* A copy of a row that outlives the callback, without its texts. */
 struct sled_row_copy {
@@ -254,6 +298,15 @@ bool sled_held_gone(struct sled_box *box, size_t item, int64_t now,
                     struct sled_err *err);
 bool sled_held_close(struct sled_box *box, int64_t now, struct sled_err *err);
 
+/* ---- drill.c ---- */
+/* A small volume, once a month; DAMAGED when it met damage. */
+bool sled_drill_if_due(struct sled_store *store, struct sled_err *err);
+
+/* ---- import.c ---- */
+/* Of messages that no visit brought: FLAGS, unless they were on no server. */
+unsigned sled_import_flags(const struct sled_spool_owner *owner,
+                           unsigned flags);
+
 /* ---- decide.c ---- */
 /* A line of the journal of one of these kinds. */
 bool sled_decide_is(const char *kind);
@@ -264,6 +317,9 @@ bool sled_decide_replay(struct sled_store *store, const char *kind,
 bool sled_decide_replayed(struct sled_store *store, struct sled_err *err);
 
 /* ---- commit.c ---- */
+/* A member's tar octets, after how the last ones were compressed: where mail
+ * gets very small, what a member costs would else be much of it. */
+size_t sled_member_aim(struct sled_store *store);
 bool sled_commit(struct sled_store *store, const struct sled_whose *whose,
                  struct sled_spool *spool, struct sled_pending *list,
                  size_t len, struct sled_err *err);
@@ -277,6 +333,9 @@ bool sled_volume_turn_if_due(struct sled_store *store, const char *label,
 /* No more members: note the hash of the volume as the seal will leave it. */
 bool sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
                       struct sled_err *err);
+/* Does FILE lie beside the sealed file, of this NAME, and belong to it? */
+bool sled_volume_goes_with(const char *file, const char *sealed,
+                           const char *name);
 /* The members of a volume from FROM on, in order; freed by the caller. */
 bool sled_volume_extents(struct sled_store *store, int64_t volume,
                          uint64_t from, struct sled_member_row **out,

@@ -14,8 +14,9 @@ sled_store_tend(struct sled_store *store, uint64_t scrub_ms,
 	if (!sled_store_scrub(store, scrub_ms, &out->scrubbed,
 	                      sealed ? err : &second))
 		return false;
-	return sealed && (out->scrubbed.damaged == 0 ||
-	                  sled_fail(err, SLED_ERR_DAMAGED,
-	                            "%llu damaged members were found",
-	                            (unsigned long long)out->scrubbed.damaged));
+	if (sealed && out->scrubbed.damaged > 0)
+		sealed = sled_fail(err, SLED_ERR_DAMAGED,
+		                   "%llu damaged members were found",
+		                   (unsigned long long)out->scrubbed.damaged);
+	return sled_drill_if_due(store, sealed ? err : &second) && sealed;
 }

@@ -113,6 +113,8 @@ unspool(struct unspool *u, struct sled_err *err)
 	    sled_intake_new(&u->intake, err);
 
 	u->whose.maildrop = u->maildrop.id;
+	u->whose.brought = u->flags != 0;
+	u->flags = sled_import_flags(&u->whose.owner, u->flags);
 	u->commit_failed = !ok;
 	ok = ok && commit_records(u, err);
 	if (u->adopted > 0)

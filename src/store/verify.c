@@ -286,6 +286,8 @@ sled_store_verify(struct sled_store *store, bool deep, sled_verify_fn *each,
 	for (size_t i = 0; i < store->len; i++) {
 		v.seat = &store->seats[i];
 		v.before = (struct sled_volume_row){ 0 };
+		if (v.seat->far)
+			continue;
 		if (!v.seat->present) {
 			out->absent++;
 			continue;
@@ -335,7 +337,7 @@ adopt_seats(struct sled_store *store, const char *adopt, struct sled_err *err)
 		    seat->wiped && seat->place.found != SLED_PLACE_MARKED;
 
 		met = met || named;
-		if (!seat->present && (named || wiped) &&
+		if (!seat->far && !seat->present && (named || wiped) &&
 		    !mark_anew(store, seat, err))
 			return false;
 	}
@@ -373,7 +375,7 @@ sled_store_sync(struct sled_store *store, const char *adopt, uint64_t *octets,
 		return false;
 	flush_copies(store);
 	for (size_t i = 0; i < store->len; i++)
-		if (!sled_seat_usable(&store->seats[i]))
+		if (!store->seats[i].far && !sled_seat_usable(&store->seats[i]))
 			return sled_fail(err, SLED_ERR_PLACE, "%s: %s",
 			                 store->seats[i].place.path,
 			                 store->seats[i].why);

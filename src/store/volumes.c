@@ -40,6 +40,17 @@ hash_file(struct sled_store *store, const struct sled_volume_row *row,
 	return ok;
 }
 
+/* The sealed file itself, NAME.tar.gz.sha256, parity. */
+bool
+sled_volume_goes_with(const char *file, const char *sealed, const char *name)
+{
+	char parity[SLED_VOLUME_FILE];
+
+	(void)snprintf(parity, sizeof(parity), "%s.tar.gz.", name);
+	return strncmp(file, sealed, strlen(sealed)) == 0 ||
+	       strncmp(file, parity, strlen(parity)) == 0;
+}
+
 /* No more members: note the hash of the volume as the seal will leave it. */
 bool
 sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,

@@ -23,6 +23,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
 import letters  # noqa: E402
 import peers  # noqa: E402
+import shelf  # noqa: E402
 import table  # noqa: E402
 from harness import BUILD, Pop3d  # noqa: E402
 from world import (PROFILES, Fault, Link, Server, apart,  # noqa: E402
@@ -72,11 +73,12 @@ FLAKY = [
 FAMILIES = {"poll": ("poll", "poll-resume"),
             "left": ("left-1000", "left-2000"),
             "flaky": tuple(f.name for f in FLAKY)}
+SHELF = tuple(shelf.WORKS)  # what the store costs: no link, no peers
 OTHERS = ("loopback", "many")  # with a way of their own
-ROOTLESS = ("loopback", "many")
+ROOTLESS = ("loopback", "many", *SHELF)
 DEFAULT = ("poll", "small", "mixed", "left", "loopback")
 LISTED = ("poll", "small", "mixed", "left", "certus", "iridium", "bgan",
-          "dialup", "edge", "loopback", "many", "flaky")
+          "dialup", "edge", "loopback", "many", "flaky", *SHELF)
 
 
 def size(mail):
@@ -379,6 +381,22 @@ class Bench:
         return {"seconds": round(run.seconds, 3), "peak_kib": run.peak_kib,
                 "wrong": fault}
 
+    # ---- the store alone ---------------------------------------------------
+
+    def shelf(self, name):
+        self.say(name)
+        folder = self.folder / name
+        folder.mkdir()
+        try:
+            heading, *notes = shelf.WORKS[name](folder, self.args.seed)
+        except shelf.Wrong as why:
+            heading, notes = shelf.WORKS[name].__doc__, [f"WRONG: {why}"]
+            self.wrong += 1
+        shutil.rmtree(folder)
+        self.record(work=name, heading=heading)
+        for note in notes:
+            self.record(work=name, note=note)
+
     # ---- all of it ---------------------------------------------------------
 
     def run(self, names):
@@ -389,6 +407,8 @@ class Bench:
         for name in names:
             if name in OTHERS:
                 getattr(self, name)()
+            elif name in SHELF:
+                self.shelf(name)
             elif isinstance(by_name[name], Flaky):
                 self.flaky(by_name[name])
             else:
@@ -430,7 +450,8 @@ def chosen(words):
     words = [w for word in words for w in word.split()] or list(DEFAULT)
     if "all" in words:
         words = list(LISTED)
-    known = {w.name for w in [*WORKS, *FLAKY]} | set(OTHERS) | set(FAMILIES)
+    known = ({w.name for w in [*WORKS, *FLAKY]} | set(OTHERS) | set(SHELF) |
+             set(FAMILIES))
     strange = [w for w in words if w not in known]
     if strange:
         print(f"bench: no such work: {', '.join(strange)}; there are "
@@ -442,7 +463,10 @@ def chosen(words):
 def lacking(names, args):
     """Say what is missing; the exit status, 0 when nothing is."""
     status, lacks = needs() if args.links else (0, [])
-    if set(names) - {"many"}:
+    if set(names) & set(SHELF):
+        lacks += shelf.lacking()
+        status = 69 if lacks else status
+    if set(names) - {"many", *SHELF}:
         other, more = server_needs()
         status, lacks = status or other, lacks + more
     for tool in ("mailsled", "pop3d", "bench/link", "bench/floor"):
@@ -453,8 +477,8 @@ def lacking(names, args):
         return 0
     print("bench: this needs " + "; ".join(lacks) + ".", file=sys.stderr)
     if args.links and status:
-        print("bench: without root there are: make bench W=\"loopback many\"",
-              file=sys.stderr)
+        print(f"bench: without root there are: make bench "
+              f"W=\"{' '.join(ROOTLESS)}\"", file=sys.stderr)
     return status
 
 

@@ -102,7 +102,7 @@ def plain(records):
     out = [fold(records[0]["machine"]), "", LEGEND]
     for name, heading, rows, notes in works(records):
         by_name = {row["peer"]: row for row in rows}
-        out += [fold(f"{name}: {heading}"), plain_head()]
+        out += [fold(f"{name}: {heading}")] + [plain_head()] * bool(rows)
         out += [plain_row(row, by_name) for row in rows]
         out += ["  " + fold(note, 98, 4) for note in notes] + [""]
     return "\n".join(out)

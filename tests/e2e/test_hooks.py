@@ -74,12 +74,39 @@ def test_pppd_tells_its_line(tmp):
         ["61", "5", "7"]
 
 
+def nmcli(tmp, says):
+    """The dispatcher's environment has no word of it: nmcli is asked."""
+    (tmp / "bin").mkdir(exist_ok=True)
+    tool = tmp / "bin/nmcli"
+    tool.write_text("#!/bin/sh\n[ \"$LC_ALL $*\" = 'C -g GENERAL.METERED "
+                    f"device show wlan0' ] && echo '{says}'\n")
+    tool.chmod(0o755)
+
+
 def test_networkmanager_tells_name_and_meter(tmp):
-    words, _ = hook(tmp, "networkmanager", "wlan0", "up",
-                    CONNECTION_ID="Ship", CONNECTION_METERED="guess-yes")
-    assert words == "event up if=wlan0 connection=Ship metered=yes"
-    words, _ = hook(tmp, "networkmanager", "wlan0", "down")
-    assert words == "event down if=wlan0"
+    for says, meant in (("yes", " metered=yes"), ("no", " metered=no"),
+                        ("yes (guessed)", " metered=yes"),
+                        ("no (guessed)", " metered=no"),
+                        ("unknown", " metered=unknown")):
+        nmcli(tmp, says)
+        words, _ = hook(tmp, "networkmanager", "wlan0", "up",
+                        CONNECTION_ID="Ship; $(id) \"x\"")
+        assert words == ("event up if=wlan0 connection=Ship; $(id) \"x\"" +
+                         meant), words
+    words, _ = hook(tmp, "networkmanager", "wlan0", "down",
+                    CONNECTION_ID="Ship")
+    assert words == "event down if=wlan0 connection=Ship"
+
+
+def test_networkmanager_names_the_tunnel_and_not_what_carries_it(tmp):
+    nmcli(tmp, "unknown")
+    words, _ = hook(tmp, "networkmanager", "tun0", "vpn-up",
+                    DEVICE_IP_IFACE="eth0", VPN_IP_IFACE="tun0",
+                    CONNECTION_ID="Office")
+    assert words == ("event up if=tun0 connection=Office "
+                     "metered=unknown"), words
+    words, _ = hook(tmp, "networkmanager", "", "connectivity-change")
+    assert words == "event up if= metered=unknown", words
 
 
 def test_networkd_dispatcher_tells_both_ways(tmp):

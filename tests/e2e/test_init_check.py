@@ -11,7 +11,7 @@ import termios
 import time
 from pathlib import Path
 
-from harness import (DEADLINE, Account, Dovecot, Pop3d, Sled,
+from harness import (DEADLINE, ROOT, Account, Dovecot, Pop3d, Sled,
                      free_ports, make_ca, message)
 
 LOGIN = ("AUTH", "USER", "PASS")
@@ -527,6 +527,22 @@ def test_check_warns_of_a_link_that_no_interface_has(tmp):
         for name in ("etx0", "zz*"):
             assert f"[link {name}]: no interface" in done.out, done
         assert done.out.count("no interface") == 2, done
+
+
+def test_the_links_that_are_shipped_need_nothing_but_a_price(tmp):
+    text = (ROOT / "packaging/links.ini").read_text()
+    priced = re.sub(r"#(\w)", r"\1", text).replace("PRICE", "0.50")
+    assert priced.count("budget") > 5 and text.count("\ncost") == 0
+    with Pop3d(tmp, "--generate", "1") as server:
+        sled = Sled(tmp, {"home": server}, copies=1)
+        for section in (text, priced):
+            sled.write()
+            sled.config.write_text(sled.config.read_text() + section)
+            done = sled.run("--json", "check")
+            assert done.status == 0, done
+            said = next(o for o in done.json if "config" in o)["warnings"]
+            assert said.count("[link ") == 5 == said.count(
+                "no interface has this name"), said
 
 
 def test_check_ends_at_ctrl_c(tmp):

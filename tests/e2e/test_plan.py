@@ -97,6 +97,16 @@ def test_what_cannot_end_in_the_window_is_left_and_said(tmp):
     assert "2 of 4 messages" in people.out and "2 (975 kB) left" in people.out
 
 
+def test_the_budget_that_leaves_mail_is_named(tmp):
+    server, sled = course(tmp, conf=LINK + "budget = 100KiB/day\n")
+    with server:
+        assert sled.fetch("--link", "lo").status == 0
+    learn(sled)
+    said = sled.run("plan", "--sizes", "-", stdin="2000\n200000\n").out
+    assert "1 (200 kB) left: over the budget\n100 KiB/day on link lo ends: " \
+        in said and "of 100 KiB; begins anew" in said, said
+
+
 def test_bad_lines_are_refused_with_their_number(tmp):
     server, sled = course(tmp, conf=LINK)
     with server:

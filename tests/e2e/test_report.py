@@ -128,7 +128,7 @@ def test_status_tells_budgets_and_when_a_place_is_full(tmp):
     # The disk is in use by others meanwhile: about the same days.
     days = int(re.search(r"full in about (\d+) days", text)[1])
     assert abs(days - place["full_in_days"]) <= 5, (days, place)
-    assert "1 MiB/day: 2.0 used, none left; begins anew" in text, text
+    assert "1 MiB/day: 2 used, none left; begins anew" in text, text
     budgets, = [o["budgets"] for o in rows if "budgets" in o]
     assert budgets[0]["used"] == 2 << 20 and budgets[0]["left"] == 0, budgets
     assert all(len(n) <= 80 for n in text.split("budgets\n")[1].splitlines())

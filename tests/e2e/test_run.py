@@ -531,13 +531,12 @@ class FastRun(Run):
         super().__init__(*args, env={"FAST_CLOCK": str(self.speed)}, **more)
 
     def look(self):
-        """(kB of memory, descriptors, children) now."""
+        """(kB of memory, descriptors, the children's pids) now."""
         proc = f"/proc/{self.process.pid}"
         with open(f"{proc}/status") as status:
             rss = int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
         with open(f"{proc}/task/{self.process.pid}/children") as children:
-            return rss, len(os.listdir(f"{proc}/fd")), len(
-                children.read().split())
+            return rss, len(os.listdir(f"{proc}/fd")), children.read().split()
 
 
 WINDOWS = [(0, 6), (8, 12), (13, 23)]  # hours
@@ -599,8 +598,8 @@ def test_days_with_a_link_that_flaps_every_minute(tmp):
               f"{sum(r.good for r in rounds)} good; windows: {seen} visited, "
               f"{spent} with the budget spent; most of a day: {most} of "
               f"{budget * 1024} bytes; memory {rss[0]} to {rss[-1]} kB, "
-              f"descriptors {min(files)} to {max(files)}, children "
-              f"{min(children)} to {max(children)}")
+              f"descriptors {min(files)} to {max(files)}, "
+              f"{len(set(sum(children, [])))} children seen")
         check_looks(rss, files, children)
 
 
@@ -609,7 +608,10 @@ def check_looks(rss, files, children):
     if half > 3:
         assert max(rss[half:]) < max(rss[:half]) * 1.1 + 1024, rss
     assert max(files) < min(files) + 20, files
-    assert max(children) == 0, children
+    # One may tend the store just then; what is there for hours is lost.
+    stays = [pid for a, b, c in zip(children, children[1:], children[2:])
+             for pid in a if pid in b and pid in c]
+    assert not stays, children
 
 
 def seconds_of(text):

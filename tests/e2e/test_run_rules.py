@@ -242,3 +242,54 @@ def test_what_the_line_counted_settles_the_receipt(tmp):
                             "connect-time=99").status == 0
             assert rows(sled)[0][1] == 61000, "settled twice"
             assert run.stop() == 0
+
+
+def test_dialling_and_hanging_up_are_billed_where_no_hook_knows(tmp):
+    with Away(tmp, "--generate", "2") as away:
+        away.script(away.up, "sleep 2; ip link set dial0 up && "
+                    "ip route add default via 10.77.0.1\n")
+        away.script(away.down, "ip link set dial0 down; sleep 1\n")
+        sled = Sled(tmp, {"home": away.server})
+        line = away.line("cost = 0.10 USD/1s\nbudget = 5m/day\n")
+        with Run(sled, config=schedule() + line) as run:
+            run.wait("home: 2 came")
+            wait_for(lambda: rows(sled)[0][1] >= 3000, "the whole line's time")
+            row, = [o for o in sled.run("--json", "report").json
+                    if "began" in o]
+            assert row["steps"] >= 3 and row["money"] >= 0.3, row
+            assert row["wire_bytes"] > 0 and row["over"], row
+            assert run.stop() == 0
+
+
+def test_one_line_tells_the_whole_visit(tmp):
+    folder = fill_folder(tmp / "mail", [message(n) for n in range(3)] +
+                         [message(3, "x\n" * 9000)])
+    with Pop3d(tmp, folder=folder) as server:
+        sled = Sled(tmp, {"home": server}, copies=2,
+                    account={"hold-larger": "8KiB"})
+        assert sled.run("run", "--once").status == 0
+        sled.copies[1].rename(tmp / "unplugged")
+        fill_folder(folder, {"new": message(9)})
+        sled.config.write_text(sled.config.read_text() + "[link lo]\n"
+                               "cost = 0.48 USD/20s\nbudget = 1m/day\n")
+        done = sled.run("run", "--once")
+        line, = [text for text in done.err.splitlines() if "came" in text]
+        for words in ("home: 1 came (", "1 deleted from the server",
+                      "1 held (too large)", " s by lo, ", "B down, ", "B up",
+                      f"; {sled.copies[1]} is absent", " (1 disk)",
+                      "; 1 step, 0.48 USD"):
+            assert words in line, (words, line)
+        said = sled.run("fetch").out
+        assert f"; {sled.copies[1]} is absent (1 disk)" in said, said
+
+
+def test_accounts_that_share_a_line_share_its_bill(tmp):
+    with Pop3d(tmp, "--generate", "2") as one, \
+            Pop3d(tmp, "--generate", "1", "--user", "two", name="two") as two:
+        two.user = "two"
+        sled = Sled(tmp, {"one": one, "two": two})
+        sled.config.write_text(sled.config.read_text() + "[link lo]\n"
+                               "cost = 0.48 USD/20s\n")
+        assert sled.run("run", "--once").status == 0
+        said = sled.run("run", "--once").err
+        assert said.count("USD") == 1 and "lo: 1 step, 0.48 USD" in said, said

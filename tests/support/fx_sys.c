@@ -124,6 +124,22 @@ struct step {
 };
 
 static void
+match_pull(struct step *step, const char *path)
+{
+	struct fx_sys *fx = step->fx;
+
+	if (fx->pull[0] == '\0' || !is_below(path, fx->pull))
+		return;
+	if (fx->pull_left > 1) {
+		fx->pull_left--;
+		return;
+	}
+	step->action = DO_FAIL;
+	step->errnum = EIO;
+	atomic_store(&fx->fired, true);
+}
+
+static void
 match_plans(struct step *step)
 {
 	struct fx_sys *fx = step->fx;
@@ -157,6 +173,7 @@ enter(struct step *step, struct fx_sys *fx, enum fx_call call,
 	}
 	insist(pthread_mutex_lock(&fx->lock) == 0);
 	match_plans(step);
+	match_pull(step, first);
 	insist(pthread_mutex_unlock(&fx->lock) == 0);
 	if (step->action == DO_KILL)
 		(void)kill(getpid(), SIGKILL);
@@ -190,12 +207,18 @@ leave(const struct step *step, ssize_t result)
 }
 
 /* Paths cost a system call each: only when someone reads them. */
+static bool
+reads_paths(const struct fx_sys *fx)
+{
+	return fx->logging || fx->pull[0] != '\0';
+}
+
 static void
 enter_fd(struct step *step, struct fx_sys *fx, enum fx_call call, int fd)
 {
 	char path[FX_PATH] = "";
 
-	if (fx->logging)
+	if (reads_paths(fx))
 		path_of_fd(fd, path);
 	enter(step, fx, call, path, "");
 }
@@ -206,7 +229,7 @@ enter_range(struct step *step, struct fx_sys *fx, enum fx_call call, int fd,
 {
 	char path[FX_PATH] = "", range[64];
 
-	if (fx->logging)
+	if (reads_paths(fx))
 		path_of_fd(fd, path);
 	(void)snprintf(range, sizeof(range), "%zu@%lld", len, (long long)at);
 	enter(step, fx, call, path, range);
@@ -218,7 +241,7 @@ enter_name(struct step *step, struct fx_sys *fx, enum fx_call call, int dir,
 {
 	char path[FX_PATH] = "";
 
-	if (fx->logging)
+	if (reads_paths(fx))
 		path_of(dir, name, path);
 	enter(step, fx, call, path, "");
 }
@@ -402,7 +425,7 @@ fx_renameat(void *ctx, int from_dir, const char *from, int to_dir,
 	struct step step;
 	int result = -1;
 
-	if (fx->logging) {
+	if (reads_paths(fx)) {
 		path_of(from_dir, from, a);
 		path_of(to_dir, to, b);
 	}
@@ -578,6 +601,7 @@ fx_sys_calm(struct fx_sys *fx)
 {
 	fx->plans = 0;
 	fx->limits = 0;
+	fx->pull[0] = '\0';
 	fx_sys_short(fx, 0, 0);
 	atomic_store(&fx->fired, false);
 }
@@ -631,6 +655,17 @@ fx_sys_limit(struct fx_sys *fx, const char *path, uint64_t bytes)
 	(void)snprintf(limit->prefix, sizeof(limit->prefix), "%s", real);
 	limit->left = (int64_t)bytes;
 	fx->limits++;
+	free(real);
+}
+
+void
+fx_sys_pull(struct fx_sys *fx, const char *path, unsigned nth)
+{
+	char *real = realpath(path, NULL);
+
+	insist(real != NULL && nth > 0);
+	(void)snprintf(fx->pull, sizeof(fx->pull), "%s", real);
+	fx->pull_left = nth;
 	free(real);
 }
 

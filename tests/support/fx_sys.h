@@ -69,6 +69,8 @@ struct fx_sys {
 	struct fx_plan plan[FX_PLANS];
 	unsigned plans, limits;
 	struct fx_limit limit[FX_LIMITS];
+	char pull[FX_PATH]; /* "": none is */
+	unsigned pull_left; /* calls below it that are still made */
 	size_t short_read, short_write; /* 0: whole */
 	bool logging;
 	char root[FX_PATH]; /* taken off the paths in the log */
@@ -95,6 +97,10 @@ void fx_sys_short(struct fx_sys *fx, size_t read_most, size_t write_most);
 /* Files below the folder PATH may grow by BYTES more: then short writes and
  * ENOSPC. Cutting and unlinking give back. space() answers what is left. */
 void fx_sys_limit(struct fx_sys *fx, const char *path, uint64_t bytes);
+
+/* The disk of the folder PATH is pulled: from the Nth call on something below
+ * it on, each answers EIO; close() gives its number back. */
+void fx_sys_pull(struct fx_sys *fx, const char *path, unsigned nth);
 
 unsigned fx_sys_count(struct fx_sys *fx, enum fx_call call);
 bool fx_sys_fired(struct fx_sys *fx);

@@ -87,19 +87,24 @@ static void
 a_budget_that_ends_says_what_is_used_and_when_it_begins_anew(void **state)
 {
 	const struct sled_used used = { 5400000, 1700000, 20000000 };
+	const struct sled_used little = { 1, 1, 1 };
 
 	(void)state;
 	assert_ends((struct sled_conf_budget){ SLED_CONF_BYTES, 5 << 20, 0 },
+	            &little,
+	            "5 MiB/day on link wwan0 ends: 0.01 of 5 MiB; "
+	            "begins anew Tue 00:00");
+	assert_ends((struct sled_conf_budget){ SLED_CONF_BYTES, 5 << 20, 0 },
 	            &used,
-	            "5 MiB/day on link wwan0 is used up: 5.1 of 5.0 MiB; "
+	            "5 MiB/day on link wwan0 is used up: 5.15 of 5 MiB; "
 	            "begins anew Tue 00:00");
 	assert_ends((struct sled_conf_budget){ SLED_CONF_SECONDS, 1800, 0 },
 	            &used,
-	            "30 min/day on link wwan0 ends: 28.3 of 30.0 min; "
+	            "30 min/day on link wwan0 ends: 28.34 of 30 min; "
 	            "begins anew Tue 00:00");
 	assert_ends(
 	    (struct sled_conf_budget){ SLED_CONF_MONEY, 20000000, true }, &used,
-	    "20 USD/month on link wwan0 is used up: 20.00 of 20.00 USD; "
+	    "20 USD/month on link wwan0 is used up: 20 of 20 USD; "
 	    "begins anew 2026-12-01 00:00");
 }
 

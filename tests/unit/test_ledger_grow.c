@@ -219,6 +219,49 @@ a_reader_takes_it_as_it_is(void **state)
 	assert_memory_equal(old, after, old_len);
 }
 
+static bool
+join_offset(void *ctx, const struct sled_member_row *row, struct sled_err *e)
+{
+	char *text = ctx;
+	size_t len = strlen(text);
+
+	(void)e;
+	(void)snprintf(text + len, 64 - len, "%llu ",
+	               (unsigned long long)row->at);
+	return true;
+}
+
+/* Read as it is, and grown: the same answer. */
+static void
+who_lacks_what_is_known_before_and_after(void **state)
+{
+	static const enum sled_ledger_mode modes[] = { SLED_LEDGER_READ,
+		                                       SLED_LEDGER_WRITE };
+
+	(void)state;
+	fx_ledger_sql(&tmp,
+	              "INSERT INTO volume VALUES (1, 'home', '2026-11-001', 1,"
+	              " 30, 1, 0, zeroblob(32));"
+	              "INSERT INTO member VALUES (1, 1, 0, 10, 1, zeroblob(32)),"
+	              " (2, 1, 10, 20, 1, zeroblob(32));"
+	              "INSERT INTO holding VALUES (1, 'a', 5), (2, 'a', 5),"
+	              " (1, 'b', 5);");
+	for (size_t i = 0; i < 2; i++) {
+		struct sled_ledger *ledger =
+		    fx_ledger_open(&tmp, NULL, modes[i]);
+		char lacks[3][64] = { "", "", "" };
+
+		for (size_t p = 0; p < 3; p++)
+			assert_true(sled_ledger_lacking(
+			    ledger, 1, (const char *[]){ "a", "b", "c" }[p],
+			    join_offset, lacks[p], &err));
+		assert_string_equal(lacks[0], "");
+		assert_string_equal(lacks[1], "10 ");
+		assert_string_equal(lacks[2], "0 10 ");
+		sled_ledger_close(&ledger);
+	}
+}
+
 static void
 a_writer_makes_it_grow_and_keeps_every_row(void **state)
 {
@@ -438,6 +481,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_reader_takes_it_as_it_is),
 		T(a_writer_makes_it_grow_and_keeps_every_row),
+		T(who_lacks_what_is_known_before_and_after),
 		T(a_grown_ledger_has_the_schema_of_a_new_one),
 		T(a_reader_that_came_first_goes_on),
 		T(it_grows_or_stays_at_any_failed_call),

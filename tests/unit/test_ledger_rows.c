@@ -305,6 +305,46 @@ holdings_tell_who_has_what_and_who_lacks_it(void **state)
 	assert_string_equal(none, "0 5 ");
 }
 
+/* How many members it lacks, by what is kept of that. */
+static void
+assert_lacks(int64_t volume, const char *place, const char *expected)
+{
+	char lacks[256] = "";
+
+	assert_true(sled_ledger_lacking(ledger, volume, place, join_member,
+	                                lacks, &err));
+	assert_string_equal(lacks, expected);
+}
+
+static void
+who_lacks_what_is_right_after_each_change(void **state)
+{
+	struct sled_volume_row volume = put_volume("home", "2026-11-001");
+	struct sled_member_row one = put_member(volume.id, 0);
+	struct sled_member_row two, three;
+
+	(void)state;
+	assert_lacks(volume.id, "a", "0 ");
+	assert_true(sled_ledger_hold(ledger, one.id, "a", 1, &err));
+	assert_lacks(volume.id, "a", "");
+	two = put_member(volume.id, 5);
+	assert_lacks(volume.id, "a", "5 ");
+	assert_true(sled_ledger_hold(ledger, two.id, "a", 1, &err));
+	assert_true(sled_ledger_hold(ledger, two.id, "a", 2, &err));
+	assert_lacks(volume.id, "a", "");
+	assert_true(sled_ledger_member_forget(ledger, one.id, &err));
+	assert_lacks(volume.id, "a", "");
+	three = put_member(volume.id, 9);
+	assert_lacks(volume.id, "a", "9 ");
+	assert_true(sled_ledger_unhold(ledger, two.id, "a", &err));
+	assert_true(sled_ledger_hold(ledger, three.id, "a", 2, &err));
+	assert_lacks(volume.id, "a", "5 ");
+	assert_true(sled_ledger_volume_forget(ledger, volume.id, &err));
+	volume = put_volume("home", "2026-11-002");
+	one = put_member(volume.id, 0);
+	assert_lacks(volume.id, "a", "0 ");
+}
+
 static void
 put(uint64_t number)
 {
@@ -726,6 +766,7 @@ main(void)
 		T(a_volume_is_updated_by_id),
 		T(members_come_in_order_from_an_offset),
 		T(holdings_tell_who_has_what_and_who_lacks_it),
+		T(who_lacks_what_is_right_after_each_change),
 		T(a_message_comes_back_whole),
 		T(an_update_leaves_the_header_fields),
 		T(numbers_stay_used_when_volumes_are_forgotten),

@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -327,6 +329,85 @@ one_that_is_freed_while_it_works_dies_with_its_children(void **state)
 	assert_int_equal(world.calls, 0);
 }
 
+/* A tracer that never waits keeps PID's end from us, as a disk that does not
+ * answer would. 0: not allowed here. */
+static pid_t
+hold_its_end(pid_t pid)
+{
+	char ok = 0;
+	int ends[2];
+	pid_t tracer;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	tracer = fork();
+	assert_true(tracer >= 0);
+	if (tracer == 0) {
+		ok = ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0;
+		(void)!write(ends[1], &ok, 1);
+		for (;;)
+			(void)pause();
+	}
+	(void)close(ends[1]);
+	(void)!read(ends[0], &ok, 1);
+	(void)close(ends[0]);
+	if (ok)
+		return tracer;
+	assert_int_equal(kill(tracer, SIGKILL), 0);
+	assert_int_equal(waitpid(tracer, NULL, 0), tracer);
+	return 0;
+}
+
+static void
+on_late(void *ctx)
+{
+	struct world *world = ctx;
+
+	sled_loop_stop(world->loop);
+}
+
+static void
+run_for(struct world *world, uint64_t ms)
+{
+	struct sled_timer *timer = NULL;
+	struct sled_err err = { 0 };
+
+	assert_true(sled_timer_new(&timer, world->loop, on_late, world, &err));
+	sled_timer_start(timer, ms);
+	sled_loop_run(world->loop);
+	sled_timer_free(&timer);
+}
+
+static void
+one_that_not_even_a_kill_ends_leaves_no_zombie_when_it_does(void **state)
+{
+	char text[32] = "";
+	struct world world;
+	pid_t pid, tracer;
+
+	(void)state;
+	setup(&world);
+	capture_stderr(&world);
+	start(&world, "echo $$; exec sleep 1000", LONG_MS);
+	restore_stderr(&world);
+	assert_true(read(world.said, text, sizeof(text) - 1) > 0);
+	pid = (pid_t)atol(text);
+	tracer = hold_its_end(pid);
+	sled_command_free(&world.command);
+	if (tracer != 0) {
+		run_for(&world, SLED_COMMAND_GRACE_MS + 500);
+		assert_int_equal(kill(pid, 0), 0); /* a zombie, and not ours */
+		assert_int_equal(kill(tracer, SIGKILL), 0);
+		assert_int_equal(waitpid(tracer, NULL, 0), tracer);
+	}
+	for (int i = 0; i < 100 && kill(pid, 0) == 0; i++)
+		run_for(&world, 50);
+	assert_int_equal(kill(pid, 0), -1);
+	teardown(&world);
+	assert_int_equal(world.calls, 0);
+	if (tracer == 0)
+		skip();
+}
+
 static void
 it_may_be_freed_when_it_tells(void **state)
 {
@@ -379,6 +460,8 @@ main(void)
 		    one_that_is_freed_dies_at_once_and_is_not_heard_of),
 		cmocka_unit_test(
 		    one_that_is_freed_while_it_works_dies_with_its_children),
+		cmocka_unit_test(
+		    one_that_not_even_a_kill_ends_leaves_no_zombie_when_it_does),
 		cmocka_unit_test(it_may_be_freed_when_it_tells),
 	};
 

@@ -211,7 +211,7 @@ check_visit(struct sim *sim, const struct sled_scheduler_decision *decision)
 	if (sim->with != WLAN && sim->up[WLAN])
 		fail_msg("a dear link beside a cheap one");
 	if (sim->with == WWAN)
-		assert_true(*bytes_today(sim) + SLED_SCHEDULER_POLL_BYTES <=
+		assert_true(*bytes_today(sim) + SLED_CONF_VISIT_BYTES <=
 		            BUDGET);
 	if (has_windows(sim))
 		assert_true(

@@ -742,6 +742,36 @@ a_budget_without_room_for_a_poll_waits_for_the_next_day(void **state)
 	end(&w);
 }
 
+/* A dial of 80 s and a visit; then 4 min are left of which a dial of 20 s, but
+ * not one of 80, would be paid. */
+static void
+a_line_that_dials_long_needs_so_much_of_the_budget(void **state)
+{
+	(void)state;
+	for (int64_t took = 20000; took <= 80000; took += 60000) {
+		const bool slow = took == 80000;
+		struct sled_budget_left used = { .day = { .ms = 240000 } };
+		struct world w;
+
+		begin(&w, "[schedule]\nevery = 1h\njitter = 0s\n[link ppp0]\n"
+		          "up-command = up\ndown-command = down\n"
+		          "budget = 5m/day\n");
+		assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+		pass(&w, took);
+		links(&w, "ppp0", w.now.ms, 1);
+		assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+		finish(&w, SLED_SCHEDULER_GOOD, false);
+		assert_int_equal(step(&w), SLED_SCHEDULER_HANG_UP);
+		links(&w, "", 0, 0);
+		sled_scheduler_hung_up(w.s, true, &w.now);
+		sled_scheduler_used(w.s, 0, &used, &w.now);
+		pass(&w, HOUR);
+		assert_int_equal(step(&w), slow ? SLED_SCHEDULER_NOTHING
+		                                : SLED_SCHEDULER_DIAL);
+		end(&w);
+	}
+}
+
 static void
 with_a_doubtful_clock_windows_and_budgets_stand_still(void **state)
 {
@@ -851,6 +881,8 @@ main(void)
 		cmocka_unit_test(a_lease_holds_visits_off),
 		cmocka_unit_test(
 		    a_budget_without_room_for_a_poll_waits_for_the_next_day),
+		cmocka_unit_test(
+		    a_line_that_dials_long_needs_so_much_of_the_budget),
 		cmocka_unit_test(
 		    with_a_doubtful_clock_windows_and_budgets_stand_still),
 		cmocka_unit_test(another_configuration_keeps_what_is_known),

@@ -1,0 +1,86 @@
+/*
+ * mailbox.h - mail as other programs keep it: Maildir, mbox, files of one
+ * message each; read, and never changed.
+ *
+ * Contract
+ *   What a path is, its content decides:
+ *     a folder with cur or new in it is a Maildir (all files of both; a folder
+ *       below it whose name begins with "." and that is one is a subfolder);
+ *     any other folder is looked through, in the order of names;
+ *     a file that begins with "From " is an mbox, unless its name ends in .eml;
+ *     any other that is named is a message; in a folder that is looked through,
+ *       one whose name ends in .eml or is a number (MH).
+ *   Symbolic links below a path are not followed, so that no walk goes round.
+ *   A message's bytes are those that POP3 delivers: every line ends with CRLF,
+ *   the last one too. A CR without LF stays.
+ *   mbox: a message begins behind a line "From " that is the first of the file
+ *   or stands behind an empty one, and has a time and a year in it (unless the
+ *   first has none either). The empty line before the next is no part of it.
+ *   One ">" is taken off a line of ">"s and "From " (mboxrd); with MBOXO only
+ *   off ">From ". Content-Length is not looked at.
+ *   Memory is flat but for the names in a folder.
+ *   Errors: MISSING, IO, NOMEM; what a visitor says passes through.
+ */
+#ifndef MAILSLED_MAILBOX_H
+#define MAILSLED_MAILBOX_H
+
+#include "mailsled/buf.h"
+#include "mailsled/err.h"
+#include "mailsled/sys.h"
+#include "mailsled/types.h"
+
+struct sled_mailbox_item; /* opaque; lives during the call */
+
+/* Where it is, for people and errors: a path, or "PATH, message 7". */
+const char *sled_mailbox_where(const struct sled_mailbox_item *item);
+/* When it was delivered, by a Maildir's file name or an mbox's "From " line;
+ * -1 where neither tells. And when its file was last changed. */
+int64_t sled_mailbox_stamp(const struct sled_mailbox_item *item);
+int64_t sled_mailbox_changed(const struct sled_mailbox_item *item);
+
+typedef bool sled_mailbox_bytes_fn(void *ctx, struct sled_span bytes,
+                                   struct sled_err *err);
+/* All of its bytes, any number of times; the same each time unless someone
+ * writes to the file. */
+SLED_CHECK bool sled_mailbox_read(struct sled_mailbox_item *item,
+                                  sled_mailbox_bytes_fn *each, void *ctx,
+                                  struct sled_err *err);
+
+enum sled_mailbox_kind {
+	SLED_MAILBOX_MAILDIR,
+	SLED_MAILBOX_MBOX,
+	SLED_MAILBOX_FILES, /* a folder that was looked through, or one file */
+};
+
+struct sled_mailbox_visitor {
+	void *ctx;
+	/* May this folder be entered? false in *enter passes over it. */
+	bool (*folder)(void *ctx, const struct stat *st, const char *path,
+	               bool *enter, struct sled_err *err);
+	/* A mailbox begins; and has ended. FILES are told at their end only
+	 * when there were any. */
+	bool (*begin)(void *ctx, enum sled_mailbox_kind kind, const char *path,
+	              struct sled_err *err);
+	bool (*message)(void *ctx, struct sled_mailbox_item *item,
+	                struct sled_err *err);
+	bool (*end)(void *ctx, struct sled_err *err);
+	/* It could not be read; the walk goes on when this returns true. */
+	bool (*fault)(void *ctx, const char *path, const struct sled_err *why,
+	              struct sled_err *err);
+	/* No mail, as far as one can see: a link, an empty file, another. */
+	bool (*passed)(void *ctx, const char *path, const char *why,
+	               struct sled_err *err);
+};
+
+struct sled_mailbox_options {
+	bool mboxo;         /* see above */
+	bool no_subfolders; /* of a Maildir */
+};
+
+/* MISSING when nothing is there, or no folder and no file. */
+SLED_CHECK bool sled_mailbox_walk(const struct sled_sys *sys, const char *path,
+                                  const struct sled_mailbox_options *options,
+                                  const struct sled_mailbox_visitor *visitor,
+                                  struct sled_err *err);
+
+#endif
