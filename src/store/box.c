@@ -405,10 +405,11 @@ note_reuse(struct sled_box *box, struct sled_err *err)
 	if (!copy.found)
 		return true;
 	box->maildrop.reuses_ids = true;
-	sled_store_say(box->store,
-	               "%s: the server gave a unique-id to other mail: from now "
-	               "on each is proved by its header before it is deleted",
-	               box->whose.owner.label);
+	sled_store_say(
+	    box->store,
+	    "%s: the server gave a unique-id to other mail: from now "
+	    "on each is proved by its header before it is deleted",
+	    box->whose.owner.label);
 	return sled_ledger_maildrop_put(ledger, &box->maildrop, err);
 }
 

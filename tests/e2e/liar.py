@@ -102,12 +102,23 @@ class Session:
             self.liar.mail.pop(self.mail[n - 1][0], None)
 
 
+MADE = []
+
+
+def certificates(folder):
+    """Made once a test: the folder of its first liar lives as long."""
+    if not MADE:
+        make_ca(folder)
+        MADE.append(folder)
+    return MADE[0]
+
+
 class Liar:
     host, user, password = "localhost", "demo", "demo"
 
     def __init__(self, tmp, mail, capa=CAPA, **lies):
-        folder = Path(tmp) / "liar"
-        self.ca = make_ca(folder)
+        folder = certificates(Path(tmp) / "liar")
+        self.ca = folder / "ca.pem"
         self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.tls.load_cert_chain(folder / "leaf.pem", folder / "leaf.key")
         if not isinstance(mail, dict):
