@@ -303,7 +303,6 @@ def all_cases():
 
 def work(cases, results):
     """A process: silent ones wait together."""
-    os.setpgid(0, 0)
     todo = queue.SimpleQueue()
     waits = {"silent", "stall"}
     for case in sorted(cases, key=lambda c: (c.mode in waits, c.kind)):
