@@ -76,9 +76,9 @@ POP3D    = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/su
 ENGINES  = pop3 bodyhash intake
 
 .PHONY: all check check-all check-unit check-e2e check-layers check-headers \
-        check-symbols check-dele check-format check-tidy check-cppcheck \
-        check-crash check-threads torture analyze fuzz bench format install \
-        uninstall help clean
+        check-symbols check-dele check-protocol check-format check-tidy \
+        check-cppcheck check-crash check-threads torture analyze fuzz bench \
+        format install uninstall help clean
 all: $(BUILD)/mailsled $(READER) $(BUILD)/pop3d ## build the program and the demo server (WITH_READER=0: no search)
 
 $(BUILD)/%.o: src/%.c Makefile
@@ -160,6 +160,8 @@ check-symbols: $(BUILD)/libmailsled.a $(if $(READER),$(BUILD)/libreader.a) ## ex
 	@sh tests/lint/check_symbols.sh $(BUILD) $(ENGINES)
 check-dele: ## DELE has one caller in the tree
 	@sh tests/lint/check_dele.sh
+check-protocol: ## each promise of mailsled-protocol(7) is cited by code and by a test
+	@sh tests/lint/check_protocol.sh
 check-format: ## clang-format would change nothing
 	@clang-format --dry-run -Werror $(SRC) $(HDR) && echo "format: clean"
 check-tidy: ## clang-tidy 14 with .clang-tidy
@@ -188,11 +190,14 @@ install: all ## program, man pages, completion, hooks (DESTDIR= PREFIX=/usr/loca
 	$(if $(READER),install -D -m 0755 $(READER) $(LIBEXEC)/mailsled-reader)
 	install -D -m 0644 packaging/man/mailsled.1 $(DESTDIR)$(PREFIX)/share/man/man1/mailsled.1
 	install -D -m 0644 packaging/man/mailsled.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/mailsled.conf.5
+	install -D -m 0644 packaging/man/mailsled-protocol.7 \
+	  $(DESTDIR)$(PREFIX)/share/man/man7/mailsled-protocol.7
 	install -D -m 0644 packaging/completion/mailsled.bash \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailsled
 uninstall: ## take away what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/mailsled $(DESTDIR)$(PREFIX)/share/man/man1/mailsled.1 \
 	  $(DESTDIR)$(PREFIX)/share/man/man5/mailsled.conf.5 \
+	  $(DESTDIR)$(PREFIX)/share/man/man7/mailsled-protocol.7 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailsled
 	rm -rf $(EXAMPLES) $(LIBEXEC)
 clean: ## remove build/

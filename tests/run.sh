@@ -192,6 +192,7 @@ lint() {
 	step headers mk check-headers
 	step symbols mk check-symbols
 	step dele mk check-dele
+	step protocol mk check-protocol
 	with clang-format format mk check-format
 	with cppcheck cppcheck mk check-cppcheck
 	with clang-tidy tidy tidy

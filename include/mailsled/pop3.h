@@ -41,6 +41,9 @@
 #define SLED_POP3_QUEUE_MAX   1024    /* commands in flight */
 #define SLED_POP3_CAPA_MAX    512     /* capability lines */
 #define SLED_POP3_LISTING_MAX 2000000 /* lines of LIST or UIDL */
+/* Octets of a listing: so many, and so many more for each line. */
+#define SLED_POP3_LISTED_MAX 8388608
+#define SLED_POP3_LISTED_PER 512
 
 struct sled_pop3; /* opaque */
 

@@ -99,6 +99,9 @@ SLED_CHECK bool sled_store_place(struct sled_store *store, size_t index,
                                  struct sled_err *err);
 /* Are all present places on one disk? */
 bool sled_store_one_disk(const struct sled_store *store);
+/* A tar entry of plain ustar holds no more octets. */
+#define SLED_MAIL_MAX UINT64_C(8589934591)
+
 /* Room on the first place for a message of LISTED octets, with what is kept
  * back: 2 x LISTED + 16 MiB. */
 bool sled_store_has_room(struct sled_store *store, uint64_t listed);

@@ -5,7 +5,7 @@
  *   A0  E bytes                 before, and after every failure
  *   A1  E to N bytes, unsynced  after a crash any prefix, torn or whole:
  *                               recovery adopts whole members, cuts the rest
- *   A2  N bytes, synced         commit() returned true [c3]
+ *   A2  N bytes, synced         commit() returned true [C3]
  * A newborn file (E = 0) goes through a temporary name:
  *   B0  no name, or a temp that the next begin() truncates
  *   B1  temp, synced            the real name is not there yet

@@ -46,7 +46,8 @@ struct sled_pop3 {
 	char line[SLED_POP3_LINE_MAX]; /* the head of a line cut by feeding */
 	size_t line_len;               /* its length so far, kept or not */
 	char line_last;                /* its last octet, kept or not */
-	size_t listed;                 /* lines of this listing */
+	size_t listed;                 /* lines of this listing, ... */
+	uint64_t listed_octets;        /* ... and what they hold */
 	struct pop3_body body;
 	struct sled_err failed;
 };

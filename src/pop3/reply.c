@@ -10,6 +10,7 @@
 
 struct line {
 	struct sled_span text; /* without its CRLF or LF */
+	size_t len;            /* of all of it */
 	bool cut;              /* there was more than LINE_MAX */
 };
 
@@ -111,6 +112,7 @@ take_line(struct sled_pop3 *pop, size_t limit, struct line *line)
 		len = pop->line_len;
 	if (len > 0 && last == '\r')
 		len--;
+	line->len = len;
 	line->cut = len > SLED_POP3_LINE_MAX;
 	line->text =
 	    (struct sled_span){ data, line->cut ? SLED_POP3_LINE_MAX : len };
@@ -184,6 +186,7 @@ on_accepted(struct sled_pop3 *pop, struct sled_pop3_event *event,
 {
 	const struct pop3_command *command = &pop->queue[pop->head];
 
+	/* [L2] */
 	if (command->verb == SLED_POP3_STLS && pop->in.len > 0)
 		return stop_at(pop, "bytes came with the +OK, before TLS",
 		               pop->in, err);
@@ -191,6 +194,7 @@ on_accepted(struct sled_pop3 *pop, struct sled_pop3_event *event,
 	if (command->verb == SLED_POP3_STAT)
 		sled_pop3_parse_drop(event);
 	pop->listed = 0;
+	pop->listed_octets = 0;
 	pop->body = (struct pop3_body){ 0 };
 	pop->state = what_follows(command);
 	if (pop->state != POP3_STATUS)
@@ -223,6 +227,7 @@ on_status(struct sled_pop3 *pop, const struct line *line,
 	bool greeting = pop->state == POP3_GREETING;
 	bool ok = starts(line->text, "+OK");
 
+	/* [W5] */
 	if (!greeting && pop->queued == 0)
 		return stop_at(pop, "a reply to no command", line->text, err);
 	if (!greeting) {
@@ -264,6 +269,7 @@ on_listed(struct sled_pop3 *pop, const struct line *line,
 		most = SLED_POP3_CAPA_MAX;
 	if (++pop->listed > most)
 		return stop_at(pop, "too many lines", line->text, err);
+	pop->listed_octets += line->len;
 	event->cut = line->cut;
 	event->text = line->text;
 	if (line->text.len > 0 && line->text.data[0] == '.') {
@@ -297,21 +303,35 @@ next_body(struct sled_pop3 *pop, struct sled_pop3_event *event)
 	return SLED_POP3_HUNGRY;
 }
 
+/* How long the next line may be [W2]. */
+static size_t
+room_for_line(const struct sled_pop3 *pop)
+{
+	uint64_t most =
+	    SLED_POP3_LISTED_MAX + (uint64_t)SLED_POP3_LISTED_PER * pop->listed;
+
+	if (pop->state != POP3_LISTING)
+		return SLED_POP3_STATUS_MAX;
+	return pop->listed_octets < most ? (size_t)(most - pop->listed_octets)
+	                                 : 0;
+}
+
 static enum sled_pop3_step
 next_line(struct sled_pop3 *pop, struct sled_pop3_event *event,
           struct sled_err *err)
 {
 	bool listing = pop->state == POP3_LISTING;
-	struct line line = { { "", 0 }, false };
+	struct line line = { .text = { "", 0 } };
 
 	if (pop->in.len == 0)
 		return SLED_POP3_HUNGRY;
-	switch (
-	    take_line(pop, listing ? SIZE_MAX : SLED_POP3_STATUS_MAX, &line)) {
+	switch (take_line(pop, room_for_line(pop), &line)) {
 	case TAKEN_PART:
 		return SLED_POP3_HUNGRY;
 	case TAKEN_LONG:
-		return stop_at(pop, "the status line does not end",
+		return stop_at(pop,
+		               listing ? "the listing does not end"
+		                       : "the status line does not end",
 		               (struct sled_span){ "", 0 }, err);
 	case TAKEN_LINE:
 		break;

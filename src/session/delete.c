@@ -1,12 +1,13 @@
 /*
  * delete.c - DELE and QUIT: the only place that sends them.
  *
- * Law 1: an item is deleted only when the store says sled_box_may_delete(): it
+ * Law 1 [D1]: an item is deleted only when the store says sled_box_may_delete(): it
  * is stored and safe, or the user dropped it and it is the one that was meant.
  * QUIT can delete too: a server that announces EXPIRE 0, or was seen to drop
  * what was RETRieved, gets a QUIT only when everything that was RETRieved or
  * TOPped in this visit is safe; else the connection is closed without it, and
- * the DELEs wait for a visit that RETRieves nothing.
+ * the DELEs wait for a visit that RETRieves nothing [Q3]. A DELE counts when QUIT
+ * was answered by +OK [Q1]; else the next listing decides [Q2].
  */
 #include "mailsled/clock.h"
 #include "mailsled/text.h"

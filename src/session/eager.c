@@ -4,7 +4,7 @@
  * A visit to a server that is known saves two round trips: CAPA, and the wait
  * for the greeting. Trust needs proof, from a strict visit: PIPELINING
  * announced before the login, and this form of login accepted at its first
- * line. One that fails is paid once: the visit begins anew, strictly, and for a
+ * line [L3]. One that fails is paid once: the visit begins anew, strictly, and for a
  * month one step less leaves on trust. Once a month CAPA goes along, between the
  * login and STAT, so that its answer is there before the listing's.
  */

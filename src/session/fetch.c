@@ -162,21 +162,34 @@ ask_message(struct sled_session *s, size_t i)
 	return true;
 }
 
+static void
+say_no_room(uint64_t size, struct sled_err *err)
+{
+	if (size > SLED_MAIL_MAX) {
+		(void)sled_fail(err, SLED_ERR_PLACE,
+		                "a message is listed with %llu bytes: no "
+		                "archive has room for more than 8 GiB",
+		                (unsigned long long)size);
+		(void)sled_hint(err, "take this message by another way");
+		return;
+	}
+	(void)sled_fail(err, SLED_ERR_PLACE,
+	                "no room for a message of %llu bytes (twice that and "
+	                "16 MiB are kept free)",
+	                (unsigned long long)size);
+	(void)sled_hint(err, "make room on the first place, then `mailsled "
+	                     "fetch` again");
+}
+
 static bool
 has_room(struct sled_session *s, struct sled_item *item)
 {
-	if (sled_store_has_room(s->conf.store, item->size + s->flight_bytes))
+	if (item->size <= SLED_MAIL_MAX &&
+	    sled_store_has_room(s->conf.store, item->size + s->flight_bytes))
 		return true;
 	item->fate = SLED_FATE_LEFT;
-	if (s->result.err.kind == SLED_ERR_NONE) {
-		(void)sled_fail(&s->result.err, SLED_ERR_PLACE,
-		                "no room for a message of %llu bytes (twice "
-		                "that and 16 MiB are kept free)",
-		                (unsigned long long)item->size);
-		(void)sled_hint(&s->result.err,
-		                "make room on the first place, then `mailsled "
-		                "fetch` again");
-	}
+	if (s->result.err.kind == SLED_ERR_NONE)
+		say_no_room(item->size, &s->result.err);
 	return false;
 }
 
@@ -331,7 +344,7 @@ begin(struct sled_session *s, const struct sled_pop3_event *event)
 
 /* A body without an end must not fill the disk, nor cost without an end. Twice
  * its listed size: lines may count one octet too few; and some servers list
- * far too little. */
+ * far too little [W2]. */
 static bool
 is_bounded(struct sled_session *s, const struct sled_pop3_event *event,
            struct sled_err *err)
@@ -438,7 +451,7 @@ end(struct sled_session *s, const struct sled_pop3_event *event)
 	sled_fetch_more(s);
 }
 
-/* A fault in one message touches that message only. */
+/* A fault in one message touches that message only [W4]. */
 static void
 refused(struct sled_session *s, const struct sled_pop3_event *event)
 {

@@ -224,12 +224,31 @@ on_stat(struct sled_session *s, const struct sled_pop3_event *event)
 		ask(s, sled_pop3_uidl);
 }
 
+/* More lines than STAT counted, and some: a server may be a little off, but none
+ * is paid for a listing that goes on and on [W2]. */
+#define LINES_SPARE 1000
+
+static bool
+is_bounded(struct sled_session *s, enum sled_pop3_verb verb,
+           struct sled_err *err)
+{
+	if (++s->lines <= 2 * s->listing.len + LINES_SPARE)
+		return true;
+	return sled_fail(err, SLED_ERR_PROTO,
+	                 "%s: %s goes on behind %zu lines, and STAT counts "
+	                 "%zu messages",
+	                 s->conf.account->server, sled_pop3_word(verb),
+	                 s->lines - 1, s->listing.len);
+}
+
 static void
 on_line(struct sled_session *s, const struct sled_pop3_event *event)
 {
 	struct sled_err err = { 0 };
 	bool ok;
 
+	if (!sled_session_did(s, is_bounded(s, event->verb, &err), &err))
+		return;
 	if (event->bad || event->msg == 0 || event->msg > s->listing.len) {
 		char text[80];
 
@@ -250,6 +269,7 @@ on_line(struct sled_session *s, const struct sled_pop3_event *event)
 static void
 on_end(struct sled_session *s, enum sled_pop3_verb verb)
 {
+	s->lines = 0;
 	if (verb == SLED_POP3_UIDL) {
 		s->uids_done = true;
 		if (!sled_can(s, SLED_PEER_PIPELINING))

@@ -98,7 +98,7 @@ user_pass(struct sled_session *s, struct sled_err *err)
 static bool
 send_login(struct sled_session *s, unsigned mechanism, struct sled_err *err)
 {
-	/* Law 5: no byte of a credential leaves before TLS is verified. */
+	/* Law 5 [L1]: no byte of a credential leaves before TLS is verified. */
 	if (!s->secure)
 		return sled_fail(err, SLED_ERR_INTERNAL, "login without TLS");
 	s->form = NULL;

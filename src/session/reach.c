@@ -260,6 +260,7 @@ begin_again(void *ctx)
 	sled_listing_free(&s->listing);
 	sled_recall_free(&s->recall);
 	s->secure = s->greeted = s->list_asked = false;
+	s->lines = 0;
 	s->result.stranger = s->result.refused_cert = false;
 	s->stat_done = s->uids_begun = s->uids_done = s->sizes_done = false;
 	s->form = NULL;

@@ -63,7 +63,7 @@ sled_session_phase(struct sled_session *s, enum sled_phase phase)
 	sled_session_tell(s);
 }
 
-/* ---- silence ---- */
+/* ---- silence [W3] ---- */
 
 #define SILENT_MS 2000 /* and two round trips */
 
@@ -134,7 +134,7 @@ sled_session_did(struct sled_session *s, bool ok, const struct sled_err *err)
 	return ok && !s->closed;
 }
 
-/* ---- the end ---- */
+/* ---- the end, wherever the line ended [W1] ---- */
 
 static void
 tell_done(void *ctx)

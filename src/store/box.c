@@ -10,7 +10,6 @@
 #include "mailsled/text.h"
 #include "store/store.h"
 
-#define HABIT_KNOWN   20 /* messages that teach how a server counts octets */
 #define JOURNAL_FLUSH (256u << 10)
 
 bool
@@ -35,10 +34,11 @@ is_exact(uint64_t octets, uint64_t listed)
 }
 
 /*
- * Not the octets that this server's habit allows. Longer counts too: a server
+ * Not the octets that this server's habit allows [S3]. Longer counts too: a server
  * that ends a body without a line end of its own makes the next reply part of
- * it. Fewer octets than listed are doubtful as soon as most of what came was
- * exact: a habit of 20 comes too late for a first visit that deletes.
+ * it, and where a reply comes too often it begins the next message. Both are
+ * doubtful as soon as what came was exact, fewer octets where most was: a habit
+ * of many comes too late for a first visit that deletes.
  */
 bool
 sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
@@ -48,8 +48,7 @@ sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
 
 	if (octets < listed)
 		return maildrop->exact > others;
-	return maildrop->exact >= HABIT_KNOWN && others == 0 &&
-	       !is_exact(octets, listed);
+	return maildrop->exact > 0 && others == 0 && !is_exact(octets, listed);
 }
 
 static void
@@ -407,6 +406,11 @@ note_reuse(struct sled_box *box, struct sled_err *err)
 	if (!copy.found)
 		return true;
 	box->maildrop.reuses_ids = true;
+	sled_store_say(
+	    box->store,
+	    "%s: the server gave a unique-id to other mail: from now "
+	    "on each is proved by its header before it is deleted",
+	    box->whose.owner.label);
 	return sled_ledger_maildrop_put(ledger, &box->maildrop, err);
 }
 
@@ -602,6 +606,15 @@ sled_box_sums(const struct sled_box *box)
 
 /* ---- deleting ---- */
 
+/* Ids that are used again prove nothing any more, also not for what was taken
+ * for stored earlier in the visit that showed it [S1]. */
+static bool
+is_believed(const struct sled_box *box, const struct sled_item *it)
+{
+	return !box->maildrop.reuses_ids ||
+	       (it->flags & (SLED_ITEM_TOPPED | SLED_ITEM_RETRIEVED)) != 0;
+}
+
 bool
 sled_box_may_delete(const struct sled_box *box, size_t item)
 {
@@ -612,7 +625,7 @@ sled_box_may_delete(const struct sled_box *box, size_t item)
 		return true;
 	return it->verdict == SLED_ITEM_STORED && it->row != 0 &&
 	       (it->flags & needed) == needed &&
-	       (it->flags & SLED_ITEM_SHORT) == 0 &&
+	       (it->flags & SLED_ITEM_SHORT) == 0 && is_believed(box, it) &&
 	       ((it->flags & SLED_ITEM_NOID) == 0 ||
 	        (it->flags & SLED_ITEM_RETRIEVED) != 0);
 }

@@ -3,14 +3,14 @@
  *
  * States of one commit
  *   C0  messages whole in the spool               kill -9 loses nothing
- *   C1  spool synced                              nor does a power cut  [c1]
+ *   C1  spool synced                              nor does a power cut  [C1]
  *   C2  members behind the first place's committed end, unsynced:
  *       recovery adopts those that are whole and cuts the rest
- *   C3  synced there                                                    [c3]
+ *   C3  synced there                                                    [C3]
  *   C4  read from the disk again, inflated, every message's SHA-256
- *       equal to the spool's                                       [c2, c4]
- *   C5  the same bytes in the copies, read back                         [c5]
- *   C6  the ledger's transaction is committed: the messages are ours    [c6]
+ *       equal to the spool's                                       [C2][C4]
+ *   C5  the same bytes in the copies, read back                         [C5]
+ *   C6  the ledger's transaction is committed: the messages are ours    [C6]
  * Until C6 a crash leaves the spool, and each of C2 to C5 is adopted by the
  * next start without a second copy: receipts name the spool's records.
  */

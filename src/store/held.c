@@ -4,7 +4,7 @@
  *
  * A decision is about one message: unique-id, size and, where it was previewed,
  * its header. `drop` is the one way to delete mail that is not stored, so it
- * holds only for that message: whatever differs at the DELE makes it lapse.
+ * holds only for that message: whatever differs at the DELE makes it lapse [D3].
  *
  * States of a decision (row: in the ledger; line: in the journal of each place)
  *   D0  none

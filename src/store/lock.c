@@ -1,4 +1,4 @@
-/* lock.c - one writer a store. The lock goes with its process, however that
+/* lock.c - one writer a store [R4]. The lock goes with its process, however that
  * ends; the pid in the file is for messages only. */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  * match.c - is a listed message one that is stored? (STORE.md, "Is it the
  * same message?")
  *
- * A unique-id is a claim. It is believed together with a size that the row is
+ * A unique-id is a claim [S1]. It is believed together with a size that the row is
  * known to have been listed with, while the row is not gone. In every other
  * case the header block decides, by one TOP; also for a row that was rebuilt
  * and is about to be deleted, for a maildrop that was seen to reuse ids, and
@@ -100,7 +100,7 @@ by_uid(const void *a, const void *b, void *ctx)
 	              sled_listing_uid_of(listing, *(const uint32_t *)b));
 }
 
-/* An id that is listed twice identifies nothing; its text stays until
+/* An id that is listed twice identifies nothing [S2]; its text stays until
  * disown_doubles(). */
 static bool
 drop_doubles(struct sled_listing *listing, struct sled_err *err)

@@ -4,7 +4,7 @@
  *
  * Members are read first, with no transaction open, for a visit's other thread
  * writes to the ledger meanwhile; then all that was seen is written in one.
- * An item is SAFE only after that is committed.
+ * An item is SAFE only after that is committed [D2].
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /*
  * recover.c - every start of a writer, in this order (STORE.md, Recovery):
  *   1  the ledger is missing: all rows come from receipts and journal, from
- *      the union of the places that can be reached
+ *      the union of the places that can be reached [R3]
  *   2  bytes behind the committed end: whole members are adopted, the rest is
- *      kept in quarantine and cut
+ *      kept in quarantine and cut [R2]
  *      a file shorter than its committed end: the missing range comes from a
  *      copy; else its rows are dropped, and it is said
  *      copies: what they lack is appended and read back; one that differs is

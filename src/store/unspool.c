@@ -1,6 +1,6 @@
 /*
  * unspool.c - spools that earlier runs left (rule 3 of the recovery): a record
- * that stands in a receipt is done, whole ones are committed, torn ones are
+ * that stands in a receipt is done, whole ones are committed [R1], torn ones are
  * dropped. What was salvaged from a copy's file comes last: it is old, and to
  * be proved by a TOP before anything is deleted for it.
  */

@@ -291,8 +291,13 @@ sled_tls_blame_head(struct sled_tls *tls)
 enum sled_tls_step
 sled_tls_blame_eof(struct sled_tls *tls)
 {
+	/* An end that nobody announced, behind a handshake that had begun, is
+	 * the line's [W6]. */
+	bool cut = tls->head_len > 0 && tls->head[0] == SSL3_RT_HANDSHAKE &&
+	           !(SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN);
+
 	tls->refused = sled_tls_is_unanswered(tls);
-	(void)sled_fail(&tls->fault, SLED_ERR_PROTO,
+	(void)sled_fail(&tls->fault, cut ? SLED_ERR_LINK : SLED_ERR_PROTO,
 	                tls->head_len == 0
 	                    ? "%s: it closed the connection before its first "
 	                      "byte of TLS"
@@ -324,8 +329,11 @@ blame_alert(struct sled_tls *tls, int alert)
 	                tls->state == TLS_SHAKING ? "handshake" : "connection",
 	                SSL_alert_desc_string_long(alert), alert);
 	(void)sled_hint(&tls->fault,
-	                "look at server = (the server may not know that name), "
-	                "or ask the server's owner");
+	                tls->state == TLS_SHAKING
+	                    ? "look at server = (the server may not know that "
+	                      "name), or ask the server's owner"
+	                    : "try again; what was sent may have been cut off "
+	                      "on its way");
 }
 
 static void

@@ -529,6 +529,33 @@ class Dovecot(Process):
         return ssl.create_default_context(cafile=self.ca)
 
 
+class Sdbox(Dovecot):
+    """Dovecot over sdbox, its own format: mail goes in and is counted by
+    doveadm."""
+
+    def write_conf(self):
+        super().write_conf()
+        conf = self.dir / "dovecot.conf"
+        conf.write_text(re.sub(r"(?m)^mail_location = .*",
+                               f"mail_location = sdbox:{self.dir}/mail/%u/box",
+                               conf.read_text()))
+
+    def doveadm(self, *args, **more):
+        return subprocess.run(["doveadm", "-c", str(self.dir /
+                                                    "dovecot.conf"), *args],
+                              check=True, capture_output=True, **more).stdout
+
+    def fill(self, user, messages):
+        for data in messages:
+            self.doveadm("save", "-u", user, "-m", "INBOX", input=data)
+        return len(messages)
+
+    def left(self, user):
+        said = self.doveadm("mailbox", "status", "-u", user, "messages",
+                            "INBOX")
+        return int(re.search(rb"messages=(\d+)", said)[1])
+
+
 MAILUTILS_CONF = """
 virtdomain {{ passwd-dir "{dir}/users"; }}
 auth {{ authentication "generic"; authorization "virtdomain"; }}

@@ -118,6 +118,7 @@ def test_user_and_pass_go_early_where_they_were_proved(tmp):
 
 
 def test_what_was_not_proved_is_never_tried(tmp):
+    """[L3]"""
     for option in ("--no-pipelining", "--auth-challenge", "--no-capa",
                    "--starttls"):
         with Course(tmp / option, option) as course:

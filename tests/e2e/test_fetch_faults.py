@@ -35,7 +35,7 @@ def failed(sled, status, *words):
 
 
 def no_login(server):
-    """Not a byte of user or password has come."""
+    """Not a byte of user or password has come [L1]."""
     verbs = {verb for _, verb, _ in server.commands()}
     assert not verbs & {"USER", "PASS", "AUTH"}, verbs
     log = "\n".join(server.lines())
@@ -110,6 +110,7 @@ def test_a_bad_certificate_is_76_without_a_login(tmp):
 
 
 def test_bytes_behind_stls_are_76_without_a_login(tmp):
+    """[L2]"""
     with serve(tmp, some(2), "--starttls", "--fault",
                "STLS:1:inject=+OK welcome") as server:
         failed(Sled(tmp, {"home": server}), 76)
@@ -167,6 +168,7 @@ def test_damage_in_both_places_is_65(tmp):
 # ---- what a visit goes on from ----
 
 def test_one_message_refused(tmp):
+    """[W4]"""
     mail = some(9)
     with serve(tmp, mail, "--fault", "RETR:5:err=[SYS/TEMP] disk") as server:
         sled = Sled(tmp, {"home": server})
@@ -225,6 +227,7 @@ def test_a_line_that_is_reset(tmp):
 
 
 def test_a_stall_ends_by_the_timeout(tmp):
+    """[W3]"""
     mail = some(6, lines=50)
     for fault, came in (("CONN:1:stall", 0), ("UIDL:1:stall", 0),
                         ("RETR:4:stall-after=100", 3)):
@@ -336,6 +339,7 @@ def test_one_signal_deletes_what_is_safe_at_quit(tmp):
 
 
 def test_two_fetches_at_once(tmp):
+    """[R4]"""
     with serve(tmp, some(5), "--fault", "RETR:3:stall") as server:
         sled = Sled(tmp, {"home": server})
         first = sled.popen("fetch")

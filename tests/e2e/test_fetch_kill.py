@@ -1,4 +1,4 @@
-"""kill -9 at any moment: nothing is lost, nothing is stored twice, and what
+"""[C6] [R1] kill -9 at any moment: nothing is lost, nothing is stored twice, and what
 was whole on disk is never fetched again."""
 import hashlib
 import io

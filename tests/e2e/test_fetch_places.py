@@ -55,6 +55,7 @@ def small_disk(place, size):
 
 
 def test_a_full_copy_keeps_mail_on_the_server(tmp):
+    """[D1]"""
     mail = noise(120)
     with serve(tmp, mail) as server:
         sled = Sled(tmp, {"home": server})
@@ -127,6 +128,7 @@ def test_a_lost_quit_and_a_wiped_copy(tmp):
 
 
 def test_a_wiped_volume_is_not_counted(tmp):
+    """[D2]"""
     """The mark is there, the archive is not: it is made anew at the start."""
     mail = noise(20)
     with serve(tmp, mail, "--lose-quit") as server:
@@ -197,6 +199,7 @@ def test_what_is_lost_in_every_place_is_65(tmp):
 
 
 def test_a_quit_whose_answer_is_lost(tmp):
+    """[Q1] [Q2]"""
     """The server did delete; the next listing tells."""
     mail = noise(20)
     with serve(tmp, mail, "--drop-quit") as server:
@@ -255,6 +258,7 @@ def test_a_copy_that_is_away_for_long_is_late(tmp):
 
 
 def test_the_first_store_is_removed(tmp):
+    """[R3]"""
     mail = noise(60)
     for how in ("rebuild", "fetch"):
         here = tmp / how

@@ -2,9 +2,12 @@
 empty maildrop, with mail again. What each server can do shows in how a visit
 goes, never in what comes of it."""
 import collections
+import socket
+import ssl
 
-from harness import (Dovecot, Mailutils, Pop3d, Popa3d, Sled, fill_folder,
-                     message, odd_messages, same_mail, untar, wire)
+from harness import (Dovecot, Mailutils, Pop3d, Popa3d, Sdbox, Skip, Sled,
+                     account_of, fill_folder, message, odd_messages,
+                     same_mail, untar, wire)
 from test_fetch_mail import report
 
 FIRST = [message(i, f"line of text {i}\n" * i) for i in range(1, 26)]
@@ -54,6 +57,59 @@ def test_dovecot_with_a_process_for_each_login(tmp):
 
 def test_dovecot_with_processes_that_stay(tmp):
     with_dovecot(tmp, 0)
+
+
+def test_dovecot_over_mbox(tmp):
+    """What an mbox cannot keep as it is, is left out of FIRST."""
+    with Dovecot(mbox=True) as server:
+        three_visits(tmp, "Dovecot, mbox", server,
+                     lambda mail: server.fill("u1", mail),
+                     lambda: server.left("u1"))
+
+
+def test_dovecot_over_sdbox(tmp):
+    with Sdbox() as server:
+        three_visits(tmp, "Dovecot, sdbox", server,
+                     lambda mail: server.fill("u1", mail),
+                     lambda: server.left("u1"))
+
+
+def capabilities(server):
+    """Before and behind the login, by a client of its own; empty without."""
+    account = account_of(server)
+    context = ssl.create_default_context(cafile=account.ca)
+    with socket.create_connection(("127.0.0.1", account.port), 10) as plain, \
+            context.wrap_socket(plain, server_hostname="localhost") as conn:
+        told = [conn.version()]
+        lines = conn.makefile("rwb", 0)
+
+        def say(command):
+            lines.write(command.encode() + b"\r\n")
+            return lines.readline()
+
+        def capa():
+            if not say("CAPA").startswith(b"+OK"):
+                return []
+            return sorted(line.strip().decode() for line in
+                          iter(lines.readline, b".\r\n"))
+        lines.readline()
+        told.append(capa())
+        say(f"USER {account.user}")
+        assert say(f"PASS {account.password}").startswith(b"+OK")
+        told.append(capa())
+        say("QUIT")
+        return told
+
+
+def test_what_each_offers(tmp):
+    """A table to look at: the README has it."""
+    for make in (Dovecot, Mailutils, Popa3d):
+        try:
+            with make() as server:
+                print(f"# {make.__name__}: {capabilities(server)}",
+                      flush=True)
+        except Skip as why:
+            print(f"# {make.__name__}: {why}", flush=True)
 
 
 def test_mailutils(tmp):

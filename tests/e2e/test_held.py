@@ -215,6 +215,7 @@ def lapsed(sled, server):
 
 
 def test_an_id_that_is_reused_for_the_same_size_is_not_dropped(tmp):
+    """[D3]"""
     server, sled, letters = dropped_then(tmp)
     with server:
         other = large(4, "taxes!")

@@ -218,7 +218,8 @@ def test_install_and_uninstall_are_each_others_undoing(tmp):
                 if p.is_file()}
     there = make("install")
     assert {"usr/bin/mailsled", "usr/share/man/man1/mailsled.1",
-            "usr/share/man/man5/mailsled.conf.5"} < there, there
+            "usr/share/man/man5/mailsled.conf.5",
+            "usr/share/man/man7/mailsled-protocol.7"} < there, there
     assert os.access(tmp / "usr/bin/mailsled", os.X_OK)
     assert make("uninstall") == set()
 

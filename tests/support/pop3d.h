@@ -80,6 +80,7 @@ enum pop3d_act {
 	POP3D_ACT_CLOSE,
 	POP3D_ACT_CLOSE_AFTER,
 	POP3D_ACT_CLOSE_AFTER_BYTES,
+	POP3D_ACT_END_AFTER_BYTES,
 	POP3D_ACT_RESET,
 	POP3D_ACT_ERR,
 	POP3D_ACT_ENDLESS,
@@ -113,7 +114,7 @@ struct pop3d_conf {
 	int no_pipelining, false_pipelining, auth_challenge;
 	int pipelining_until, sasl_until, initial_until; /* 0: for ever */
 	int early, tickets, slim_refused;
-	int expire0, expire0_silent, hide_read;
+	int expire0, expire0_silent, hide_read, log_wire, flush_each;
 	uint32_t generate;
 	size_t generate_bytes;
 	const char *capa_off[POP3D_CAPA_MAX], *capa_add[POP3D_CAPA_MAX];
@@ -177,9 +178,11 @@ struct pop3d_conn {
 	size_t in_at, in_len, out_len;
 	uint64_t out_left;  /* octets until the scripted end of all */
 	uint64_t part_left; /* the same, for the reply that is being sent */
+	uint64_t said;      /* octets so far, those that wait in .out too */
 	bool stall_at_end;  /* at that end fall silent, rather than close */
 	bool dead;          /* nothing more can be sent or read */
 	bool reset;         /* end by RST */
+	bool polite;        /* a scripted end says close_notify too */
 	bool logged_in;
 	bool no_pipelining, no_sasl, no_initial; /* as of this connection */
 	bool drops_along; /* what came with a command is lost */

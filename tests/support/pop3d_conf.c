@@ -53,6 +53,10 @@ static const struct option options[] = {
 	  0, NULL },
 	{ "log", "FILE", "each command and event, a line", TEXT, AT(log), 0,
 	  NULL },
+	{ "log-wire", NULL, "octets that left go to the log too", SET,
+	  AT(log_wire), 1, NULL },
+	{ "flush-each", NULL, "each reply leaves by itself", SET,
+	  AT(flush_each), 1, NULL },
 	{ "user", "NAME", "default demo", TEXT, AT(user), 0, NULL },
 	{ "pass", "WORD", "default demo", TEXT, AT(pass), 0, NULL },
 	{ "starttls", NULL, "plain port, STLS before any login", SET, AT(tls),
@@ -132,6 +136,7 @@ print_help(void)
 	    "\nVERB is a command, LOGIN (AUTH or PASS), GREETING or CONN. N\n"
 	    "counts over the life of the server; without it, every time.\n"
 	    "ACTION: close  close-after=BYTES  close-after-bytes=BYTES\n"
+	    "  end-after-bytes=BYTES (the same, with a close_notify)\n"
 	    "  reset  err[=TEXT]  endless  stall  stall-after=BYTES\n"
 	    "  short=BYTES  other=NUMBER  say=TEXT  inject=TEXT\n"
 	    "  drop (done, but the connection ends before the answer)\n"
@@ -178,7 +183,7 @@ set_generate(struct pop3d_conf *conf, const char *value)
 	count[len] = '\0';
 	if (!number(count, 9999999, &many) || many == 0)
 		return false;
-	if (value[len] == ',' && !number(value + len + 1, 1UL << 30, &bytes))
+	if (value[len] == ',' && !number(value + len + 1, 1UL << 32, &bytes))
 		return false;
 	conf->generate = (uint32_t)many;
 	conf->generate_bytes = bytes;

@@ -21,6 +21,7 @@ static const struct {
 	{ "close", POP3D_ACT_CLOSE, NONE },
 	{ "close-after", POP3D_ACT_CLOSE_AFTER, NUMBER },
 	{ "close-after-bytes", POP3D_ACT_CLOSE_AFTER_BYTES, NUMBER },
+	{ "end-after-bytes", POP3D_ACT_END_AFTER_BYTES, NUMBER },
 	{ "reset", POP3D_ACT_RESET, NONE },
 	{ "err", POP3D_ACT_ERR, MAY },
 	{ "endless", POP3D_ACT_ENDLESS, NONE },

@@ -46,6 +46,8 @@ reply(struct session *s, const char *fmt, ...)
 	pop3d_log(s->server, "%u< %s", conn->id, line);
 	pop3d_wire_send(conn, line, strlen(line));
 	pop3d_wire_send(conn, "\r\n", 2);
+	if (s->conf->flush_each)
+		pop3d_wire_flush(conn);
 	if (fault != NULL && fault->act == POP3D_ACT_INJECT) {
 		pop3d_wire_send(conn, fault->text, strlen(fault->text));
 		pop3d_wire_send(conn, "\r\n", 2);
@@ -87,6 +89,8 @@ static void
 end_part(struct session *s)
 {
 	pop3d_wire_send(s->conn, ".\r\n", 3);
+	if (s->conf->flush_each)
+		pop3d_wire_flush(s->conn);
 	s->conn->part_left = UINT64_MAX;
 }
 
@@ -468,6 +472,9 @@ send_mail(struct session *s, const char *verb, size_t at, uint64_t lines)
 	if (!pop3d_body_run(&body, &s->server->drop, &s->view, at))
 		s->conn->dead = true;
 	end_part(s);
+	if (s->conf->log_wire && !s->conn->dead)
+		pop3d_log(s->server, "MAIL %u whole %s said=%llu", s->conn->id,
+		          mail->name, (unsigned long long)s->conn->said);
 }
 
 static void
@@ -614,7 +621,9 @@ faulted(struct session *s, const char *verb)
 		endless(s, verb);
 		return true;
 	case POP3D_ACT_CLOSE_AFTER_BYTES:
+	case POP3D_ACT_END_AFTER_BYTES:
 		s->conn->out_left = fault->number;
+		s->conn->polite = fault->act == POP3D_ACT_END_AFTER_BYTES;
 		return false;
 	case POP3D_ACT_DELAY:
 		pop3d_wire_delay(s->conn, fault->number);

@@ -42,6 +42,19 @@ write_some(struct pop3d_conn *conn, const char *data, size_t len)
 	return wrote > 0 ? wrote : -1;
 }
 
+/* Which octets of the session are in which octet of the wire. */
+static void
+log_sent(const struct pop3d_conn *conn)
+{
+	uint64_t wire =
+	    conn->ssl == NULL
+		? conn->said
+		: (uint64_t)BIO_number_written(SSL_get_wbio(conn->ssl));
+
+	pop3d_log(conn->server, "CONN %u sent said=%llu wire=%llu", conn->id,
+	          (unsigned long long)conn->said, (unsigned long long)wire);
+}
+
 void
 pop3d_wire_flush(struct pop3d_conn *conn)
 {
@@ -56,6 +69,8 @@ pop3d_wire_flush(struct pop3d_conn *conn)
 		else if (conn->ssl != NULL || errno != EINTR)
 			conn->dead = true;
 	}
+	if (at > 0 && !conn->dead && conn->server->conf.log_wire)
+		log_sent(conn);
 	conn->out_len = 0;
 }
 
@@ -69,6 +84,7 @@ append(struct pop3d_conn *conn, const char *data, size_t len)
 			room = len;
 		memcpy(conn->out + conn->out_len, data, room);
 		conn->out_len += room;
+		conn->said += room;
 		data += room;
 		len -= room;
 		if (conn->out_len == sizeof(conn->out))
@@ -221,7 +237,7 @@ pop3d_wire_close(struct pop3d_conn *conn)
 	struct linger hard = { .l_onoff = 1, .l_linger = 0 };
 
 	pop3d_wire_flush(conn);
-	if (conn->ssl != NULL && !conn->dead)
+	if (conn->ssl != NULL && (!conn->dead || conn->polite))
 		(void)SSL_shutdown(conn->ssl);
 	ERR_clear_error();
 	if (conn->reset) {

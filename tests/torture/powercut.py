@@ -44,9 +44,12 @@ class Lost(Exception):
     """A law did not hold."""
 
 
-def call(*argv):
+def call(*argv, **otherwise):
+    """What it said; OTHERWISE when it failed."""
     done = subprocess.run([str(a) for a in argv], capture_output=True,
                           text=True)
+    if done.returncode != 0 and otherwise:
+        return otherwise["otherwise"]
     if done.returncode != 0:
         raise OSError(f"{argv[0]}: {done.stderr.strip()}")
     return done.stdout.strip()
@@ -68,8 +71,15 @@ class Mounted:
         return self
 
     def __exit__(self, *_):
-        call("umount", self.folder)
+        wait_for(self.is_unmounted, f"{self.folder} to be unmounted", 60)
         call("losetup", "-d", self.loop)
+        backing = Path("/sys/block", Path(self.loop).name,
+                       "loop/backing_file")
+        wait_for(lambda: not backing.exists(), f"{self.loop} to end", 60)
+
+    def is_unmounted(self):
+        """A file system that was cut off may be busy for a while yet."""
+        return call("umount", self.folder, otherwise=None) is not None
 
 
 class Forgetful:

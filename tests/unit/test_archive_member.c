@@ -1,4 +1,5 @@
-/* test_archive_member.c - members: there and back, and nothing damaged gets by.
+/* test_archive_member.c - members: there and back, and nothing damaged gets by
+ * [C2].
  */
 #include <setjmp.h>
 #include <stdarg.h>

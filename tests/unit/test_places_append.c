@@ -1,4 +1,5 @@
-/* test_places_append.c - a file of a place grows whole or not at all. */
+/* test_places_append.c - a file of a place grows whole or not at all
+ * [C3] [C4]. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

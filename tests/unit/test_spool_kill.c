@@ -1,5 +1,5 @@
 /* test_spool_kill.c - kill -9 at any moment, and a second thread: what was
- * acknowledged is there. */
+ * acknowledged is there [C1]. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>

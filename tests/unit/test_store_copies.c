@@ -1,5 +1,5 @@
 /* test_store_copies.c - copies that are full, short, long, damaged, or went
- * another way; and who counts. */
+ * another way; and who counts [C5]. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* test_store_recover.c - what the next start makes of what it finds: ledger,
- * the first place's volumes, spools. */
+ * the first place's volumes [R2], spools [R1]. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

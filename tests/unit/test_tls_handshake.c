@@ -60,7 +60,8 @@ expect_fault(const struct sled_tls_trust *trust, const char *host,
 
 /* The same against a peer that only ever says CANNED, then hangs up. */
 static void
-expect_canned(struct sled_span canned, const char *text, const char *hint)
+expect_canned_as(enum sled_err_kind kind, struct sled_span canned,
+                 const char *text, const char *hint)
 {
 	static const size_t chunks[] = { SIZE_MAX, 1 };
 
@@ -83,11 +84,17 @@ expect_canned(struct sled_span canned, const char *text, const char *hint)
 				sled_tls_eof(tls);
 		}
 		assert_string_equal(err.text, text);
-		assert_int_equal(err.kind, SLED_ERR_PROTO);
+		assert_int_equal(err.kind, kind);
 		assert_non_null(err.hint);
 		assert_non_null(strstr(err.hint, hint));
 		sled_tls_free(&tls);
 	}
+}
+
+static void
+expect_canned(struct sled_span canned, const char *text, const char *hint)
+{
+	expect_canned_as(SLED_ERR_PROTO, canned, text, hint);
 }
 
 static void
@@ -630,7 +637,7 @@ test_closing_in_the_handshake_is_told(void **state)
 	              HOST ": it closed the connection before its first byte "
 	                   "of TLS",
 	              "port =");
-	expect_canned(span("\x16\x03"), text, "port =");
+	expect_canned_as(SLED_ERR_LINK, span("\x16\x03"), text, "port =");
 	expect_canned((struct sled_span){ bye, sizeof(bye) - 1 }, text,
 	              "port =");
 }
@@ -664,6 +671,8 @@ test_every_cut_of_the_handshake_is_told(void **state)
 			assert_string_equal(m.err.text, HOST
 			                    ": it closed the connection in "
 			                    "the TLS handshake");
+			/* The line's end, not the server's refusal [W6]. */
+			assert_int_equal(m.err.kind, SLED_ERR_LINK);
 		}
 		free(lent);
 		fx_meet_close(&m);
