@@ -171,16 +171,22 @@ enum shape {
 	OTHER,
 };
 
+static bool
+is_a(GMimeObject *at, GType type)
+{
+	return g_type_check_instance_is_a((GTypeInstance *)at, type) != FALSE;
+}
+
 static enum shape
 shape_of(GMimeObject *at)
 {
 	if (at == NULL)
 		return OTHER;
-	if (GMIME_IS_MULTIPART(at))
+	if (is_a(at, GMIME_TYPE_MULTIPART))
 		return MANY;
-	if (GMIME_IS_MESSAGE_PART(at))
+	if (is_a(at, GMIME_TYPE_MESSAGE_PART))
 		return NESTED;
-	return GMIME_IS_PART(at) ? LEAF : OTHER;
+	return is_a(at, GMIME_TYPE_PART) ? LEAF : OTHER;
 }
 
 static GMimeObject *

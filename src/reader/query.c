@@ -474,7 +474,7 @@ add_clauses(struct parse *p, struct sled_buf *must, struct sled_buf * not )
 static bool
 add_all(struct parse *p, struct sled_buf *out)
 {
-	struct sled_buf must = { 0 }, not = { 0 };
+	struct sled_buf must = { 0 }, mustnt = { 0 };
 	struct sled_err *err = p->err;
 	bool ok =
 	    add_clauses(p, &must, &not ) && sled_buf_addstr(out, "(", err);
@@ -487,7 +487,8 @@ add_all(struct parse *p, struct sled_buf *out)
 		     sled_buf_addstr(out, ")", err);
 	if (ok && not .len > 0)
 		ok = sled_buf_addstr(out, " NOT (", err) &&
-		     add_text(out, &not, err) && sled_buf_addstr(out, ")", err);
+		     add_text(out, &mustnt, err) &&
+		     sled_buf_addstr(out, ")", err);
 	ok = ok && sled_buf_addstr(out, ")", err);
 	sled_buf_free(&must);
 	sled_buf_free(&not );

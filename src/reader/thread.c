@@ -265,7 +265,7 @@ oldest_first(const void *a, const void *b)
 	return left->id < right->id ? -1 : 1;
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): MEMBERS_MOST deep at most */
+/* NOLINTBEGIN(misc-no-recursion): MEMBERS_MOST deep at most */
 static void
 put_answers(const struct weaving *w, size_t parent, unsigned depth,
             struct sled_thread *out)
@@ -279,6 +279,8 @@ put_answers(const struct weaving *w, size_t parent, unsigned depth,
 		put_answers(w, i, depth + 1, out);
 	}
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 static bool
 put_in_order(struct weaving *w, struct sled_thread *out, struct sled_err *err)
