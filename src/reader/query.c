@@ -427,7 +427,7 @@ add_choice(struct parse *p, struct sled_buf *out, const struct sled_buf *unit,
 
 /* A clause, added to the ones that must hold or to those that must not. */
 static bool
-add_clause(struct parse *p, struct sled_buf *must, struct sled_buf * not )
+add_clause(struct parse *p, struct sled_buf *must, struct sled_buf *mustnt)
 {
 	struct sled_buf unit = { 0 }, choice = { 0 };
 	struct sled_buf *to = must;
@@ -439,7 +439,7 @@ add_clause(struct parse *p, struct sled_buf *must, struct sled_buf * not )
 		skip_blanks(p);
 		more = ok && take_operator(p, "OR");
 		if (ok && !more && choice.len == 0 && negative) {
-			to = not ;
+			to = mustnt;
 			negative = false;
 		}
 		ok = ok && add_choice(p, &choice, &unit, negative);
@@ -455,7 +455,7 @@ add_clause(struct parse *p, struct sled_buf *must, struct sled_buf * not )
 
 /* Up to the end, or to the bracket that closes this group. */
 static bool
-add_clauses(struct parse *p, struct sled_buf *must, struct sled_buf * not )
+add_clauses(struct parse *p, struct sled_buf *must, struct sled_buf *mustnt)
 {
 	skip_blanks(p);
 	if (p->text[p->at] == '\0' || p->text[p->at] == ')')
@@ -464,7 +464,7 @@ add_clauses(struct parse *p, struct sled_buf *must, struct sled_buf * not )
 		if (take_operator(p, "OR"))
 			return refuse(p, p->at, "OR stands between two things");
 		(void)take_operator(p, "AND");
-		if (!add_clause(p, must, not ))
+		if (!add_clause(p, must, mustnt))
 			return false;
 		skip_blanks(p);
 	}
@@ -477,7 +477,7 @@ add_all(struct parse *p, struct sled_buf *out)
 	struct sled_buf must = { 0 }, mustnt = { 0 };
 	struct sled_err *err = p->err;
 	bool ok =
-	    add_clauses(p, &must, &not ) && sled_buf_addstr(out, "(", err);
+	    add_clauses(p, &must, &mustnt) && sled_buf_addstr(out, "(", err);
 
 	if (ok && must.len == 0)
 		ok = add_every(out, err);
@@ -485,13 +485,13 @@ add_all(struct parse *p, struct sled_buf *out)
 		ok = sled_buf_addstr(out, "(", err) &&
 		     add_text(out, &must, err) &&
 		     sled_buf_addstr(out, ")", err);
-	if (ok && not .len > 0)
+	if (ok && mustnt.len > 0)
 		ok = sled_buf_addstr(out, " NOT (", err) &&
 		     add_text(out, &mustnt, err) &&
 		     sled_buf_addstr(out, ")", err);
 	ok = ok && sled_buf_addstr(out, ")", err);
 	sled_buf_free(&must);
-	sled_buf_free(&not );
+	sled_buf_free(&mustnt);
 	return ok;
 }
 
