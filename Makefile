@@ -37,6 +37,9 @@ endif
 ifdef SANITIZE
 CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=address,undefined
+else ifdef TSAN
+CFLAGS  += -fsanitize=thread -fno-sanitize-recover=all
+LDFLAGS += -fsanitize=thread
 else
 HARDEN  += -D_FORTIFY_SOURCE=2
 endif
@@ -47,13 +50,15 @@ OBJ      = $(SRC:src/%.c=$(BUILD)/%.o)
 LIBOBJ   = $(filter-out $(BUILD)/cli/main.o,$(OBJ))
 TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 SUPPORT  = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/fx_*.c))
+CRASH    = $(patsubst tests/torture/%.c,$(BUILD)/torture/%.o,$(wildcard tests/torture/crash_*.c))
 BENCH    = $(BUILD)/bench/link $(BUILD)/bench/floor
 POP3D    = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/pop3d*.c))
 ENGINES  = pop3 bodyhash intake
 
 .PHONY: all check check-all check-unit check-e2e check-layers check-headers \
-        check-symbols check-dele check-protocol check-format check-tidy check-cppcheck \
-        analyze fuzz bench format install uninstall help clean
+        check-symbols check-dele check-protocol check-format check-tidy \
+        check-cppcheck check-crash check-threads torture analyze fuzz bench \
+        format install uninstall help clean
 all: $(BUILD)/mailsled $(BUILD)/pop3d ## build the program and the demo server
 
 $(BUILD)/%.o: src/%.c Makefile
@@ -80,7 +85,20 @@ $(BUILD)/unit/%: tests/unit/%.c $(SUPPORT) $(BUILD)/libmailsled.a Makefile
 $(BUILD)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< $(LDLIBS)
-.SECONDARY: $(SUPPORT)
+# Between the modules: threads become calls, and mistakes can be made.
+WRAP     = sled_hash_equal sled_member_compare sled_worker_new \
+           sled_worker_submit sled_worker_wait sled_worker_free
+$(BUILD)/torture/%.o: tests/torture/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STD) -Itests/support $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/torture/faults: WRAP += malloc calloc realloc strdup
+$(BUILD)/torture/crash $(BUILD)/torture/faults: %: %.o $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
+	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
+$(BUILD)/torture/forgetful: tests/torture/forgetful.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARN) $(HARDEN) \
+	  $(CFLAGS) $$(pkg-config --cflags fuse3) $(LINK) -o $@ $< $$(pkg-config --libs fuse3)
+.SECONDARY: $(SUPPORT) $(CRASH)
 -include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(TESTS:=.d) $(POP3D:.o=.d) $(BENCH:=.d)
 
 check: ## every check of a change: lint, units, end to end
@@ -91,6 +109,14 @@ check-unit: $(TESTS) ## cmocka suites (T=pop3_replay runs one)
 	@e=0; for t in $(if $(T),$(BUILD)/unit/test_$(T),$^); do $$t || e=1; done; exit $$e
 check-e2e: all $(BENCH) $(BUILD)/mailsled-fast ## whole visits against real servers (T=name runs one)
 	@BUILD=$(BUILD) python3 tests/e2e/run.py $(T)
+TORTURE  = $(BUILD)/torture/crash $(BUILD)/torture/faults
+FORGET  := $(if $(shell pkg-config --exists fuse3 && echo y),$(BUILD)/torture/forgetful)
+check-crash: all $(TORTURE) ## 500 states of a power cut, some faults, some kills
+	@BUILD=$(BUILD) sh tests/torture/run.sh check
+torture: all $(TORTURE) $(FORGET) ## every crash state, mutant, fault, kill, power cut
+	@BUILD=$(BUILD) sh tests/torture/run.sh torture $(T)
+check-threads: ## ThreadSanitizer and helgrind over store, session and loop tests
+	@sh tests/torture/threads.sh "$(MAKE)" "$(BUILD)"
 check-layers: ## includes point down the stack only
 	@awk -f tests/lint/check_layers.awk tests/lint/layers.txt $(SRC) $(HDR)
 check-headers: ## each header compiles alone

@@ -204,6 +204,7 @@ sanitized() {
 step build mk -j"$jobs" all
 lint
 units units
+suite "crash states" mk check-crash
 suite "end to end" mk check-e2e
 
 if [ "$mode" = check-all ] || [ "${CI:-}" = true ]; then
@@ -216,6 +217,8 @@ if [ "$mode" = check-all ]; then
 		sanitized clang
 	fi
 	with clang fuzz mk fuzz TIME=20
+	step threads mk check-threads
+	suite torture mk torture
 fi
 
 line="$passed passed, $failed failed"

@@ -211,6 +211,24 @@ SLED_CHECK bool sled_member_check(const struct sled_source *source, uint64_t at,
                                   struct sled_member_sum *sum,
                                   unsigned *receipts_seq, struct sled_err *err);
 
+/* What can still be read of a member that does not hold, of LENGTH bytes at AT.
+ * Its header is not looked at; it is inflated as far as that goes, and each
+ * entry met is handed out. Nothing of it is proved: hold it against a hash. END
+ * comes when all octets of the entry came. Only NOMEM and visitors fail. */
+struct sled_scrape {
+	void *ctx;
+	bool (*begin)(void *ctx, const struct sled_entry *entry,
+	              struct sled_err *err);
+	bool (*data)(void *ctx, const void *data, size_t len,
+	             struct sled_err *err);
+	bool (*end)(void *ctx, struct sled_err *err);
+};
+
+SLED_CHECK bool sled_member_scrape(const struct sled_source *source,
+                                   uint64_t at, uint64_t length,
+                                   const struct sled_scrape *visitor,
+                                   struct sled_err *err);
+
 /* The member's bytes as they are: header against LENGTH, hash of the rest. */
 SLED_CHECK bool sled_member_compare(const struct sled_source *source,
                                     uint64_t at,

@@ -165,7 +165,7 @@ enum sled_conf_far {
  * five round trips, where those are longer. */
 #define SLED_CONF_VISIT_BYTES 6000
 #define SLED_CONF_VISIT_MS    3000
-#define SLED_CONF_VISIT_TRIPS 5
+#define SLED_CONF_VISIT_TRIPS UINT64_C(5)
 /* A dialled line counts from its dialling on, until it is hung up; until it
  * was seen how long that takes, so long. */
 #define SLED_CONF_DIAL_MS    20000

@@ -53,6 +53,9 @@ SLED_CHECK bool sled_ledger_open(struct sled_ledger **out,
                                  const struct sled_sys *sys, const char *path,
                                  enum sled_ledger_mode mode,
                                  struct sled_err *err);
+/* Read all of it: DAMAGED when SQLite finds a fault. */
+SLED_CHECK bool sled_ledger_check(struct sled_ledger *ledger,
+                                  struct sled_err *err);
 /* Drops an open transaction. With no other process there, -wal is folded in. */
 void sled_ledger_close(struct sled_ledger **closing);
 
@@ -219,7 +222,9 @@ struct sled_volume_row {
 	unsigned receipts; /* the last receipts number used */
 	bool turned;       /* no more members; sha256 is that of it sealed */
 	bool sealed;       /* its file in the first place is the sealed one */
-	unsigned revision; /* of the sealed file: "NAME.rN.tar.gz" from 1 on */
+	/* Of the sealed file: "NAME.rN.tar.gz" from 1 on. One that is not 0 has
+	 * turned, sealed in the first place or not. */
+	unsigned revision;
 	struct sled_hash sha256;
 };
 
@@ -273,6 +278,13 @@ SLED_CHECK bool sled_ledger_member_forget(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_member_get(struct sled_ledger *ledger, int64_t id,
                                        struct sled_member_row *out,
                                        struct sled_err *err);
+
+/* A repair made another member of it, or gave it another place: both may be
+ * new but the ids. Each member of VOLUME is given, in order; of those whose hash
+ * changes nothing is known to be held any more. */
+SLED_CHECK bool sled_ledger_members_move(struct sled_ledger *ledger,
+                                         const struct sled_member_row *rows,
+                                         size_t len, struct sled_err *err);
 
 /* ---- holdings: which place was seen to hold a member, byte for byte ---- */
 
@@ -434,6 +446,8 @@ SLED_CHECK bool sled_ledger_message_put(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_message_update(struct sled_ledger *ledger,
                                            const struct sled_message *message,
                                            struct sled_err *err);
+SLED_CHECK bool sled_ledger_message_forget(struct sled_ledger *ledger,
+                                           int64_t id, struct sled_err *err);
 /* The number after the highest ever used by LABEL (1 for the first); numbers
  * of forgotten volumes stay used. A number is used once its row is put. */
 SLED_CHECK bool sled_ledger_number_next(struct sled_ledger *ledger,

@@ -50,7 +50,8 @@ struct sled_shelf_fault {
 	bool none;
 };
 
-/* begin, data and end for each message; drop in place of end when its bytes are
+/* The receipt is valid during the call.
+ * begin, data and end for each message; drop in place of end when its bytes are
  * not those of its receipt. data, end and drop do not come when begin set
  * *wanted to false. A false of any ends the reading. done() may be NULL. */
 struct sled_shelf_reader {

@@ -40,6 +40,7 @@ struct sled_store_conf {
 	const char *state;      /* NULL: PATH/.mailsled */
 	uint64_t far_bandwidth; /* octets a second to far places; 0: no limit */
 	bool found_new; /* make a store though a copy is absent (init --new) */
+	const char *par2; /* the program, for parity; NULL: none is made */
 	sled_say_fn *say; /* may be NULL */
 	void *say_ctx;
 };
@@ -48,6 +49,9 @@ enum sled_store_mode {
 	SLED_STORE_READ,    /* MISSING when there is no store yet */
 	SLED_STORE_WRITE,   /* made when there is none and that is safe */
 	SLED_STORE_REBUILD, /* as WRITE, the ledger thrown away first */
+	/* As WRITE, for sled_store_repair(): every page of the ledger is read,
+	 * and one that is damaged made anew; what volumes lack waits for it. */
+	SLED_STORE_REPAIR,
 };
 
 /* The strings of CONF must outlive the store. */
@@ -104,7 +108,8 @@ bool sled_store_has_room(struct sled_store *store, uint64_t listed);
 /* Bring every present place up to the first one. A place that was wiped (its
  * file system is there, the mark is not) is marked anew, and so is ADOPT (a
  * configured path) whatever it holds; NULL for none. *octets counts what was
- * copied. PLACE when a configured place is still not whole. */
+ * copied. PLACE when a configured place is away or failed, DAMAGED when
+ * one that is there is still not whole. */
 SLED_CHECK bool sled_store_sync(struct sled_store *store, const char *adopt,
                                 uint64_t *octets, struct sled_err *err);
 /* Keep the configuration (secrets taken out by the caller) in each place. */
@@ -208,11 +213,12 @@ SLED_CHECK bool sled_store_scrub(struct sled_store *store, uint64_t ms,
 
 struct sled_tended {
 	uint64_t sealed; /* volumes */
+	uint64_t parity; /* volumes that got some */
 	struct sled_scrubbed scrubbed;
 };
 
-/* Seal what is due, then scrub, and once a month drill. Every step may be cut
- * off. DAMAGED when any met damage. */
+/* Seal what is due, make parity for what has none, then scrub, and once a month
+ * drill. Every step may be cut off. DAMAGED when any met damage. */
 SLED_CHECK bool sled_store_tend(struct sled_store *store, uint64_t scrub_ms,
                                 struct sled_tended *out, struct sled_err *err);
 
@@ -240,6 +246,64 @@ SLED_CHECK bool sled_store_drill(struct sled_store *store,
                                  const struct sled_drill_conf *conf,
                                  struct sled_drilled *out,
                                  struct sled_err *err);
+
+/* ---- repair ---- */
+
+enum sled_outcome {
+	SLED_REPAIR_WHOLE,   /* nothing was to be done */
+	SLED_REPAIR_MENDED,  /* every place has it as it was written */
+	SLED_REPAIR_REVISED, /* something is lost: it is NAME.rN.tar.gz now */
+	SLED_REPAIR_FAILED,  /* .why; what was there is as it was */
+};
+
+struct sled_repaired {
+	const char *label, *name;
+	char file[SLED_VOLUME_FILE]; /* as it is now */
+	enum sled_outcome outcome;   /* when dry: what it would be */
+	uint64_t members;
+	uint64_t damaged; /* members that did not hold, all places */
+	uint64_t places;  /* that got a new file */
+	uint64_t beside;  /* ... new parity, or what a revision tells */
+	/* Members that no file here had whole: put together from several, from
+	 * far places, made by parity, made anew from the messages in them. */
+	uint64_t mixed, far, parity, rebuilt;
+	uint64_t saved, lost;     /* messages of those made anew */
+	bool has_parity, has_far; /* dry only: they were not tried */
+	const char *why;
+};
+
+struct sled_repair_conf {
+	const char *const *volumes; /* "home/2026-11-001", or without "home/" */
+	size_t volumes_len;         /* 0: all */
+	bool dry;
+};
+
+/* All but VOLUME may be NULL. */
+struct sled_repair_reader {
+	void *ctx;
+	void (*volume)(void *ctx, const struct sled_repaired *volume);
+	/* Before its volume: what is in no place any more; WANTED: it is not
+	 * gone from its server as far as is known, so it is fetched again. */
+	void (*lost)(void *ctx, const struct sled_message *message,
+	             bool wanted);
+	void (*progress)(void *ctx, uint64_t done, uint64_t total);
+};
+
+struct sled_repair_report {
+	uint64_t volumes, mended, revised, failed, lost, wanted;
+	uint64_t damaged;
+};
+
+/* Make volumes whole in every place that is there, from all that is left of
+ * them in any: see STORE.md. A damaged file is never changed; it goes to
+ * quarantine when a new one is proved. The store is open to REPAIR, or to READ
+ * when DRY. True also when something is lost: see the report. MISSING when a
+ * named volume is not there; PLACE when a place could not be written. */
+SLED_CHECK bool sled_store_repair(struct sled_store *store,
+                                  const struct sled_repair_conf *conf,
+                                  const struct sled_repair_reader *reader,
+                                  struct sled_repair_report *out,
+                                  struct sled_err *err);
 
 struct sled_prune_conf {
 	const char *place; /* a configured path; NULL: the first one */

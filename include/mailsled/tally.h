@@ -1,8 +1,8 @@
 /*
  * tally.h - how often each SHA-256 was met.
  *
- * A zeroed struct is an empty tally. About 32 bytes a hash; a hash is told from
- * another by its first 16 bytes, of which no two are known that are equal.
+ * A zeroed struct is an empty tally. 21 to 43 bytes a hash; a hash is told
+ * from another by its first 12 bytes.
  */
 #ifndef MAILSLED_TALLY_H
 #define MAILSLED_TALLY_H

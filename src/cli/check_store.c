@@ -308,46 +308,63 @@ print_far(struct tour *tour, const char *path, bool usable)
 	sled_check_end(tour->check, &json);
 }
 
+/* A place of another store, or one that lost its mark: *err says so. */
+static bool
+is_ours(const char *path, const char *store, const char *known,
+        const struct sled_far_look *look, struct sled_err *err)
+{
+	if (look->marked && strcmp(look->store, store) != 0) {
+		(void)sled_fail(err, SLED_ERR_PLACE, "%s: belongs to %s store",
+		                path, *store == '\0' ? "a" : "another");
+		return sled_hint(
+		    err, *store == '\0' ? "mailsled rebuild brings it down"
+					: "name another folder in `copies =`");
+	}
+	if (look->marked || (look->empty && *known == '\0'))
+		return true;
+	(void)sled_fail(err, SLED_ERR_PLACE, "%s: without its mark (COPY.txt)",
+	                path);
+	return sled_hint(err, "if it is the right folder: mailsled sync "
+	                      "--adopt with its name");
+}
+
+static void
+tell_far(struct tour *tour, const char *path,
+         const struct sled_place_status *status, bool marked)
+{
+	char lacks[SLED_CLI_WORD];
+
+	sled_cli_bytes(lacks, status->lacks);
+	if (!marked)
+		sled_check_ok(tour->check,
+		              "%s: new, made behind the first fetch", path);
+	else if (status->lacks > 0)
+		sled_check_warn(tour->check, "mailsled sync",
+		                "%s: lacks %s of stored mail%s%s", path, lacks,
+		                status->why[0] == '\0' ? "" : ": ",
+		                status->why);
+	else
+		sled_check_ok(tour->check, "%s: there, and whole", path);
+}
+
 /* What was found there, against what it must be. */
 static bool
 judge_found(struct tour *tour, const char *path, size_t index,
             const struct sled_far_look *look)
 {
 	struct sled_store *store = tour->check->cli->store;
-	struct sled_place_status status = { .id = "" };
+	struct sled_place_status status = { .id = "", .why = "" };
 	struct sled_err err = { 0 };
-	char lacks[SLED_CLI_WORD];
+	bool ok =
+	    store == NULL || sled_store_place(store, index, &status, &err);
 
-	if (store != NULL && !sled_store_place(store, index, &status, &err)) {
+	ok = ok && is_ours(path, store == NULL ? "" : sled_store_id(store),
+	                   status.id, look, &err);
+	if (ok)
+		tell_far(tour, path, &status, look->marked);
+	else
 		sled_check_error(tour->check, &err);
-		return false;
-	}
-	if (look->marked &&
-	    (store == NULL || strcmp(look->store, sled_store_id(store)) != 0)) {
-		(void)sled_fail(&err, SLED_ERR_PLACE, "%s: belongs to %s store",
-		                path, store == NULL ? "a" : "another");
-		(void)sled_hint(
-		    &err, store == NULL ? "mailsled rebuild brings it down"
-					: "name another folder in `copies =`");
-	} else if (!look->marked && (!look->empty || status.id[0] != '\0')) {
-		(void)sled_fail(&err, SLED_ERR_PLACE,
-		                "%s: without its mark (COPY.txt)", path);
-		(void)sled_hint(&err, "if it is the right folder: mailsled "
-		                      "sync --adopt with its name");
-	} else if (!look->marked) {
-		sled_check_ok(tour->check,
-		              "%s: new, made behind the first fetch", path);
-	} else if (status.lacks > 0) {
-		sled_cli_bytes(lacks, status.lacks);
-		sled_check_warn(tour->check, "mailsled sync",
-		                "%s: lacks %s of stored mail%s%s", path, lacks,
-		                status.why[0] == '\0' ? "" : ": ", status.why);
-	} else {
-		sled_check_ok(tour->check, "%s: there, and whole", path);
-	}
-	if (err.kind != SLED_ERR_NONE)
-		sled_check_error(tour->check, &err);
-	return err.kind == SLED_ERR_NONE;
+	return ok;
 }
 
 /* A link that is down now is no fault of the configuration. */
@@ -461,6 +478,18 @@ judge_secrecy(struct tour *tour)
 	}
 }
 
+/* Nothing depends on it, so that it is told here and nowhere else. */
+static void
+judge_parity(struct tour *tour)
+{
+	if (!sled_cli_has_program("par2"))
+		sled_check_warn(tour->check,
+		                "install par2 (Debian: apt install par2)",
+		                "no par2 is installed: sealed archives get no "
+		                "parity, which would mend damage that all "
+		                "copies have");
+}
+
 static void
 judge_count(struct tour *tour, size_t usable, size_t disks)
 {
@@ -530,6 +559,7 @@ judge_all(struct tour *tour)
 	judge_state(tour);
 	judge_count(tour, usable, disks);
 	judge_secrecy(tour);
+	judge_parity(tour);
 	judge_store(tour);
 	if (!check->cli->json)
 		return;

@@ -72,9 +72,10 @@ struct sled_cli {
 extern const struct sled_cli_command sled_cli_check, sled_cli_drill,
     sled_cli_drop, sled_cli_event, sled_cli_export, sled_cli_fetch,
     sled_cli_held, sled_cli_import, sled_cli_init, sled_cli_list, sled_cli_plan,
-    sled_cli_prune, sled_cli_rebuild, sled_cli_report, sled_cli_restore,
-    sled_cli_run, sled_cli_seal, sled_cli_show, sled_cli_status, sled_cli_stop,
-    sled_cli_sync, sled_cli_tend, sled_cli_verify, sled_cli_want;
+    sled_cli_prune, sled_cli_rebuild, sled_cli_repair, sled_cli_report,
+    sled_cli_restore, sled_cli_run, sled_cli_seal, sled_cli_show,
+    sled_cli_status, sled_cli_stop, sled_cli_sync, sled_cli_tend,
+    sled_cli_verify, sled_cli_want;
 
 /* ---- options.c ---- */
 
@@ -98,6 +99,8 @@ void sled_cli_help(FILE *out, const struct sled_cli_command *command);
 SLED_CHECK bool sled_cli_conf(struct sled_cli *cli, struct sled_err *err);
 /* The path that conf() reads, whether there is a file or not. */
 SLED_CHECK bool sled_cli_conf_path(struct sled_cli *cli, struct sled_err *err);
+/* Can the user run a program of this name? */
+bool sled_cli_has_program(const char *name);
 /* Both: the configuration, then the store, which says its things on stderr. */
 SLED_CHECK bool sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
                                struct sled_err *err);

@@ -90,13 +90,11 @@ const struct sled_cli_command sled_cli_drill = {
 	.args = "",
 	.about = "take mail out of a volume with tar alone, and compare",
 	.more =
-	    "A sealed volume (the open one where there is no other) of a "
-	    "place that is there is\nextracted by the system's tar into "
-	    ".mailsled/drill, which is removed afterwards.\nEach message "
-	    "is held against its receipt and the ledger. It is one that had "
-	    "its\nturn longest ago; `status` tells the outcome. Behind a "
-	    "visit this is done once a\nmonth, with a volume of at most "
-	    "64 MiB.\n",
+	    "A sealed volume (the open one where there is no other) of a place that is there\n"
+	    "is extracted by the system's tar into .mailsled/drill, which is removed\n"
+	    "afterwards. Each message is held against its receipt and the ledger. It is one\n"
+	    "that had its turn longest ago; `status` tells the outcome. Behind a visit this\n"
+	    "is done once a month, with a volume of at most 64 MiB.\n",
 	.examples = "  mailsled drill\n"
 		    "  mailsled drill --place /media/usb/mail\n",
 	.flags = flags,

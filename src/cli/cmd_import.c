@@ -348,33 +348,43 @@ refuse_own(struct importing *i, const char *path, const char *own,
 	                      "from archives");
 }
 
+static bool
+check_path(struct importing *i, const char *path, struct sled_err *err)
+{
+	const struct sled_conf_store *store = &i->cli->conf->store;
+	struct stat st;
+
+	if (stat(path, &st) == -1) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return sled_fail(err, SLED_ERR_MISSING,
+			                 "there is no such folder or file");
+		(void)sled_fail_sys(err, errno, "look at it");
+		err->kind = SLED_ERR_MISSING;
+		return false;
+	}
+	if (!refuse_own(i, path, store->path, err) ||
+	    (store->state != NULL && !refuse_own(i, path, store->state, err)))
+		return false;
+	for (size_t c = 0; c < store->copies_len; c++)
+		if (!store->copies[c].rclone &&
+		    !refuse_own(i, path, store->copies[c].where, err))
+			return false;
+	return true;
+}
+
 /* All PATHs, before anything of them is taken. */
 static bool
 check_paths(struct importing *i, struct sled_err *err)
 {
-	struct sled_cli *cli = i->cli;
-	struct stat st;
 	char shown[256];
 
-	for (unsigned a = 0; a < cli->args_len; a++) {
-		const char *path = cli->args[a];
+	for (unsigned a = 0; a < i->cli->args_len; a++) {
+		const char *path = i->cli->args[a];
 
 		sled_text_clip(shown, sizeof(shown),
 		               (struct sled_span){ path, strlen(path) });
-		if (stat(path, &st) == -1) {
-			(void)sled_fail_sys(err, errno, "%s", shown);
-			err->kind = SLED_ERR_MISSING;
-			return false;
-		}
-		if (!refuse_own(i, path, cli->conf->store.path, err) ||
-		    (cli->conf->store.state != NULL &&
-		     !refuse_own(i, path, cli->conf->store.state, err)))
+		if (!check_path(i, path, err))
 			return sled_note(err, "%s", shown);
-		for (size_t c = 0; c < cli->conf->store.copies_len; c++)
-			if (!cli->conf->store.copies[c].rclone &&
-			    !refuse_own(i, path,
-			                cli->conf->store.copies[c].where, err))
-				return sled_note(err, "%s", shown);
 	}
 	return true;
 }
@@ -431,9 +441,8 @@ print_text(const struct importing *i)
 	             i->label, all->added, all->added == 1 ? "" : "s", size,
 	             all->present);
 	if (all->passed > 0)
-		(void)printf("; %" PRIu64 " other files passed over (-v names "
-		             "them)",
-		             all->passed);
+		(void)printf("; passed over: %" PRIu64 "%s", all->passed,
+		             i->cli->verbose ? "" : " (-v names them)");
 	(void)puts("");
 }
 
@@ -506,16 +515,14 @@ const struct sled_cli_command sled_cli_import = {
 	.args = "PATH...",
 	.about = "bring mail of other programs into the archive",
 	.more =
-	    "PATH is a Maildir (with its subfolders), an mbox, a message, or a "
-	    "folder with any\nof these in it (*.eml, MH). Lines get CRLF ends, as "
-	    "POP3 would have brought them;\nall else stays byte for byte, and the "
-	    "source is not changed. A message was received\nwhen the Maildir's "
-	    "file name or the \"From \" line says, else its first Received,\nits "
-	    "Date, or the file's own time.\n"
-	    "What the account has is not added again, wherever it came from: "
-	    "import may be\nstopped and run again. A message that is in the source "
-	    "twice is two messages.\nImported mail is never looked for, nor "
-	    "deleted, on a server.\n",
+	    "PATH is a Maildir (with its subfolders), an mbox, a message, or a folder with\n"
+	    "any of these in it (*.eml, MH). Lines get CRLF ends, as POP3 would have brought\n"
+	    "them; all else stays byte for byte, and the source is not changed. A message\n"
+	    "was received when the Maildir's file name or the \"From \" line says, else its\n"
+	    "first Received, its Date, or the file's own time.\n"
+	    "What the account has is not added again, wherever it came from: import may be\n"
+	    "stopped and run again. A message that is in the source twice is two messages.\n"
+	    "Imported mail is never looked for, nor deleted, on a server.\n",
 	.examples =
 	    "  mailsled import ~/Maildir --account home\n"
 	    "  mailsled import ~/.thunderbird/*/Mail/*/Inbox --account "

@@ -19,7 +19,7 @@ struct restore {
 	uint64_t done, other; /* octets read; messages not asked for */
 	uint64_t foreign; /* messages of another account than their file's */
 	/* The message at hand. */
-	const struct sled_receipt *receipt;
+	struct sled_receipt receipt; /* a copy: drop() comes late */
 	struct sled_message message;
 	struct sled_buf head;
 	bool decided, taking;
@@ -75,7 +75,7 @@ open_import(struct restore *r, struct sled_err *err)
 static bool
 begin_into(struct restore *r, struct sled_err *err)
 {
-	const struct sled_receipt *receipt = r->receipt;
+	const struct sled_receipt *receipt = &r->receipt;
 	/* One that came short was to be fetched once more: without its id it
 	 * will be, and never deleted for this. */
 	bool is_short = (receipt->flags & SLED_RECEIPT_SHORT) != 0;
@@ -96,7 +96,7 @@ begin_into(struct restore *r, struct sled_err *err)
 static bool
 begin_folder(struct restore *r, struct sled_err *err)
 {
-	const struct sled_receipt *receipt = r->receipt;
+	const struct sled_receipt *receipt = &r->receipt;
 	bool there = false;
 
 	r->message = (struct sled_message){ .number = receipt->number,
@@ -121,7 +121,7 @@ start(struct restore *r, struct sled_err *err)
 	struct sled_hash key;
 	uint32_t times = 0;
 
-	if (!sled_cli_restore_key(&key, r->receipt, err) ||
+	if (!sled_cli_restore_key(&key, &r->receipt, err) ||
 	    !sled_tally_count(&r->met, &key, &times, err))
 		return false;
 	if (times > 1)
@@ -169,7 +169,7 @@ on_begin(void *ctx, const struct sled_receipt *receipt, bool *wanted,
 	struct restore *r = ctx;
 	bool ours = is_of_its_file(r, receipt);
 
-	r->receipt = receipt;
+	r->receipt = *receipt;
 	r->taking = false;
 	r->head.len = 0;
 	r->decided = !r->pick.needs_head;
@@ -228,7 +228,7 @@ on_drop(void *ctx, struct sled_err *err)
 
 	if (!r->taking)
 		return true;
-	if (!sled_cli_restore_key(&key, r->receipt, err))
+	if (!sled_cli_restore_key(&key, &r->receipt, err))
 		return false;
 	sled_tally_back(&r->met, &key);
 	return r->into ? sled_import_drop(r->import, err)
@@ -529,15 +529,14 @@ const struct sled_cli_command sled_cli_restore = {
 	.args = "FROM [QUERY...]",
 	.about = "get mail out of a copy, or of a single volume's file",
 	.more =
-	    "FROM is a copy of a store, a folder with some of its volumes, or one "
-	    "file; nothing\nelse is needed, and nothing is written there. Each "
-	    "message is held against the\nSHA-256 of its receipt. What is damaged "
-	    "is named, the rest goes on; the exit status\nis 65. A second run adds "
-	    "only what is missing.\n"
-	    "QUERY: words that are all in sender or subject, as `list` shows them; "
-	    "or ids of\nmessages, 8 digits or more, or ACCOUNT/NUMBER.\n"
-	    "With --into-store, mail of one account alone may go to another one, "
-	    "by --account.\n",
+	    "FROM is a copy of a store, a folder with some of its volumes, or one file;\n"
+	    "nothing else is needed, and nothing is written there. Each message is held\n"
+	    "against the SHA-256 of its receipt. What is damaged is named, the rest goes on;\n"
+	    "the exit status is 65. A second run adds only what is missing.\n"
+	    "QUERY: words that are all in sender or subject, as `list` shows them; or ids of\n"
+	    "messages, 8 digits or more, or ACCOUNT/NUMBER.\n"
+	    "With --into-store, mail of one account alone may go to another one, by\n"
+	    "--account.\n",
 	.examples =
 	    "  mailsled restore /media/usb/mail --to ~/Maildir.d --format "
 	    "maildir\n"

@@ -328,8 +328,8 @@ print_account(struct status *status, const struct account *a,
 	             bytes);
 	if (a->unsafe > 0)
 		(void)printf("  on server %" PRIu64
-		             " stored in too few places: "
-		             "not deleted before that is mended\n",
+		             " not yet seen in enough places: "
+		             "not deleted before that\n",
 		             a->unsafe);
 	if (safe > 0) {
 		(void)printf("  on server %" PRIu64 " stored safely: ", safe);

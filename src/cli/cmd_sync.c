@@ -171,7 +171,7 @@ const struct sled_cli_command sled_cli_sync = {
 		"in, whatever it holds. What far places (rclone:) lack is sent "
 		"and checked there,\nunless the link has a price or a budget: "
 		"--dear all the same. Exit 73 when a place\nis still not "
-		"whole.\n",
+		"whole, 65 when that is for damage.\n",
 	.examples = "  mailsled sync\n"
 		    "  mailsled sync --adopt /media/usb/mail\n"
 		    "  mailsled sync --adopt rclone:box:mail\n",

@@ -18,17 +18,21 @@ print_result(struct sled_cli *cli, const struct sled_tended *tended,
 		if (!sled_json_new(&json, err))
 			return false;
 		sled_json_u64(json, "sealed", tended->sealed);
+		sled_json_u64(json, "parity", tended->parity);
 		sled_json_u64(json, "members_read", read->members);
 		sled_json_u64(json, "bytes_read", read->octets);
 		sled_json_u64(json, "damaged", read->damaged);
 		return sled_json_print(&json, stdout, err);
 	}
 	sled_cli_bytes(bytes, read->octets);
-	if (!cli->quiet)
-		(void)printf("sealed: %" PRIu64 " volume%s; read again: %s, "
-		             "%" PRIu64 " damaged\n",
-		             tended->sealed, tended->sealed == 1 ? "" : "s",
-		             bytes, read->damaged);
+	if (cli->quiet)
+		return true;
+	(void)printf("sealed: %" PRIu64 " volume%s; ", tended->sealed,
+	             tended->sealed == 1 ? "" : "s");
+	if (tended->parity > 0)
+		(void)printf("parity made: %" PRIu64 "; ", tended->parity);
+	(void)printf("read again: %s, %" PRIu64 " damaged\n", bytes,
+	             read->damaged);
 	return true;
 }
 
@@ -98,7 +102,8 @@ const struct sled_cli_command sled_cli_tend = {
 	.name = "tend",
 	.args = "",
 	.about = "seal what is full, read old archives again, send far copies",
-	.more = "Volumes that are full are sealed, and what was read back "
+	.more = "Volumes that are full are sealed and, where par2 is "
+		"installed, get 5 % of parity;\nwhat was read back "
 		"longest ago, more than 7\ndays, is read again from the disk "
 		"in each place that is there. What far places lack\nis sent "
 		"to them, unless the link is a dear one. `fetch` and `run` do "

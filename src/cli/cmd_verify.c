@@ -210,8 +210,7 @@ print_text(const struct loss *loss)
 	             fault->at, fault->text,
 	             loss->lines.data == NULL ? "" : loss->lines.data);
 	if (loss->messages > NAMED)
-		(void)printf("  and %" PRIu64 " more messages (--json has "
-		             "them all)\n",
+		(void)printf("  and %" PRIu64 " more (--json has them all)\n",
 		             loss->messages - NAMED);
 }
 

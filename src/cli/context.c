@@ -80,6 +80,24 @@ take_copies(struct sled_cli *cli, struct sled_err *err)
 	return true;
 }
 
+bool
+sled_cli_has_program(const char *name)
+{
+	const char *path = getenv("PATH");
+	bool found = false;
+
+	while (!found && path != NULL && *path != '\0') {
+		size_t len = strcspn(path, ":");
+		char file[4096];
+
+		(void)snprintf(file, sizeof(file), "%.*s/%s", (int)len, path,
+		               name);
+		found = len > 0 && access(file, X_OK) == 0;
+		path += len + (path[len] == ':');
+	}
+	return found;
+}
+
 static void
 map_store_conf(struct sled_cli *cli)
 {
@@ -96,6 +114,7 @@ map_store_conf(struct sled_cli *cli)
 		.state = store->state,
 		.far_bandwidth = store->far_bandwidth,
 		.found_new = cli->store_conf.found_new,
+		.par2 = sled_cli_has_program("par2") ? "par2" : NULL,
 		.say = sled_cli_say,
 		.say_ctx = cli,
 	};

@@ -29,7 +29,9 @@ sled_cli_export_choose(struct sled_cli_export *x, struct sled_err *err)
 		                x->cli->command->name);
 	else
 		return true;
-	return sled_hint(err, "--help shows how");
+	return sled_hint(err, x->cli->command == &sled_cli_export
+	                          ? "mailsled help export"
+	                          : "mailsled help restore");
 }
 
 /* DIR itself, its name durable in the folder above. */

@@ -95,7 +95,7 @@ sled_cli_far(struct sled_cli *cli, struct sled_cli_far *far,
 	if (!ok || cli->json || cli->quiet || far->sent.files == 0)
 		return ok;
 	sled_cli_bytes(bytes, far->sent.octets);
-	(void)printf("far: %" PRIu64 " file%s (%s) sent, and right there\n",
+	(void)printf("far: %" PRIu64 " file%s (%s) sent and checked there\n",
 	             far->sent.files, far->sent.files == 1 ? "" : "s", bytes);
 	return true;
 }

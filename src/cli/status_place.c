@@ -297,6 +297,28 @@ count_spools(struct sled_cli *cli)
 	return count;
 }
 
+struct revised {
+	uint64_t count;
+	bool quiet;
+};
+
+/* A volume that a repair could not make whole. */
+static bool
+show_revised(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
+{
+	struct revised *revised = ctx;
+
+	(void)err;
+	if (row->revision == 0)
+		return true;
+	revised->count++;
+	if (!revised->quiet)
+		(void)printf("  %s/%s has lost mail, %s.r%u.tsv beside it "
+		             "tells which\n",
+		             row->label, row->name, row->name, row->revision);
+	return true;
+}
+
 /* What tar last got out of a volume. */
 static bool
 add_drill(struct status *status, struct sled_json *json, struct sled_err *err)
@@ -327,10 +349,14 @@ bool
 sled_status_store(struct status *status, struct sled_err *err)
 {
 	struct sled_cli *cli = status->cli;
+	struct revised revised = { 0, cli->json };
 	uint64_t spools = count_spools(cli);
 	bool one_disk = sled_store_one_disk(cli->store);
 	struct sled_json *json = NULL;
 
+	if (!sled_ledger_volumes(sled_store_ledger(cli->store), NULL,
+	                         show_revised, &revised, err))
+		return false;
 	if (cli->json) {
 		if (!sled_json_new(&json, err))
 			return false;
@@ -338,6 +364,7 @@ sled_status_store(struct status *status, struct sled_err *err)
 		sled_json_u64(json, "min_copies", cli->conf->store.min_copies);
 		sled_json_bool(json, "one_disk", one_disk);
 		sled_json_u64(json, "spools", spools);
+		sled_json_u64(json, "revised", revised.count);
 		if (add_drill(status, json, err))
 			return sled_json_print(&json, stdout, err);
 		sled_json_free(&json);

@@ -154,7 +154,7 @@ least_of(const struct sled_conf_link *link)
 {
 	struct least least = { .bytes = SLED_CONF_VISIT_BYTES,
 		               .ms = SLED_CONF_VISIT_MS };
-	uint64_t trips_ms = (uint64_t)link->rtt_ms * SLED_CONF_VISIT_TRIPS;
+	uint64_t trips_ms = link->rtt_ms * SLED_CONF_VISIT_TRIPS;
 	uint64_t least_ms = times(link->cost_min_s, 1000);
 
 	if (least.ms < trips_ms)

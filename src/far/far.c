@@ -1,5 +1,4 @@
 /* far.c - rclone as a child, and what its failures mean; see mailsled/far.h. */
-#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +20,7 @@ sled_far_name_ok(const char *text)
 {
 	static const char fine[] = "abcdefghijklmnopqrstuvwxyz"
 				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				   "0123456789._-/";
+				   "0123456789._-+/";
 	size_t len = strlen(text);
 
 	return len > 0 && len < SLED_FAR_FILE && strspn(text, fine) == len &&
@@ -195,12 +194,15 @@ blame(const struct sled_program_end *end, const char *verb,
 	char text[SLED_PROGRAM_SAID + 1], shown[SAID];
 	const struct meaning *meaning;
 
+	memset(text, ' ', sizeof(text));
 	for (size_t i = 0; i < end->said_len; i++)
-		text[i] = end->said[i] == '\0' ? ' ' : end->said[i];
+		if (end->said[i] != '\0')
+			text[i] = end->said[i];
 	text[end->said_len] = '\0';
 	sled_text_clip(shown, sizeof(shown), pick_line(text));
 	for (char *at = text; *at != '\0'; at++)
-		*at = (char)tolower((unsigned char)*at);
+		if (*at >= 'A' && *at <= 'Z')
+			*at = (char)(*at - 'A' + 'a');
 	meaning = find_meaning(text);
 	if (end->status >= 128)
 		return sled_fail(err, SLED_ERR_LINK,

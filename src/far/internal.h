@@ -7,7 +7,7 @@
 #define FAR_WORDS   32     /* most words of a command line */
 #define FAR_LIST_MS 600000 /* for what moves little */
 #define FAR_SLOWEST 1024   /* octets a second, that a transfer is granted */
-#define FAR_PRINTS  (16u << 20) /* most octets that are taken from it */
+#define FAR_PRINTS  (16U << 20) /* most octets that are taken from it */
 
 struct far_entry {
 	char *file; /* in .names */

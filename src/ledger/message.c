@@ -145,6 +145,16 @@ sled_ledger_message_update(struct sled_ledger *ledger,
 }
 
 bool
+sled_ledger_message_forget(struct sled_ledger *ledger, int64_t id,
+                           struct sled_err *err)
+{
+	return sled_sql_change(
+	    ledger,
+	    SLED_SQL("DELETE FROM message WHERE id = ?1", sled_value_int(id)),
+	    "message", err);
+}
+
+bool
 sled_ledger_number_next(struct sled_ledger *ledger, const char *label,
                         uint64_t *out, struct sled_err *err)
 {

@@ -23,7 +23,8 @@
 /* Numbers are unsigned 64-bit as SQLite's signed; times are seconds since 1970
  * or 0; a reference to no row is NULL. counter outlives the rows it counted.
  * volume.turned is 0 while members are added, 1 when none will be, and 2 more
- * than its revision once the volume is sealed. */
+ * than its revision once the volume is sealed; one that has a revision, but is
+ * not sealed, has less than 0: that revision. */
 static const char schema_1[] =
     "CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
     " WITHOUT ROWID;"
@@ -451,6 +452,27 @@ sled_ledger_open(struct sled_ledger **out, const struct sled_sys *sys,
 	}
 	*out = ledger;
 	return true;
+}
+
+static bool
+check_word(void *ctx, struct sled_row *row, struct sled_err *err)
+{
+	char word[128];
+
+	sled_row_text(row, word, sizeof(word));
+	if (strcmp(word, "ok") == 0)
+		return true;
+	(void)sled_fail(err, SLED_ERR_DAMAGED, "ledger %s: %s",
+	                (const char *)ctx, word);
+	return sled_hint(err, SLED_REBUILD_HINT);
+}
+
+bool
+sled_ledger_check(struct sled_ledger *ledger, struct sled_err *err)
+{
+	return sled_sql_each(ledger,
+	                     SLED_SQL_PLAIN("PRAGMA integrity_check(1)"),
+	                     check_word, ledger->shown, err);
 }
 
 void

@@ -13,22 +13,26 @@ enum {
 	OPEN,
 	TURNED,
 	SEALED
-}; /* and SEALED + revision */
+}; /* and SEALED + revision; -revision for one that is turned only */
 
 static int64_t
 state_of(const struct sled_volume_row *row)
 {
 	if (row->sealed)
 		return SEALED + (int64_t)row->revision;
+	if (row->turned && row->revision > 0)
+		return -(int64_t)row->revision;
 	return row->turned ? TURNED : OPEN;
 }
 
 static void
 take_state(struct sled_volume_row *row, int64_t state)
 {
-	row->turned = state >= TURNED;
+	row->turned = state != OPEN;
 	row->sealed = state >= SEALED;
-	row->revision = state > SEALED ? (unsigned)(state - SEALED) : 0;
+	row->revision = state > SEALED ? (unsigned)(state - SEALED)
+	                : state < OPEN ? (unsigned)-state
+	                               : 0;
 }
 
 struct volume_walk {
@@ -222,6 +226,38 @@ sled_ledger_member_put(struct sled_ledger *ledger, struct sled_member_row *row,
 	             sled_value_u64(row->tar_octets),
 	             sled_value_hash(&row->body_sha256)),
 	    "member", err);
+}
+
+/* Out of each other's way first: no two may be at one offset at any time. */
+bool
+sled_ledger_members_move(struct sled_ledger *ledger,
+                         const struct sled_member_row *rows, size_t len,
+                         struct sled_err *err)
+{
+	bool ok = sled_sql_enter(ledger, err);
+
+	if (!ok)
+		return false;
+	for (size_t i = 0; ok && i < len; i++)
+		ok = sled_sql_run(
+			 ledger,
+			 SLED_SQL("DELETE FROM holding WHERE member = ?1 AND"
+		                  " EXISTS (SELECT 1 FROM member WHERE id = ?1"
+		                  " AND body_sha256 <> ?2)",
+		                  sled_value_int(rows[i].id),
+		                  sled_value_hash(&rows[i].body_sha256)),
+			 err) &&
+		     sled_sql_change(ledger,
+		                     SLED_SQL("UPDATE member SET at = -1 - at"
+		                              " WHERE id = ?1",
+		                              sled_value_int(rows[i].id)),
+		                     "member", err);
+	for (size_t i = 0; ok && i < len; i++) {
+		struct sled_member_row row = rows[i];
+
+		ok = sled_ledger_member_put(ledger, &row, err);
+	}
+	return sled_sql_leave(ledger, ok, err);
 }
 
 bool

@@ -94,11 +94,13 @@ static bool
 start(struct running *run, const char *file, struct sled_err *err)
 {
 	/* execv() takes them as they are, and changes none. */
-	char *const *argv = (char *const *)(uintptr_t)run->program->argv;
+	char *const *argv = NULL;
+
 	int out[2] = { -1, -1 }, said[2] = { -1, -1 };
 	pid_t parent = getpid();
 	bool ok = pipe2(out, O_CLOEXEC) == 0 && pipe2(said, O_CLOEXEC) == 0;
 
+	memcpy(&argv, &run->program->argv, sizeof(run->program->argv));
 	run->pid = ok ? fork() : -1;
 	if (run->pid == 0)
 		become(file, argv, parent, (const int[]){ out[1], said[1] });

@@ -274,10 +274,10 @@ find_all(struct sled_shelf *shelf, const char *from, struct sled_err *err)
 	struct stat st = { 0 };
 
 	if (sys->fstatat(sys->ctx, AT_FDCWD, from, &st, 0) == -1) {
-		(void)sled_fail_sys(err, errno, "look at it");
-		if (err->sys == ENOENT || err->sys == ENOTDIR)
-			err->kind = SLED_ERR_MISSING;
-		return false;
+		if (errno == ENOENT || errno == ENOTDIR)
+			return sled_fail(err, SLED_ERR_MISSING,
+			                 "there is no such folder or file");
+		return sled_fail_sys(err, errno, "look at it");
 	}
 	if (S_ISDIR(st.st_mode))
 		return add_folders(shelf, from, err);

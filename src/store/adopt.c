@@ -141,6 +141,15 @@ forget_found(struct adoption *a)
 	a->info = (struct sled_volume_info){ 0 };
 }
 
+static void
+free_adoption(struct adoption *a)
+{
+	forget_found(a);
+	free(a->list);
+	free(a->gone);
+	sled_intake_free(&a->intake);
+}
+
 static bool
 put_found(struct adoption *a, const struct found *found, int64_t member,
           struct sled_err *err)
@@ -310,6 +319,29 @@ adopt_one(struct adoption *a, struct sled_reading *reading, bool *held,
 	       sled_ledger_volume_put(a->store->ledger, volume, err);
 }
 
+bool
+sled_adopt_messages(struct sled_store *store, struct sled_volume_row *volume,
+                    struct sled_reading *reading,
+                    const struct sled_member_row *row, struct sled_err *err)
+{
+	struct adoption a = { .store = store, .volume = volume, .old = true };
+	const struct sled_member_visitor visitor = {
+		&a, on_volume, on_receipt, on_begin, on_data, on_end,
+	};
+	struct sled_member_sum sum;
+	unsigned seq = 0;
+	bool ok = sled_intake_new(&a.intake, err) &&
+	          sled_member_check(&reading->source, row->at, &visitor, &sum,
+	                            &seq, err);
+
+	for (size_t i = 0; ok && i < a.len; i++)
+		ok = put_found(&a, &a.list[i], row->id, err);
+	for (size_t i = 0; ok && i < a.gone_len; i++)
+		ok = put_gone(&a, &a.gone[i], err);
+	free_adoption(&a);
+	return ok;
+}
+
 static bool
 adopt_group(struct adoption *a, struct sled_reading *reading, uint64_t limit,
             bool *more, struct sled_err *err)
@@ -353,10 +385,7 @@ adopt_all(struct adoption *a, struct sled_reading *reading, uint64_t limit,
 
 	while (ok && more)
 		ok = adopt_group(a, reading, limit, &more, err);
-	forget_found(a);
-	free(a->list);
-	free(a->gone);
-	sled_intake_free(&a->intake);
+	free_adoption(a);
 	return ok;
 }
 

@@ -65,23 +65,24 @@ learn_habit(struct sled_maildrop *maildrop, const struct sled_digest *digest,
 
 /* ---- open ---- */
 
-static bool
-keep_names(struct sled_box *box, const struct sled_spool_owner *owner,
-           struct sled_err *err)
+bool
+sled_whose_keep(struct sled_whose *whose, char **names,
+                const struct sled_spool_owner *owner, struct sled_err *err)
 {
 	size_t label = strlen(owner->label) + 1;
 	size_t server = strlen(owner->server) + 1;
 	size_t user = strlen(owner->user) + 1;
+	char *copy = malloc(label + server + user);
 
-	box->names = malloc(label + server + user);
-	if (box->names == NULL)
-		return sled_fail(err, SLED_ERR_NOMEM, "visit");
-	memcpy(box->names, owner->label, label);
-	memcpy(box->names + label, owner->server, server);
-	memcpy(box->names + label + server, owner->user, user);
-	box->whose.owner =
-	    (struct sled_spool_owner){ box->names, box->names + label,
-		                       box->names + label + server };
+	if (copy == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "names of a maildrop");
+	memcpy(copy, owner->label, label);
+	memcpy(copy + label, owner->server, server);
+	memcpy(copy + label + server, owner->user, user);
+	free(*names);
+	*names = copy;
+	whose->owner = (struct sled_spool_owner){ copy, copy + label,
+		                                  copy + label + server };
 	return true;
 }
 
@@ -94,7 +95,7 @@ open_parts(struct sled_box *box, const struct sled_spool_owner *owner,
 	const struct sled_message_query query = { .label = owner->label,
 		                                  .limit = 1 };
 
-	if (!keep_names(box, owner, err) ||
+	if (!sled_whose_keep(&box->whose, &box->names, owner, err) ||
 	    !sled_intake_new(&box->intake, err) ||
 	    !sled_ledger_maildrop(ledger, owner->server, owner->user,
 	                          &box->maildrop, err) ||

@@ -23,7 +23,7 @@
 #include <string.h>
 
 #include "mailsled/clock.h"
-#include "store/store.h"
+#include "store/parity.h"
 
 #define STEP (256u << 10)
 
@@ -492,6 +492,32 @@ damaged_seal(struct reconcile *r, struct sled_err *why)
 	return sled_hint(why, "mailsled repair");
 }
 
+/* Can the copy be made anew? Where the first place has damage too, what this
+ * one has may be all that is left of a member. */
+static bool
+first_holds(struct reconcile *r, struct sled_err *why)
+{
+	struct sled_reading reading;
+	bool ok = sled_seat_read(&reading, &r->store->seats[0], r->volume,
+	                         false, why);
+
+	if (!ok)
+		return false;
+	for (size_t i = 0; ok && i < r->len; i++) {
+		const struct sled_member_sum sum = { r->rows[i].length,
+			                             r->rows[i].tar_octets,
+			                             r->rows[i].body_sha256 };
+
+		ok = sled_member_compare(&reading.source, r->rows[i].at, &sum,
+		                         why);
+	}
+	sled_reading_close(&reading);
+	if (!ok)
+		(void)sled_hint(why, "mailsled repair");
+	return ok || sled_note(why, "%s and %s both have damage",
+	                       r->store->conf.path, r->seat->place.path);
+}
+
 /* K0 to K3 become K2. */
 static bool
 bring(struct reconcile *r, uint64_t *octets, struct sled_err *why)
@@ -503,6 +529,8 @@ bring(struct reconcile *r, uint64_t *octets, struct sled_err *why)
 	if (r->found.sealed && (!right || r->size != r->volume->end))
 		return damaged_seal(r, why);
 	if (!right) {
+		if (!first_holds(r, why))
+			return false;
 		r->from = r->whole = 0;
 		if (!tell_ledger(r, false, why) ||
 		    !set_aside(r->store, r->seat, r->volume, why))
@@ -534,7 +562,8 @@ reconcile(struct reconcile *r, uint64_t *octets, struct sled_err *err)
 		*err = why;
 		return false;
 	}
-	if (r->found.sealed && why.kind == SLED_ERR_DAMAGED)
+	if ((r->found.sealed || r->volume->turned) &&
+	    why.kind == SLED_ERR_DAMAGED)
 		sled_store_say(r->store, "%s: `mailsled repair`", why.text);
 	else
 		give_up(r->store, r->seat, &why);
@@ -597,8 +626,11 @@ reconcile_size(struct reconcile *r, uint64_t *octets, struct sled_err *err)
 		return ok;
 	if (!find_lack(r, err))
 		return false;
-	if (r->lack == r->volume->end &&
-	    !sled_seat_seal(r->seat, r->volume, &why))
+	if (r->lack != r->volume->end)
+		return true;
+	if (sled_seat_seal(r->seat, r->volume, &why))
+		sled_beside_copy(r->store, r->seat, r->volume);
+	else
 		give_up(r->store, r->seat, &why);
 	return true;
 }

@@ -530,7 +530,7 @@ sled_far_will_do(const struct sled_store *store)
 {
 	int64_t now = sled_clock_now();
 	bool *held = calloc(store->len, sizeof(*held));
-	bool enough = false;
+	bool enough = false, far = false;
 
 	for (size_t i = 0; held != NULL && i < store->len; i++) {
 		const struct sled_seat *seat = &store->seats[i];
@@ -538,8 +538,9 @@ sled_far_will_do(const struct sled_store *store)
 
 		held[i] = seat->far ? !seat->fails && !seat->suspect && !stuck
 		                    : sled_seat_usable(seat);
+		far = far || (seat->far && held[i]);
 	}
-	if (held != NULL)
+	if (far)
 		enough =
 		    sled_seats_count(store, held) >= store->conf.min_copies;
 	free(held);

@@ -4,9 +4,9 @@
 
 #include "store/store.h"
 
-#define FAR_RANGE (8u << 20)  /* octets of a range of an open volume, about */
+#define FAR_RANGE (8U << 20)  /* octets of a range of an open volume, about */
 #define FAR_BATCH 64          /* files that are sent and checked together */
-#define FAR_STAGE (32u << 20) /* octets of them, about */
+#define FAR_STAGE (32U << 20) /* octets of them, about */
 
 /* One far place, brought up to date. */
 struct far_job {

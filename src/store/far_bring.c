@@ -18,7 +18,8 @@
 #include "mailsled/text.h"
 #include "store/far.h"
 
-#define NOTE "bringing"
+#define NOTE        "bringing"
+#define JOURNAL_MAX (64U << 20)
 
 /* ---- is there a store? ---- */
 
@@ -338,12 +339,12 @@ bring_journal(struct bringing *b, const char *file, const char *month,
 	(void)snprintf(name, sizeof(name), "%s.tsv", month);
 	ok = open_label(b, "journal", &dir, err) &&
 	     sled_far_fetch(b->far, file, dir, "piece.far", err) &&
-	     (sled_file_slurp(&text, first->sys, dir, name, 1u << 30, err) ||
+	     (sled_file_slurp(&text, first->sys, dir, name, JOURNAL_MAX, err) ||
 	      err->kind == SLED_ERR_MISSING);
 	if (ok) {
 		*err = (struct sled_err){ 0 };
 		ok = sled_file_slurp(&text, first->sys, dir, "piece.far",
-		                     1u << 30, err) &&
+		                     JOURNAL_MAX, err) &&
 		     sled_file_replace(first->sys, dir, name, 0644,
 		                       sled_buf_span(&text), err);
 	}

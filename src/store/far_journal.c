@@ -23,8 +23,8 @@
 #include "mailsled/text.h"
 #include "store/far.h"
 
-#define JOURNAL_MAX (64u << 20)
-#define CONFIG_MAX  (1u << 20)
+#define JOURNAL_MAX (64U << 20)
+#define CONFIG_MAX  (1U << 20)
 #define EACH_S      86400L /* a piece for news of the journal alone */
 #define PIECES      40     /* a month: more are made one */
 

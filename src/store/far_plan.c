@@ -472,8 +472,10 @@ sled_far_volumes(struct far_job *job, struct sled_err *err)
 {
 	struct far_batch *batch = calloc(1, sizeof(*batch));
 	struct sled_err first = { 0 };
-	bool ok = batch != NULL || sled_fail(err, SLED_ERR_NOMEM, "far place");
+	bool ok = true;
 
+	if (batch == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "far place");
 	for (size_t i = 0; ok && i < job->volumes_len; i++) {
 		struct sled_err why = { 0 };
 

@@ -77,6 +77,9 @@ sled_far_cover(const struct far_job *job, const char *file)
 
 	if (sled_far_range_parse(&range, file)) {
 		cover.volume = find_volume(job, range.label, range.name);
+		/* A repair has moved its members since. */
+		if (cover.volume != NULL && cover.volume->revision > 0)
+			cover.volume = NULL;
 		cover.from = range.from;
 		cover.to = range.to;
 		return cover;

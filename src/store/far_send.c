@@ -22,7 +22,7 @@
 #define DAY_S       86400L
 #define WAITING_S   (20 * DAY_S) /* what mail on the server waits for */
 #define OTHERS_S    (90 * DAY_S) /* all else */
-#define AGAIN_BYTES (256u << 20) /* checked again behind one visit */
+#define AGAIN_BYTES (256U << 20) /* checked again behind one visit */
 
 bool
 sled_far_add(struct far_batch *batch, const struct sled_far_file *file,
@@ -300,8 +300,10 @@ check_due(struct far_job *job, const struct waiting *w, int64_t bad,
 	struct far_batch *batch = calloc(1, sizeof(*batch));
 	uint64_t octets = 0;
 	size_t at = 0;
-	bool ok = batch != NULL || sled_fail(err, SLED_ERR_NOMEM, "far place");
+	bool ok = true;
 
+	if (batch == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "far place");
 	while (ok && octets < AGAIN_BYTES && !sled_far_over(job)) {
 		size_t was = job->rows_len;
 

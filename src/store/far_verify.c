@@ -144,9 +144,11 @@ static bool
 verify_rows(struct verify *v, struct sled_err *err)
 {
 	struct far_batch *batch = calloc(1, sizeof(*batch));
-	bool ok = batch != NULL || sled_fail(err, SLED_ERR_NOMEM, "far place");
+	bool ok = true;
 	size_t at = 0;
 
+	if (batch == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "far place");
 	for (size_t i = 0; i < v->job.rows_len; i++)
 		v->total += v->job.rows[i].octets;
 	while (ok && at < v->job.rows_len)

@@ -51,28 +51,6 @@ sled_import_flags(const struct sled_spool_owner *owner, unsigned flags)
 /* ---- open ---- */
 
 static bool
-keep_names(struct sled_import *import, const struct sled_spool_owner *owner,
-           struct sled_err *err)
-{
-	size_t label = strlen(owner->label) + 1;
-	size_t server = strlen(owner->server) + 1;
-	size_t user = strlen(owner->user) + 1;
-	char *names = malloc(label + server + user);
-
-	if (names == NULL)
-		return sled_fail(err, SLED_ERR_NOMEM, "import");
-	memcpy(names, owner->label, label);
-	memcpy(names + label, owner->server, server);
-	memcpy(names + label + server, owner->user, user);
-	free(import->names);
-	import->names = names;
-	import->whose.owner =
-	    (struct sled_spool_owner){ names, names + label,
-		                       names + label + server };
-	return true;
-}
-
-static bool
 open_folder(struct sled_import *import, struct sled_err *err)
 {
 	struct sled_store *store = import->store;
@@ -221,7 +199,7 @@ sled_import_whose(struct sled_import *import,
 	if (import->names != NULL &&
 	    strcmp(import->whose.owner.label, owner->label) != 0)
 		sled_tally_free(&import->met);
-	if (!keep_names(import, owner, err) ||
+	if (!sled_whose_keep(&import->whose, &import->names, owner, err) ||
 	    !sled_ledger_maildrop(import->store->ledger, owner->server,
 	                          owner->user, &maildrop, err))
 		return false;

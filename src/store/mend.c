@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "mailsled/clock.h"
-#include "store/store.h"
+#include "store/parity.h"
 
 static bool
 append_member(struct sled_store *store, struct sled_reading *from,
@@ -227,9 +227,17 @@ lengthen(struct sled_store *store, struct sled_volume_row *volume,
 	if (boundary < *size && !cut_first(store, volume, boundary, err))
 		return false;
 	*size = boundary;
-	return pull(store, volume, extents, size, err) &&
-	       (*size >= volume->end ||
-	        drop_rows(store, volume, extents, *size, err));
+	if (!pull(store, volume, extents, size, err) || *size >= volume->end)
+		return *size >= volume->end;
+	if (!volume->turned)
+		return drop_rows(store, volume, extents, *size, err);
+	/* No visit needs it, and parity may bring it back. */
+	sled_store_say(store,
+	               "%s/%s: %llu bytes hold in no place that can be "
+	               "reached: `mailsled repair`",
+	               volume->label, volume->name,
+	               (unsigned long long)(volume->end - *size));
+	return true;
 }
 
 /* The end of a seal that was cut off is taken back. Where it is whole, and the
@@ -340,18 +348,22 @@ remove_empty(struct sled_store *store, const struct sled_volume_row *volume,
 	return !first->out;
 }
 
+/* *whole is false when it stays shorter than the ledger says. */
 static bool
 recover_first(struct sled_store *store, struct sled_volume_row *volume,
-              uint64_t size, bool there, struct sled_err *err)
+              const struct sled_volume_found *found, bool *whole,
+              struct sled_err *err)
 {
+	uint64_t size = found->size;
 	struct extents extents;
 	bool ok = load_extents(&extents, store, volume, err);
 
-	if (ok && there && size == 0)
+	if (ok && found->there && size == 0)
 		ok = remove_empty(store, volume, err);
 	if (ok && size < volume->end)
 		ok = lengthen(store, volume, &extents, &size, err);
-	ok = ok && adopt_tail(store, volume, size, false, err);
+	*whole = size >= volume->end;
+	ok = ok && (!*whole || adopt_tail(store, volume, size, false, err));
 	free(extents.rows);
 	return ok;
 }
@@ -375,15 +387,16 @@ recover_more(struct sled_store *store, struct sled_volume_row *volume,
 
 static bool
 mend_open(struct sled_store *store, struct sled_volume_row *volume,
-          const struct sled_volume_found *found, struct sled_err *err)
+          const struct sled_volume_found *found, bool *whole,
+          struct sled_err *err)
 {
 	if (volume->sealed) { /* the place is an older one, or was wiped */
 		volume->sealed = false;
 		if (!sled_ledger_volume_put(store->ledger, volume, err))
 			return false;
 	}
-	return recover_first(store, volume, found->size, found->there, err) &&
-	       recover_more(store, volume, err);
+	return recover_first(store, volume, found, whole, err) &&
+	       (!*whole || recover_more(store, volume, err));
 }
 
 /* The ledger does not know of its seal: it was lost, or its commit was. */
@@ -391,7 +404,7 @@ static bool
 adopt_sealed(struct sled_store *store, struct sled_volume_row *volume,
              const struct sled_volume_found *found, struct sled_err *err)
 {
-	bool remade = false;
+	bool remade = false, whole = true;
 	uint64_t size = found->size;
 
 	if (!sled_adopt(store, volume, size, false, err))
@@ -406,7 +419,7 @@ adopt_sealed(struct sled_store *store, struct sled_volume_row *volume,
 	       (!remade || mend_open(store, volume,
 	                             &(const struct sled_volume_found){
 					 .there = true, .size = size },
-	                             err));
+	                             &whole, err));
 }
 
 static bool
@@ -417,8 +430,12 @@ mend_sealed(struct sled_store *store, struct sled_volume_row *volume,
 		return false;
 	if (!volume->sealed)
 		return true;
-	if (volume->end + SLED_MEMBER_LAST == found->size)
-		return sled_seat_seal(&store->seats[0], volume, err);
+	if (volume->end + SLED_MEMBER_LAST == found->size) {
+		if (!sled_seat_seal(&store->seats[0], volume, err))
+			return false;
+		sled_beside_copy(store, &store->seats[0], volume);
+		return true;
+	}
 	sled_store_say(store,
 	               "%s/%s/%s has %llu bytes, expected %llu: "
 	               "`mailsled repair`",
@@ -447,24 +464,55 @@ learn_turned(struct sled_store *store, struct sled_volume_row *volume,
 	return true;
 }
 
+/* A new file that was about to take the name of the old one. */
+static bool
+finish_swap(struct sled_store *store, const struct sled_volume_row *volume,
+            struct sled_volume_found *found, struct sled_err *err)
+{
+	struct sled_place *first = sled_store_first(store);
+	char open[SLED_VOLUME_FILE], sealed[SLED_VOLUME_FILE];
+
+	sled_volume_file(open, volume->name, true);
+	sled_volume_sealed_file(sealed, volume->name, volume->revision);
+	return sled_seat_volume(&store->seats[0], volume, found, err) &&
+	       sled_swap_finish(first, volume->label, sealed, !found->there,
+	                        err) &&
+	       sled_seat_volume(&store->seats[0], volume, found, err) &&
+	       sled_swap_finish(first, volume->label, open, !found->there,
+	                        err) &&
+	       sled_seat_volume(&store->seats[0], volume, found, err);
+}
+
+/* What is missing is not given up before all that there is was tried. */
+static bool
+is_for_repair(const struct sled_store *store,
+              const struct sled_volume_row *volume,
+              const struct sled_volume_found *found)
+{
+	return store->mode == SLED_STORE_REPAIR && volume->id != 0 &&
+	       (!found->there || found->size < volume->end);
+}
+
 bool
 sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
                  struct sled_err *err)
 {
 	struct sled_volume_found found;
-	bool pruned = false, ok;
+	bool pruned = false, whole = true, ok;
 
 	if (!sled_ledger_pruned(store->ledger, volume->id, store->seats[0].id,
 	                        &pruned, err))
 		return false;
 	if (pruned)
 		return true;
-	if (!sled_remake_finish(store, volume, err) ||
-	    !sled_seat_volume(&store->seats[0], volume, &found, err))
+	if (!finish_swap(store, volume, &found, err))
 		return false;
+	if (is_for_repair(store, volume, &found))
+		return true;
 	ok = found.there && found.sealed
 	         ? mend_sealed(store, volume, &found, err)
-	         : mend_open(store, volume, &found, err);
-	return ok && (volume->id == 0 || (learn_turned(store, volume, err) &&
-	                                  hold_first(store, volume, err)));
+	         : mend_open(store, volume, &found, &whole, err);
+	return ok && (volume->id == 0 || !whole ||
+	              (learn_turned(store, volume, err) &&
+	               hold_first(store, volume, err)));
 }

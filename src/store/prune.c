@@ -195,6 +195,11 @@ find_seat(struct prune *p, struct sled_err *err)
 		if (path == NULL ||
 		    strcmp(path, p->store->seats[i].place.path) == 0) {
 			p->seat = &p->store->seats[i];
+			if (p->seat->far)
+				return sled_fail(err, SLED_ERR_USAGE,
+				                 "%s is far away: nothing is "
+				                 "taken out there",
+				                 path);
 			return sled_seat_usable(p->seat) ||
 			       sled_fail(err, SLED_ERR_PLACE, "%s: %s",
 			                 p->seat->place.path, p->seat->why);

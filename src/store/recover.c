@@ -112,6 +112,35 @@ add_place(struct names *names, struct sled_store *store, size_t i,
 	return true;
 }
 
+/* The ledger does not know it: a repair may have given it a revision, whose
+ * file is whole wherever it has its name. */
+static void
+learn_revision(struct sled_store *store, struct sled_volume_row *row)
+{
+	for (size_t i = 0; i < store->len; i++) {
+		const struct sled_place *place = &store->seats[i].place;
+		struct sled_buf files = { 0 };
+		struct sled_err why = { 0 };
+		bool ok = sled_seat_usable(&store->seats[i]) &&
+		          sled_dir_list(&files, place->sys, place->dir,
+		                        row->label, &why);
+
+		for (size_t at = 0; ok && at < files.len;
+		     at += strlen(files.data + at) + 1) {
+			char name[SLED_VOLUME_NAME];
+			unsigned revision = 0;
+			bool open = false;
+
+			if (sled_volume_file_parse(files.data + at, name, &open,
+			                           &revision) &&
+			    strcmp(name, row->name) == 0 &&
+			    revision > row->revision)
+				row->revision = revision;
+		}
+		sled_buf_free(&files);
+	}
+}
+
 static bool
 recover_named(struct sled_store *store, char *name, struct sled_err *err)
 {
@@ -125,6 +154,8 @@ recover_named(struct sled_store *store, char *name, struct sled_err *err)
 		return false;
 	(void)snprintf(row.label, sizeof(row.label), "%.24s", name);
 	(void)snprintf(row.name, sizeof(row.name), "%.15s", slash + 1);
+	if (!found)
+		learn_revision(store, &row);
 	*slash = '/';
 	return sled_mend_volume(store, &row, err);
 }
@@ -220,6 +251,7 @@ sled_recover(struct sled_store *store, struct sled_err *err)
 	uint64_t octets = 0;
 
 	return recover_volumes(store, err) &&
-	       sled_recover_copies(store, &octets, err) &&
-	       sled_recover_spools(store, err);
+	       ((store->mode == SLED_STORE_REPAIR && !store->rebuilt) ||
+	        (sled_recover_copies(store, &octets, err) &&
+	         sled_recover_spools(store, err)));
 }

@@ -3,23 +3,17 @@
  * of every member that holds somewhere, in its order, takes the old one's name.
  * What lies behind a damaged member is as good as what lies before it, and the
  * mail in it may be on no server any more: it is never just set aside.
- *
- * States (F: the file, R: the new one, "NAME.remade" beside it)
- *   R0  F, no R
- *   R1  F, R in part or whole    begun again: R is removed
- *   R2  F in quarantine, R whole R takes F's name
- *   R3  R is F                   the members behind the end are adopted
+ * swap.c has the states; behind the last one what follows the ledger's end is
+ * adopted.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "store/store.h"
+#include "store/repair.h"
 
 struct remake {
 	struct sled_store *store;
 	const struct sled_volume_row *volume;
-	char file[SLED_VOLUME_FILE], remade[SLED_VOLUME_FILE];
+	char file[SLED_VOLUME_FILE], remade[SLED_REMADE_NAME];
 	struct sled_reading *from; /* one a seat */
 	bool *open;
 	struct sled_append append;
@@ -141,26 +135,7 @@ close_sources(struct remake *r)
 	free(r->open);
 }
 
-/* R2 to R3. */
-static bool
-take_name(struct remake *r, struct sled_err *err)
-{
-	const struct sled_sys *sys = r->store->sys;
-	struct sled_place *first = sled_store_first(r->store);
-	int dir = -1;
-	bool ok;
-
-	if (!sled_dir_open(&dir, sys, first->dir, r->volume->label, err))
-		return false;
-	ok =
-	    sys->renameat(sys->ctx, dir, r->remade, dir, r->file) == 0 ||
-	    sled_fail_sys(err, errno, "%s: rename to %s", first->path, r->file);
-	ok = ok && sled_dir_sync(sys, dir, r->file, err);
-	(void)sys->close(sys->ctx, dir);
-	return ok;
-}
-
-/* R0 to R1; on failure nothing is left of R. */
+/* On failure nothing is left of it. */
 static bool
 write_remade(struct remake *r, struct sled_err *err)
 {
@@ -197,9 +172,11 @@ replace(struct remake *r, uint64_t *size, struct sled_err *err)
 	    "old file is in quarantine",
 	    r->volume->label, r->file, (unsigned long long)r->volume->end,
 	    (unsigned long long)r->held, (unsigned long long)r->lost);
-	return (!r->open[0] || sled_place_quarantine(first, r->volume->label,
-	                                             found.file, err)) &&
-	       take_name(r, err);
+	/* A sealed one is open again: it may go on. */
+	return (!found.there || !found.sealed ||
+	        sled_place_quarantine(first, r->volume->label, found.file,
+	                              err)) &&
+	       sled_swap(first, r->volume->label, r->file, err);
 }
 
 /* Damage was met in some place: what the copies hold of it is read again. */
@@ -227,30 +204,7 @@ start(struct remake *r, struct sled_store *store,
 {
 	*r = (struct remake){ .store = store, .volume = volume };
 	sled_volume_file(r->file, volume->name, true);
-	(void)snprintf(r->remade, sizeof(r->remade), "%s.remade", volume->name);
-}
-
-bool
-sled_remake_finish(struct sled_store *store,
-                   const struct sled_volume_row *volume, struct sled_err *err)
-{
-	struct sled_place *first = sled_store_first(store);
-	struct remake r;
-	struct sled_volume_found found;
-	uint64_t size = 0;
-	bool remade = false;
-
-	start(&r, store, volume);
-	if (!sled_place_size(first, volume->label, r.remade, &size, &remade,
-	                     err) ||
-	    !sled_seat_volume(&store->seats[0], volume, &found, err))
-		return false;
-	if (!remade)
-		return true;
-	if (!found.there)
-		return take_name(&r, err);
-	sled_append_undo(first, volume->label, r.remade, 0);
-	return true;
+	sled_remade_name(r->remade, r->file);
 }
 
 static bool

@@ -8,8 +8,6 @@
  *   S1  F in its place, S in part or whole   begun again: S is removed
  *   S2  F in quarantine, S whole             rule 3 commits S
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -132,20 +130,11 @@ static bool
 open_folder(struct salvage *s, const char *name, struct sled_err *err)
 {
 	const struct sled_sys *sys = s->store->sys;
-	struct sled_buf names = { 0 };
-	bool ok =
-	    sled_dir_make(sys, s->store->state_dir, SLED_SALVAGE, 0700, err) &&
-	    sled_dir_make(sys, s->store->state_dir, name, 0700, err) &&
-	    sled_dir_open(&s->dir, sys, s->store->state_dir, name, err) &&
-	    sled_dir_list(&names, sys, s->dir, ".", err);
 
-	for (size_t at = 0; ok && at < names.len;
-	     at += strlen(names.data + at) + 1)
-		if (sys->unlinkat(sys->ctx, s->dir, names.data + at, 0) == -1)
-			ok = sled_fail_sys(err, errno, "unlink %s/%s", name,
-			                   names.data + at);
-	sled_buf_free(&names);
-	return ok && sled_dir_sync(sys, s->dir, name, err);
+	return sled_dir_make(sys, s->store->state_dir, SLED_SALVAGE, 0700,
+	                     err) &&
+	       sled_folder_empty(s->store, name, &s->dir, err) &&
+	       sled_dir_sync(sys, s->dir, name, err);
 }
 
 /* Whose mail it is, should the copy's own VOLUME.txt be damaged. */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "mailsled/clock.h"
-#include "store/store.h"
+#include "store/parity.h"
 
 static bool
 prove_member(struct sled_reading *reading, const struct sled_member_row *row,
@@ -56,6 +56,7 @@ seal_first(struct sled_store *store, struct sled_volume_row *volume,
 	if (!prove(store, volume, err) ||
 	    !sled_seat_seal(&store->seats[0], volume, err))
 		return false;
+	sled_beside_copy(store, &store->seats[0], volume);
 	volume->sealed = true;
 	return sled_ledger_volume_put(store->ledger, volume, err);
 }

@@ -119,25 +119,42 @@ set_aside(struct sled_store *store, struct sled_err *err)
 	return sled_dir_sync(sys, store->state_dir, "ledger.db", err);
 }
 
+/* *equal when there is such a fact, and it is TEXT. */
+static bool
+look_at_fact(struct sled_ledger *ledger, const char *key, const char *text,
+             bool *found, bool *equal, struct sled_err *err)
+{
+	struct sled_buf value = { 0 };
+	bool ok = sled_ledger_get(ledger, key, &value, found, err);
+
+	/* Found, and without memory for it: there is nothing to compare. */
+	*equal = ok && *found && strcmp(value.data, text) == 0;
+	sled_buf_free(&value);
+	return ok;
+}
+
 /* Does the ledger belong to this store, and was its last rebuild finished? */
 static bool
 look_into_ledger(struct sled_store *store, bool *ours, struct sled_err *err)
 {
-	struct sled_buf value = { 0 };
-	bool found = false, ok;
+	bool found = false, whole = false;
 
-	ok = sled_ledger_get(store->ledger, "store", &value, &found, err);
-	*ours = !found || strcmp(value.data, store->id) == 0;
-	sled_buf_free(&value);
-	if (!ok || !*ours)
-		return ok;
+	if (!look_at_fact(store->ledger, "store", store->id, &found, ours,
+	                  err)) {
+		*ours = true; /* nothing is known against it */
+		return false;
+	}
+	*ours = *ours || !found;
+	if (!*ours)
+		return true;
 	/* One that was cut off while it was made has neither. */
-	ok = (found ||
-	      sled_ledger_put(store->ledger, "store", store->id, err)) &&
-	     sled_ledger_get(store->ledger, "rebuilding", &value, &found, err);
-	store->rebuilt = !found || strcmp(value.data, "0") != 0;
-	sled_buf_free(&value);
-	return ok;
+	if (!found && !sled_ledger_put(store->ledger, "store", store->id, err))
+		return false;
+	if (!look_at_fact(store->ledger, "rebuilding", "0", &found, &whole,
+	                  err))
+		return false;
+	store->rebuilt = !whole;
+	return true;
 }
 
 static bool
@@ -160,7 +177,9 @@ open_present(struct sled_store *store, const char *path, struct sled_err *err)
 	if (!sled_ledger_open(&store->ledger, store->sys, path,
 	                      SLED_LEDGER_WRITE, err))
 		return false;
-	if (look_into_ledger(store, &ours, err) && ours)
+	if (look_into_ledger(store, &ours, err) && ours &&
+	    (store->mode != SLED_STORE_REPAIR ||
+	     sled_ledger_check(store->ledger, err)))
 		return true;
 	sled_ledger_close(&store->ledger);
 	if (!ours)
@@ -171,7 +190,7 @@ open_present(struct sled_store *store, const char *path, struct sled_err *err)
 static bool
 open_to_write(struct sled_store *store, const char *path, struct sled_err *err)
 {
-	if (store->mode == SLED_STORE_WRITE) {
+	if (store->mode != SLED_STORE_REBUILD) {
 		if (open_present(store, path, err))
 			return true;
 		if (err->kind == SLED_ERR_DAMAGED)

@@ -16,7 +16,7 @@
 #define SLED_RESERVE      (16u << 20)  /* kept free on the first place */
 #define SLED_VOLUME_CAP   4187593113u  /* 3.9 GiB: FAT32 carries 4 */
 #define SLED_MEMBER_TAR   (256u << 10) /* a member's tar octets, at least */
-#define SLED_MEMBER_GZIP  (128u << 10) /* ... so that it has these, about */
+#define SLED_MEMBER_GZIP  (128U << 10) /* ... so that it has these, about */
 #define SLED_MEMBER_MOST  (2u << 20)   /* ... and no more than these */
 #define SLED_MEMBER_ALONE (1u << 20)   /* a larger message is alone in one */
 #define SLED_FRESH_S      86400        /* 24 h: a read-back counts so long */
@@ -243,6 +243,11 @@ struct sled_box {
 	char *names;            /* label, server, user: owned */
 };
 
+/* A copy of the strings, in *names: NULL or of an earlier call; owned. */
+bool sled_whose_keep(struct sled_whose *whose, char **names,
+                     const struct sled_spool_owner *owner,
+                     struct sled_err *err);
+
 bool sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
                        uint64_t listed);
 /* The item is this row: note its size and id, and that it is listed. */
@@ -333,6 +338,9 @@ bool sled_volume_turn_if_due(struct sled_store *store, const char *label,
 /* No more members: note the hash of the volume as the seal will leave it. */
 bool sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
                       struct sled_err *err);
+/* The hash that its members and tar's end give, into row->sha256. */
+bool sled_volume_hash(struct sled_store *store, struct sled_volume_row *row,
+                      struct sled_err *err);
 /* Does FILE lie beside the sealed file, of this NAME, and belong to it? */
 bool sled_volume_goes_with(const char *file, const char *sealed,
                            const char *name);
@@ -375,14 +383,17 @@ bool sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
  * bytes. *remade is false when there are none. */
 bool sled_remake(struct sled_store *store, const struct sled_volume_row *volume,
                  uint64_t *size, bool *remade, struct sled_err *err);
-/* End a remaking that was cut off. */
-bool sled_remake_finish(struct sled_store *store,
-                        const struct sled_volume_row *volume,
-                        struct sled_err *err);
 bool sled_recover_spools(struct sled_store *store, struct sled_err *err);
 /* OLD: what is found may be older than what the ledger knows. */
 bool sled_adopt(struct sled_store *store, struct sled_volume_row *volume,
                 uint64_t limit, bool old, struct sled_err *err);
+/* Rows for those messages of one member, at ROW->at, that have none; in the
+ * caller's transaction. */
+bool sled_adopt_messages(struct sled_store *store,
+                         struct sled_volume_row *volume,
+                         struct sled_reading *reading,
+                         const struct sled_member_row *row,
+                         struct sled_err *err);
 /* Messages that only this seat's file has go to a spool in a folder of
  * their own below salvage/, for rule 3; what an earlier try left there is
  * removed first. */
@@ -390,6 +401,20 @@ bool sled_salvage(struct sled_store *store, struct sled_seat *seat,
                   const struct sled_volume_row *volume, struct sled_err *err);
 bool sled_recover_copies(struct sled_store *store, uint64_t *octets,
                          struct sled_err *err);
+
+/* ---- scratch.c ---- */
+/* The folder NAME below the state folder, open; all files in it are removed. */
+bool sled_folder_empty(struct sled_store *store, const char *name, int *dir,
+                       struct sled_err *err);
+
+/* ---- swap.c ---- */
+/* FILE.remade of the folder LABEL, synced and read back, becomes FILE; one that
+ * had that name goes to quarantine. */
+bool sled_swap(struct sled_place *place, const char *label, const char *file,
+               struct sled_err *err);
+/* End a swap that was cut off: with NEEDED there is no FILE. */
+bool sled_swap_finish(struct sled_place *place, const char *label,
+                      const char *file, bool needed, struct sled_err *err);
 
 /* ---- doubt.c ---- */
 /* Readers: damage was met in this place. */

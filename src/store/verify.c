@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/store.h"
+#include "store/parity.h"
 
 struct verify {
 	struct sled_store *store;
@@ -151,7 +151,21 @@ has_its_size(const struct verify *v, const struct sled_reading *reading,
 	       (reading->source.size > end && sled_lock_is_held(v->store));
 }
 
-/* What only a sealed volume has: tar's end, and its sidecar. */
+/* Without any it is whole all the same. */
+static bool
+verify_parity(struct verify *v, const struct sled_volume_row *volume,
+              struct sled_err *err)
+{
+	char fault[256];
+
+	if (!sled_parity_check(v->seat, volume, v->deep, fault, err))
+		return false;
+	if (fault[0] != '\0')
+		tell(v, volume, volume->end, fault);
+	return true;
+}
+
+/* What only a sealed volume has: tar's end, its sidecar, and parity. */
 static bool
 verify_seal(struct verify *v, const struct sled_volume_row *volume,
             struct sled_err *err)
@@ -174,7 +188,7 @@ verify_seal(struct verify *v, const struct sled_volume_row *volume,
 	if (sidecar == SLED_SIDECAR_OTHER)
 		tell(v, volume, volume->end,
 		     "the .sha256 beside it names other bytes");
-	return true;
+	return verify_parity(v, volume, err);
 }
 
 static bool
@@ -364,6 +378,22 @@ flush_copies(struct sled_store *store)
 	}
 }
 
+/* Of what is there a sealed file with other bytes is for `repair` alone. */
+static bool
+is_whole(struct sled_store *store, size_t index, struct sled_err *err)
+{
+	struct sled_place_status place = { 0 };
+
+	if (!sled_store_place(store, index, &place, err))
+		return false;
+	if (place.lacks == 0)
+		return true;
+	(void)sled_fail(err, SLED_ERR_DAMAGED,
+	                "%s: %llu bytes of it are not what was stored",
+	                place.path, (unsigned long long)place.lacks);
+	return sled_hint(err, "mailsled repair");
+}
+
 bool
 sled_store_sync(struct sled_store *store, const char *adopt, uint64_t *octets,
                 struct sled_err *err)
@@ -379,5 +409,8 @@ sled_store_sync(struct sled_store *store, const char *adopt, uint64_t *octets,
 			return sled_fail(err, SLED_ERR_PLACE, "%s: %s",
 			                 store->seats[i].place.path,
 			                 store->seats[i].why);
+	for (size_t i = 0; i < store->len; i++)
+		if (!store->seats[i].far && !is_whole(store, i, err))
+			return false;
 	return true;
 }

@@ -40,20 +40,22 @@ hash_file(struct sled_store *store, const struct sled_volume_row *row,
 	return ok;
 }
 
-/* The sealed file itself, NAME.tar.gz.sha256, parity. */
+/* The sealed file itself, its .sha256 and parity, a revision's .tsv. */
 bool
 sled_volume_goes_with(const char *file, const char *sealed, const char *name)
 {
 	char parity[SLED_VOLUME_FILE];
+	size_t stem = strlen(sealed) - strlen(".tar.gz");
 
 	(void)snprintf(parity, sizeof(parity), "%s.tar.gz.", name);
 	return strncmp(file, sealed, strlen(sealed)) == 0 ||
-	       strncmp(file, parity, strlen(parity)) == 0;
+	       strncmp(file, parity, strlen(parity)) == 0 ||
+	       (stem > strlen(name) && strncmp(file, sealed, stem) == 0 &&
+	        strcmp(file + stem, ".tsv") == 0);
 }
 
-/* No more members: note the hash of the volume as the seal will leave it. */
 bool
-sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
+sled_volume_hash(struct sled_store *store, struct sled_volume_row *row,
                  struct sled_err *err)
 {
 	struct sled_sha256 *sha = NULL;
@@ -65,11 +67,23 @@ sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
 	if (ok) {
 		sled_sha256_add(sha, last.data, last.len);
 		row->sha256 = sled_sha256_end(sha);
-		row->turned = true;
-		ok = sled_ledger_volume_put(store->ledger, row, err);
 	}
 	sled_buf_free(&last);
 	sled_sha256_free(&sha);
+	return ok;
+}
+
+/* No more members: note the hash of the volume as the seal will leave it. */
+bool
+sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
+                 struct sled_err *err)
+{
+	bool ok = sled_volume_hash(store, row, err);
+
+	if (ok) {
+		row->turned = true;
+		ok = sled_ledger_volume_put(store->ledger, row, err);
+	}
 	return ok || sled_note(err, "turn volume %s/%s", row->label, row->name);
 }
 

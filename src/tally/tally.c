@@ -4,14 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY   16
+#define KEY   12
 #define FIRST 256 /* slots of the first table */
 
+/* 16 bytes. A slot is taken for good once its hash was counted. */
 struct sled_tally_slot {
 	uint8_t key[KEY];
-	uint32_t times; /* 0: free, or counted back */
-	bool taken;
+	uint32_t times; /* and TAKEN */
 };
+
+#define TAKEN 0x80000000U
 
 /* Where the hash is, or where it would be: of a SHA-256 any bytes will do. */
 static struct sled_tally_slot *
@@ -21,7 +23,7 @@ slot_of(struct sled_tally_slot *slots, size_t cap, const uint8_t *key)
 
 	memcpy(&at, key, sizeof(at));
 	at &= cap - 1;
-	while (slots[at].taken && memcmp(slots[at].key, key, KEY) != 0)
+	while (slots[at].times != 0 && memcmp(slots[at].key, key, KEY) != 0)
 		at = (at + 1) & (cap - 1);
 	return &slots[at];
 }
@@ -35,7 +37,7 @@ grow(struct sled_tally *tally, struct sled_err *err)
 	if (slots == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "hashes");
 	for (size_t i = 0; i < tally->cap; i++)
-		if (tally->slots[i].taken)
+		if (tally->slots[i].times != 0)
 			*slot_of(slots, cap, tally->slots[i].key) =
 			    tally->slots[i];
 	free(tally->slots);
@@ -50,15 +52,15 @@ sled_tally_count(struct sled_tally *tally, const struct sled_hash *hash,
 {
 	struct sled_tally_slot *slot;
 
-	if (2 * (tally->len + 1) > tally->cap && !grow(tally, err))
+	if (4 * (tally->len + 1) > 3 * tally->cap && !grow(tally, err))
 		return false;
 	slot = slot_of(tally->slots, tally->cap, hash->b);
-	if (!slot->taken) {
+	if (slot->times == 0) {
 		memcpy(slot->key, hash->b, KEY);
-		slot->taken = true;
+		slot->times = TAKEN;
 		tally->len++;
 	}
-	*times = ++slot->times;
+	*times = ++slot->times & ~TAKEN;
 	return true;
 }
 
@@ -70,7 +72,7 @@ sled_tally_back(struct sled_tally *tally, const struct sled_hash *hash)
 	if (tally->cap == 0)
 		return;
 	slot = slot_of(tally->slots, tally->cap, hash->b);
-	if (slot->taken && slot->times > 0)
+	if ((slot->times & ~TAKEN) > 0)
 		slot->times--;
 }
 
@@ -78,7 +80,7 @@ bool
 sled_tally_met(const struct sled_tally *tally, const struct sled_hash *hash)
 {
 	return tally->cap > 0 &&
-	       slot_of(tally->slots, tally->cap, hash->b)->times > 0;
+	       (slot_of(tally->slots, tally->cap, hash->b)->times & ~TAKEN) > 0;
 }
 
 void

@@ -118,7 +118,7 @@ def test_a_copy_unplugged_half_way_loses_nothing_and_catches_up(tmp):
         assert done.status in (0, 73), done
         (row,) = done.reports
         assert row["fetched"] == len(mail), row
-        held = [set(untar(p, tmp / p.name).values())
+        held = [set(untar(p, tmp / f"held-{p.name}").values())
                 for p in (sled.path, disk.whole)]
         assert gone(server, mail) <= held[0] & held[1]
         # While it is away: said, and nothing in its place.

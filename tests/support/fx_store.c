@@ -16,6 +16,8 @@
 const struct sled_spool_owner fx_store_owner = { "home", "pop.example.org",
 	                                         "ada" };
 
+_Atomic int fx_store_busy;
+
 /* ---- the store ---- */
 
 static void
@@ -24,9 +26,11 @@ hear(void *ctx, const char *text)
 	struct fx_store *w = ctx;
 	struct sled_err err = { 0 };
 
+	fx_store_busy++;
 	(void)pthread_mutex_lock(&w->lock);
 	assert_true(sled_buf_printf(&w->said, &err, "%s\n", text));
 	(void)pthread_mutex_unlock(&w->lock);
+	fx_store_busy--;
 }
 
 void
@@ -135,6 +139,7 @@ fx_store_bytes(struct sled_buf *out, const struct fx_mail *mail)
 {
 	struct sled_err err = { 0 };
 
+	fx_store_busy++;
 	assert_true(sled_buf_printf(
 	    out, &err,
 	    "From: Sender %u <s%u@example.org>\r\n"
@@ -146,6 +151,7 @@ fx_store_bytes(struct sled_buf *out, const struct fx_mail *mail)
 	fx_mail_bytes(out->data + out->len, mail);
 	out->len += mail->len;
 	out->data[out->len] = '\0';
+	fx_store_busy--;
 }
 
 static struct sled_hash
@@ -210,6 +216,7 @@ fx_visit_prove(struct fx_visit *v, size_t item)
 	char *end;
 	bool ok;
 
+	fx_store_busy++;
 	fx_store_bytes(&bytes, &v->mails[item]);
 	end = memmem(bytes.data, bytes.len, "\r\n\r\n", 4);
 	assert_non_null(end);
@@ -218,6 +225,7 @@ fx_visit_prove(struct fx_visit *v, size_t item)
 	sled_intake_begin(intake);
 	assert_true(sled_intake_feed(intake, sled_buf_span(&bytes), &v->err));
 	top = sled_intake_end(intake);
+	fx_store_busy--;
 	ok = sled_box_proof(v->box, item, &top, v->w->now, &v->err);
 	sled_intake_free(&intake);
 	sled_buf_free(&bytes);

@@ -43,6 +43,9 @@ struct fx_store {
 };
 
 extern const struct sled_spool_owner fx_store_owner; /* "home" */
+/* Above 0 while the fixture itself is at work: what it allocates meanwhile is
+ * not the store's, and may not be refused. */
+extern _Atomic int fx_store_busy;
 
 /* Nothing is created but TMP. min_copies is COPIES + 1, rotation is off. */
 void fx_store_make(struct fx_store *w, size_t copies);

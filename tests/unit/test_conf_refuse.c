@@ -249,6 +249,9 @@ values_of_a_store_are_checked(void **state)
 		{ "copies = rclone:-x:y", "copies: a far place is "
 		                          "rclone:REMOTE:PATH, as in "
 		                          "rclone:box:mail" },
+		{ "far-bandwidth = 512KiB",
+		  "far-bandwidth: \"512KiB\" is no rate: a whole number "
+		  "with bit/s, kbit/s or Mbit/s, as in 512kbit/s" },
 		{ "min-copies = 0",
 		  "min-copies: \"0\" is no number of places" },
 		{ "min-copies = two",

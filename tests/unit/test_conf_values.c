@@ -322,6 +322,31 @@ copies_may_be_far_away_and_many(void **state)
 }
 
 static void
+far_copies_go_by_links_that_cost_nothing(void **state)
+{
+	static const bool unwritten[] = { true,  false, false, false,
+		                          false, true,  false };
+	struct sled_conf *conf = fx_conf_good(
+	    "[store]\npath = /a\ncopies = rclone:box:mail\n"
+	    "far-bandwidth = 512kbit/s\n" FX_CONF_ACCOUNT "[link free]\n"
+	    "[link dear]\ncost = 1 USD/MiB\n[link kept]\nbudget = 1MiB/day\n"
+	    "[link asked]\nvisit = ask\n[link metered]\n"
+	    "[link yes]\ncost = 1 USD/MiB\nfar = yes\n[link no]\nfar = no\n");
+
+	(void)state;
+	assert_int_equal(conf->store.far_bandwidth, 64000);
+	assert_string_equal(conf->store.copies[0].name, "rclone:box:mail");
+	for (size_t i = 0; i < conf->links_len; i++)
+		assert_int_equal(sled_conf_link_far(&conf->links[i], false),
+		                 unwritten[i]);
+	assert_true(sled_conf_link_far(NULL, false));
+	assert_false(sled_conf_link_far(NULL, true));
+	assert_false(sled_conf_link_far(&conf->links[0], true));
+	assert_true(sled_conf_link_far(&conf->links[5], true));
+	sled_conf_free(&conf);
+}
+
+static void
 one_copy_and_one_maildrop_on_two_ports_are_warned_about(void **state)
 {
 	struct sled_conf *conf =
@@ -361,6 +386,7 @@ main(void)
 		cmocka_unit_test(
 		    windows_go_over_midnight_and_over_the_weeks_end),
 		cmocka_unit_test(copies_may_be_far_away_and_many),
+		cmocka_unit_test(far_copies_go_by_links_that_cost_nothing),
 		cmocka_unit_test(
 		    one_copy_and_one_maildrop_on_two_ports_are_warned_about),
 	};

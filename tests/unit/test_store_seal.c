@@ -211,7 +211,7 @@ a_damaged_volume_is_not_sealed_and_nothing_is_taken_from_it(void **state)
 	struct fx_store *w = *state;
 	uint64_t sealed = 0;
 
-	fx_store_sh(w, "printf X | dd of=store/home/" NAME
+	fx_store_sh(w, "printf XXXX | dd of=store/home/" NAME
 	               ".open.tar.gz bs=1 seek=400 conv=notrunc 2>/dev/null"
 	               " && mkdir was && cp -a store/home copy1/home was 2>&1 "
 	               "|| cp -a store/home was/1");
@@ -230,16 +230,20 @@ static void
 a_sealed_copy_that_is_damaged_is_left_as_it_is(void **state)
 {
 	struct fx_store *w = *state;
+	uint64_t octets = 0;
 
 	seal_all(w, 1);
 	fx_store_sh(w, "chmod u+w copy1/home/" NAME ".tar.gz && "
-	               "printf X | dd of=copy1/home/" NAME
+	               "printf XXXX | dd of=copy1/home/" NAME
 	               ".tar.gz bs=1 seek=400 conv=notrunc 2>/dev/null && "
 	               "sha256sum copy1/home/" NAME ".tar.gz > was && "
 	               "rm -rf store/.mailsled/ledger.db*");
 	fx_store_open(w);
 	assert_store_has(w, mails, COUNT(mails));
 	assert_true(fx_store_has_said(w, "repair"));
+	/* ... and a sync does not end as if all were well. */
+	assert_false(sled_store_sync(w->store, NULL, &octets, &w->err));
+	assert_int_equal(w->err.kind, SLED_ERR_DAMAGED);
 	fx_store_close(w);
 	fx_store_sh(w, "sha256sum -c --quiet was");
 }
