@@ -49,7 +49,7 @@ SLED_CHECK bool sled_far_open(struct sled_far **out,
 void sled_far_close(struct sled_far **far);
 
 /* Is TEXT a path that we would put there: relative, tidy, of letters, digits,
- * '.', '_', '-' and '+'? */
+ * '.', '_', '+' and '-'? */
 bool sled_far_name_ok(const char *text);
 
 /* ---- its mark ---- */

@@ -239,28 +239,32 @@ print_fault(struct sled_cli *cli, const struct fault *fault,
 
 /* ---- the command ---- */
 
+static void
+say_unverified(struct sled_cli *cli, const struct sled_place_status *place)
+{
+	const char *why = place->far ? "--far does" : place->why;
+	char text[700], path[256];
+
+	sled_text_clip(path, sizeof(path),
+	               (struct sled_span){ place->path, strlen(place->path) });
+	(void)snprintf(text, sizeof(text), "%s: %s, not verified%s%s", path,
+	               place->far ? "far away" : "absent",
+	               why[0] == '\0' ? "" : ": ", why);
+	sled_cli_say(cli, text);
+}
+
 static bool
 name_absent(struct sled_cli *cli, struct sled_err *err)
 {
+	const bool far = sled_cli_flag(cli, "far") != NULL;
+
 	for (size_t i = 0; i < sled_store_places(cli->store); i++) {
 		struct sled_place_status place = { 0 };
-		char text[700], path[256];
 
 		if (!sled_store_place(cli->store, i, &place, err))
 			return false;
-		if (place.present ||
-		    (place.far && sled_cli_flag(cli, "far") != NULL))
-			continue;
-		sled_text_clip(
-		    path, sizeof(path),
-		    (struct sled_span){ place.path, strlen(place.path) });
-		(void)snprintf(text, sizeof(text), "%s: %s, not verified%s%s",
-		               path, place.far ? "far away" : "absent",
-		               place.far              ? ": --far does"
-		               : place.why[0] == '\0' ? ""
-		                                      : ": ",
-		               place.far ? "" : place.why);
-		sled_cli_say(cli, text);
+		if (!place.present && !(place.far && far))
+			say_unverified(cli, &place);
 	}
 	return true;
 }

@@ -20,7 +20,7 @@ sled_far_name_ok(const char *text)
 {
 	static const char fine[] = "abcdefghijklmnopqrstuvwxyz"
 				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				   "0123456789._-+/";
+				   "0123456789._+-/";
 	size_t len = strlen(text);
 
 	return len > 0 && len < SLED_FAR_FILE && strspn(text, fine) == len &&

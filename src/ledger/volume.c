@@ -414,7 +414,8 @@ sled_ledger_holdings(struct sled_ledger *ledger, int64_t member,
 	                     give_holding, &walk, err);
 }
 
-/* By the tally; an older ledger has none, and is searched. */
+/* By the tally; an older ledger has none, and is searched. That of '' is the
+ * volume's own: a place that was never marked, whose id that is, has none. */
 static bool
 is_whole(struct sled_ledger *ledger, int64_t volume, const char *place,
          bool *whole, struct sled_err *err)
@@ -422,7 +423,7 @@ is_whole(struct sled_ledger *ledger, int64_t volume, const char *place,
 	int64_t same = 0;
 	bool found = false;
 
-	if (ledger->version >= 5 &&
+	if (ledger->version >= 5 && *place != '\0' &&
 	    !sled_sql_number(
 		ledger,
 		SLED_SQL("SELECT a.members = b.members FROM tally a"

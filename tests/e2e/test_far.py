@@ -87,7 +87,8 @@ def test_a_store_comes_back_from_far_alone(tmp):
         assert sled.list() == [{**m, "on_server": n["on_server"]} for m, n in
                                zip(before, sled.list())]
         same_mail(untar(sled.path, tmp / "back"), [wire(m) for m in mail])
-        assert sled.run("verify", "--deep").status == 0
+        out = sled.run("verify", "--deep")
+        assert out.status == 0, out
         assert sled.fetch().status == 0 and server.retrs() == 30
 
 
@@ -209,7 +210,8 @@ def test_a_dear_link_carries_no_copies_unless_told(tmp):
         out = sled.fetch("--link", "lo")
         report(out)
         assert not list(far.folder.glob("home/*"))
-        assert "far = yes" in sled.run("status").out
+        out = sled.run("status")
+        assert "far = yes" in out.out, out
         sled.config.write_text(sled.config.read_text() + "far = yes\n")
         report(sled.fetch("--link", "lo"))
         assert list(far.folder.glob("home/*"))

@@ -111,6 +111,16 @@ fx_store_sh(struct fx_store *w, const char *fmt, ...)
 		fail_msg("failed: %s", command);
 }
 
+void
+fx_store_damage(struct fx_store *w, const char *file, unsigned at)
+{
+	fx_store_sh(w,
+	            "f=$(echo %s) && chmod u+w $f && b=$(od -An -tu1 -j%u -N1 "
+	            "$f) && printf \"$(printf '\\\\%%03o' $((255 - b)))\" | dd of=$f "
+	            "bs=1 seek=%u conv=notrunc 2>/dev/null",
+	            file, at, at);
+}
+
 size_t
 fx_store_size(struct fx_store *w, const char *name)
 {

@@ -59,6 +59,8 @@ bool fx_store_has_said(struct fx_store *w, const char *text);
 
 /* Run a shell command in TMP; its exit must be 0. */
 void fx_store_sh(struct fx_store *w, const char *fmt, ...) SLED_PRINTF(2, 3);
+/* Turn each bit of the byte at AT of one file below TMP, a shell's pattern. */
+void fx_store_damage(struct fx_store *w, const char *file, unsigned at);
 /* Octets of TMP/NAME, SIZE_MAX when there is no such file; all of it. */
 size_t fx_store_size(struct fx_store *w, const char *name);
 struct sled_buf fx_store_slurp(struct fx_store *w, const char *name);

@@ -672,9 +672,9 @@ main(int argc, char **argv)
 	if (getenv("TMPDIR") == NULL && access("/dev/shm", W_OK) == 0)
 		(void)setenv("TMPDIR", "/dev/shm", 1);
 	if (strcmp(what, "check") == 0)
-		return play_all(number_of("CUTS", 16), 500);
+		return play_all(number_of("CUTS", 8), 500);
 	if (strcmp(what, "torture") == 0)
-		return play_all(number_of("CUTS", 64), 0);
+		return play_all(number_of("CUTS", 32), 0);
 	if (strcmp(what, "matrix") == 0)
 		return play_matrix(number_of("STEP", 1), number_of("WANT", 24));
 	if (strcmp(what, "mutants") == 0)

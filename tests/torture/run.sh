@@ -33,9 +33,8 @@ part() {
 case $mode in
 check)
 	part states "$build/torture/crash" check
-	part matrix env STEP=41 WANT=6 "$build/torture/crash" matrix
 	part faults "$build/torture/faults" check
-	part kills python3 "$here/kills.py" --every 53 --offset 7 \
+	part kills python3 "$here/kills.py" --every 97 --offset 7 \
 		--calls pwrite64,fdatasync,fsync,openat
 	;;
 torture)

@@ -174,8 +174,7 @@ a_damaged_range_is_found_when_its_check_is_due(void **state)
 	struct sled_far_sent sent;
 
 	push_all(w, &sent);
-	fx_store_sh(w, "f=$(ls far/mail/home/*) && printf X | "
-	               "dd of=$f bs=1 seek=400 conv=notrunc 2>/dev/null");
+	fx_store_damage(w, "far/mail/home/*", 400);
 	push_all(w, &sent);
 	assert_int_equal(sent.checked, 0); /* of today: not yet */
 	fx_store_open(w);

@@ -129,8 +129,7 @@ damage_is_found_where_it_is_and_only_there(void **state)
 	struct fx_store *w = *state;
 	struct sled_place_status first, copy;
 
-	fx_store_sh(w, "printf X | dd of=copy1/home/2026-11-001.open.tar.gz "
-	               "bs=1 seek=400 conv=notrunc 2>/dev/null");
+	fx_store_damage(w, "copy1/home/2026-11-001.open.tar.gz", 400);
 	fx_store_open(w);
 	make_old(w, 0, 40);
 	make_old(w, 1, 40);

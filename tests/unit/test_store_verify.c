@@ -125,8 +125,7 @@ a_bit_of_a_sealed_volume_is_found_deep(void **state)
 {
 	struct fx_store *w = *state;
 
-	fx_store_sh(w, "chmod u+w " SEALED " && printf X | dd of=" SEALED
-	               " bs=1 seek=500 conv=notrunc 2>/dev/null");
+	fx_store_damage(w, SEALED, 500);
 	assert_int_equal(verify(w, false).faults, 0);
 	assert_met(verify(w, true), "2026-11-001");
 }
