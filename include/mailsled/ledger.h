@@ -496,9 +496,15 @@ SLED_CHECK bool sled_ledger_messages(struct sled_ledger *ledger,
                                      sled_message_fn *each, void *ctx,
                                      struct sled_err *err);
 
-/* Those of LABEL whose number is above NUMBER, in order of it. */
-SLED_CHECK bool sled_ledger_after(struct sled_ledger *ledger, const char *label,
-                                  uint64_t number, uint64_t limit,
+struct sled_message_mark {
+	const char *label;
+	uint64_t number;
+	uint64_t limit; /* 0: all */
+};
+
+/* Those of a label whose number is above the mark's, in order of it. */
+SLED_CHECK bool sled_ledger_after(struct sled_ledger *ledger,
+                                  const struct sled_message_mark *mark,
                                   sled_message_fn *each, void *ctx,
                                   struct sled_err *err);
 

@@ -328,8 +328,8 @@ sled_ledger_messages(struct sled_ledger *ledger,
 }
 
 bool
-sled_ledger_after(struct sled_ledger *ledger, const char *label,
-                  uint64_t number, uint64_t limit, sled_message_fn *each,
+sled_ledger_after(struct sled_ledger *ledger,
+                  const struct sled_message_mark *mark, sled_message_fn *each,
                   void *ctx, struct sled_err *err)
 {
 	return sled_message_each(
@@ -337,8 +337,8 @@ sled_ledger_after(struct sled_ledger *ledger, const char *label,
 	    SLED_SQL("SELECT " COLUMNS " FROM message"
 	             " WHERE label = ?1 AND number > ?2 ORDER BY number"
 	             " LIMIT ?3",
-	             sled_value_text(label), sled_value_u64(number),
-	             limit_of(limit)),
+	             sled_value_text(mark->label),
+	             sled_value_u64(mark->number), limit_of(mark->limit)),
 	    each, ctx, err);
 }
 

@@ -73,11 +73,14 @@ note_row(void *ctx, const struct sled_message *message, struct sled_err *err)
 static bool
 fill_rows(struct feeding *f, struct stream *stream, struct sled_err *err)
 {
+	const struct sled_message_mark mark = { stream->name, stream->done,
+		                                ROWS_MOST };
+
 	if (stream->at < stream->len || stream->done >= stream->last)
 		return true;
 	drop_rows(stream);
-	if (!sled_ledger_after(sled_store_ledger(f->index->store), stream->name,
-	                       stream->done, ROWS_MOST, note_row, stream, err))
+	if (!sled_ledger_after(sled_store_ledger(f->index->store), &mark,
+	                       note_row, stream, err))
 		return false;
 	if (stream->len == 0)
 		stream->done = stream->last;
