@@ -337,8 +337,8 @@ sled_ledger_after(struct sled_ledger *ledger,
 	    SLED_SQL("SELECT " COLUMNS " FROM message"
 	             " WHERE label = ?1 AND number > ?2 ORDER BY number"
 	             " LIMIT ?3",
-	             sled_value_text(mark->label),
-	             sled_value_u64(mark->number), limit_of(mark->limit)),
+	             sled_value_text(mark->label), sled_value_u64(mark->number),
+	             limit_of(mark->limit)),
 	    each, ctx, err);
 }
 
