@@ -229,6 +229,23 @@ SLED_CHECK bool sled_member_scrape(const struct sled_source *source,
                                    const struct sled_scrape *visitor,
                                    struct sled_err *err);
 
+/* The same piece by piece, for who tries one byte and then another: a copy goes
+ * on from where its original was, with the same VISITOR (borrowed). */
+struct sled_scraper; /* opaque, about 45 KiB */
+
+SLED_CHECK bool sled_scraper_new(struct sled_scraper **out,
+                                 const struct sled_scrape *visitor,
+                                 struct sled_err *err);
+/* LEN more bytes of the deflate stream. *holds is false when no member of ours
+ * goes on so: zlib gave up, or tar's header or padding is none. */
+SLED_CHECK bool sled_scraper_feed(struct sled_scraper *scraper,
+                                  const uint8_t *data, size_t len, bool *holds,
+                                  struct sled_err *err);
+SLED_CHECK bool sled_scraper_copy(struct sled_scraper **out,
+                                  struct sled_scraper *from,
+                                  struct sled_err *err);
+void sled_scraper_free(struct sled_scraper **scraper);
+
 /* The member's bytes as they are: header against LENGTH, hash of the rest. */
 SLED_CHECK bool sled_member_compare(const struct sled_source *source,
                                     uint64_t at,

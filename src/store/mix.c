@@ -4,65 +4,49 @@
  * Where all files agree, their bytes are taken; where they differ, each has
  * its say, and the member's SHA-256 tells which was right. What the most files
  * have is tried first, and last what is all zeros, as lost sectors are. A
- * member's header follows from its length, so a damaged one costs nothing.
+ * member's header follows from its length, so a damaged one costs nothing. Where
+ * they differ in too many places for that, mix_guess.c goes on.
  */
+#include "store/mix.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/repair.h"
+#define NEAR  32 /* octets: closer ones are one region */
+#define FEW   48 /* regions of which all combinations are tried */
+#define TRIES 4096
+#define WORK  (1ULL << 31) /* octets hashed for one member, about */
+#define GUESS (1ULL << 30) /* octets inflated for all members of a volume */
 
-#define FILES   8  /* looked at for one member, at most */
-#define REGIONS 48 /* places where they differ */
-#define NEAR    32 /* octets: closer ones are one region */
-#define TRIES   4096
-#define WORK    (1ULL << 31) /* octets hashed for one member, about */
-#define CHUNK   16384
-
-struct region {
-	uint64_t from, to;    /* behind the header */
-	size_t choice[FILES]; /* files with different bytes, the best first */
-	size_t choices, now;
-};
-
-struct source {
-	struct sled_origin *origin;
-	uint64_t at; /* of the member's body */
-};
-
-struct mix {
-	struct sled_repair *r;
-	struct sled_member_sum sum;
-	struct source files[FILES];
-	size_t files_len;
-	struct region regions[REGIONS];
-	size_t len;
-	uint8_t chunk[FILES][CHUNK];
-};
-
-/* What cannot be read is as good as zeros. */
-static void
-read_chunk(struct mix *m, size_t file, uint64_t at, size_t len)
+void
+sled_mix_read(struct sled_mix *m, size_t file, uint8_t *out, uint64_t at,
+              size_t len)
 {
-	const struct source *from = &m->files[file];
+	const struct sled_mix_file *from = &m->files[file];
 	const struct sled_source *source = &from->origin->reading.source;
 	struct sled_err why = { 0 };
 	size_t got = 0;
 
-	if (!source->read(source->ctx, m->chunk[file], len, from->at + at, &got,
-	                  &why))
+	if (!source->read(source->ctx, out, len, from->at + at, &got, &why))
 		got = 0;
-	memset(m->chunk[file] + got, 0, len - got);
+	memset(out + got, 0, len - got);
+}
+
+static uint64_t
+body_of(const struct sled_mix *m)
+{
+	return m->sum.length - SLED_MEMBER_HEAD;
 }
 
 static void
-read_chunks(struct mix *m, uint64_t at, size_t len)
+read_chunks(struct sled_mix *m, uint64_t at, size_t len)
 {
 	for (size_t i = 0; i < m->files_len; i++)
-		read_chunk(m, i, at, len);
+		sled_mix_read(m, i, m->chunk[i], at, len);
 }
 
 static bool
-agree_at(const struct mix *m, size_t i)
+agree_at(const struct sled_mix *m, size_t i)
 {
 	for (size_t file = 1; file < m->files_len; file++)
 		if (m->chunk[file][i] != m->chunk[0][i])
@@ -72,27 +56,32 @@ agree_at(const struct mix *m, size_t i)
 
 /* One more octet that is not the same in all; false: there are too many. */
 static bool
-add_octet(struct mix *m, uint64_t at)
+add_octet(struct sled_mix *m, uint64_t at, uint64_t near)
 {
-	if (m->len > 0 && at < m->regions[m->len - 1].to + NEAR) {
+	if (m->len > 0 && at < m->regions[m->len - 1].to + near) {
 		m->regions[m->len - 1].to = at + 1;
 		return true;
 	}
-	if (m->len == REGIONS)
+	if (m->len == SLED_MIX_REGIONS)
 		return false;
-	m->regions[m->len++] = (struct region){ .from = at, .to = at + 1 };
+	m->regions[m->len++] =
+	    (struct sled_mix_region){ .from = at, .to = at + 1 };
 	return true;
 }
 
 static bool
-find_regions(struct mix *m, uint64_t body)
+note_octets(struct sled_mix *m, uint64_t near)
 {
-	for (uint64_t at = 0; at < body; at += CHUNK) {
-		size_t len = body - at < CHUNK ? (size_t)(body - at) : CHUNK;
+	const uint64_t body = body_of(m);
+
+	m->len = 0;
+	for (uint64_t at = 0; at < body; at += SLED_MIX_CHUNK) {
+		size_t len = body - at < SLED_MIX_CHUNK ? (size_t)(body - at)
+		                                        : SLED_MIX_CHUNK;
 
 		read_chunks(m, at, len);
 		for (size_t i = 0; i < len; i++)
-			if (!agree_at(m, i) && !add_octet(m, at + i))
+			if (!agree_at(m, i) && !add_octet(m, at + i, near))
 				return false;
 	}
 	return true;
@@ -101,12 +90,12 @@ find_regions(struct mix *m, uint64_t body)
 /* ---- what each file has in a region ---- */
 
 struct votes {
-	bool same[FILES][FILES];
-	bool zero[FILES];
+	bool same[SLED_MIX_FILES][SLED_MIX_FILES];
+	bool zero[SLED_MIX_FILES];
 };
 
 static void
-compare_chunk(struct mix *m, struct votes *votes, size_t len)
+compare_chunk(struct sled_mix *m, struct votes *votes, size_t len)
 {
 	for (size_t i = 0; i < m->files_len; i++) {
 		for (size_t j = 0; j < i; j++)
@@ -118,7 +107,7 @@ compare_chunk(struct mix *m, struct votes *votes, size_t len)
 }
 
 static size_t
-weight(const struct mix *m, const struct votes *votes, size_t file)
+weight(const struct sled_mix *m, const struct votes *votes, size_t file)
 {
 	size_t count = 0;
 
@@ -128,7 +117,8 @@ weight(const struct mix *m, const struct votes *votes, size_t file)
 }
 
 static void
-order_choices(struct mix *m, struct region *region, const struct votes *votes)
+order_choices(struct sled_mix *m, struct sled_mix_region *region,
+              const struct votes *votes)
 {
 	for (size_t file = 0; file < m->files_len; file++) {
 		size_t at = region->choices;
@@ -149,19 +139,32 @@ order_choices(struct mix *m, struct region *region, const struct votes *votes)
 }
 
 static void
-weigh(struct mix *m, struct region *region)
+weigh(struct sled_mix *m, struct sled_mix_region *region)
 {
 	struct votes votes;
 
 	memset(&votes, 1, sizeof(votes));
-	for (uint64_t at = region->from; at < region->to; at += CHUNK) {
-		size_t len =
-		    region->to - at < CHUNK ? (size_t)(region->to - at) : CHUNK;
+	for (uint64_t at = region->from; at < region->to;
+	     at += SLED_MIX_CHUNK) {
+		size_t len = region->to - at < SLED_MIX_CHUNK
+		                 ? (size_t)(region->to - at)
+		                 : SLED_MIX_CHUNK;
 
 		read_chunks(m, at, len);
 		compare_chunk(m, &votes, len);
 	}
 	order_choices(m, region, &votes);
+}
+
+/* False: there are too many. */
+static bool
+find_regions(struct sled_mix *m, uint64_t near)
+{
+	if (!note_octets(m, near))
+		return false;
+	for (size_t i = 0; i < m->len; i++)
+		weigh(m, &m->regions[i]);
+	return true;
 }
 
 /* ---- trying ---- */
@@ -175,13 +178,14 @@ struct taker {
 
 /* FROM to TO of the body, out of one file. */
 static bool
-give_part(struct mix *m, size_t file, uint64_t from, uint64_t to,
+give_part(struct sled_mix *m, size_t file, uint64_t from, uint64_t to,
           const struct taker *taker, struct sled_err *err)
 {
-	for (uint64_t at = from; at < to; at += CHUNK) {
-		size_t len = to - at < CHUNK ? (size_t)(to - at) : CHUNK;
+	for (uint64_t at = from; at < to; at += SLED_MIX_CHUNK) {
+		size_t len = to - at < SLED_MIX_CHUNK ? (size_t)(to - at)
+		                                      : SLED_MIX_CHUNK;
 
-		read_chunk(m, file, at, len);
+		sled_mix_read(m, file, m->chunk[file], at, len);
 		if (!taker->take(taker->ctx, m->chunk[file], len, err))
 			return false;
 	}
@@ -190,13 +194,12 @@ give_part(struct mix *m, size_t file, uint64_t from, uint64_t to,
 
 /* The body as the choices make it. */
 static bool
-give_body(struct mix *m, uint64_t body, const struct taker *taker,
-          struct sled_err *err)
+give_body(struct sled_mix *m, const struct taker *taker, struct sled_err *err)
 {
 	uint64_t at = 0;
 
 	for (size_t i = 0; i < m->len; i++) {
-		const struct region *region = &m->regions[i];
+		const struct sled_mix_region *region = &m->regions[i];
 
 		if (!give_part(m, 0, at, region->from, taker, err) ||
 		    !give_part(m, region->choice[region->now], region->from,
@@ -204,7 +207,7 @@ give_body(struct mix *m, uint64_t body, const struct taker *taker,
 			return false;
 		at = region->to;
 	}
-	return give_part(m, 0, at, body, taker, err);
+	return give_part(m, 0, at, body_of(m), taker, err);
 }
 
 static bool
@@ -223,10 +226,10 @@ take_scratch(void *ctx, const void *data, size_t len, struct sled_err *err)
 
 /* The next of all combinations; false when all were tried. */
 static bool
-next_choice(struct mix *m)
+next_choice(struct sled_mix *m, size_t from)
 {
-	for (size_t i = m->len; i > 0; i--) {
-		struct region *region = &m->regions[i - 1];
+	for (size_t i = m->len; i > from; i--) {
+		struct sled_mix_region *region = &m->regions[i - 1];
 
 		if (++region->now < region->choices)
 			return true;
@@ -235,11 +238,11 @@ next_choice(struct mix *m)
 	return false;
 }
 
-static bool
-try_all(struct mix *m, uint64_t body, bool *found, struct sled_err *err)
+bool
+sled_mix_try(struct sled_mix *m, size_t from, bool *found, struct sled_err *err)
 {
 	struct sled_sha256 *sha = NULL;
-	uint64_t tries = WORK / (body + 1) + 1;
+	uint64_t tries = WORK / (body_of(m) + 1) + 1;
 	bool ok = sled_sha256_new(&sha, err);
 	const struct taker hash_it = { take_hash, sha };
 
@@ -249,12 +252,12 @@ try_all(struct mix *m, uint64_t body, bool *found, struct sled_err *err)
 	do {
 		struct sled_hash hash;
 
-		ok = ok && give_body(m, body, &hash_it, err);
+		ok = ok && give_body(m, &hash_it, err);
 		if (!ok)
 			break;
 		hash = sled_sha256_end(sha);
 		*found = sled_hash_equal(&hash, &m->sum.body_sha256);
-	} while (!*found && --tries > 0 && next_choice(m));
+	} while (!*found && --tries > 0 && next_choice(m, from));
 	sled_sha256_free(&sha);
 	return ok;
 }
@@ -262,19 +265,18 @@ try_all(struct mix *m, uint64_t body, bool *found, struct sled_err *err)
 /* ---- one member ---- */
 
 static void
-add_file(struct mix *m, struct sled_origin *origin, uint64_t at)
+add_file(struct sled_mix *m, struct sled_origin *origin, uint64_t at)
 {
 	const struct sled_source *source = &origin->reading.source;
 
-	if (m->files_len < FILES && at < source->size &&
+	if (m->files_len < SLED_MIX_FILES && at < source->size &&
 	    source->size - at >= m->sum.length)
 		m->files[m->files_len++] =
-		    (struct source){ origin, at + SLED_MEMBER_HEAD };
+		    (struct sled_mix_file){ origin, at + SLED_MEMBER_HEAD };
 }
 
 static bool
-keep_mixed(struct mix *m, struct sled_piece *piece, uint64_t body,
-           struct sled_err *err)
+keep_mixed(struct sled_mix *m, struct sled_piece *piece, struct sled_err *err)
 {
 	struct sled_repair *r = m->r;
 	const struct taker into_scratch = { take_scratch, r };
@@ -292,43 +294,51 @@ keep_mixed(struct mix *m, struct sled_piece *piece, uint64_t body,
 	at = r->made_end;
 	piece->at = at;
 	return sled_scratch_write(r, head, sizeof(head), err) &&
-	       give_body(m, body, &into_scratch, err) &&
+	       give_body(m, &into_scratch, err) &&
 	       sled_scratch_member(r, at, &piece->origin, err);
 }
 
-static bool
-mix_member(struct mix *m, size_t index, struct sled_err *err)
+static void
+add_files(struct sled_mix *m, size_t index)
 {
-	struct sled_repair *r = m->r;
-	uint64_t body;
-	bool found = false;
+	const struct sled_repair *r = m->r;
 
-	m->sum = sled_row_sum(&r->original[index]);
-	body = m->sum.length - SLED_MEMBER_HEAD;
-	m->files_len = m->len = 0;
+	m->files_len = 0;
 	for (size_t i = 0; i < r->origins.len; i++) {
 		add_file(m, r->origins.list[i], r->original[index].at);
 		if (r->rows[index].at != r->original[index].at)
 			add_file(m, r->origins.list[i], r->rows[index].at);
 	}
-	if (m->files_len == 0 || !find_regions(m, body))
+}
+
+static bool
+mix_member(struct sled_mix *m, size_t index, struct sled_err *err)
+{
+	bool found = false;
+
+	m->sum = sled_row_sum(&m->r->original[index]);
+	add_files(m, index);
+	if (m->files_len < 2)
 		return true;
-	for (size_t i = 0; i < m->len; i++)
-		weigh(m, &m->regions[i]);
-	if (!try_all(m, body, &found, err))
+	if (find_regions(m, NEAR) && m->len <= FEW &&
+	    !sled_mix_try(m, 0, &found, err))
 		return false;
-	return !found || keep_mixed(m, &r->pieces[index], body, err);
+	if (!found && find_regions(m, 1) &&
+	    !sled_mix_guess(m, index, &found, err))
+		return false;
+	return !found || keep_mixed(m, &m->r->pieces[index], err);
 }
 
 bool
 sled_repair_mix(struct sled_repair *r, struct sled_err *err)
 {
-	struct mix *m = calloc(1, sizeof(*m));
+	struct sled_mix *m = calloc(1, sizeof(*m));
 	bool ok = true;
 
 	if (m == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "repair");
 	m->r = r;
+	m->work = GUESS;
 	for (size_t i = 0; ok && i < r->len; i++)
 		if (r->pieces[i].kind == SLED_PIECE_MISSING)
 			ok = mix_member(m, i, err);

@@ -34,23 +34,59 @@ struct rebuild {
 
 /* ---- which messages ---- */
 
-static bool
-take_row(void *ctx, const struct sled_message *row, struct sled_err *err)
-{
-	struct rebuild *b = ctx;
-	struct wanted *list;
+struct picking {
+	int64_t member;
+	struct sled_message *list;
+	size_t len;
+};
 
-	if (row->member != b->r->rows[b->index].id)
+static bool
+pick_row(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct picking *p = ctx;
+	struct sled_message *list;
+
+	if (row->member != p->member)
 		return true;
-	list = reallocarray(b->list, b->len + 1, sizeof(*list));
+	list = reallocarray(p->list, p->len + 1, sizeof(*list));
 	if (list == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "repair");
-	b->list = list;
-	list[b->len] = (struct wanted){ .row = *row };
-	list[b->len].row.from = list[b->len].row.subject =
-	    list[b->len].row.date = (struct sled_span){ NULL, 0 };
-	b->len++;
+	p->list = list;
+	list[p->len] = *row;
+	list[p->len].from = list[p->len].subject = list[p->len].date =
+	    (struct sled_span){ NULL, 0 };
+	p->len++;
 	return true;
+}
+
+bool
+sled_repair_messages(struct sled_repair *r, size_t index,
+                     struct sled_message **out, size_t *len,
+                     struct sled_err *err)
+{
+	const struct sled_message_query query = { .volume = r->volume.id };
+	struct picking p = { .member = r->rows[index].id };
+	bool ok =
+	    sled_ledger_messages(r->store->ledger, &query, pick_row, &p, err);
+
+	*out = p.list;
+	*len = p.len;
+	return ok;
+}
+
+static bool
+list_wanted(struct rebuild *b, struct sled_err *err)
+{
+	struct sled_message *rows = NULL;
+	bool ok = sled_repair_messages(b->r, b->index, &rows, &b->len, err);
+
+	free(b->list);
+	b->list = ok ? calloc(b->len + 1, sizeof(*b->list)) : NULL;
+	for (size_t i = 0; b->list != NULL && i < b->len; i++)
+		b->list[i].row = rows[i];
+	free(rows);
+	return ok &&
+	       (b->list != NULL || sled_fail(err, SLED_ERR_NOMEM, "repair"));
 }
 
 static struct wanted *
@@ -259,10 +295,11 @@ add_receipts(struct rebuild *b, struct sled_err *err)
 }
 
 static bool
-describe(struct rebuild *b, struct sled_volume_info *info, struct sled_err *err)
+describe(struct sled_repair *r, struct sled_volume_info *info,
+         struct sled_err *err)
 {
-	struct sled_store *store = b->r->store;
-	const struct sled_volume_row *volume = &b->r->volume;
+	struct sled_store *store = r->store;
+	const struct sled_volume_row *volume = &r->volume;
 	struct sled_buf server = { 0 }, user = { 0 };
 	bool ok = sled_ledger_maildrop_name(store->ledger, volume->maildrop,
 	                                    &server, &user, err);
@@ -300,24 +337,34 @@ take_chain(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 	return true;
 }
 
+bool
+sled_repair_info(struct sled_repair *r, struct sled_buf *out,
+                 struct sled_err *err)
+{
+	struct chain chain = { &r->volume, { 0 }, false };
+	struct sled_volume_info info;
+
+	if (!describe(r, &info, err) ||
+	    !sled_ledger_volumes(r->store->ledger, r->volume.label, take_chain,
+	                         &chain, err))
+		return false;
+	if (chain.before.id != 0) {
+		memcpy(info.before, chain.before.name, sizeof(info.before));
+		info.before_sha256 = chain.before.sha256;
+	}
+	return sled_volume_info_format(out, &info, err);
+}
+
 static bool
 add_info(struct rebuild *b, struct sled_err *err)
 {
 	const struct sled_volume_row *volume = &b->r->volume;
-	struct chain chain = { volume, { 0 }, false };
-	struct sled_volume_info info;
 	struct sled_buf text = { 0 };
 	char name[SLED_ENTRY_NAME];
-	bool ok = describe(b, &info, err) &&
-	          sled_ledger_volumes(b->r->store->ledger, volume->label,
-	                              take_chain, &chain, err);
+	bool ok;
 
-	if (ok && chain.before.id != 0) {
-		memcpy(info.before, chain.before.name, sizeof(info.before));
-		info.before_sha256 = chain.before.sha256;
-	}
 	sled_volume_info_name(name, volume->label, volume->name);
-	ok = ok && sled_volume_info_format(&text, &info, err) &&
+	ok = sled_repair_info(b->r, &text, err) &&
 	     add_entry(b, name, &text, err);
 	sled_buf_free(&text);
 	return ok;
@@ -375,15 +422,12 @@ static bool
 rebuild_member(struct rebuild *b, struct sled_revision *lost,
                struct sled_err *err)
 {
-	const struct sled_message_query query = { .volume = b->r->volume.id };
 	const struct sled_scrape look = { b, on_begin, on_data, on_end };
 
-	b->len = 0;
 	b->seq = 0;
 	b->now = NULL;
-	return sled_ledger_messages(b->r->store->ledger, &query, take_row, b,
-	                            err) &&
-	       read_all(b, &look, err) && name_lost(b, lost, err) &&
+	return list_wanted(b, err) && read_all(b, &look, err) &&
+	       name_lost(b, lost, err) &&
 	       (b->r->conf->dry || make_member(b, err));
 }
 

@@ -162,6 +162,13 @@ bool sled_repair_rebuild(struct sled_repair *r, struct sled_revision *lost,
 
 /* The receipt that a message's row came from. */
 struct sled_receipt sled_receipt_of(const struct sled_message *row);
+/* The rows of a member's messages, without their texts; *out is to be freed. */
+bool sled_repair_messages(struct sled_repair *r, size_t index,
+                          struct sled_message **out, size_t *len,
+                          struct sled_err *err);
+/* What the volume's VOLUME.txt says. */
+bool sled_repair_info(struct sled_repair *r, struct sled_buf *out,
+                      struct sled_err *err);
 
 /* ---- renew.c: the volume's file in one place, made anew of PIECES ---- */
 

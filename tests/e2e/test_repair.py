@@ -5,8 +5,9 @@ import random
 import time
 
 from far_peer import Far
-from harness import Pop3d, Sled, only_slow
+from harness import Pop3d, Sled, fill_folder, only_slow
 from test_far import serve, sled_of
+from test_fetch_mail import corpus
 from test_fetch_places import noise
 
 SECTOR = 4096
@@ -161,3 +162,28 @@ def test_three_copies_with_fifty_lost_sectors_each(tmp):
 
 
 test_three_copies_with_fifty_lost_sectors_each.timeout = 2400
+
+
+def scatter(path, octets, chance):
+    data = path.read_bytes()
+    for at in chance.sample(range(len(data)), octets):
+        write_at(path, at, bytes([data[at] ^ chance.randrange(1, 256)]))
+
+
+def test_two_copies_with_scattered_damage_lose_nothing(tmp):
+    """64 octets in each, no parity: the volume is open, or par2 is not there."""
+    chance = random.Random(64)
+    with Pop3d(tmp, folder=fill_folder(tmp / "in", corpus())) as server:
+        sled = Sled(tmp, {"home": server})
+        assert sled.fetch().status == 0
+        for seal in (False, True):
+            if seal:
+                sled.run("seal", "--now")
+            good = volume(sled.path).read_bytes()
+            for place in sled.places:
+                scatter(volume(place), 64, chance)
+            status, rows = repair(sled)
+            assert status == 0 and rows[-1]["messages_lost"] == 0, rows
+            for place in sled.places:
+                assert volume(place).read_bytes() == good
+        assert sled.run("verify", "--deep").status == 0
