@@ -77,10 +77,11 @@ goes_on(struct sled_reading *reading, const struct extents *extents,
 	return size == 0;
 }
 
-/* Does the member at AT hold: is it the ledger's, or proved by itself? */
+/* Does the member at AT hold: is it the ledger's, or proved by itself, and the
+ * next of its volume? *LAST is the highest number of receipts so far. */
 static bool
 find_member(struct sled_reading *reading, const struct extents *extents,
-            uint64_t at, uint64_t *length)
+            uint64_t at, unsigned *last, uint64_t *length)
 {
 	struct sled_member_sum sum;
 	struct sled_err why = { 0 };
@@ -93,8 +94,11 @@ find_member(struct sled_reading *reading, const struct extents *extents,
 		}
 	if (!sled_member_check(&reading->source, at, NULL, &sum, &seq, &why))
 		return false;
+	if (seq <= *last) /* seen before, or the end member */
+		return false;
 	*length = sum.length;
-	return seq > 0; /* nothing may follow the end member */
+	*last = seq;
+	return true;
 }
 
 /* Append to the first place each member of READING from SIZE on that holds. */
@@ -104,12 +108,13 @@ pull_members(struct sled_store *store, struct sled_reading *reading,
              const struct extents *extents, uint64_t *size,
              struct sled_err *err)
 {
+	unsigned last = volume->receipts;
 	uint64_t length = 0;
 
 	if (!goes_on(reading, extents, *size))
 		return true;
 	while (*size < reading->source.size &&
-	       find_member(reading, extents, *size, &length)) {
+	       find_member(reading, extents, *size, &last, &length)) {
 		if (!append_member(store, reading, volume, *size, length, err))
 			return false;
 		*size += length;

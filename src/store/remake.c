@@ -19,6 +19,7 @@ struct remake {
 	struct sled_append append;
 	bool write;          /* or only count */
 	bool named;          /* a VOLUME.txt comes before all others */
+	unsigned seq;        /* the highest number of receipts so far */
 	uint64_t held, lost; /* members; bytes of those that hold nowhere */
 };
 
@@ -54,8 +55,9 @@ look(struct remake *r, size_t i, uint64_t at, uint64_t *length)
 	if (!r->open[i] || at >= source->size)
 		return NOT;
 	if (sled_member_check(source, at, &visitor, &sum, &seq, &why) &&
-	    (seq == 0 || r->named)) {
+	    (seq == 0 || (r->named && seq > r->seq))) {
 		*length = sum.length;
+		r->seq = seq > 0 ? seq : r->seq;
 		return seq == 0 ? LAST : WHOLE;
 	}
 	why = (struct sled_err){ 0 };
@@ -95,6 +97,7 @@ walk(struct remake *r, struct sled_err *err)
 	uint64_t at = r->volume->end, length = 0;
 
 	r->named = at > 0;
+	r->seq = r->volume->receipts;
 	r->held = r->lost = 0;
 	do {
 		size_t i = find_holder(r, at, &length);
