@@ -64,39 +64,70 @@ compare_row(struct sled_reading *reading, const struct sled_member_row *row,
 	return sled_member_compare(&reading->source, row->at, &sum, err);
 }
 
-/* Is what this copy has before SIZE what we have there? */
-static bool
-goes_on(struct sled_reading *reading, const struct extents *extents,
-        uint64_t size)
+static const struct sled_member_row *
+row_at(const struct extents *extents, uint64_t at)
 {
-	struct sled_err why = { 0 };
-
 	for (size_t i = 0; i < extents->len; i++)
-		if (extents->rows[i].at + extents->rows[i].length == size)
-			return compare_row(reading, &extents->rows[i], &why);
-	return size == 0;
+		if (extents->rows[i].at == at)
+			return &extents->rows[i];
+	return NULL;
 }
 
-/* Does the member at AT hold: is it the ledger's, or proved by itself, and the
- * next of its volume? *LAST is the highest number of receipts so far. */
+static const struct sled_member_row *
+row_before(const struct extents *extents, uint64_t end)
+{
+	for (size_t i = 0; i < extents->len; i++)
+		if (extents->rows[i].at + extents->rows[i].length == end)
+			return &extents->rows[i];
+	return NULL;
+}
+
+/* The number of the receipts of the member at AT, when it is proved by itself;
+ * 0 is a seal's end. */
+static bool
+find_seq(struct sled_reading *reading, uint64_t at, unsigned *seq,
+         uint64_t *length)
+{
+	struct sled_member_sum sum;
+	struct sled_err why = { 0 };
+
+	if (!sled_member_check(&reading->source, at, NULL, &sum, seq, &why))
+		return false;
+	*length = sum.length;
+	return true;
+}
+
+/* Is what this copy has before SIZE what we have there? *SEQ is the number of
+ * its last receipts. */
+static bool
+goes_on(struct sled_reading *reading, const struct extents *extents,
+        uint64_t size, unsigned *seq)
+{
+	const struct sled_member_row *row = row_before(extents, size);
+	struct sled_err why = { 0 };
+	uint64_t length = 0;
+
+	*seq = 0;
+	if (row == NULL)
+		return size == 0;
+	return compare_row(reading, row, &why) &&
+	       find_seq(reading, row->at, seq, &length);
+}
+
+/* Does the member at AT hold: is it the ledger's, or proved by itself? And is
+ * it the next: what has the number of one before it was stored already, and
+ * nothing may follow the end member. */
 static bool
 find_member(struct sled_reading *reading, const struct extents *extents,
             uint64_t at, unsigned *last, uint64_t *length)
 {
-	struct sled_member_sum sum;
+	const struct sled_member_row *row = row_at(extents, at);
 	struct sled_err why = { 0 };
 	unsigned seq = 0;
 
-	for (size_t i = 0; i < extents->len; i++)
-		if (extents->rows[i].at == at) {
-			*length = extents->rows[i].length;
-			return compare_row(reading, &extents->rows[i], &why);
-		}
-	if (!sled_member_check(&reading->source, at, NULL, &sum, &seq, &why))
+	if ((row != NULL && !compare_row(reading, row, &why)) ||
+	    !find_seq(reading, at, &seq, length) || seq <= *last)
 		return false;
-	if (seq <= *last) /* seen before, or the end member */
-		return false;
-	*length = sum.length;
 	*last = seq;
 	return true;
 }
@@ -108,10 +139,10 @@ pull_members(struct sled_store *store, struct sled_reading *reading,
              const struct extents *extents, uint64_t *size,
              struct sled_err *err)
 {
-	unsigned last = volume->receipts;
+	unsigned last = 0;
 	uint64_t length = 0;
 
-	if (!goes_on(reading, extents, *size))
+	if (!goes_on(reading, extents, *size, &last))
 		return true;
 	while (*size < reading->source.size &&
 	       find_member(reading, extents, *size, &last, &length)) {
