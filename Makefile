@@ -9,18 +9,32 @@ VERSION  = 0.1.0
 PKGS     = openssl:libssl-dev zlib:zlib1g-dev libarchive:libarchive-dev \
            sqlite3:libsqlite3-dev libuv:libuv1-dev inih:libinih-dev \
            jansson:libjansson-dev libmnl:libmnl-dev
+# The reading side alone needs these; WITH_READER=0 leaves it out.
+WITH_READER ?= 1
+READER_PKGS = gmime-3.0:libgmime-3.0-dev libxml-2.0:libxml2-dev
+ifneq ($(WITH_READER),0)
+ALL_PKGS = $(PKGS) $(READER_PKGS)
+READER   = $(BUILD)/mailsled-reader
+else
+ALL_PKGS = $(PKGS)
+endif
 LIBS     = $(foreach p,$(PKGS),$(firstword $(subst :, ,$(p))))
 ifeq ($(filter clean help format,$(MAKECMDGOALS)),)
 ifeq ($(shell command -v pkg-config),)
 $(error pkg-config is missing: apt-get install pkg-config)
 endif
-MISSING := $(foreach p,$(PKGS),$(shell pkg-config --exists \
+MISSING := $(foreach p,$(ALL_PKGS),$(shell pkg-config --exists \
   $(firstword $(subst :, ,$(p))) || echo $(lastword $(subst :, ,$(p)))))
 ifneq ($(strip $(MISSING)),)
 $(error libraries are missing: apt-get install $(strip $(MISSING)))
 endif
 LIBFLAGS := $(shell pkg-config --cflags $(LIBS))
 LDLIBS   := $(shell pkg-config --libs $(LIBS)) -lpthread
+ifdef READER
+READER_LIBS   = $(foreach p,$(READER_PKGS),$(firstword $(subst :, ,$(p))))
+READER_FLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(READER_LIBS)))
+READER_LDLIBS := $(shell pkg-config --libs $(READER_LIBS))
+endif
 endif
 
 STD      = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc \
@@ -44,14 +58,20 @@ else
 HARDEN  += -D_FORTIFY_SOURCE=2
 endif
 
-SRC      = $(sort $(wildcard src/*/*.c))
-HDR      = $(sort $(wildcard include/mailsled/*.h src/*/*.h))
+# The reader's sources: a program of its own, so that a visit loads none of it.
+READ_SRC = $(sort $(wildcard src/reader/*.c src/cli/read_*.c))
+READ_HDR = include/mailsled/reader.h $(sort $(wildcard src/reader/*.h)) src/cli/read.h
+CORE_SRC = $(filter-out $(READ_SRC),$(sort $(wildcard src/*/*.c)))
+SRC      = $(CORE_SRC) $(if $(READER),$(READ_SRC))
+HDR      = $(filter-out $(if $(READER),,$(READ_HDR)),$(sort $(wildcard include/mailsled/*.h src/*/*.h)))
 OBJ      = $(SRC:src/%.c=$(BUILD)/%.o)
-LIBOBJ   = $(filter-out $(BUILD)/cli/main.o,$(OBJ))
-TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+LIBOBJ   = $(filter-out $(BUILD)/cli/main.o,$(CORE_SRC:src/%.c=$(BUILD)/%.o))
+READ_OBJ = $(filter-out $(BUILD)/cli/read_main.o,$(READ_SRC:src/%.c=$(BUILD)/%.o))
+READ_TESTS = $(wildcard tests/unit/test_reader_*.c)
+TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(if $(READER),,$(READ_TESTS)),$(wildcard tests/unit/test_*.c)))
 SUPPORT  = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/fx_*.c))
 CRASH    = $(patsubst tests/torture/%.c,$(BUILD)/torture/%.o,$(wildcard tests/torture/crash_*.c))
-BENCH    = $(BUILD)/bench/link $(BUILD)/bench/floor
+BENCH    = $(BUILD)/bench/link $(BUILD)/bench/floor $(BUILD)/bench/fill
 POP3D    = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/pop3d*.c))
 ENGINES  = pop3 bodyhash intake
 
@@ -59,7 +79,7 @@ ENGINES  = pop3 bodyhash intake
         check-symbols check-dele check-protocol check-format check-tidy \
         check-cppcheck check-crash check-threads torture analyze fuzz bench \
         format install uninstall help clean
-all: $(BUILD)/mailsled $(BUILD)/pop3d ## build the program and the demo server
+all: $(BUILD)/mailsled $(READER) $(BUILD)/pop3d ## build the program and the demo server (WITH_READER=0: no search)
 
 $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
@@ -72,6 +92,12 @@ $(BUILD)/libmailsled.a: $(LIBOBJ)
 	$(Q)$(AR) rcs $@ $^
 $(BUILD)/mailsled: $(BUILD)/cli/main.o $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
+$(READ_SRC:src/%.c=$(BUILD)/%.o): LIBFLAGS += $(READER_FLAGS)
+$(BUILD)/libreader.a: $(READ_OBJ)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+$(BUILD)/mailsled-reader: $(BUILD)/cli/read_main.o $(BUILD)/libreader.a $(BUILD)/libmailsled.a
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS) $(READER_LDLIBS)
 $(BUILD)/pop3d: $(POP3D)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
 # Weeks of `mailsled run` in minutes: a test's, never installed.
@@ -82,6 +108,13 @@ $(BUILD)/unit/%: tests/unit/%.c $(SUPPORT) $(BUILD)/libmailsled.a Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) -Itests/support $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< \
 	  $(SUPPORT) $(BUILD)/libmailsled.a $(LDLIBS) -lcmocka
+$(BUILD)/unit/test_reader_%: tests/unit/test_reader_%.c $(SUPPORT) $(BUILD)/libreader.a $(BUILD)/libmailsled.a Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(READER_FLAGS) -Itests/support $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< \
+	  $(SUPPORT) $(BUILD)/libreader.a $(BUILD)/libmailsled.a $(LDLIBS) $(READER_LDLIBS) -lcmocka
+$(BUILD)/bench/fill: tests/bench/fill.c $(BUILD)/libmailsled.a Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< $(BUILD)/libmailsled.a $(LDLIBS)
 $(BUILD)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< $(LDLIBS)
@@ -121,9 +154,9 @@ check-layers: ## includes point down the stack only
 	@awk -f tests/lint/check_layers.awk tests/lint/layers.txt $(SRC) $(HDR)
 check-headers: ## each header compiles alone
 	@for h in $(HDR); do printf '#include "%s"\n' $$PWD/$$h | \
-	  $(CC) $(STD) $(WARN) -Werror -fsyntax-only -x c - || exit 1; done; \
+	  $(CC) $(STD) $(READER_FLAGS) $(WARN) -Werror -fsyntax-only -x c - || exit 1; done; \
 	  echo "headers: each compiles alone"
-check-symbols: $(BUILD)/libmailsled.a ## exports are sled_*; engines call no kernel
+check-symbols: $(BUILD)/libmailsled.a $(if $(READER),$(BUILD)/libreader.a) ## exports are sled_*; engines call no kernel
 	@sh tests/lint/check_symbols.sh $(BUILD) $(ENGINES)
 check-dele: ## DELE has one caller in the tree
 	@sh tests/lint/check_dele.sh
@@ -132,7 +165,7 @@ check-protocol: ## each promise of mailsled-protocol(7) is cited by code and by 
 check-format: ## clang-format would change nothing
 	@clang-format --dry-run -Werror $(SRC) $(HDR) && echo "format: clean"
 check-tidy: ## clang-tidy 14 with .clang-tidy
-	@clang-tidy --quiet $(SRC) -- $(STD) && echo "tidy: clean"
+	@clang-tidy --quiet $(SRC) -- $(STD) $(READER_FLAGS) && echo "tidy: clean"
 # ctuuninitvar takes each out parameter of another file for one that is read.
 check-cppcheck: ## cppcheck
 	@cppcheck --quiet --enable=warning,performance,portability --inline-suppr \
@@ -143,15 +176,18 @@ analyze: ## gcc -fanalyzer over the sources
 fuzz: ## libFuzzer over each parser of foreign bytes (TIME=60 seconds each)
 	@sh tests/fuzz/run.sh "$(BUILD)" "$(or $(TIME),60)"
 bench: all $(BENCH) ## side by side with others on poor links (W="poll small", W=all)
-	@BUILD=$(BUILD) python3 tests/bench/bench.py $(W)
+	@$(if $(filter search,$(W)),BUILD=$(BUILD) python3 tests/bench/search.py)
+	@$(if $(filter-out search,$(or $(W),-)),BUILD=$(BUILD) python3 tests/bench/bench.py $(filter-out search,$(W)))
 format: ## rewrite with clang-format
 	clang-format -i $(SRC) $(HDR)
+LIBEXEC  = $(DESTDIR)$(PREFIX)/libexec/mailsled
 EXAMPLES = $(DESTDIR)$(PREFIX)/share/doc/mailsled/examples
 install: all ## program, man pages, completion, hooks (DESTDIR= PREFIX=/usr/local)
 	install -D -m 0644 -t $(EXAMPLES)/systemd packaging/systemd/*
 	install -D -m 0755 -t $(EXAMPLES)/hooks packaging/hooks/*
 	install -D -m 0644 -t $(EXAMPLES) packaging/links.ini
 	install -D -m 0755 $(BUILD)/mailsled $(DESTDIR)$(PREFIX)/bin/mailsled
+	$(if $(READER),install -D -m 0755 $(READER) $(LIBEXEC)/mailsled-reader)
 	install -D -m 0644 packaging/man/mailsled.1 $(DESTDIR)$(PREFIX)/share/man/man1/mailsled.1
 	install -D -m 0644 packaging/man/mailsled.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/mailsled.conf.5
 	install -D -m 0644 packaging/man/mailsled-protocol.7 \
@@ -163,7 +199,7 @@ uninstall: ## take away what install put there
 	  $(DESTDIR)$(PREFIX)/share/man/man5/mailsled.conf.5 \
 	  $(DESTDIR)$(PREFIX)/share/man/man7/mailsled-protocol.7 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailsled
-	rm -rf $(EXAMPLES)
+	rm -rf $(EXAMPLES) $(LIBEXEC)
 clean: ## remove build/
 	rm -rf $(BUILD)
 help: ## this list

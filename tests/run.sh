@@ -3,7 +3,8 @@
 # usage: run.sh check|check-all MAKE BUILD
 #
 #   check      lint, unit tests, end-to-end tests; with CI=true also a build
-#              with clang, and units under the sanitizers
+#              with clang, units under the sanitizers, and a build without the
+#              reading side
 #   check-all  that, with the slow end-to-end tests, units under the sanitizers
 #              of clang too, and 20 s of fuzzing for each parser
 #
@@ -201,6 +202,14 @@ sanitized() {
 	units "units, $1 sanitized" SANITIZE=1 CC="$1" BUILD="$build-asan-$1"
 }
 
+# As on a router: without the reading side and its libraries.
+bare() {
+	step "build, no reader" mk -j"$jobs" all WITH_READER=0 \
+		BUILD="$build-bare" &&
+		suite "smoke, no reader" env BUILD="$build-bare" \
+			python3 tests/e2e/run.py reader.without fetch_mail.real
+}
+
 step build mk -j"$jobs" all
 lint
 units units
@@ -211,6 +220,7 @@ if [ "$mode" = check-all ] || [ "${CI:-}" = true ]; then
 	with clang "build, clang" mk -j"$jobs" all DEV=1 CC=clang \
 		BUILD="$build-clang"
 	sanitized gcc
+	bare
 fi
 if [ "$mode" = check-all ]; then
 	if has clang; then

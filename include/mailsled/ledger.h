@@ -496,6 +496,32 @@ SLED_CHECK bool sled_ledger_messages(struct sled_ledger *ledger,
                                      sled_message_fn *each, void *ctx,
                                      struct sled_err *err);
 
+struct sled_message_mark {
+	const char *label;
+	uint64_t number;
+	uint64_t limit; /* 0: all */
+};
+
+/* Those of a label whose number is above the mark's, in order of it. */
+SLED_CHECK bool sled_ledger_after(struct sled_ledger *ledger,
+                                  const struct sled_message_mark *mark,
+                                  sled_message_fn *each, void *ctx,
+                                  struct sled_err *err);
+
+/* A label that has or had mail: its messages and the highest number of one. */
+struct sled_label_row {
+	char label[25];
+	uint64_t last;  /* 0: there is none now */
+	uint64_t count; /* 0 unless it was asked for */
+};
+
+typedef bool sled_label_fn(void *ctx, const struct sled_label_row *row,
+                           struct sled_err *err);
+/* By label. To COUNT takes a walk over an index. */
+SLED_CHECK bool sled_ledger_labels(struct sled_ledger *ledger, bool count,
+                                   sled_label_fn *each, void *ctx,
+                                   struct sled_err *err);
+
 struct sled_message_counts {
 	uint64_t messages, octets, safe, on_server, gone;
 };

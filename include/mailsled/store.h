@@ -68,6 +68,7 @@ const char *sled_store_id(const struct sled_store *store);
  * use on it; both live as long as the store. */
 int sled_store_state(const struct sled_store *store,
                      const struct sled_sys **sys);
+const char *sled_store_state_path(const struct sled_store *store);
 
 /* Octets of archives that the recovery of this open found in no place that can
  * be reached; each was said. A command that met any ends with 65. */
@@ -165,6 +166,20 @@ SLED_CHECK bool sled_store_read(struct sled_store *store,
                                 const struct sled_message *message,
                                 sled_bytes_fn *each, void *ctx,
                                 struct sled_err *err);
+
+/* All messages of a member in the archive's order, from the first place whose
+ * member holds. A message that begins again was handed out by a place that then
+ * failed: what came before it is to be forgotten. */
+struct sled_member_reader {
+	void *ctx;
+	bool (*begin)(void *ctx, uint64_t number, uint64_t octets,
+	              struct sled_err *err);
+	sled_bytes_fn *data;
+};
+
+SLED_CHECK bool sled_store_read_member(struct sled_store *store, int64_t member,
+                                       const struct sled_member_reader *reader,
+                                       struct sled_err *err);
 
 struct sled_verify_report {
 	uint64_t volumes, members, messages, octets; /* that hold, all places */

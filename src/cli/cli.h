@@ -23,6 +23,7 @@
 #include "mailsled/tariff.h"
 
 struct sled_cli;
+struct sled_cli_rows;
 
 struct sled_cli_flag {
 	const char *name;  /* without the "--" */
@@ -30,9 +31,30 @@ struct sled_cli_flag {
 	const char *about; /* one line for the help */
 };
 
+/* What the reader's program can do for commands that both programs have. */
+struct sled_cli_reading {
+	/* Sender and subject as they were meant, added to FROM and SUBJECT.
+	 * NAME: the sender's name alone. */
+	bool (*decode)(const struct sled_message *message, bool name,
+	               struct sled_buf *from, struct sled_buf *subject,
+	               struct sled_err *err);
+	/* Rows that match the words of CLI's args, in no order. */
+	bool (*query)(struct sled_cli *cli, struct sled_cli_rows *rows,
+	              struct sled_err *err);
+};
+
 #define SLED_CLI_FLAGS    24 /* flags of one command, at most */
 #define SLED_CLI_MANY     UINT32_MAX
-#define SLED_CLI_SCRUB_MS 5000 /* of reading again, behind a visit */
+#define SLED_CLI_SCRUB_MS 5000  /* of reading again, behind a visit */
+#define SLED_CLI_INDEX_MS 20000 /* of adding to the index, behind a visit */
+
+/* Where a command runs: the reading side is a program of its own, so that a
+ * visit never loads what mail is decoded with. */
+enum sled_cli_side {
+	SLED_CLI_HERE,
+	SLED_CLI_READER,      /* in the reader where there is one */
+	SLED_CLI_READER_ONLY, /* ... and nowhere else */
+};
 
 struct sled_cli_command {
 	const char *name;
@@ -42,6 +64,8 @@ struct sled_cli_command {
 	const char *examples; /* lines, each "  mailsled ...\n" */
 	const struct sled_cli_flag *flags; /* ends with a NULL name; or NULL */
 	unsigned args_min, args_max;
+	enum sled_cli_side side;
+	bool dashes; /* "-word" is one of its words */
 	int (*run)(struct sled_cli *cli);
 };
 
@@ -50,6 +74,9 @@ struct sled_cli {
 	const char *file;          /* -c, or NULL */
 	bool json, quiet, verbose; /* never both of the last */
 	bool help, version;
+	bool
+	    elsewhere; /* the command is the reader's: not parsed any further */
+	const struct sled_cli_reading *reading; /* NULL outside the reader */
 	const char **args; /* what stands behind COMMAND, options taken out */
 	unsigned args_len;
 	const char *values[SLED_CLI_FLAGS]; /* of command->flags; see flag() */
@@ -70,12 +97,30 @@ struct sled_cli {
 };
 
 extern const struct sled_cli_command sled_cli_check, sled_cli_drill,
-    sled_cli_drop, sled_cli_event, sled_cli_export, sled_cli_fetch,
-    sled_cli_held, sled_cli_import, sled_cli_init, sled_cli_list, sled_cli_plan,
-    sled_cli_prune, sled_cli_rebuild, sled_cli_repair, sled_cli_report,
-    sled_cli_restore, sled_cli_run, sled_cli_seal, sled_cli_show,
+    sled_cli_drop, sled_cli_event, sled_cli_export, sled_cli_extract,
+    sled_cli_fetch, sled_cli_held, sled_cli_import, sled_cli_index,
+    sled_cli_init, sled_cli_list, sled_cli_plan, sled_cli_prune,
+    sled_cli_rebuild, sled_cli_repair, sled_cli_report, sled_cli_restore,
+    sled_cli_run, sled_cli_seal, sled_cli_search, sled_cli_show,
     sled_cli_status, sled_cli_stop, sled_cli_sync, sled_cli_tend,
     sled_cli_verify, sled_cli_want;
+
+/* ---- start.c ---- */
+
+/* What main() does: one command of TABLE, from ARGV. Does not return. */
+_Noreturn void sled_cli_main(struct sled_cli *cli,
+                             const struct sled_cli_command *const *table,
+                             int argc, char **argv);
+
+/* ---- reader.c: the reading side, a program beside this one ---- */
+
+/* Is it there? PATH is its path, or NULL not to be told. */
+bool sled_cli_reader_there(char path[4096]);
+/* Run ARGV there, in place of this program: returns when that failed. */
+int sled_cli_reader_exec(struct sled_cli *cli, char **argv);
+/* Have it add what is new to the index, for MS at most, and wait. Nothing
+ * happens where it is not there; a failure is said, and harms nothing. */
+void sled_cli_reader_index(struct sled_cli *cli, uint64_t ms);
 
 /* ---- options.c ---- */
 
@@ -131,6 +176,19 @@ void sled_cli_say(void *ctx, const char *text);
 void sled_cli_live(struct sled_cli *cli, const char *lines);
 /* Would live() show anything? */
 bool sled_cli_is_live(const struct sled_cli *cli);
+
+/* ---- pager.c: long output ---- */
+
+/* From here on stdout goes through the pager, when it is a terminal and neither
+ * JSON nor -q is wanted. The width and colours of the terminal before that. */
+struct sled_cli_screen {
+	unsigned columns;                   /* 0: no terminal */
+	const char *strong, *faint, *plain; /* "" where there is no colour */
+};
+
+struct sled_cli_screen sled_cli_page(struct sled_cli *cli);
+/* Wait until the pager is left. */
+void sled_cli_page_end(void);
 
 /* ---- format.c: for people ---- */
 
@@ -207,6 +265,15 @@ SLED_CHECK bool sled_cli_message_json(struct sled_cli *cli,
                                       const struct sled_message *message,
                                       struct sled_json *json,
                                       struct sled_err *err);
+
+/* Either of them on stdout, as CLI wants it. */
+SLED_CHECK bool sled_cli_print_message(struct sled_cli *cli,
+                                       const struct sled_cli_screen *screen,
+                                       const struct sled_message *message,
+                                       struct sled_err *err);
+
+/* "Body hash: ..." on stdout; nothing without a signature. */
+bool sled_cli_print_body_hash(unsigned flags);
 
 /* Ids of rows in the ledger, in the order found. */
 struct sled_cli_rows {

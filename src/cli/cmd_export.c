@@ -14,6 +14,7 @@ struct picking {
 	struct sled_cli_rows
 	    named;                 /* sorted; only these when some were named */
 	struct sled_cli_rows rows; /* what is to be written, in order */
+	bool queried;
 };
 
 /* One message on its way out. */
@@ -56,6 +57,25 @@ pick_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 	return sled_ledger_messages(p->ledger, &query, pick_message, p, err);
 }
 
+/* The words are ids, or else a query where there is a reader. */
+static bool
+pick_named(struct picking *p, struct sled_err *err)
+{
+	struct sled_cli *cli = p->cli;
+
+	for (unsigned i = 0; i < cli->args_len; i++) {
+		if (sled_cli_find(cli, cli->args[i], &p->named, err))
+			continue;
+		if (err->kind != SLED_ERR_MISSING || cli->reading == NULL ||
+		    i > 0)
+			return false;
+		*err = (struct sled_err){ 0 };
+		p->queried = true;
+		return cli->reading->query(cli, &p->named, err);
+	}
+	return true;
+}
+
 static bool
 pick(struct picking *p, struct sled_err *err)
 {
@@ -64,15 +84,14 @@ pick(struct picking *p, struct sled_err *err)
 	p->ledger = sled_store_ledger(p->cli->store);
 	if (account != NULL && !sled_cli_known(p->cli, account, err))
 		return false;
-	for (unsigned i = 0; i < p->cli->args_len; i++)
-		if (!sled_cli_find(p->cli, p->cli->args[i], &p->named, err))
-			return false;
+	if (!pick_named(p, err))
+		return false;
 	if (p->named.len > 0)
 		qsort(p->named.ids, p->named.len, sizeof(*p->named.ids),
 		      compare_ids);
 	if (!sled_ledger_volumes(p->ledger, account, pick_volume, p, err))
 		return false;
-	if (p->rows.len == 0 && p->cli->args_len > 0)
+	if (p->rows.len == 0 && p->cli->args_len > 0 && !p->queried)
 		return sled_fail(err, SLED_ERR_MISSING,
 		                 "no such message in this account");
 	return true;
@@ -246,7 +265,8 @@ const struct sled_cli_command sled_cli_export = {
 	.name = "export",
 	.args = "[ID...]",
 	.about = "write mail as Maildir, mbox or eml files",
-	.more = "Without an ID: all mail.\n"
+	.more = "Without an ID: all mail. What is no id is a query, see "
+		"`mailsled help search`.\n"
 		"  maildir  DIR/ACCOUNT/{cur,new,tmp}, LF lines; a second run "
 		"adds what is missing\n"
 		"  mbox     DIR/ACCOUNT.mbox in the mboxrd form, LF lines; "
@@ -256,8 +276,10 @@ const struct sled_cli_command sled_cli_export = {
 		"A message that cannot be read is named, the rest goes on; "
 		"the exit status is 65.\n",
 	.examples = "  mailsled export --to ~/Maildir.d --format maildir\n"
-		    "  mailsled export --to /tmp/x --format eml 3f9a0c51d2e8\n",
+		    "  mailsled export --to /tmp/x --format eml 3f9a0c51d2e8\n"
+		    "  mailsled export --to /tmp/x --format mbox from:ada\n",
 	.flags = flags,
 	.args_max = SLED_CLI_MANY,
+	.side = SLED_CLI_READER,
 	.run = run,
 };

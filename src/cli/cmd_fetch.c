@@ -487,6 +487,7 @@ tend(struct fetch *fetch, struct sled_err *err)
 		return true;
 	ok =
 	    sled_store_tend(fetch->cli->store, SLED_CLI_SCRUB_MS, &tended, err);
+	sled_cli_reader_index(fetch->cli, SLED_CLI_INDEX_MS);
 	sled_cli_far_by(fetch->link, &far);
 	return sled_cli_far(fetch->cli, &far, ok ? err : &second) && ok;
 }

@@ -1,7 +1,6 @@
 /* cmd_list.c - `mailsled list`: what is in the archive, newest first. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -15,7 +14,7 @@ struct list {
 	struct sled_cli *cli;
 	struct wanted *wanted; /* none: all mail of all accounts */
 	size_t len, cap;
-	unsigned columns;
+	struct sled_cli_screen screen;
 	bool only_new;
 };
 
@@ -87,37 +86,13 @@ is_wanted(const struct list *list, const struct sled_message *message)
 }
 
 static bool
-print_json(struct list *list, const struct sled_message *message,
-           struct sled_err *err)
-{
-	struct sled_json *json = NULL;
-
-	if (!sled_json_new(&json, err))
-		return false;
-	if (sled_cli_message_json(list->cli, message, json, err))
-		return sled_json_print(&json, stdout, err);
-	sled_json_free(&json);
-	return false;
-}
-
-static bool
 print_message(void *ctx, const struct sled_message *message,
               struct sled_err *err)
 {
 	struct list *list = ctx;
-	struct sled_buf line = { 0 };
-	bool ok;
 
-	if (!is_wanted(list, message))
-		return true;
-	if (list->cli->json)
-		return print_json(list, message, err);
-	ok = sled_cli_message_line(list->cli, message, list->columns, &line,
-	                           err);
-	if (ok && puts(line.data) == EOF)
-		ok = sled_fail(err, SLED_ERR_IO, "output: cannot be written");
-	sled_buf_free(&line);
-	return ok;
+	return !is_wanted(list, message) ||
+	       sled_cli_print_message(list->cli, &list->screen, message, err);
 }
 
 static bool
@@ -128,6 +103,7 @@ list_mail(struct list *list, struct sled_err *err)
 	if (!sled_cli_store(list->cli, SLED_STORE_READ, err) ||
 	    !choose(list, err))
 		return false;
+	list->screen = sled_cli_page(list->cli);
 	if (list->len == 1)
 		query.label = list->wanted[0].label;
 	if (list->only_new && list->len == 1 &&
@@ -141,11 +117,11 @@ static int
 run(struct sled_cli *cli)
 {
 	struct list list = { .cli = cli,
-		             .columns = sled_cli_columns(STDOUT_FILENO),
 		             .only_new = sled_cli_flag(cli, "new") != NULL };
 	struct sled_err err = { 0 };
 	bool ok = list_mail(&list, &err);
 
+	sled_cli_page_end();
 	free(list.wanted);
 	return ok ? 0 : sled_cli_fail(cli, &err);
 }
@@ -166,5 +142,6 @@ const struct sled_cli_command sled_cli_list = {
 		    "  mailsled --json list | jq -r .subject\n",
 	.flags = flags,
 	.args_max = SLED_CLI_MANY,
+	.side = SLED_CLI_READER,
 	.run = run,
 };

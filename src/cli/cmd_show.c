@@ -122,8 +122,8 @@ print_named(const struct sled_buf *head, const char *name, struct sled_err *err)
 }
 
 /* No field's name has a space in it: this line is ours. */
-static bool
-print_body_hash(unsigned flags)
+bool
+sled_cli_print_body_hash(unsigned flags)
 {
 	if (flags & SLED_MESSAGE_BODY_HOLDS)
 		return printf("Body hash: as signed (whose signature it is was "
@@ -142,7 +142,7 @@ print_head(const struct sled_buf *head, unsigned flags, struct sled_err *err)
 	for (size_t i = 0; i < NAMES; i++)
 		if (!print_named(head, names[i], err))
 			return false;
-	if (!print_body_hash(flags))
+	if (!sled_cli_print_body_hash(flags))
 		return sled_fail_sys(err, errno, "output");
 	return write_out("\n", 1, err);
 }
@@ -355,5 +355,6 @@ const struct sled_cli_command sled_cli_show = {
 	.flags = flags,
 	.args_min = 1,
 	.args_max = 1,
+	.side = SLED_CLI_READER,
 	.run = run,
 };

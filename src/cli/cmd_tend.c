@@ -75,6 +75,8 @@ tend(struct sled_cli *cli, struct sled_err *err)
 	sled_cli_live(cli, "sealing, and reading again ...");
 	ok = sled_store_tend(cli->store, ms, &tended, err);
 	sled_cli_live(cli, "");
+	sled_cli_reader_index(cli,
+	                      ms < SLED_CLI_INDEX_MS ? SLED_CLI_INDEX_MS : ms);
 	if (!print_result(cli, &tended, ok ? err : &second))
 		return false;
 	sled_cli_far_policy(cli, sled_cli_flag(cli, "far-links"), &far);
@@ -101,13 +103,14 @@ static const struct sled_cli_flag flags[] = {
 const struct sled_cli_command sled_cli_tend = {
 	.name = "tend",
 	.args = "",
-	.about = "seal what is full, read old archives again, send far copies",
+	.about = "seal, read old archives again, send far copies, index",
 	.more = "Volumes that are full are sealed and, where par2 is "
 		"installed, get 5 % of parity;\nwhat was read back "
 		"longest ago, more than 7\ndays, is read again from the disk "
-		"in each place that is there. What far places lack\nis sent "
-		"to them, unless the link is a dear one. `fetch` and `run` do "
-		"this of\nthemselves when the link is no longer needed.\n",
+		"in each place that is there. New mail is added to\nthe index "
+		"that `mailsled search` uses. What far places lack is sent to "
+		"them, unless\nthe link is a dear one. `fetch` and `run` do "
+		"this of themselves when the link is no\nlonger needed.\n",
 	.examples = "  mailsled tend\n"
 		    "  mailsled tend --seconds 600\n",
 	.flags = flags,

@@ -1,102 +1,43 @@
-/* main.c - mailsled's commands, one row each; how a run begins and ends. */
-#include <errno.h>
-#include <fcntl.h>
-#include <locale.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
+/* main.c - mailsled's commands, one row each. */
 #include "cli/cli.h"
 
 static const struct sled_cli_command *const table[] = {
-	&sled_cli_init,    &sled_cli_check,
-	&sled_cli_fetch,   &sled_cli_run,
-	&sled_cli_status,  &sled_cli_plan,
-	&sled_cli_held,    &sled_cli_want,
-	&sled_cli_drop,    &sled_cli_report,
-	&sled_cli_list,    &sled_cli_show,
-	&sled_cli_export,  &sled_cli_restore,
-	&sled_cli_import,  &sled_cli_drill,
-	&sled_cli_verify,  &sled_cli_seal,
-	&sled_cli_prune,   &sled_cli_tend,
-	&sled_cli_sync,    &sled_cli_repair,
-	&sled_cli_rebuild, &sled_cli_stop,
-	&sled_cli_event,   NULL,
+	&sled_cli_init,
+	&sled_cli_check,
+	&sled_cli_fetch,
+	&sled_cli_run,
+	&sled_cli_status,
+	&sled_cli_plan,
+	&sled_cli_held,
+	&sled_cli_want,
+	&sled_cli_drop,
+	&sled_cli_report,
+	&sled_cli_list,
+	&sled_cli_search,
+	&sled_cli_show,
+	&sled_cli_extract,
+	&sled_cli_export,
+	&sled_cli_index,
+	&sled_cli_restore,
+	&sled_cli_import,
+	&sled_cli_drill,
+	&sled_cli_verify,
+	&sled_cli_seal,
+	&sled_cli_prune,
+	&sled_cli_tend,
+	&sled_cli_sync,
+	&sled_cli_repair,
+	&sled_cli_rebuild,
+	&sled_cli_stop,
+	&sled_cli_event,
+	NULL,
 };
-
-/* A secret must not reach a core file, nor another process of this user. */
-static void
-keep_memory_private(void)
-{
-	const struct rlimit none = { 0, 0 };
-
-	(void)setrlimit(RLIMIT_CORE, &none);
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
-
-/* A file opened later must not become 0, 1 or 2 and be written by accident. */
-static bool
-fill_standard_files(void)
-{
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	return fd > STDERR_FILENO && close(fd) == 0;
-}
-
-static int
-run(struct sled_cli *cli, int argc, char **argv)
-{
-	struct sled_err err = { 0 };
-
-	if (!sled_cli_parse(cli, table, argc, argv, &err))
-		return sled_cli_fail(cli, &err);
-	if (cli->version) {
-		(void)puts("mailsled " SLED_VERSION);
-		return 0;
-	}
-	if (cli->help && cli->command != NULL)
-		sled_cli_help(stdout, cli->command);
-	else if (cli->help)
-		sled_cli_usage(stdout, table);
-	if (cli->help)
-		return 0;
-	if (cli->command == NULL) {
-		sled_cli_usage(stderr, table);
-		return sled_err_exit(SLED_ERR_USAGE);
-	}
-	return cli->command->run(cli);
-}
-
-/* Output that did not arrive must not look like a run that went well. */
-static int
-flush_output(struct sled_cli *cli, int status)
-{
-	struct sled_err err = { 0 };
-
-	if (fflush(stdout) == 0 && ferror(stdout) == 0)
-		return status;
-	(void)sled_fail(&err, SLED_ERR_IO, "output: %s", strerror(errno));
-	sled_cli_complain(cli, &err);
-	return status == 0 ? sled_err_exit(err.kind) : status;
-}
 
 int
 main(int argc, char **argv)
 {
 	struct sled_cli cli = { .sys = sled_sys_posix(),
 		                .saying = PTHREAD_MUTEX_INITIALIZER };
-	int status;
 
-	keep_memory_private();
-	if (!fill_standard_files())
-		_exit(sled_err_exit(SLED_ERR_IO));
-	/* Widths of UTF-8, whatever the user's locale; messages stay in C. */
-	(void)setlocale(LC_CTYPE, "C.UTF-8");
-	status = flush_output(&cli, run(&cli, argc, argv));
-	sled_cli_close(&cli);
-	_exit(status); /* exit() would wait for a look-up that hangs */
+	sled_cli_main(&cli, table, argc, argv);
 }

@@ -9,6 +9,8 @@
 
 #define ID_LEN     12
 #define ID_LEAST   4  /* hex digits that may name a message */
+#define ID_NARROW  8  /* digits shown on a narrow terminal */
+#define NARROW     64 /* columns; fewer are a narrow one */
 #define FROM_WIDTH 28 /* columns of the sender at most */
 
 /* ---- names ---- */
@@ -93,30 +95,66 @@ add_column(struct sled_buf *out, struct sled_span text, unsigned columns,
 	return ok;
 }
 
+/* FROM and SUBJECT as the reader understands them, or as they came. */
+static bool
+get_texts(struct sled_cli *cli, const struct sled_message *message, bool name,
+          struct sled_buf texts[2], struct sled_err *err)
+{
+	if (cli->reading != NULL)
+		return cli->reading->decode(message, name, &texts[0], &texts[1],
+		                            err);
+	return sled_buf_add(&texts[0], message->from.data, message->from.len,
+	                    err) &&
+	       sled_buf_add(&texts[1], message->subject.data,
+	                    message->subject.len, err);
+}
+
+static bool
+add_line(const struct sled_message *message, const char *id,
+         const struct sled_buf texts[2], unsigned columns, struct sled_buf *out,
+         struct sled_err *err)
+{
+	char when[SLED_CLI_WORD];
+	unsigned left, from = FROM_WIDTH;
+	bool narrow = columns > 0 && columns < NARROW;
+
+	sled_cli_time(when, message->received);
+	if (narrow && strlen(when) == 16)
+		when[10] = '\0'; /* the day alone */
+	if (!sled_buf_printf(out, err, "%s  %s  ", id,
+	                     narrow ? when + 2 : when))
+		return false;
+	left = (unsigned)(strlen(id) + strlen(when)) + (narrow ? 4 : 6);
+	left = columns > left ? columns - left : 0;
+	if (columns > 0 && left < 2 * FROM_WIDTH)
+		from = left / 2;
+	if (!add_column(out, sled_buf_span(&texts[0]), from == 0 ? 1 : from,
+	                true, err) ||
+	    !sled_buf_addstr(out, "  ", err))
+		return false;
+	left = left > from ? left - from : 1;
+	return add_column(out, sled_buf_span(&texts[1]),
+	                  columns == 0 ? 0 : left, false, err);
+}
+
 bool
 sled_cli_message_line(struct sled_cli *cli, const struct sled_message *message,
                       unsigned columns, struct sled_buf *out,
                       struct sled_err *err)
 {
-	char id[SLED_HASH_HEX], when[SLED_CLI_WORD];
-	unsigned left, from = FROM_WIDTH;
+	char id[SLED_HASH_HEX];
+	struct sled_buf texts[2] = { 0 };
+	bool ok = sled_cli_id(sled_store_ledger(cli->store), &message->sha256,
+	                      id, err) &&
+	          get_texts(cli, message, true, texts, err);
 
-	if (!sled_cli_id(sled_store_ledger(cli->store), &message->sha256, id,
-	                 err))
-		return false;
-	sled_cli_time(when, message->received);
-	if (!sled_buf_printf(out, err, "%s  %s  ", id, when))
-		return false;
-	left = (unsigned)(strlen(id) + strlen(when)) + 6;
-	left = columns > left ? columns - left : 0;
-	if (columns > 0 && left < 2 * FROM_WIDTH)
-		from = left / 2;
-	if (!add_column(out, message->from, from == 0 ? 1 : from, true, err) ||
-	    !sled_buf_addstr(out, "  ", err))
-		return false;
-	left = left > from ? left - from : 1;
-	return add_column(out, message->subject, columns == 0 ? 0 : left, false,
-	                  err);
+	/* Fewer digits still are a name, where there is room for little. */
+	if (ok && columns > 0 && columns < NARROW && strlen(id) == ID_LEN)
+		id[ID_NARROW] = '\0';
+	ok = ok && add_line(message, id, texts, columns, out, err);
+	sled_buf_free(&texts[0]);
+	sled_buf_free(&texts[1]);
+	return ok;
 }
 
 static bool
@@ -168,12 +206,15 @@ sled_cli_message_json(struct sled_cli *cli, const struct sled_message *message,
                       struct sled_json *json, struct sled_err *err)
 {
 	struct sled_ledger *ledger = sled_store_ledger(cli->store);
-	struct sled_buf archive = { 0 };
+	struct sled_buf archive = { 0 }, texts[2] = { 0 };
 	char id[SLED_HASH_HEX], hex[SLED_HASH_HEX];
 
 	if (!sled_cli_id(ledger, &message->sha256, id, err) ||
-	    !find_archive(ledger, message, &archive, err)) {
+	    !find_archive(ledger, message, &archive, err) ||
+	    !get_texts(cli, message, false, texts, err)) {
 		sled_buf_free(&archive);
+		sled_buf_free(&texts[0]);
+		sled_buf_free(&texts[1]);
 		return false;
 	}
 	sled_text_hex(hex, message->sha256.b, SLED_HASH_LEN);
@@ -185,8 +226,8 @@ sled_cli_message_json(struct sled_cli *cli, const struct sled_message *message,
 	sled_json_text(json, "sha256", hex);
 	sled_json_u64(json, "size", message->octets);
 	put_times(json, message);
-	sled_json_span(json, "from", message->from);
-	sled_json_span(json, "subject", message->subject);
+	sled_json_span(json, "from", sled_buf_span(&texts[0]));
+	sled_json_span(json, "subject", sled_buf_span(&texts[1]));
 	sled_json_text(json, "archive", archive.data);
 	sled_json_text(json, "body_hash", body_word(message->flags));
 	if ((message->flags & SLED_MESSAGE_UNSEEN) != 0)
@@ -195,7 +236,45 @@ sled_cli_message_json(struct sled_cli *cli, const struct sled_message *message,
 		sled_json_bool(json, "on_server",
 		               message->on_server && message->gone == 0);
 	sled_buf_free(&archive);
+	sled_buf_free(&texts[0]);
+	sled_buf_free(&texts[1]);
 	return true;
+}
+
+static bool
+print_json(struct sled_cli *cli, const struct sled_message *message,
+           struct sled_err *err)
+{
+	struct sled_json *json = NULL;
+
+	if (!sled_json_new(&json, err))
+		return false;
+	if (sled_cli_message_json(cli, message, json, err))
+		return sled_json_print(&json, stdout, err);
+	sled_json_free(&json);
+	return false;
+}
+
+bool
+sled_cli_print_message(struct sled_cli *cli,
+                       const struct sled_cli_screen *screen,
+                       const struct sled_message *message, struct sled_err *err)
+{
+	struct sled_buf line = { 0 };
+	size_t id;
+	bool ok;
+
+	if (cli->json)
+		return print_json(cli, message, err);
+	ok = sled_cli_message_line(cli, message, screen->columns, &line, err);
+	if (ok) {
+		id = strcspn(line.data, " ");
+		ok = printf("%s%.*s%s%s\n", screen->faint, (int)id, line.data,
+		            screen->plain, line.data + id) > 0 ||
+		     sled_fail(err, SLED_ERR_IO, "output: cannot be written");
+	}
+	sled_buf_free(&line);
+	return ok;
 }
 
 /* ---- found ---- */

@@ -223,7 +223,13 @@ take(struct parse *p, const char *arg)
 		p->words_only = true;
 		return true;
 	}
-	return arg[1] == '-' ? take_long(p, arg) : take_letters(p, arg);
+	if (arg[1] == '-')
+		return take_long(p, arg);
+	/* "-word" of a query, unlike "-q". */
+	if (p->cli->command != NULL && p->cli->command->dashes &&
+	    arg[2] != '\0')
+		return take_word(p, arg);
+	return take_letters(p, arg);
 }
 
 static bool
@@ -246,6 +252,17 @@ check_count(struct parse *p)
 	return true;
 }
 
+/* What stands behind the command is for the reader to judge. */
+static bool
+is_elsewhere(const struct sled_cli *cli)
+{
+	if (cli->command == NULL || cli->reading != NULL ||
+	    cli->command->side == SLED_CLI_HERE)
+		return false;
+	return sled_cli_reader_there(NULL) ||
+	       (cli->command->side == SLED_CLI_READER_ONLY && !cli->help);
+}
+
 bool
 sled_cli_parse(struct sled_cli *cli,
                const struct sled_cli_command *const *table, int argc,
@@ -257,10 +274,11 @@ sled_cli_parse(struct sled_cli *cli,
 	if (cli->args == NULL)
 		return sled_fail_sys(err, ENOMEM, "arguments");
 	p.argv = argc > 0 ? argv + 1 : argv;
-	while (*p.argv != NULL)
+	while (*p.argv != NULL && !is_elsewhere(cli))
 		if (!take(&p, *p.argv++))
 			return false;
-	return check_count(&p);
+	cli->elsewhere = is_elsewhere(cli);
+	return cli->elsewhere || check_count(&p);
 }
 
 const char *

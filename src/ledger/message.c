@@ -327,6 +327,55 @@ sled_ledger_messages(struct sled_ledger *ledger,
 	    each, ctx, err);
 }
 
+bool
+sled_ledger_after(struct sled_ledger *ledger,
+                  const struct sled_message_mark *mark, sled_message_fn *each,
+                  void *ctx, struct sled_err *err)
+{
+	return sled_message_each(
+	    ledger,
+	    SLED_SQL("SELECT " COLUMNS " FROM message"
+	             " WHERE label = ?1 AND number > ?2 ORDER BY number"
+	             " LIMIT ?3",
+	             sled_value_text(mark->label), sled_value_u64(mark->number),
+	             limit_of(mark->limit)),
+	    each, ctx, err);
+}
+
+struct label_walk {
+	sled_label_fn *each;
+	void *ctx;
+};
+
+static bool
+give_label(void *ctx, struct sled_row *row, struct sled_err *err)
+{
+	struct label_walk *walk = ctx;
+	struct sled_label_row out;
+
+	sled_row_text(row, out.label, sizeof(out.label));
+	out.last = sled_row_u64(row);
+	out.count = sled_row_u64(row);
+	return sled_row_end(row, err) && walk->each(walk->ctx, &out, err);
+}
+
+bool
+sled_ledger_labels(struct sled_ledger *ledger, bool count, sled_label_fn *each,
+                   void *ctx, struct sled_err *err)
+{
+	struct label_walk walk = { each, ctx };
+
+	return sled_sql_each(
+	    ledger,
+	    SLED_SQL("SELECT label, ifnull((SELECT max(number) FROM message"
+	             " WHERE message.label = counter.label), 0),"
+	             " CASE WHEN ?1 THEN (SELECT count(*) FROM message"
+	             " WHERE message.label = counter.label) ELSE 0 END"
+	             " FROM counter ORDER BY label",
+	             sled_value_int(count)),
+	    give_label, &walk, err);
+}
+
 static bool
 take_counts(void *ctx, struct sled_row *row, struct sled_err *err)
 {

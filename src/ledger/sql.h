@@ -18,7 +18,7 @@
 #include <sqlite3.h>
 
 #include "mailsled/ledger.h"
-#include "vfs.h"
+#include "mailsled/vfs.h"
 
 #define SLED_REBUILD_HINT \
 	"rebuild the ledger from the archives: mailsled rebuild"

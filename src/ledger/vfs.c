@@ -1,5 +1,5 @@
-/* vfs.c - see vfs.h. The file system as SQLite sees it; files: vfs_file.c. */
-#include "vfs.h"
+/* vfs.c - see mailsled/vfs.h. The file system as SQLite sees it; files: vfs_file.c. */
+#include "mailsled/vfs.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
-/* vfs_file.c - one file of the ledger; see vfs.h. */
+/* vfs_file.c - one file of the ledger; see mailsled/vfs.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
-#include "vfs.h"
+#include "mailsled/vfs.h"
 
 #define ALL_SYNCED INT64_MAX
 

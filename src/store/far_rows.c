@@ -12,6 +12,8 @@
 #include "mailsled/text.h"
 #include "store/far.h"
 
+#define RUNS_S 60 /* of runs that came one right behind the other */
+
 /* ---- names ---- */
 
 void
@@ -187,6 +189,17 @@ is_held(struct far_job *job, const struct sled_far_row *row, bool *held,
 	return true;
 }
 
+/* "Checked since something bad was found" is told by time, so no two runs have
+ * the same, not even within a second. */
+static void
+tell_apart(struct far_job *job)
+{
+	for (size_t i = 0; i < job->rows_len; i++)
+		if (job->rows[i].checked >= job->now &&
+		    job->rows[i].checked - job->now < RUNS_S)
+			job->now = job->rows[i].checked + 1;
+}
+
 bool
 sled_far_load(struct far_job *job, struct sled_err *err)
 {
@@ -210,6 +223,7 @@ sled_far_load(struct far_job *job, struct sled_err *err)
 			return false;
 	}
 	job->rows_len = kept;
+	tell_apart(job);
 	return true;
 }
 

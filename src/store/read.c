@@ -1,11 +1,12 @@
-/* read.c - a stored message's bytes, from whichever place still has them. */
+/* read.c - stored messages' bytes, from whichever place still has them. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/store.h"
 
 struct wanted {
-	const struct sled_message *message;
+	const struct sled_message *message;      /* NULL: all of the member */
+	const struct sled_member_reader *reader; /* then */
 	bool matches; /* the message that is coming is the one */
 	bool done;
 	bool refused; /* by EACH: no other place mends that */
@@ -49,22 +50,56 @@ on_end(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 	return true;
 }
 
+/* ---- all messages of a member ---- */
+
+static bool
+begin_each(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
+           struct sled_err *err)
+{
+	struct wanted *wanted = ctx;
+
+	(void)tar_at;
+	wanted->refused = !wanted->reader->begin(
+	    wanted->reader->ctx, receipt->number, receipt->octets, err);
+	return !wanted->refused;
+}
+
+static bool
+data_of_each(void *ctx, const void *data, size_t len, struct sled_err *err)
+{
+	struct wanted *wanted = ctx;
+
+	wanted->refused =
+	    !wanted->reader->data(wanted->reader->ctx, data, len, err);
+	return !wanted->refused;
+}
+
+/* ---- one place ---- */
+
 /* Does the member hold here, byte for byte? Only then is it read out. */
 static bool
 read_from(struct sled_reading *reading, const struct sled_member_row *row,
           struct wanted *wanted, struct sled_err *err)
 {
-	const struct sled_member_visitor visitor = {
+	const struct sled_member_visitor one = {
 		wanted, NULL, NULL, on_begin, on_data, on_end,
 	};
+	const struct sled_member_visitor all = {
+		wanted, NULL, NULL, begin_each, data_of_each, NULL,
+	};
+	const struct sled_member_visitor *visitor =
+	    wanted->message == NULL ? &all : &one;
 	const struct sled_member_sum expected = { row->length, row->tar_octets,
 		                                  row->body_sha256 };
 	struct sled_member_sum sum;
 	unsigned seq = 0;
 
-	return sled_member_compare(&reading->source, row->at, &expected, err) &&
-	       sled_member_check(&reading->source, row->at, &visitor, &sum,
-	                         &seq, err);
+	if (!sled_member_compare(&reading->source, row->at, &expected, err) ||
+	    !sled_member_check(&reading->source, row->at, visitor, &sum, &seq,
+	                       err))
+		return false;
+	wanted->done = wanted->done || wanted->message == NULL;
+	return true;
 }
 
 static bool
@@ -101,26 +136,44 @@ ask_seat(struct sled_seat *seat, const struct sled_volume_row *volume,
 	       why.kind == SLED_ERR_IO || why.kind == SLED_ERR_MISSING;
 }
 
+/* Place after place, until one gives what is wanted. */
+static bool
+ask_seats(struct sled_store *store, int64_t member, struct wanted *wanted,
+          struct sled_err *err)
+{
+	struct sled_member_row row;
+	struct sled_volume_row volume;
+
+	if (!sled_ledger_member_get(store->ledger, member, &row, err) ||
+	    !sled_ledger_volume_get(store->ledger, row.volume, &volume, err))
+		return false;
+	(void)sled_fail(err, SLED_ERR_PLACE, "no place is there");
+	for (size_t i = 0; i < store->len && !wanted->done; i++)
+		if (store->seats[i].present &&
+		    !ask_seat(&store->seats[i], &volume, &row, wanted, err))
+			return false;
+	if (wanted->done)
+		*err = (struct sled_err){ 0 };
+	return wanted->done;
+}
+
 bool
 sled_store_read(struct sled_store *store, const struct sled_message *message,
                 sled_bytes_fn *each, void *ctx, struct sled_err *err)
 {
 	struct wanted wanted = { .message = message, .each = each, .ctx = ctx };
-	struct sled_member_row row;
-	struct sled_volume_row volume;
 
-	if (!sled_ledger_member_get(store->ledger, message->member, &row,
-	                            err) ||
-	    !sled_ledger_volume_get(store->ledger, row.volume, &volume, err))
-		return false;
-	(void)sled_fail(err, SLED_ERR_PLACE, "no place is there");
-	for (size_t i = 0; i < store->len && !wanted.done; i++)
-		if (store->seats[i].present &&
-		    !ask_seat(&store->seats[i], &volume, &row, &wanted, err))
-			return false;
-	if (wanted.done)
-		*err = (struct sled_err){ 0 };
-	return wanted.done ||
+	return ask_seats(store, message->member, &wanted, err) ||
 	       sled_note(err, "message %llu of %s",
 	                 (unsigned long long)message->number, message->label);
+}
+
+bool
+sled_store_read_member(struct sled_store *store, int64_t member,
+                       const struct sled_member_reader *reader,
+                       struct sled_err *err)
+{
+	struct wanted wanted = { .reader = reader };
+
+	return ask_seats(store, member, &wanted, err);
 }

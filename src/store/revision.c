@@ -28,7 +28,7 @@ sled_revision_free(struct sled_revision *revision)
 {
 	free(revision->odd);
 	free(revision->lost);
-	*revision = (struct sled_revision){ 0 };
+	memset(revision, 0, sizeof(*revision));
 }
 
 bool

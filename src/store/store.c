@@ -55,6 +55,12 @@ sled_store_state(const struct sled_store *store, const struct sled_sys **sys)
 	return store->state_dir;
 }
 
+const char *
+sled_store_state_path(const struct sled_store *store)
+{
+	return store->state;
+}
+
 static bool
 set_state_path(struct sled_store *store, struct sled_err *err)
 {

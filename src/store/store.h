@@ -13,12 +13,12 @@
 
 #define SLED_SILENT_MS    30000        /* a place that says nothing is absent */
 #define SLED_GLANCE_MS    2000         /* ... for a command that only reads */
-#define SLED_RESERVE      (16u << 20)  /* kept free on the first place */
-#define SLED_VOLUME_CAP   4187593113u  /* 3.9 GiB: FAT32 carries 4 */
-#define SLED_MEMBER_TAR   (256u << 10) /* a member's tar octets, at least */
+#define SLED_RESERVE      (16U << 20)  /* kept free on the first place */
+#define SLED_VOLUME_CAP   4187593113U  /* 3.9 GiB: FAT32 carries 4 */
+#define SLED_MEMBER_TAR   (256U << 10) /* a member's tar octets, at least */
 #define SLED_MEMBER_GZIP  (128U << 10) /* ... so that it has these, about */
-#define SLED_MEMBER_MOST  (2u << 20)   /* ... and no more than these */
-#define SLED_MEMBER_ALONE (1u << 20)   /* a larger message is alone in one */
+#define SLED_MEMBER_MOST  (2U << 20)   /* ... and no more than these */
+#define SLED_MEMBER_ALONE (1U << 20)   /* a larger message is alone in one */
 #define SLED_FRESH_S      86400        /* 24 h: a read-back counts so long */
 #define SLED_LATE_S       1209600 /* 14 d: an absent place is warned about */
 #define SLED_ABSENT_S     2592000 /* 30 d: ... and of an absent place */

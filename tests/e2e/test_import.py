@@ -266,12 +266,17 @@ def check_after_kills(sled, tmp, mails, source):
 def test_killed_at_random_moments_it_goes_on(tmp):
     mails = [*numbered(2500 if slow() else 400, 4000), message(1), message(1)]
     source = maildir(tmp / "M", mails)
+    (tmp / "whole").mkdir()
+    whole = sled_without_server(tmp / "whole", store={"rotate": "512KiB"})
+    begun = time.monotonic()
+    bring(whole, source)
+    share = (time.monotonic() - begun) / (40 if slow() else 8)
     sled = sled_without_server(tmp, store={"rotate": "512KiB"})
     chance, kills = random.Random(8), 0
     for i in range(60 if slow() else 12):
         process = sled.popen("import", source, "--account", "past")
         try:
-            process.wait(chance.uniform(0.005, 0.3))
+            process.wait(chance.uniform(0, share))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             kills += process.wait() == -signal.SIGKILL

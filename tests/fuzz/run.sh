@@ -8,6 +8,7 @@ build=$1; seconds=$2; shift 2
 here=$(dirname "$0")
 root=$(cd "$here/../.." && pwd)
 libs="openssl zlib libarchive sqlite3 libuv inih jansson libmnl"
+libs="$libs gmime-3.0 libxml-2.0"
 cc=${FUZZ_CC:-clang}
 flags="-std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSLED_VERSION=\"fuzz\""
 flags="$flags -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all"
@@ -19,7 +20,7 @@ ldlibs=$(pkg-config --libs $libs)
 
 objects=
 for source in src/*/*.c; do
-	[ "$source" != src/cli/main.c ] || continue
+	case $source in src/cli/main.c | src/cli/read_main.c) continue ;; esac
 	object=$build/fuzz/obj/$(echo "${source#src/}" | tr / -).o
 	objects="$objects $object"
 	newest=$(find "$source" src/*/*.h include -type f -newer "$object" 2>/dev/null | head -n 1)

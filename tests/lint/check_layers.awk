@@ -35,7 +35,7 @@ function owner(f) {
 	sub(/.*src\//, "", f); return substr(f, 1, index(f, "/") - 1)
 }
 function stem(t) { return substr(t, 1, length(t) - 1) }  # "<openssl/>" grants all below
-function home(h) { return h ~ /^(err|types|buf|text|clock)$/ ? "base" : h ~ /^(file)$/ ? "sys" : h }
+function home(h) { return h ~ /^(err|types|buf|text|clock)$/ ? "base" : h ~ /^(file)$/ ? "sys" : h ~ /^(vfs)$/ ? "ledger" : h }
 function bad(inc) { printf "%s:%d: %s may not include %s\n", file, FNR, me, inc; faults++ }
 function die(why) { print "layers: " why; faults++; dead = 1; exit }
 END {

@@ -38,6 +38,15 @@ fx_log_free(struct fx_log **log)
 
 /* ---- adding to the log ---- */
 
+/* Before what is logged only once it was done: it is not done, then. */
+static void
+may_die(const struct fx_disk *disk)
+{
+	if (disk->log != NULL && disk->die_at > 0 &&
+	    disk->log->len + 1 >= disk->die_at)
+		_exit(9);
+}
+
 static void
 add(struct fx_disk *disk, struct fx_op op, const void *data)
 {
@@ -185,8 +194,11 @@ disk_openat(void *ctx, int dir, const char *name, int flags, mode_t mode)
 {
 	struct fx_op op = { .kind = FX_OP_CREATE, .at = mode };
 	bool was = (flags & O_CREAT) == 0 || ino_at(dir, name) != 0;
-	int fd = openat(dir, name, flags | O_CLOEXEC, mode);
+	int fd;
 
+	if (!was)
+		may_die(ctx);
+	fd = openat(dir, name, flags | O_CLOEXEC, mode);
 	if (fd == -1)
 		return -1;
 	op.ino = ino_of(fd);
@@ -317,6 +329,8 @@ disk_mkdirat(void *ctx, int dir, const char *name, mode_t mode)
 {
 	struct fx_op op = { .kind = FX_OP_MKDIR, .at = mode };
 
+	if (ino_at(dir, name) == 0)
+		may_die(ctx);
 	if (mkdirat(dir, name, mode) == -1)
 		return -1;
 	op.dir = folder_of(dir, name, op.name);

@@ -1,5 +1,5 @@
 /*
- * vfs.h - SQLite's files over the sys table.
+ * vfs.h - SQLite's files over the sys table: the ledger's, and the reader's index.
  *
  * Contract
  *   Every read, write, cut, sync, unlink and stat of the database, its -wal and
@@ -13,8 +13,8 @@
  *   leaves in the -wal is cut off by way of a new descriptor, so that nobody
  *   believes a transaction that was reported as failed.
  */
-#ifndef SLED_LEDGER_VFS_H
-#define SLED_LEDGER_VFS_H
+#ifndef MAILSLED_VFS_H
+#define MAILSLED_VFS_H
 
 #include <sqlite3.h>
 

@@ -1,0 +1,514 @@
+/*
+ * html.c - what a person would read of an HTML part; see mailsled/reader.h.
+ *
+ * libxml2 reads the tags, with its recovery from what is broken, and no tree is
+ * made: memory stays flat. Nothing is ever fetched. Layout is that of a letter:
+ * paragraphs, lists, quotes; the tables of mail are mostly layout, so a row is
+ * a line and a cell a gap.
+ */
+#include <libxml/HTMLparser.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "reader/internal.h"
+
+#define DEPTH_MOST 64    /* lists and quotes deeper than this look alike */
+#define LINKS_MOST 500   /* that are listed */
+#define OPEN_MOST  4096  /* elements inside each other that are counted */
+#define PIECE      65536 /* octets given to the parser at once */
+
+enum kind {
+	INLINE,
+	BREAK,  /* a line of its own */
+	BLOCK,  /* set off by an empty line */
+	HIDDEN, /* with all that is in it */
+	QUOTE,
+	LIST,
+	ITEM,
+	CELL,
+	PRE,
+	RULE,
+	LINK,
+	IMAGE,
+	NEXT_LINE,
+};
+
+static const struct {
+	const char *name;
+	enum kind kind;
+} elements[] = {
+	{ "a", LINK },        { "address", BREAK },    { "article", BLOCK },
+	{ "aside", BLOCK },   { "blockquote", QUOTE }, { "br", NEXT_LINE },
+	{ "caption", BREAK }, { "center", BREAK },     { "dd", BREAK },
+	{ "div", BREAK },     { "dl", BLOCK },         { "dt", BREAK },
+	{ "figure", BLOCK },  { "footer", BLOCK },     { "form", BREAK },
+	{ "h1", BLOCK },      { "h2", BLOCK },         { "h3", BLOCK },
+	{ "h4", BLOCK },      { "h5", BLOCK },         { "h6", BLOCK },
+	{ "header", BLOCK },  { "hr", RULE },          { "iframe", HIDDEN },
+	{ "img", IMAGE },     { "li", ITEM },          { "main", BLOCK },
+	{ "nav", BLOCK },     { "object", HIDDEN },    { "ol", LIST },
+	{ "p", BLOCK },       { "pre", PRE },          { "script", HIDDEN },
+	{ "section", BLOCK }, { "select", HIDDEN },    { "style", HIDDEN },
+	{ "svg", HIDDEN },    { "table", BREAK },      { "tbody", BREAK },
+	{ "td", CELL },       { "template", HIDDEN },  { "th", CELL },
+	{ "title", HIDDEN },  { "tr", BREAK },         { "ul", LIST },
+};
+
+struct page {
+	struct sled_buf *out;
+	struct sled_err *err;
+	bool failed, links;
+	bool begun;      /* some text is there */
+	unsigned lines;  /* line ends owed before the next text */
+	bool blank, gap; /* a space, or the gap of a cell, owed */
+	bool fresh;      /* at the beginning of a line */
+	unsigned quotes, pre;
+	unsigned lists;
+	int count[DEPTH_MOST]; /* of the items so far; -1: not numbered */
+	unsigned open, hidden; /* elements; the outermost hidden one, or 0 */
+	struct sled_buf where; /* links, each with its NUL */
+	unsigned links_len;
+	const char *link; /* of the <a> we are in: its place in where + 1 */
+	size_t text_from; /* where its text begins */
+};
+
+static void
+put(struct page *page, const char *data, size_t len)
+{
+	if (!page->failed)
+		page->failed = !sled_buf_add(page->out, data, len, page->err);
+}
+
+static void
+puts_to(struct page *page, const char *text)
+{
+	put(page, text, strlen(text));
+}
+
+static void
+owe_lines(struct page *page, unsigned lines)
+{
+	if (page->lines < lines)
+		page->lines = lines;
+	page->blank = page->gap = false;
+}
+
+static void
+put_times(struct page *page, const char *text, unsigned times)
+{
+	for (unsigned i = 0; i < times && i < DEPTH_MOST; i++)
+		puts_to(page, text);
+}
+
+/* What stands before text: the line ends owed, quote marks, indents. */
+static void
+begin_text(struct page *page)
+{
+	bool start = !page->begun || page->lines > 0;
+
+	for (; page->begun && page->lines > 0; page->lines--) {
+		puts_to(page, "\n");
+		if (page->lines > 1)
+			put_times(page, ">", page->quotes);
+	}
+	page->lines = 0;
+	page->begun = true;
+	if (start) {
+		put_times(page, ">", page->quotes);
+		puts_to(page, page->quotes > 0 ? " " : "");
+		put_times(page, "   ", page->lists - (page->lists > 0));
+	}
+	if (!start && (page->gap || page->blank))
+		puts_to(page, page->gap ? "  " : " ");
+	page->gap = page->blank = false;
+}
+
+/* ---- characters ---- */
+
+/* Octets of a blank at AT, or of something invisible that pads a preview. */
+static size_t
+blank_at(const char *at, size_t left, bool *invisible)
+{
+	static const char *const padding[] = {
+		"\xc2\xad",     "\xcd\x8f",     "\xe2\x80\x8b", "\xe2\x80\x8c",
+		"\xe2\x80\x8d", "\xe2\x81\xa0", "\xef\xbb\xbf",
+	};
+
+	*invisible = false;
+	if (strchr(" \t\r\n\f", *at) != NULL && *at != '\0')
+		return 1;
+	if (left >= 2 && memcmp(at, "\xc2\xa0", 2) == 0)
+		return 2;
+	*invisible = true;
+	for (size_t i = 0; i < sizeof(padding) / sizeof(*padding); i++) {
+		size_t len = strlen(padding[i]);
+
+		if (left >= len && memcmp(at, padding[i], len) == 0)
+			return len;
+	}
+	return 0;
+}
+
+static void
+take_text(struct page *page, const char *text, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		size_t from = done, used = 0;
+		bool invisible = false;
+
+		while (done < len && (used = blank_at(text + done, len - done,
+		                                      &invisible)) == 0)
+			done++;
+		if (done > from) {
+			begin_text(page);
+			put(page, text + from, done - from);
+		}
+		if (used > 0 && !invisible)
+			page->blank = page->begun && page->lines == 0;
+		done += used;
+	}
+}
+
+static void
+take_pre(struct page *page, const char *text, size_t len)
+{
+	while (len > 0) {
+		const char *lf = memchr(text, '\n', len);
+		size_t line = lf == NULL ? len : (size_t)(lf - text);
+
+		if (line > 0 && text[line - 1] == '\r')
+			begin_text(page), put(page, text, line - 1);
+		else if (line > 0)
+			begin_text(page), put(page, text, line);
+		if (lf != NULL && page->begun)
+			page->lines++;
+		line += lf != NULL;
+		text += line;
+		len -= line;
+	}
+}
+
+static void
+on_text(void *ctx, const xmlChar *text, int len)
+{
+	struct page *page = ctx;
+
+	if (page->hidden > 0 || len <= 0)
+		return;
+	if (page->pre > 0)
+		take_pre(page, (const char *)text, (size_t)len);
+	else
+		take_text(page, (const char *)text, (size_t)len);
+}
+
+/* ---- elements ---- */
+
+static enum kind
+kind_of(const char *name)
+{
+	size_t low = 0, high = sizeof(elements) / sizeof(*elements);
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		int order = strcmp(name, elements[middle].name);
+
+		if (order == 0)
+			return elements[middle].kind;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return INLINE;
+}
+
+static const char *
+attribute(const xmlChar **list, const char *name)
+{
+	for (; list != NULL && list[0] != NULL; list += 2)
+		if (strcmp((const char *)list[0], name) == 0)
+			return (const char *)list[1];
+	return NULL;
+}
+
+/* Previews and trackers hide text from who reads the page. */
+static bool
+is_hidden(const xmlChar **list)
+{
+	const char *style = attribute(list, "style");
+	const char *at;
+
+	if (style == NULL)
+		return false;
+	at = strcasestr(style, "display");
+	if (at == NULL)
+		return false;
+	at += strlen("display");
+	at += strspn(at, " \t\r\n:");
+	return strncasecmp(at, "none", 4) == 0;
+}
+
+static void
+begin_link(struct page *page, const char *to)
+{
+	page->link = NULL;
+	if (to == NULL || strncasecmp(to, "http", 4) != 0)
+		return;
+	page->link = to;
+	page->text_from = page->out->len;
+	if (!page->failed)
+		page->failed = !sled_buf_addstr(&page->where, to, page->err) ||
+		               !sled_buf_add(&page->where, "", 1, page->err);
+}
+
+/* Where the last link leads, kept behind the ones that are listed. */
+static const char *
+last_link(const struct page *page)
+{
+	size_t at = page->where.len - 1;
+
+	while (at > 0 && page->where.data[at - 1] != '\0')
+		at--;
+	return page->where.data + at;
+}
+
+/* A link whose text is itself, or that has none, needs no number. */
+static void
+end_link(struct page *page)
+{
+	struct sled_buf *out = page->out;
+	const char *to;
+	char mark[16];
+
+	if (page->link == NULL || page->failed)
+		return;
+	page->link = NULL;
+	to = last_link(page);
+	if (out->len > page->text_from && page->links_len < LINKS_MOST &&
+	    memmem(out->data + page->text_from, out->len - page->text_from, to,
+	           strlen(to)) == NULL) {
+		(void)snprintf(mark, sizeof(mark), "[%u]", ++page->links_len);
+		puts_to(page, mark);
+		return;
+	}
+	page->where.len = (size_t)(to - page->where.data);
+}
+
+static void
+begin_item(struct page *page)
+{
+	char mark[16] = "* ";
+	unsigned at = page->lists - 1;
+
+	owe_lines(page, 1);
+	if (page->lists > 0 && page->lists <= DEPTH_MOST &&
+	    page->count[at] >= 0 && page->count[at] < 100000)
+		(void)snprintf(mark, sizeof(mark), "%d. ", ++page->count[at]);
+	begin_text(page);
+	puts_to(page, mark);
+}
+
+static void
+begin_list(struct page *page, bool numbered)
+{
+	owe_lines(page, page->lists == 0 ? 2 : 1);
+	if (page->lists < DEPTH_MOST)
+		page->count[page->lists] = numbered ? 0 : -1;
+	page->lists++;
+}
+
+static void
+show_image(struct page *page, const char *alt)
+{
+	if (alt == NULL || strspn(alt, " \t\r\n") == strlen(alt))
+		return;
+	begin_text(page);
+	puts_to(page, "[");
+	take_text(page, alt, strlen(alt));
+	page->blank = false;
+	puts_to(page, "]");
+}
+
+static void
+begin_kind(struct page *page, enum kind kind, const char *name,
+           const xmlChar **list)
+{
+	switch (kind) {
+	case BREAK:
+		owe_lines(page, 1);
+		break;
+	case BLOCK:
+		owe_lines(page, 2);
+		break;
+	case QUOTE:
+		owe_lines(page, 2);
+		page->quotes++;
+		break;
+	case PRE:
+		owe_lines(page, 2);
+		page->pre++;
+		break;
+	case LIST:
+		begin_list(page, strcmp(name, "ol") == 0);
+		break;
+	case ITEM:
+		begin_item(page);
+		break;
+	case CELL:
+		page->gap = page->begun && page->lines == 0;
+		break;
+	case RULE:
+		owe_lines(page, 2);
+		begin_text(page);
+		puts_to(page, "----");
+		owe_lines(page, 2);
+		break;
+	case LINK:
+		if (page->links)
+			begin_link(page, attribute(list, "href"));
+		break;
+	case IMAGE:
+		show_image(page, attribute(list, "alt"));
+		break;
+	case NEXT_LINE:
+		if (page->begun && page->lines < 4)
+			page->lines++;
+		page->blank = page->gap = false;
+		break;
+	case INLINE:
+	case HIDDEN:
+		break;
+	}
+}
+
+static void
+on_begin(void *ctx, const xmlChar *name, const xmlChar **list)
+{
+	struct page *page = ctx;
+	enum kind kind = kind_of((const char *)name);
+
+	page->open++;
+	if (page->hidden > 0)
+		return;
+	if (page->open < OPEN_MOST && (kind == HIDDEN || is_hidden(list)))
+		page->hidden = page->open;
+	else
+		begin_kind(page, kind, (const char *)name, list);
+}
+
+static void
+end_kind(struct page *page, enum kind kind)
+{
+	switch (kind) {
+	case BREAK:
+	case ITEM:
+		owe_lines(page, 1);
+		break;
+	case BLOCK:
+		owe_lines(page, 2);
+		break;
+	case QUOTE:
+		owe_lines(page, 2);
+		page->quotes -= page->quotes > 0;
+		break;
+	case PRE:
+		owe_lines(page, 2);
+		page->pre -= page->pre > 0;
+		break;
+	case LIST:
+		page->lists -= page->lists > 0;
+		owe_lines(page, page->lists == 0 ? 2 : 1);
+		break;
+	case LINK:
+		end_link(page);
+		break;
+	case INLINE:
+	case HIDDEN:
+	case CELL:
+	case RULE:
+	case IMAGE:
+	case NEXT_LINE:
+		break;
+	}
+}
+
+static void
+on_end(void *ctx, const xmlChar *name)
+{
+	struct page *page = ctx;
+
+	if (page->hidden == 0)
+		end_kind(page, kind_of((const char *)name));
+	else if (page->hidden == page->open)
+		page->hidden = 0;
+	page->open -= page->open > 0;
+}
+
+/* ---- the page ---- */
+
+static void
+list_links(struct page *page)
+{
+	const char *at = page->where.data;
+	char mark[16];
+
+	for (unsigned i = 1; i <= page->links_len; i++) {
+		owe_lines(page, i == 1 ? 2 : 1);
+		begin_text(page);
+		(void)snprintf(mark, sizeof(mark), "[%u] ", i);
+		puts_to(page, mark);
+		puts_to(page, at);
+		at += strlen(at) + 1;
+	}
+}
+
+static bool
+parse(struct page *page, struct sled_span html)
+{
+	static xmlSAXHandler handler = { .startElement = on_begin,
+		                         .endElement = on_end,
+		                         .characters = on_text,
+		                         .ignorableWhitespace = on_text,
+		                         .cdataBlock = on_text };
+	htmlParserCtxtPtr parser = htmlCreatePushParserCtxt(
+	    &handler, page, NULL, 0, NULL, XML_CHAR_ENCODING_UTF8);
+
+	if (parser == NULL)
+		return sled_fail(page->err, SLED_ERR_NOMEM, "HTML");
+	(void)htmlCtxtUseOptions(parser,
+	                         HTML_PARSE_RECOVER | HTML_PARSE_NOERROR |
+	                             HTML_PARSE_NOWARNING | HTML_PARSE_NONET |
+	                             HTML_PARSE_IGNORE_ENC);
+	while (!page->failed && html.len > 0) {
+		size_t len = html.len < PIECE ? html.len : PIECE;
+
+		(void)htmlParseChunk(parser, html.data, (int)len, 0);
+		html.data += len;
+		html.len -= len;
+	}
+	(void)htmlParseChunk(parser, NULL, 0, 1);
+	if (parser->myDoc != NULL)
+		xmlFreeDoc(parser->myDoc);
+	htmlFreeParserCtxt(parser);
+	return !page->failed;
+}
+
+bool
+sled_html_text(struct sled_buf *out, struct sled_span html, bool links,
+               struct sled_err *err)
+{
+	struct page page = { .out = out, .err = err, .links = links };
+	bool ok = parse(&page, html);
+
+	page.quotes = page.lists = 0;
+	page.hidden = 0;
+	if (ok && page.links_len > 0)
+		list_links(&page);
+	if (page.begun)
+		puts_to(&page, "\n");
+	sled_buf_free(&page.where);
+	return !page.failed && ok && sled_buf_reserve(out, 1, err);
+}

@@ -1,0 +1,93 @@
+/*
+ * internal.h - what the files of the reader share; private to reader.
+ *
+ * Contract
+ *   GMime and GLib end the process when memory is short: that is why they are
+ *   in a program of their own.
+ */
+#ifndef READER_INTERNAL_H
+#define READER_INTERNAL_H
+
+#include <gmime/gmime.h>
+
+#include <sqlite3.h>
+
+#include "mailsled/reader.h"
+
+/* GMime, ready for use; called at each entrance. */
+void sled_gmime_begin(void);
+/* What is read may be broken: everything in the most lenient way. */
+GMimeParserOptions *sled_gmime_options(void);
+
+struct sled_letter {
+	struct sled_buf small; /* the bytes, as long as they are few */
+	int dir, fd;           /* and the file for more; -1 */
+	uint64_t octets;
+	GMimeMessage *message; /* NULL: no message could be made of it */
+	GPtrArray *parts;      /* GMimePart, borrowed from message */
+	GPtrArray *names;      /* char *, one a part, and the types */
+	GPtrArray *types;
+	GArray *attached; /* gboolean */
+};
+
+/* Bytes to read the letter from; a stream to unref. */
+GMimeStream *sled_letter_stream(const struct sled_letter *letter,
+                                struct sled_err *err);
+
+/* ---- index.c ---- */
+
+struct sled_index {
+	sqlite3 *db;
+	struct sled_vfs *vfs;
+	struct sled_store *store;
+	struct sled_buf path;
+	char shown[128];
+	bool broken; /* SQLite calls the file damaged */
+};
+
+/* What SQLite's last failure CODE was, as ours. Always returns false. */
+bool sled_index_fail(struct sled_index *index, int code, struct sled_err *err);
+SLED_CHECK bool sled_index_run(struct sled_index *index, const char *sql,
+                               struct sled_err *err);
+SLED_CHECK bool sled_index_prepare(struct sled_index *index, const char *sql,
+                                   sqlite3_stmt **out, struct sled_err *err);
+/* One number of one row; 0 when there is none. */
+SLED_CHECK bool sled_index_number(struct sled_index *index, const char *sql,
+                                  int64_t *out, struct sled_err *err);
+/* BEGIN IMMEDIATE; *busy when another process is writing. */
+SLED_CHECK bool sled_index_begin(struct sled_index *index, bool *busy,
+                                 struct sled_err *err);
+/* COMMIT, or ROLLBACK unless OK; false then, with what *err says. */
+SLED_CHECK bool sled_index_end(struct sled_index *index, bool ok,
+                               struct sled_err *err);
+
+/* A row of doc. */
+struct sled_hit {
+	int64_t id, label;
+	uint64_t number;
+	int64_t received;
+};
+
+/* Its message; EACH is not called when the archive is gone. */
+SLED_CHECK bool sled_index_message(struct sled_index *index,
+                                   const struct sled_hit *hit,
+                                   sled_message_fn *each, void *ctx,
+                                   struct sled_err *err);
+
+/* ---- entry.c: one message on its way in ---- */
+
+struct sled_entry_row {
+	int64_t rowid;
+	const char *label;
+	int64_t received;
+};
+
+/* The statement of sled_entry_prepare() is run once. *octets: of its text. */
+SLED_CHECK bool sled_entry_prepare(struct sled_index *index, sqlite3_stmt **out,
+                                   struct sled_err *err);
+SLED_CHECK bool sled_entry_add(struct sled_index *index, sqlite3_stmt *stmt,
+                               const struct sled_entry_row *row,
+                               const struct sled_letter *letter,
+                               uint64_t *octets, struct sled_err *err);
+
+#endif

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Search beside notmuch: make bench W=search.
+
+A store of made mail (build/bench/fill: the words of real messages, in
+MAIL_CORPUS, where there are some) is indexed, searched, listed and shown; the
+same messages as a Maildir by notmuch. BENCH_COUNT is how many (100000). Times
+are of whole processes, and with them the time on the CPU, which a busy machine
+does not change.
+"""
+import os
+import random
+import re
+import resource
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
+COUNT = int(os.environ.get("BENCH_COUNT", "100000"))
+QUERIES = 60
+
+
+def timed(argv, env=None, first_line=False):
+    """(wall ms, CPU ms) of a process, or wall ms up to its first line."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.monotonic()
+    with subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL,
+                          env={**os.environ, **(env or {})}) as process:
+        head = process.stdout.read(1) if first_line else b""
+        wall = (time.monotonic() - began) * 1000
+        if first_line:
+            assert head
+            process.kill()
+        process.stdout.read()
+    if not first_line:
+        assert process.returncode == 0, argv
+        wall = (time.monotonic() - began) * 1000
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, 1000 * (after.ru_utime + after.ru_stime - before.ru_utime -
+                         before.ru_stime)
+
+
+def percentile(values, part=0.95):
+    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
+
+
+def pick_queries(corpus):
+    """One word, two words of a line, and one with a date."""
+    dice = random.Random(5)
+    lines = []
+    for path in sorted(Path(corpus).glob("*.eml"))[:200]:
+        lines += [re.findall("[a-z]{4,14}", line) for line in
+                  path.read_text("latin-1").split("\n\n", 1)[-1].splitlines()
+                  if len(line) >= 40 and line.count(" ") * 9 > len(line)]
+    lines = [words for words in lines if len(words) > 2] or [
+        ["bace", "dofa", "gihu"]]
+    one = [[dice.choice(dice.choice(lines))] for _ in range(QUERIES)]
+    two = [dice.sample(dice.choice(lines), 2) for _ in range(QUERIES)]
+    dated = [[dice.choice(dice.choice(lines)),
+              f"before:{dice.choice((2023, 2024, 2025))}-0"
+              f"{dice.randint(1, 9)}"] for _ in range(QUERIES)]
+    return {"one word": one, "two words": two, "with a date": dated}
+
+
+def show(name, rows):
+    walls, cpus = [r[0] for r in rows], [r[1] for r in rows]
+    print(f"  {name:24} p50 {percentile(walls, 0.5):7.1f} ms   "
+          f"p95 {percentile(walls):7.1f} ms   CPU p95 "
+          f"{percentile(cpus):6.1f} ms")
+
+
+def measure(tmp, corpus):
+    store, config = tmp / "mail", tmp / "config.ini"
+    config.write_text(f"[store]\npath = {store}\nmin-copies = 1\n")
+    sled = [BUILD / "mailsled", "-q", "-c", config]
+    if not store.exists():
+        timed([BUILD / "bench/fill", store, COUNT, 150, corpus])
+    index = store / ".mailsled/index.db"
+    if not index.exists():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([*sled, "--json", "index"], check=True,
+                              capture_output=True, text=True).stdout
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        added, octets, ms = (int(re.search(f'"{key}": ?(\\d+)', done)[1])
+                             for key in ("added", "text_bytes", "ms"))
+        cpu = (after.ru_utime + after.ru_stime - before.ru_utime -
+               before.ru_stime)
+        size = index.stat().st_size
+        print(f"mailsled: {added} messages, {octets / 1e6:.0f} MB of text; "
+              f"indexed in {ms / 1000:.1f} s ({1000 * added / ms:.0f}/s; "
+              f"{added / cpu:.0f} a CPU second), index {size / 1e6:.0f} MB, "
+              f"{100 * size / octets:.0f} % of the text")
+    for name, queries in pick_queries(corpus).items():
+        show(name, [timed([*sled, "search", *q]) for q in queries])
+    show("list, first line", [timed([*sled, "list"], first_line=True)
+                              for _ in range(20)])
+    show("show", [timed([*sled, "show", f"home/{n * 37 + 1}"])
+                  for n in range(40)])
+    return sled
+
+
+def beside(tmp, sled, corpus):
+    if shutil.which("notmuch") is None:
+        print("notmuch is not installed")
+        return
+    folder = tmp / "maildir"
+    env = {"NOTMUCH_CONFIG": str(tmp / "notmuch"), "HOME": str(tmp)}
+    subprocess.run([*map(str, sled), "export", "--to", str(folder),
+                    "--format", "maildir"], check=True)
+    (tmp / "notmuch").write_text(f"[database]\npath={folder}\n[new]\ntags=\n")
+    wall, cpu = timed(["notmuch", "new", "--quiet"], env)
+    size = sum(p.stat().st_size for p in (folder / ".notmuch").rglob("*")
+               if p.is_file())
+    print(f"notmuch: indexed in {wall / 1000:.1f} s "
+          f"({1000 * COUNT / wall:.0f}/s; {1000 * COUNT / cpu:.0f} a CPU "
+          f"second), index {size / 1e6:.0f} MB")
+    for name, queries in pick_queries(corpus).items():
+        rows = []
+        for words in queries:
+            text = re.sub(r"before:(\S+)", r"date:..\1", " ".join(words))
+            rows.append(timed(["notmuch", "search", "--limit=50", text], env))
+        show(name, rows)
+
+
+def main():
+    corpus = os.environ.get("MAIL_CORPUS", str(ROOT.parent / "shared/mail"))
+    kept = os.environ.get("BENCH_KEEP")
+    tmp = Path(kept or tempfile.mkdtemp(prefix="bench-search."))
+    tmp.mkdir(exist_ok=True)
+    try:
+        sled = measure(tmp, corpus)
+        if COUNT <= 200000:
+            beside(tmp, sled, corpus)
+    finally:
+        if kept is None:
+            shutil.rmtree(tmp)
+
+
+if __name__ == "__main__":
+    main()
