@@ -177,6 +177,12 @@ SLED_CHECK bool sled_member_peek(const struct sled_source *source, uint64_t at,
                                  uint64_t *length, bool *whole,
                                  struct sled_err *err);
 
+/* Is all that SOURCE has from AT on what an append left that was cut off: the
+ * beginning of one member that ends behind the source or has no length yet, or
+ * zeros? Never when a whole member could begin there. */
+SLED_CHECK bool sled_member_torn(const struct sled_source *source, uint64_t at,
+                                 bool *torn, struct sled_err *err);
+
 /* One member read again and proved: header, inflated to exactly its length,
  * CRC-32 and ISIZE, tar structure, names unique to it and in the account's
  * folder, each message's SHA-256 and octets against the member's own receipts,

@@ -54,6 +54,7 @@ SLED_CHECK bool sled_file_replace(const struct sled_sys *sys, int dir,
 /* The folder itself. */
 SLED_CHECK bool sled_dir_open(int *out, const struct sled_sys *sys, int dir,
                               const char *name, struct sled_err *err);
+/* Where a folder cannot be synced by itself (EINVAL), its file system is. */
 SLED_CHECK bool sled_dir_sync(const struct sled_sys *sys, int dir,
                               const char *name, struct sled_err *err);
 /* Make NAME unless it is there already; durable in its parent either way. */

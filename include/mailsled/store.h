@@ -322,7 +322,7 @@ SLED_CHECK bool sled_store_repair(struct sled_store *store,
 
 struct sled_prune_conf {
 	const char *place; /* a configured path; NULL: the first one */
-	int64_t before;    /* volumes of the months before this one's */
+	int64_t before;    /* volumes of the months before its; 0: all */
 	bool dry;          /* say it only */
 	bool undo; /* instead: they may be brought back, by the next sync */
 };

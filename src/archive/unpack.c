@@ -15,6 +15,7 @@
 #define CHUNK      65536
 #define TRAILER    8
 #define MEMBER_MIN (SLED_MEMBER_HEAD + 2 + TRAILER)
+#define LENGTH_AT  (SLED_MEMBER_HEAD - 8)
 
 struct sled_unpack {
 	const struct sled_source *source;
@@ -65,7 +66,7 @@ read_header(const struct sled_source *source, uint64_t at, uint64_t *length,
 		return sled_fail(err, SLED_ERR_DAMAGED, "header is cut off");
 	if (!sled_source_exact(source, at, head, sizeof(head), err))
 		return false;
-	*length = get_le(head + sizeof(head) - 8, 8);
+	*length = get_le(head + LENGTH_AT, 8);
 	sled_member_header(wanted, *length);
 	if (memcmp(head, wanted, sizeof(head)) != 0)
 		return sled_fail(err, SLED_ERR_DAMAGED, "no member's header");
@@ -83,6 +84,48 @@ sled_member_peek(const struct sled_source *source, uint64_t at,
 		return sled_note(err, "member at %" PRIu64, at);
 	*whole = *length <= source->size - at;
 	return true;
+}
+
+static bool
+all_zero(const struct sled_source *source, uint64_t at, bool *zero,
+         struct sled_err *err)
+{
+	uint8_t chunk[4096];
+	size_t got = 1;
+
+	*zero = true;
+	while (*zero && got > 0) {
+		if (!source->read(source->ctx, chunk, sizeof(chunk), at, &got,
+		                  err))
+			return false;
+		for (size_t i = 0; i < got; i++)
+			*zero = *zero && chunk[i] == 0;
+		at += got;
+	}
+	return true;
+}
+
+bool
+sled_member_torn(const struct sled_source *source, uint64_t at, bool *torn,
+                 struct sled_err *err)
+{
+	uint8_t head[SLED_MEMBER_HEAD], wanted[SLED_MEMBER_HEAD];
+	uint64_t left = source->size - at, length;
+	size_t got = 0;
+
+	if (!source->read(source->ctx, head, sizeof(head), at, &got, err))
+		return false;
+	if (got < sizeof(head)) {
+		sled_member_header(wanted, 0);
+		*torn = memcmp(head, wanted,
+		               got < LENGTH_AT ? got : LENGTH_AT) == 0;
+	} else {
+		length = get_le(head + LENGTH_AT, 8);
+		sled_member_header(wanted, length);
+		*torn = memcmp(head, wanted, sizeof(head)) == 0 &&
+		        (length == 0 || length > left);
+	}
+	return *torn || all_zero(source, at, torn, err);
 }
 
 static bool

@@ -1,15 +1,19 @@
 /* cmd_prune.c - `mailsled prune`: old volumes out of one place. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "mailsled/clock.h"
+#include "mailsled/text.h"
 
 #define DAY 86400
 
 struct prune {
 	struct sled_cli *cli;
 	bool dry;
+	const char *age; /* NULL: undone */
+	char place[256]; /* for a terminal */
 	uint64_t volumes, octets, kept;
 };
 
@@ -72,6 +76,57 @@ take_age(const char *text, int64_t *before, struct sled_err *err)
 	return true;
 }
 
+static void
+name_place(struct prune *p)
+{
+	const char *path = sled_cli_flag(p->cli, "place");
+
+	if (path == NULL)
+		path = p->cli->conf->store.path;
+	sled_text_clip(p->place, sizeof(p->place),
+	               (struct sled_span){ path, strlen(path) });
+}
+
+/* The last line, for people. */
+static void
+print_sum(const struct prune *p)
+{
+	char bytes[SLED_CLI_WORD];
+
+	if (p->age == NULL) {
+		(void)printf(
+		    "`mailsled sync` brings them back, `mailsled tend` "
+		    "or the next visit seals them\n");
+	} else if (p->volumes + p->kept == 0) {
+		(void)printf("%s has no sealed volume older than %s\n",
+		             p->place, p->age);
+	} else {
+		sled_cli_bytes(bytes, p->octets);
+		(void)printf(
+		    "%" PRIu64 " volume%s, %s%s %s%s\n", p->volumes,
+		    p->volumes == 1 ? "" : "s", bytes,
+		    p->dry ? " would be removed from" : " removed from",
+		    p->place,
+		    p->dry && p->volumes > 0 ? "; add --yes to do it" : "");
+	}
+}
+
+/* Whoever wants the room must hear that it is not there. */
+static bool
+tell_kept(const struct prune *p, struct sled_err *err)
+{
+	if (p->dry || p->kept == 0)
+		return true;
+	(void)sled_fail(err, SLED_ERR_PLACE,
+	                "%" PRIu64 " volume%s in %s: too few other places "
+	                "hold %s (min-copies = %u)",
+	                p->kept, p->kept == 1 ? " stays" : "s stay", p->place,
+	                p->kept == 1 ? "it" : "them",
+	                p->cli->conf->store.min_copies);
+	return sled_hint(err, "mailsled sync, and mailsled repair where "
+	                      "verify --deep finds damage");
+}
+
 static bool
 prune(struct sled_cli *cli, struct sled_err *err)
 {
@@ -83,30 +138,24 @@ prune(struct sled_cli *cli, struct sled_err *err)
 		.dry = p.dry,
 		.undo = sled_cli_flag(cli, "undo") != NULL,
 	};
-	char bytes[SLED_CLI_WORD];
 
 	if (age == NULL && !conf.undo) {
 		(void)sled_fail(err, SLED_ERR_USAGE,
 		                "prune: --older-than AGE is needed");
 		return sled_hint(err, "mailsled prune --help");
 	}
-	conf.before = sled_clock_now();
 	if (age != NULL && !take_age(age, &conf.before, err))
 		return false;
-	if (!sled_cli_conf(cli, err) ||
-	    !sled_cli_store(cli, SLED_STORE_WRITE, err) ||
+	if (!sled_cli_conf(cli, err))
+		return false;
+	p.age = conf.undo ? NULL : age;
+	name_place(&p);
+	if (!sled_cli_store(cli, SLED_STORE_WRITE, err) ||
 	    !sled_store_prune(cli->store, &conf, on_volume, &p, err))
 		return false;
-	sled_cli_bytes(bytes, p.octets);
-	if (conf.undo && !cli->quiet && !cli->json)
-		(void)printf("`mailsled sync` brings them back\n");
-	else if (!cli->quiet && !cli->json)
-		(void)printf("%" PRIu64 " volume%s, %s%s\n", p.volumes,
-		             p.volumes == 1 ? "" : "s", bytes,
-		             p.dry && p.volumes > 0
-		                 ? "; nothing was removed: add --yes to do it"
-		                 : "");
-	return sled_cli_whole(cli, err);
+	if (!cli->quiet && !cli->json)
+		print_sum(&p);
+	return tell_kept(&p, err) && sled_cli_whole(cli, err);
 }
 
 static int

@@ -161,15 +161,17 @@ print_volume(const struct repair *p, const struct sled_repaired *volume)
 		(void)printf("whole\n");
 		return;
 	case SLED_REPAIR_MENDED:
-		(void)printf(
-		    "%" PRIu64 " damaged members, %s as %s\n", volume->damaged,
-		    p->dry ? "can all be mended" : "mended", volume->file);
+		(void)printf("%" PRIu64 " damaged member%s, %s as %s\n",
+		             volume->damaged, volume->damaged == 1 ? "" : "s",
+		             p->dry ? "can all be mended" : "mended",
+		             volume->file);
 		break;
 	case SLED_REPAIR_REVISED:
-		(void)printf(
-		    "%" PRIu64 " damaged members; %s%s\n", volume->damaged,
-		    p->dry ? "something would be lost" : "what is left is ",
-		    p->dry ? "" : volume->file);
+		(void)printf("%" PRIu64 " damaged member%s; %s%s\n",
+		             volume->damaged, volume->damaged == 1 ? "" : "s",
+		             p->dry ? "something would be lost"
+		                    : "what is left is ",
+		             p->dry ? "" : volume->file);
 		break;
 	case SLED_REPAIR_FAILED:
 	default:

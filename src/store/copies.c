@@ -9,9 +9,13 @@
  *   K0  a prefix of the first place's bytes, at a member's end
  *   K1  more of them, unsynced   after a crash any prefix: append goes on
  *   K2  E bytes, synced, read back and equal: the ledger says "holds"
- *   K3  other bytes: never written nor cut; salvaged, set aside whole, and
- *       made anew
+ *   K3  other bytes, or more than E: never written nor cut; salvaged, set
+ *       aside whole, and made anew
  *   K4  sealed: E bytes and tar's end; read, and never written
+ * Behind E, where the first place took over each member that goes on, K1 may
+ * have left a member that was cut off. It holds nothing, and a copy of years is
+ * not written anew for it: the tail is kept in quarantine and taken back, as
+ * any append of ours that fails.
  * Which bytes are right is what the ledger's hashes say, not what the first
  * place has. A volume that is sealed in the first place goes from K2 to K4
  * (places/volume.c has the steps between).
@@ -453,18 +457,29 @@ is_right(struct reconcile *r, bool *right, struct sled_err *why)
 	return !*right || boundary(r) == to || same_bytes(r, to, right, why);
 }
 
+/* Is what lies behind the end only what an append of ours left? */
 static bool
-cut_tail(struct reconcile *r, struct sled_err *why)
+is_torn(struct reconcile *r, bool *torn, struct sled_err *why)
 {
-	char file[SLED_VOLUME_FILE];
+	struct sled_reading reading;
+	bool ok = sled_seat_read(&reading, r->seat, r->volume, false, why);
 
-	sled_volume_file(file, r->volume->name, true);
+	if (!ok)
+		return false;
+	ok = sled_member_torn(&reading.source, r->volume->end, torn, why);
+	sled_reading_close(&reading);
+	return ok;
+}
+
+static bool
+take_back(struct reconcile *r, struct sled_err *why)
+{
 	sled_store_say(r->store,
-	               "%s/%s/%s is longer than it can be: what lies behind is "
-	               "kept in quarantine",
-	               r->seat->place.path, r->volume->label, file);
+	               "%s/%s/%s: an append was cut off; what it left is kept "
+	               "in quarantine",
+	               r->seat->place.path, r->volume->label, r->found.file);
 	return sled_place_quarantine_tail(&r->seat->place, r->volume->label,
-	                                  file, r->volume->end, why);
+	                                  r->found.file, r->volume->end, why);
 }
 
 /* What the ledger says of this seat, before (nothing of what is not known to be
@@ -518,6 +533,18 @@ first_holds(struct reconcile *r, struct sled_err *why)
 	                       r->store->conf.path, r->seat->place.path);
 }
 
+/* K3: nothing counts on the copy before it is set aside. */
+static bool
+begin_anew(struct reconcile *r, struct sled_err *why)
+{
+	if (!first_holds(r, why))
+		return false;
+	r->from = r->whole = 0;
+	r->size = 0;
+	return tell_ledger(r, false, why) &&
+	       set_aside(r->store, r->seat, r->volume, why);
+}
+
 /* K0 to K3 become K2. */
 static bool
 bring(struct reconcile *r, uint64_t *octets, struct sled_err *why)
@@ -528,17 +555,14 @@ bring(struct reconcile *r, uint64_t *octets, struct sled_err *why)
 		return false;
 	if (r->found.sealed && (!right || r->size != r->volume->end))
 		return damaged_seal(r, why);
-	if (!right) {
-		if (!first_holds(r, why))
+	if (right && r->size > r->volume->end) {
+		if (!is_torn(r, &right, why))
 			return false;
-		r->from = r->whole = 0;
-		if (!tell_ledger(r, false, why) ||
-		    !set_aside(r->store, r->seat, r->volume, why))
-			return false;
-		r->size = 0;
+		if (right)
+			return take_back(r, why);
 	}
-	if (r->size > r->volume->end)
-		return cut_tail(r, why);
+	if (!right && !begin_anew(r, why))
+		return false;
 	if (r->size == r->volume->end)
 		return true;
 	*octets += r->volume->end - r->size;

@@ -64,37 +64,72 @@ compare_row(struct sled_reading *reading, const struct sled_member_row *row,
 	return sled_member_compare(&reading->source, row->at, &sum, err);
 }
 
-/* Is what this copy has before SIZE what we have there? */
-static bool
-goes_on(struct sled_reading *reading, const struct extents *extents,
-        uint64_t size)
+static const struct sled_member_row *
+row_at(const struct extents *extents, uint64_t at)
 {
-	struct sled_err why = { 0 };
-
 	for (size_t i = 0; i < extents->len; i++)
-		if (extents->rows[i].at + extents->rows[i].length == size)
-			return compare_row(reading, &extents->rows[i], &why);
-	return size == 0;
+		if (extents->rows[i].at == at)
+			return &extents->rows[i];
+	return NULL;
 }
 
-/* Does the member at AT hold: is it the ledger's, or proved by itself? */
+static const struct sled_member_row *
+row_before(const struct extents *extents, uint64_t end)
+{
+	for (size_t i = 0; i < extents->len; i++)
+		if (extents->rows[i].at + extents->rows[i].length == end)
+			return &extents->rows[i];
+	return NULL;
+}
+
+/* The number of the receipts of the member at AT, when it is proved by itself;
+ * 0 is a seal's end. */
 static bool
-find_member(struct sled_reading *reading, const struct extents *extents,
-            uint64_t at, uint64_t *length)
+find_seq(struct sled_reading *reading, uint64_t at, unsigned *seq,
+         uint64_t *length)
 {
 	struct sled_member_sum sum;
 	struct sled_err why = { 0 };
-	unsigned seq = 0;
 
-	for (size_t i = 0; i < extents->len; i++)
-		if (extents->rows[i].at == at) {
-			*length = extents->rows[i].length;
-			return compare_row(reading, &extents->rows[i], &why);
-		}
-	if (!sled_member_check(&reading->source, at, NULL, &sum, &seq, &why))
+	if (!sled_member_check(&reading->source, at, NULL, &sum, seq, &why))
 		return false;
 	*length = sum.length;
-	return seq > 0; /* nothing may follow the end member */
+	return true;
+}
+
+/* Is what this copy has before SIZE what we have there? *SEQ is the number of
+ * its last receipts. */
+static bool
+goes_on(struct sled_reading *reading, const struct extents *extents,
+        uint64_t size, unsigned *seq)
+{
+	const struct sled_member_row *row = row_before(extents, size);
+	struct sled_err why = { 0 };
+	uint64_t length = 0;
+
+	*seq = 0;
+	if (row == NULL)
+		return size == 0;
+	return compare_row(reading, row, &why) &&
+	       find_seq(reading, row->at, seq, &length);
+}
+
+/* Does the member at AT hold: is it the ledger's, or proved by itself? And is
+ * it the next: what has the number of one before it was stored already, and
+ * nothing may follow the end member. */
+static bool
+find_member(struct sled_reading *reading, const struct extents *extents,
+            uint64_t at, unsigned *last, uint64_t *length)
+{
+	const struct sled_member_row *row = row_at(extents, at);
+	struct sled_err why = { 0 };
+	unsigned seq = 0;
+
+	if ((row != NULL && !compare_row(reading, row, &why)) ||
+	    !find_seq(reading, at, &seq, length) || seq <= *last)
+		return false;
+	*last = seq;
+	return true;
 }
 
 /* Append to the first place each member of READING from SIZE on that holds. */
@@ -104,12 +139,13 @@ pull_members(struct sled_store *store, struct sled_reading *reading,
              const struct extents *extents, uint64_t *size,
              struct sled_err *err)
 {
+	unsigned last = 0;
 	uint64_t length = 0;
 
-	if (!goes_on(reading, extents, *size))
+	if (!goes_on(reading, extents, *size, &last))
 		return true;
 	while (*size < reading->source.size &&
-	       find_member(reading, extents, *size, &length)) {
+	       find_member(reading, extents, *size, &last, &length)) {
 		if (!append_member(store, reading, volume, *size, length, err))
 			return false;
 		*size += length;

@@ -39,7 +39,8 @@ choose(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 	int month = 0;
 
 	if (!row->sealed || !sled_volume_name_parse(row->name, &month, &seq) ||
-	    month >= sled_clock_month(p->conf->before))
+	    (p->conf->before != 0 &&
+	     month >= sled_clock_month(p->conf->before)))
 		return true;
 	rows = realloc(p->rows, (p->len + 1) * sizeof(*rows));
 	if (rows == NULL)

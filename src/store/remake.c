@@ -19,6 +19,8 @@ struct remake {
 	struct sled_append append;
 	bool write;          /* or only count */
 	bool named;          /* a VOLUME.txt comes before all others */
+	unsigned before;     /* the number of the receipts before what is new */
+	unsigned seq;        /* and of the last that were met */
 	uint64_t held, lost; /* members; bytes of those that hold nowhere */
 };
 
@@ -54,8 +56,9 @@ look(struct remake *r, size_t i, uint64_t at, uint64_t *length)
 	if (!r->open[i] || at >= source->size)
 		return NOT;
 	if (sled_member_check(source, at, &visitor, &sum, &seq, &why) &&
-	    (seq == 0 || r->named)) {
+	    (seq == 0 || (r->named && seq > r->seq))) {
 		*length = sum.length;
+		r->seq = seq > 0 ? seq : r->seq;
 		return seq == 0 ? LAST : WHOLE;
 	}
 	why = (struct sled_err){ 0 };
@@ -95,6 +98,7 @@ walk(struct remake *r, struct sled_err *err)
 	uint64_t at = r->volume->end, length = 0;
 
 	r->named = at > 0;
+	r->seq = r->before;
 	r->held = r->lost = 0;
 	do {
 		size_t i = find_holder(r, at, &length);
@@ -123,6 +127,30 @@ open_sources(struct remake *r)
 		             sled_seat_read(&r->from[i], &r->store->seats[i],
 		                            r->volume, false, &why);
 	}
+}
+
+/* What is new has higher numbers than the last member that is ours. */
+static bool
+find_before(struct remake *r, struct sled_err *err)
+{
+	struct sled_member_row *rows = NULL;
+	struct sled_member_sum sum;
+	bool found = false;
+	size_t len = 0;
+
+	if (r->volume->id == 0)
+		return true;
+	if (!sled_volume_extents(r->store, r->volume->id, 0, &rows, &len, err))
+		return false;
+	for (size_t i = 0; len > 0 && !found && i < r->store->len; i++) {
+		struct sled_err why = { 0 };
+
+		found = r->open[i] &&
+		        sled_member_check(&r->from[i].source, rows[len - 1].at,
+		                          NULL, &sum, &r->before, &why);
+	}
+	free(rows);
+	return true;
 }
 
 static void
@@ -237,7 +265,7 @@ sled_remake(struct sled_store *store, const struct sled_volume_row *volume,
 		return sled_fail(err, SLED_ERR_NOMEM, "remake");
 	}
 	open_sources(&r);
-	ok = run(&r, size, remade, err);
+	ok = find_before(&r, err) && run(&r, size, remade, err);
 	close_sources(&r);
 	return ok || sled_note(err, "mend %s/%s", volume->label, volume->name);
 }

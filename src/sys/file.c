@@ -241,6 +241,9 @@ sled_dir_sync(const struct sled_sys *sys, int dir, const char *name,
 	do
 		result = sys->fsync(sys->ctx, dir);
 	while (result == -1 && errno == EINTR);
+	/* Some drivers (FAT, network) cannot sync a folder by itself. */
+	if (result == -1 && errno == EINVAL)
+		result = sys->syncfs(sys->ctx, dir);
 	if (result == -1)
 		return sled_fail_sys(err, errno, "sync the folder of %s", name);
 	return true;

@@ -27,6 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
 DEADLINE = 30  # seconds for anything that has to happen
+FAKETIME = "usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 class Skip(Exception):
@@ -690,6 +691,22 @@ def unpacked(package, program, folder):
     deb = max(debs.glob(f"{package}_*.deb"), key=lambda p: p.stat().st_mtime)
     subprocess.run(["dpkg", "-x", str(deb), str(folder)], check=True)
     return folder / program
+
+
+def days_ahead(days, tmp):
+    """The environment of a program whose clock is DAYS ahead."""
+    library = unpacked("libfaketime", FAKETIME, tmp / "deb")
+    env = {"LD_PRELOAD": str(library), "DONT_FAKE_MONOTONIC": "1",
+           "FAKETIME": f"+{days}d",
+           "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+    def now(more):
+        return int(subprocess.run(["date", "+%s"], capture_output=True,
+                                  text=True, check=True,
+                                  env={**os.environ, **more}).stdout)
+    if now(env) < now({}) + (days - 1) * 86400:
+        raise Skip("libfaketime does not work here")
+    return env
 
 
 def fetch_deb(package, debs):

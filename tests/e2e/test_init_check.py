@@ -11,8 +11,10 @@ import termios
 import time
 from pathlib import Path
 
-from harness import (DEADLINE, ROOT, Account, Dovecot, Pop3d, Sled,
+from harness import (DEADLINE, ROOT, Account, Dovecot, Pop3d, Skip, Sled,
                      free_ports, make_ca, message)
+from test_fetch_reach import MS_BIND, call
+from test_fetch_tickets import own_mounts
 
 LOGIN = ("AUTH", "USER", "PASS")
 
@@ -512,6 +514,39 @@ def test_check_warns_of_one_place_and_of_one_disk(tmp):
         done = checked(Sled(tmp, {"home": server}, store={
             "distinct-devices": "yes"}), want=73)
         assert "1 usable disk" in done.out, done
+
+
+def test_status_and_each_visit_tell_of_one_disk(tmp):
+    with Pop3d(tmp, "--generate", "2") as server:
+        sled = Sled(tmp, {"home": server})
+        assert "(1 disk)" in sled.run("fetch").out
+        assert "(1 disk)" in sled.run("fetch").out
+        assert "all on one disk" in sled.run("status").out
+        rows = sled.run("--json", "status").json
+        assert [r["one_disk"] for r in rows if "one_disk" in r] == [True]
+
+
+def test_check_warns_of_a_stick_that_is_not_encrypted(tmp):
+    """As the kernel would say of the disk below: it can be carried off."""
+    libc = own_mounts()
+    disk = os.stat(tmp).st_dev
+    block = Path(f"/sys/dev/block/{os.major(disk)}:"
+                 f"{os.minor(disk)}").resolve()
+    flag = next((p / "removable" for p in (block, block.parent)
+                 if (p / "removable").exists()), None)
+    if flag is None:
+        raise Skip("no disk is known below the temporary folder")
+    with Pop3d(tmp, "--sample") as server:
+        sled = Sled(tmp, {"home": server})
+        assert "not encrypted" not in checked(sled, want=0).out
+        (tmp / "yes").write_text("1\n")
+        call(libc.mount(str(tmp / "yes").encode(), str(flag).encode(), None,
+                        MS_BIND, None))
+        done = checked(sled, want=0)
+        for place in sled.places:
+            assert (f"{place} is on a disk that can be carried off, and is "
+                    "not encrypted") in done.out, done
+        assert "cryptsetup luksFormat" in done.out, done
 
 
 def test_check_warns_of_a_link_that_no_interface_has(tmp):

@@ -4,7 +4,7 @@ import contextlib
 import re
 import sqlite3
 
-from harness import Pop3d, Sled, fill_folder, message
+from harness import Pop3d, Sled, days_ahead, fill_folder, message
 from test_fetch_mail import report
 
 NOTES = {"account", "error", "warnings"}  # not of the visit's row
@@ -143,3 +143,23 @@ def test_check_tells_what_a_server_cannot_do(tmp):
         assert "not seen to take a login of one line" in out, out
         assert "refuses a short TLS hello" in out, out
         assert row["tls_default"] and not row["eager"], row
+
+
+def test_status_tells_what_was_not_read_for_long_and_what_scrubbing_found(tmp):
+    later = days_ahead(40, tmp)
+    with Pop3d(tmp, "--generate", "9,4000") as server:
+        sled = Sled(tmp, {"home": server})
+        assert sled.fetch().status == 0
+    assert "not read for" not in sled.run("status").out
+    said = sled.run("status", env=later).out
+    assert said.count("some of it was not read for 40 days") == 2, said
+    assert sled.run("tend", env=later).status == 0
+    assert "not read for" not in sled.run("status", env=later).out
+    volume, = (sled.copies[0] / "home").glob("*.tar.gz")
+    data = bytearray(volume.read_bytes())
+    data[len(data) // 2] ^= 1
+    volume.write_bytes(data)
+    later = days_ahead(60, tmp)
+    assert sled.run("tend", env=later).status == 65
+    said = sled.run("status", env=later).out
+    assert said.count("DAMAGED: 1 member; try: mailsled repair") == 1, said

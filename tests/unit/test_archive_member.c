@@ -138,7 +138,7 @@ assert_holds(struct sled_buf *file, uint64_t at, const struct fx_member *member,
 	struct sled_member_sum sum;
 	struct sled_err err;
 	uint64_t length = 0;
-	bool whole = false;
+	bool whole = false, torn = true;
 	unsigned seq = 0;
 
 	if (!check_at(file, at, &audit, &sum, &seq, &err))
@@ -153,6 +153,8 @@ assert_holds(struct sled_buf *file, uint64_t at, const struct fx_member *member,
 	assert_true(sled_member_peek(&source, at, &length, &whole, &err));
 	assert_int_equal(length, wanted->length);
 	assert_true(whole);
+	assert_true(sled_member_torn(&source, at, &torn, &err));
+	assert_false(torn);
 	assert_true(sled_member_compare(&source, at, wanted, &err));
 }
 
@@ -484,8 +486,10 @@ every_cut_is_found(void **state)
 		struct sled_source source = fx_mem_source(&file);
 		struct sled_err err = { 0 };
 		uint64_t length = 0;
-		bool whole = true;
+		bool whole = true, torn = false;
 
+		assert_true(sled_member_torn(&source, 0, &torn, &err));
+		assert_true(torn);
 		assert_false(
 		    sled_member_check(&source, 0, NULL, &sum, &seq, &err));
 		assert_int_equal(err.kind, SLED_ERR_DAMAGED);

@@ -189,18 +189,99 @@ test_a_shorter_copy_gets_what_it_lacks(void **state)
 	                      " && rm store/.mailsled/ledger.db*");
 }
 
+/* The copy as it was, whole, and nothing else. */
 static void
-test_a_longer_copy_is_cut_and_the_rest_kept(void **state)
+assert_set_aside(struct fx_store *w)
+{
+	assert_true(fx_store_has_said(w, "copied anew"));
+	fx_store_sh(w, "cmp long copy1/.mailsled/quarantine/* && "
+	               "rm -r copy1/.mailsled/quarantine");
+}
+
+static void
+test_a_longer_copy_is_never_cut_but_set_aside_whole(void **state)
 {
 	struct fx_store *w = *state;
+	static const char *const tails[] = {
+		"echo garbage >> copy1/" VOLUME,
+		"echo garbage >> copy1/" VOLUME
+		" && rm store/.mailsled/ledger.db*",
+		"cat whole >> copy1/" VOLUME, /* members, but none that goes on */
+	};
 
 	members(w, 0, 3);
 	fx_store_sh(w, "cp store/" VOLUME " whole");
-	assert_copy_mended(w, "echo garbage >> copy1/" VOLUME);
-	fx_store_sh(w, "grep -rqx garbage copy1/.mailsled/quarantine");
-	assert_copy_mended(w, "head -c 400 whole >> copy1/" VOLUME);
-	assert_copy_mended(w, "echo garbage >> copy1/" VOLUME
-	                      " && rm store/.mailsled/ledger.db*");
+	for (size_t i = 0; i < sizeof(tails) / sizeof(*tails); i++) {
+		char command[256];
+
+		(void)snprintf(command, sizeof(command),
+		               "%s && cp copy1/" VOLUME " long", tails[i]);
+		assert_copy_mended(w, command);
+		assert_set_aside(w);
+	}
+}
+
+/* While the whole file waits to be copied anew, nothing counts on it. */
+static void
+test_a_longer_copy_counts_for_nothing_until_it_is_made_anew(void **state)
+{
+	struct fx_store *w = *state;
+	struct sled_place_status status;
+
+	members(w, 0, 3);
+	fx_store_sh(w, "echo garbage >> copy1/" VOLUME);
+	fx_sys_limit(&w->fx, w->copy[0], 100);
+	fx_store_open(w);
+	assert_true(sled_store_place(w->store, 1, &status, &w->err));
+	assert_true(status.lacks > 0);
+	fx_store_sh(w, "test ! -e copy1/" VOLUME);
+	fx_store_close(w);
+	fx_sys_calm(&w->fx);
+	fx_store_open(w);
+	assert_equal_copies(w);
+}
+
+/* An append of ours that was cut off holds no member: all that it left is kept
+ * aside, and a copy of years is not written anew for it. */
+static void
+test_a_torn_append_of_ours_is_kept_aside(void **state)
+{
+	struct fx_store *w = *state;
+	static const char *const tails[] = {
+		"head -c 300 whole",
+		"head -c 20 whole",
+		"head -c 300 /dev/zero",
+	};
+
+	members(w, 0, 3);
+	fx_store_sh(w, "cp store/" VOLUME " whole");
+	for (size_t i = 0; i < sizeof(tails) / sizeof(*tails); i++) {
+		char command[256];
+
+		(void)snprintf(command, sizeof(command),
+		               "%s > tail && cat tail >> copy1/" VOLUME,
+		               tails[i]);
+		assert_copy_mended(w, command);
+		fx_store_sh(w, "cmp tail copy1/.mailsled/quarantine/* && "
+		               "rm -r copy1/.mailsled/quarantine");
+	}
+}
+
+static void
+test_members_that_only_a_longer_copy_has_are_appended_to_the_first(void **state)
+{
+	struct fx_store *w = *state;
+
+	members(w, 0, 1);
+	fx_store_sh(w, "cp -a store base");
+	members(w, 1, 2);
+	fx_store_sh(w, "cp copy1/" VOLUME " whole && rm -r store && "
+	               "mv base store");
+	fx_store_open(w);
+	assert_store_has(w, mails, 3);
+	assert_equal_copies(w);
+	fx_store_sh(w, "cmp whole copy1/" VOLUME
+	               " && test ! -e copy1/.mailsled/quarantine");
 }
 
 /* Flip a byte in the middle of FILE. */
@@ -495,7 +576,12 @@ main(void)
 		TEST(test_a_newborn_volume_that_does_not_fit_leaves_no_file),
 		TEST(test_a_full_first_place_keeps_mail_in_the_spool),
 		TEST(test_a_shorter_copy_gets_what_it_lacks),
-		TEST(test_a_longer_copy_is_cut_and_the_rest_kept),
+		TEST(test_a_longer_copy_is_never_cut_but_set_aside_whole),
+		TEST(
+		    test_a_longer_copy_counts_for_nothing_until_it_is_made_anew),
+		TEST(test_a_torn_append_of_ours_is_kept_aside),
+		TEST(
+		    test_members_that_only_a_longer_copy_has_are_appended_to_the_first),
 		TEST(test_a_damaged_copy_is_set_aside_and_made_anew),
 		TEST(
 		    test_a_right_copy_is_not_given_up_for_a_damaged_first_place),

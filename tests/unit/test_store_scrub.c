@@ -100,12 +100,16 @@ what_was_not_is_read_once(void **state)
 	struct fx_store *w = *state;
 	struct sled_place_status place;
 	struct sled_scrubbed out;
+	unsigned dropped;
 
 	fx_store_open(w);
 	make_old(w, 0, 8);
 	make_old(w, 1, 9);
+	dropped = fx_sys_count(&w->fx, FX_DROP_PAGES);
 	out = scrub(w, 60000);
 	assert_true(out.members >= 4);
+	/* From the disk, not from memory: once a file of each place. */
+	assert_int_equal(fx_sys_count(&w->fx, FX_DROP_PAGES), dropped + 2);
 	assert_true(out.octets > 0);
 	assert_int_equal(out.damaged, 0);
 	assert_int_equal(scrub(w, 60000).members, 0);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -106,6 +107,63 @@ every_place_gets_the_sealed_file_and_its_sidecar(void **state)
 	assert_all_is_there(w);
 	fx_store_sh(w, "cmp store/home/" NAME ".tar.gz copy1/home/" NAME
 	               ".tar.gz");
+}
+
+static bool
+is_in_copy(int fd)
+{
+	char link[64], path[512] = "";
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return readlink(link, path, sizeof(path) - 1) > 0 &&
+	       strstr(path, "/copy1") != NULL;
+}
+
+static int
+unable_to_fsync(void *ctx, int fd)
+{
+	(void)ctx;
+	if (!is_in_copy(fd))
+		return fsync(fd);
+	errno = EINVAL;
+	return -1;
+}
+
+static int
+unable_to_fchmod(void *ctx, int fd, mode_t mode)
+{
+	(void)ctx;
+	if (!is_in_copy(fd))
+		return fchmod(fd, mode);
+	errno = EPERM;
+	return -1;
+}
+
+/* As on FAT under some drivers: no mode can be set, no folder synced. */
+static void
+a_place_without_modes_or_folder_sync_is_sealed(void **state)
+{
+	struct fx_store *w = *state;
+	uint64_t sealed = 0;
+
+	w->fx.sys.fsync = unable_to_fsync;
+	w->fx.sys.fchmod = unable_to_fchmod;
+	fx_store_open(w);
+	if (!seal(w, &sealed))
+		fail_msg("%s", w->err.text);
+	assert_int_equal(sealed, 1);
+	assert_true(fx_sys_count(&w->fx, FX_SYNCFS) > 0);
+	fx_store_close(w);
+	visit(w, later, COUNT(later)); /* a newborn volume there, too */
+	fx_store_sh(w, "test -e copy1/home/" NAME ".tar.gz && "
+	               "cmp store/home/" NAME ".tar.gz copy1/home/" NAME
+	               ".tar.gz && cd copy1/home && sha256sum -c --status " NAME
+	               ".tar.gz.sha256 && ls *-002.open.tar.gz >/dev/null");
+	fx_store_open(w);
+	for (size_t i = 0; i < COUNT(mails); i++)
+		assert_int_equal(fx_store_rows(w, &mails[i]), 1);
+	assert_store_verifies(w);
+	fx_store_close(w);
 }
 
 static void
@@ -373,6 +431,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(every_place_gets_the_sealed_file_and_its_sidecar),
+		T(a_place_without_modes_or_folder_sync_is_sealed),
 		T(a_second_seal_changes_nothing),
 		T(a_volume_that_may_grow_is_left_open),
 		T(the_next_volume_names_the_sealed_one_and_its_hash),

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -67,12 +68,71 @@ a_silent_place_is_absent_and_the_rest_can_be_read(void **state)
 	(void)close(gate[1]); /* the other end may be waited on still */
 }
 
+/* Two copies that each wait for the other: one after the other, neither would
+ * be done. */
+struct meeting {
+	atomic_bool here[2];
+	atomic_uint alone; /* how often the other did not come */
+};
+
+static struct meeting meeting;
+
+/* Which copy FD lies in, or -1. */
+static int
+copy_of(int fd)
+{
+	char link[64], path[512] = "";
+	const char *at;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (readlink(link, path, sizeof(path) - 1) <= 0)
+		return -1;
+	at = strstr(path, "/copy");
+	return at == NULL || strstr(at, "/home/") == NULL ? -1 : at[5] - '1';
+}
+
+static int
+meeting_fdatasync(void *ctx, int fd)
+{
+	int which = copy_of(fd), left = 20000;
+
+	(void)ctx;
+	if (which == 0 || which == 1) {
+		atomic_store(&meeting.here[which], true);
+		while (!atomic_load(&meeting.here[1 - which]) && left-- > 0)
+			(void)poll(NULL, 0, 1);
+		if (left <= 0)
+			atomic_fetch_add(&meeting.alone, 1);
+	}
+	return fdatasync(fd);
+}
+
+static void
+a_slow_copy_does_not_hold_up_another(void **state)
+{
+	const struct fx_mail mail = { "a", 400, 1 };
+	struct fx_store w;
+	struct fx_visit v;
+
+	(void)state;
+	fx_store_make(&w, 2);
+	w.fx.sys.fdatasync = meeting_fdatasync;
+	fx_store_open(&w);
+	assert_true(fx_visit_run(&v, &w, &mail, 1, 1, true));
+	assert_int_equal(v.deleted, 1);
+	fx_store_close(&w);
+	assert_true(meeting.here[0] && meeting.here[1]);
+	assert_int_equal(meeting.alone, 0);
+	fx_store_drop(&w);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    a_silent_place_is_absent_and_the_rest_can_be_read),
+		cmocka_unit_test(a_slow_copy_does_not_hold_up_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

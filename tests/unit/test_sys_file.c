@@ -283,6 +283,19 @@ test_a_made_folder_is_durable_even_when_it_was_there(void **state)
 }
 
 static void
+test_a_folder_that_cannot_be_synced_is_with_its_file_system(void **state)
+{
+	struct world *w = *state;
+
+	fx_sys_fail(&w->fx, FX_FSYNC, 1, EINVAL, true);
+	assert_true(sled_dir_sync(&w->fx.sys, w->tmp.dir, "d", &w->err));
+	assert_int_equal(fx_sys_count(&w->fx, FX_SYNCFS), 1);
+	fx_sys_fail(&w->fx, FX_SYNCFS, 1, EIO, false);
+	assert_false(sled_dir_sync(&w->fx.sys, w->tmp.dir, "d", &w->err));
+	assert_int_equal(w->err.kind, SLED_ERR_IO);
+}
+
+static void
 test_a_list_is_sorted_and_whole(void **state)
 {
 	struct world *w = *state;
@@ -327,6 +340,8 @@ main(void)
 		TEST(test_replace_takes_no_mode_and_no_link_from_a_leftover),
 		TEST(test_replace_refuses_a_name_without_room),
 		TEST(test_a_made_folder_is_durable_even_when_it_was_there),
+		TEST(
+		    test_a_folder_that_cannot_be_synced_is_with_its_file_system),
 		TEST(test_a_list_is_sorted_and_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
