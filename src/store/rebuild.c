@@ -259,63 +259,14 @@ add_receipts(struct rebuild *b, struct sled_err *err)
 }
 
 static bool
-describe(struct rebuild *b, struct sled_volume_info *info, struct sled_err *err)
-{
-	struct sled_store *store = b->r->store;
-	const struct sled_volume_row *volume = &b->r->volume;
-	struct sled_buf server = { 0 }, user = { 0 };
-	bool ok = sled_ledger_maildrop_name(store->ledger, volume->maildrop,
-	                                    &server, &user, err);
-
-	*info = (struct sled_volume_info){ 0 };
-	if (ok) {
-		(void)snprintf(info->server, sizeof(info->server), "%.*s",
-		               (int)server.len, server.data);
-		(void)snprintf(info->user, sizeof(info->user), "%.*s",
-		               (int)user.len, user.data);
-	}
-	memcpy(info->label, volume->label, sizeof(info->label));
-	memcpy(info->store, store->id, sizeof(info->store));
-	memcpy(info->volume, volume->name, sizeof(info->volume));
-	sled_buf_free(&server);
-	sled_buf_free(&user);
-	return ok;
-}
-
-struct chain {
-	const struct sled_volume_row *volume;
-	struct sled_volume_row before;
-	bool passed;
-};
-
-static bool
-take_chain(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
-{
-	struct chain *chain = ctx;
-
-	(void)err;
-	chain->passed = chain->passed || row->id == chain->volume->id;
-	if (!chain->passed)
-		chain->before = *row;
-	return true;
-}
-
-static bool
 add_info(struct rebuild *b, struct sled_err *err)
 {
 	const struct sled_volume_row *volume = &b->r->volume;
-	struct chain chain = { volume, { 0 }, false };
 	struct sled_volume_info info;
 	struct sled_buf text = { 0 };
 	char name[SLED_ENTRY_NAME];
-	bool ok = describe(b, &info, err) &&
-	          sled_ledger_volumes(b->r->store->ledger, volume->label,
-	                              take_chain, &chain, err);
+	bool ok = sled_volume_describe(b->r->store, volume, &info, err);
 
-	if (ok && chain.before.id != 0) {
-		memcpy(info.before, chain.before.name, sizeof(info.before));
-		info.before_sha256 = chain.before.sha256;
-	}
 	sled_volume_info_name(name, volume->label, volume->name);
 	ok = ok && sled_volume_info_format(&text, &info, err) &&
 	     add_entry(b, name, &text, err);

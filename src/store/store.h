@@ -341,6 +341,11 @@ bool sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
 /* The hash that its members and tar's end give, into row->sha256. */
 bool sled_volume_hash(struct sled_store *store, struct sled_volume_row *row,
                       struct sled_err *err);
+/* What its VOLUME.txt says, where that is lost: after the ledger and the volume
+ * before it. */
+bool sled_volume_describe(struct sled_store *store,
+                          const struct sled_volume_row *volume,
+                          struct sled_volume_info *info, struct sled_err *err);
 /* Does FILE lie beside the sealed file, of this NAME, and belong to it? */
 bool sled_volume_goes_with(const char *file, const char *sealed,
                            const char *name);
