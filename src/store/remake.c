@@ -347,6 +347,8 @@ run(struct remake *r, uint64_t *size, bool *remade, struct sled_err *err)
 		ok = walk(r, err);
 	}
 	ok = ok && is_broken_off(r, &broken, err);
+	if (ok && r->held == 0 && !broken && r->lost > r->store->broken)
+		r->store->broken = r->lost;
 	if (ok && (r->held > 0 || broken)) {
 		ok = replace(r, size, err) && doubt_copies(r, err);
 		*remade = ok;

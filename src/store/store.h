@@ -48,9 +48,10 @@ struct sled_store {
 	size_t len;
 	char *state; /* absolute path of the state folder */
 	int state_dir, spool_dir, lock;
-	uint64_t lost; /* octets found in no place at this open */
-	bool sighted;  /* its id came from a far place */
-	bool rebuilt;  /* rows read from archives now may be stale */
+	uint64_t lost;   /* octets found in no place at this open */
+	uint64_t broken; /* of the volume at hand, behind its end */
+	bool sighted;    /* its id came from a far place */
+	bool rebuilt;    /* rows read from archives now may be stale */
 	struct sled_ledger *ledger;
 	pthread_mutex_t commit;       /* one commit at a time */
 	atomic_size_t member_tar;     /* 0, or what the next members aim at */

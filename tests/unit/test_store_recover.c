@@ -431,6 +431,25 @@ test_a_rebuild_needs_no_first_member(void **state)
 	assert_store_verifies(w);
 }
 
+/* What was archived and is no more is never passed over in silence. */
+static void
+test_a_rebuild_tells_of_what_holds_nowhere(void **state)
+{
+	struct fx_store *w = *state;
+
+	four_members(w);
+	damage(w, "store", 4);
+	damage(w, "copy1", 4);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_store_has(w, mails, 4);
+	assert_true(sled_store_lost(w->store) > 0);
+	assert_true(fx_store_has_said(w, "hold in no place"));
+	fx_store_close(w);
+	fx_store_open(w);
+	assert_int_equal(sled_store_lost(w->store), 0);
+}
+
 /* The last member but tar's end does not hold, and no other place has it: what
  * lies before it is a volume all the same. */
 static void
@@ -732,6 +751,7 @@ main(void)
 		TEST(test_a_rebuild_keeps_what_lies_behind_damage),
 		TEST(test_a_rebuild_goes_on_behind_a_lost_header),
 		TEST(test_a_rebuild_needs_no_first_member),
+		TEST(test_a_rebuild_tells_of_what_holds_nowhere),
 		TEST(test_a_rebuild_takes_what_a_broken_sealed_file_has),
 		TEST(test_a_remaking_that_was_cut_off_goes_on),
 		TEST(test_a_volume_that_is_all_garbage_goes_aside),
