@@ -182,6 +182,15 @@ SLED_CHECK bool sled_member_peek(const struct sled_source *source, uint64_t at,
  * zeros? Never when a whole member could begin there. */
 SLED_CHECK bool sled_member_torn(const struct sled_source *source, uint64_t at,
                                  bool *torn, struct sled_err *err);
+/* Where the next header of a member begins, from AT on; the size when there is
+ * none. */
+SLED_CHECK bool sled_member_next(const struct sled_source *source, uint64_t at,
+                                 uint64_t *out, struct sled_err *err);
+/* Where to go on behind a member at AT that does not hold: where its header
+ * leads when that is believed, else to the next one, or the size. */
+SLED_CHECK bool sled_member_behind(const struct sled_source *source,
+                                   uint64_t at, uint64_t *out,
+                                   struct sled_err *err);
 
 /* One member read again and proved: header, inflated to exactly its length,
  * CRC-32 and ISIZE, tar structure, names unique to it and in the account's

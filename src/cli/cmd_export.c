@@ -199,11 +199,40 @@ show_progress(struct sled_cli_export *x, size_t done, size_t total)
 	sled_cli_live(x->cli, text);
 }
 
+/* A place has archives and nothing else: an eml's folder would be taken for an
+ * account's, and mail in ACCOUNT/cur for what belongs to its volumes. */
+static bool
+refuse_place(struct sled_cli_export *x, const char *place, struct sled_err *err)
+{
+	bool inside = false;
+
+	if (!sled_cli_inside(x->cli->sys, sled_cli_flag(x->cli, "to"), place,
+	                     &inside, err))
+		return false;
+	if (!inside)
+		return true;
+	(void)sled_fail(err, SLED_ERR_USAGE,
+	                "export: --to lies in %s, a place of the store", place);
+	return sled_hint(err, "name a folder outside of it");
+}
+
+static bool
+refuse_places(struct sled_cli_export *x, struct sled_err *err)
+{
+	const struct sled_conf_store *store = &x->cli->conf->store;
+	bool ok = refuse_place(x, store->path, err);
+
+	for (size_t i = 0; ok && i < store->copies_len; i++)
+		ok = store->copies[i].rclone ||
+		     refuse_place(x, store->copies[i].where, err);
+	return ok;
+}
+
 static bool
 export_all(struct sled_cli_export *x, const struct sled_cli_rows *rows,
            struct sled_err *err)
 {
-	if (!sled_cli_export_open(x, err))
+	if (!refuse_places(x, err) || !sled_cli_export_open(x, err))
 		return false;
 	for (size_t i = 0; i < rows->len; i++) {
 		show_progress(x, i, rows->len);

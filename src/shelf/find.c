@@ -68,7 +68,7 @@ name_file(struct naming *naming, const struct sled_source *source,
 	struct sled_err why = { 0 };
 	unsigned seq = 0;
 	uint64_t at = 0;
-	bool ok = sled_shelf_next(source, 0, &at, err);
+	bool ok = sled_member_next(source, 0, &at, err);
 
 	while (ok && at < source->size && !naming->named &&
 	       naming->file->label[0] == '\0') {
@@ -76,7 +76,7 @@ name_file(struct naming *naming, const struct sled_source *source,
 		if (sled_member_check(source, at, &visitor, &sum, &seq, &why))
 			at += sum.length;
 		else if (!naming->named)
-			ok = sled_shelf_behind(source, at, &at, err);
+			ok = sled_member_behind(source, at, &at, err);
 	}
 	return ok;
 }

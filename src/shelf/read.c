@@ -116,7 +116,7 @@ tell_fault(struct reading *r, const struct sled_source *source, uint64_t at,
 		return false;
 	r->begun = false;
 	/* A disk that does not answer here may do so farther on, but where? */
-	if (!sled_shelf_behind(source, at, next, &ignored))
+	if (!sled_member_behind(source, at, next, &ignored))
 		*next = source->size;
 	fault.octets = *next - at;
 	fault.none = r->len == 0;

@@ -16,12 +16,4 @@ bool sled_shelf_source_open(struct sled_shelf_source *out,
                             struct sled_err *err);
 void sled_shelf_source_close(struct sled_shelf_source *source);
 
-/* Where the next header of a member begins, from AT on; the size when there is
- * none. */
-bool sled_shelf_next(const struct sled_source *source, uint64_t at,
-                     uint64_t *out, struct sled_err *err);
-/* Where to go on behind a member at AT that does not hold. */
-bool sled_shelf_behind(const struct sled_source *source, uint64_t at,
-                       uint64_t *out, struct sled_err *err);
-
 #endif

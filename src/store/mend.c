@@ -529,6 +529,22 @@ is_for_repair(const struct sled_store *store,
 	       (!found->there || found->size < volume->end);
 }
 
+/* Whole members whose bytes hold nowhere, and nothing behind them. As long as
+ * the ledger is there they were never committed. */
+static void
+tell_broken(struct sled_store *store, const struct sled_volume_row *volume)
+{
+	if (!store->rebuilt || store->broken == 0)
+		return;
+	store->lost += store->broken;
+	sled_store_say(store,
+	               "%s/%s: %llu bytes behind byte %llu hold in no "
+	               "place that can be reached",
+	               volume->label, volume->name,
+	               (unsigned long long)store->broken,
+	               (unsigned long long)volume->end);
+}
+
 bool
 sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
                  struct sled_err *err)
@@ -545,9 +561,11 @@ sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
 		return false;
 	if (is_for_repair(store, volume, &found))
 		return true;
+	store->broken = 0;
 	ok = found.there && found.sealed
 	         ? mend_sealed(store, volume, &found, err)
 	         : mend_open(store, volume, &found, &whole, err);
+	tell_broken(store, volume);
 	return ok && (volume->id == 0 || !whole ||
 	              (learn_turned(store, volume, err) &&
 	               hold_first(store, volume, err)));

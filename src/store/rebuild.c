@@ -294,65 +294,14 @@ add_receipts(struct rebuild *b, struct sled_err *err)
 	return ok;
 }
 
-static bool
-describe(struct sled_repair *r, struct sled_volume_info *info,
-         struct sled_err *err)
-{
-	struct sled_store *store = r->store;
-	const struct sled_volume_row *volume = &r->volume;
-	struct sled_buf server = { 0 }, user = { 0 };
-	bool ok = sled_ledger_maildrop_name(store->ledger, volume->maildrop,
-	                                    &server, &user, err);
-
-	*info = (struct sled_volume_info){ 0 };
-	if (ok) {
-		(void)snprintf(info->server, sizeof(info->server), "%.*s",
-		               (int)server.len, server.data);
-		(void)snprintf(info->user, sizeof(info->user), "%.*s",
-		               (int)user.len, user.data);
-	}
-	memcpy(info->label, volume->label, sizeof(info->label));
-	memcpy(info->store, store->id, sizeof(info->store));
-	memcpy(info->volume, volume->name, sizeof(info->volume));
-	sled_buf_free(&server);
-	sled_buf_free(&user);
-	return ok;
-}
-
-struct chain {
-	const struct sled_volume_row *volume;
-	struct sled_volume_row before;
-	bool passed;
-};
-
-static bool
-take_chain(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
-{
-	struct chain *chain = ctx;
-
-	(void)err;
-	chain->passed = chain->passed || row->id == chain->volume->id;
-	if (!chain->passed)
-		chain->before = *row;
-	return true;
-}
-
 bool
 sled_repair_info(struct sled_repair *r, struct sled_buf *out,
                  struct sled_err *err)
 {
-	struct chain chain = { &r->volume, { 0 }, false };
 	struct sled_volume_info info;
 
-	if (!describe(r, &info, err) ||
-	    !sled_ledger_volumes(r->store->ledger, r->volume.label, take_chain,
-	                         &chain, err))
-		return false;
-	if (chain.before.id != 0) {
-		memcpy(info.before, chain.before.name, sizeof(info.before));
-		info.before_sha256 = chain.before.sha256;
-	}
-	return sled_volume_info_format(out, &info, err);
+	return sled_volume_describe(r->store, &r->volume, &info, err) &&
+	       sled_volume_info_format(out, &info, err);
 }
 
 static bool

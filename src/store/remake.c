@@ -6,7 +6,9 @@
  * swap.c has the states; behind the last one what follows the ledger's end is
  * adopted.
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "store/repair.h"
 
@@ -21,6 +23,9 @@ struct remake {
 	bool named;          /* a VOLUME.txt comes before all others */
 	unsigned before;     /* the number of the receipts before what is new */
 	unsigned seq;        /* and of the last that were met */
+	bool nameless;       /* no place has one: it is made again */
+	bool astray;         /* no header led here */
+	bool fresh, seen;    /* the member at hand: its mail is new, is not */
 	uint64_t held, lost; /* members; bytes of those that hold nowhere */
 };
 
@@ -33,47 +38,85 @@ on_info(void *ctx, const struct sled_volume_info *info, struct sled_err *err)
 	return true;
 }
 
+static bool
+on_message(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
+           struct sled_err *err)
+{
+	struct remake *r = ctx;
+	bool known = false;
+
+	(void)tar_at;
+	if (!sled_ledger_record_known(r->store->ledger, receipt->record, &known,
+	                              err))
+		return false;
+	r->fresh = r->fresh || !known;
+	return true;
+}
+
 enum holds {
 	NOT,
 	WHOLE,
 	LAST
 };
 
-/* What the seat has at AT: nothing that holds (*length is that of any header
- * there, or 0), a member, or a seal's end. */
+/* How far it is to what may follow damage at AT, or 0: by its header, else to
+ * the next one. That may be one of a file with other offsets. */
+static uint64_t
+lead_on(struct remake *r, const struct sled_source *source, uint64_t at)
+{
+	struct sled_err why = { 0 };
+	uint64_t next = 0, length = 0;
+	bool whole = false;
+
+	if (!sled_member_behind(source, at, &next, &why))
+		return 0;
+	if (sled_member_peek(source, at, &length, &whole, &why) && whole &&
+	    at + length == next)
+		return length;
+	r->astray = r->astray || next < source->size;
+	return next < source->size ? next - at : 0;
+}
+
+/* What the seat has at AT: nothing that holds (*length leads on from there, or
+ * is 0), a member, or a seal's end. */
 static enum holds
 look(struct remake *r, size_t i, uint64_t at, uint64_t *length)
 {
 	const struct sled_member_visitor visitor = { .ctx = r,
-		                                     .volume = on_info };
+		                                     .volume = on_info,
+		                                     .begin = on_message };
 	const struct sled_source *source = &r->from[i].source;
 	struct sled_err why = { 0 };
 	struct sled_member_sum sum;
 	unsigned seq = 0;
-	bool whole = false;
 
 	*length = 0;
+	r->fresh = false;
 	if (!r->open[i] || at >= source->size)
 		return NOT;
 	if (sled_member_check(source, at, &visitor, &sum, &seq, &why) &&
 	    (seq == 0 || (r->named && seq > r->seq))) {
 		*length = sum.length;
-		r->seq = seq > 0 ? seq : r->seq;
-		return seq == 0 ? LAST : WHOLE;
+		if (seq == 0)
+			return LAST;
+		r->seen = r->astray && !r->fresh;
+		if (r->seen)
+			return NOT;
+		r->seq = seq;
+		return WHOLE;
 	}
-	why = (struct sled_err){ 0 };
-	if (!sled_member_peek(source, at, length, &whole, &why) || !whole)
-		*length = 0;
+	*length = lead_on(r, source, at);
 	return NOT;
 }
 
-/* The seat whose member at AT holds, or store->len; *length is that of any
- * header there, 0 where no place has one, and at the end. */
+/* The seat whose member at AT holds, or store->len; *length leads to what any
+ * place has next, 0 where none has more, and at the end. */
 static size_t
 find_holder(struct remake *r, uint64_t at, uint64_t *length)
 {
 	uint64_t peeked = 0;
 
+	r->seen = false;
 	for (size_t i = 0; i < r->store->len; i++) {
 		enum holds holds = look(r, i, at, length);
 
@@ -83,7 +126,7 @@ find_holder(struct remake *r, uint64_t at, uint64_t *length)
 			peeked = 0;
 			break;
 		}
-		if (peeked == 0)
+		if (peeked == 0 || (*length > 0 && *length < peeked))
 			peeked = *length;
 	}
 	*length = peeked;
@@ -91,15 +134,16 @@ find_holder(struct remake *r, uint64_t at, uint64_t *length)
 }
 
 /* From the end of what is adopted on, member by member, as far as any place
- * has a header that leads on. */
+ * has one. */
 static bool
 walk(struct remake *r, struct sled_err *err)
 {
 	uint64_t at = r->volume->end, length = 0;
 
-	r->named = at > 0;
+	r->named = at > 0 || r->nameless;
 	r->seq = r->before;
 	r->held = r->lost = 0;
+	r->astray = false;
 	do {
 		size_t i = find_holder(r, at, &length);
 
@@ -109,7 +153,7 @@ walk(struct remake *r, struct sled_err *err)
 			    !sled_append_from(&r->append, &r->from[i], at,
 			                      length, err))
 				return false;
-		} else {
+		} else if (!r->seen) {
 			r->lost += length;
 		}
 		at += length;
@@ -163,6 +207,75 @@ close_sources(struct remake *r)
 	free(r->open);
 }
 
+static bool
+add_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
+{
+	return sled_buf_add(ctx, data, len, err);
+}
+
+static bool
+add_text(struct sled_member *member, const char *name,
+         const struct sled_buf *text, struct sled_err *err)
+{
+	struct sled_entry entry = { .size = text->len };
+
+	(void)snprintf(entry.name, sizeof(entry.name), "%s", name);
+	return sled_member_entry(member, &entry, err) &&
+	       sled_member_data(member, text->data, text->len, err);
+}
+
+/* A volume's first member with VOLUME.txt and no message. */
+static bool
+make_first(struct remake *r, struct sled_member *member, struct sled_err *err)
+{
+	const struct sled_volume_row *volume = r->volume;
+	struct sled_volume_info info;
+	struct sled_buf text = { 0 }, receipts = { 0 };
+	char name[SLED_ENTRY_NAME], told[SLED_ENTRY_NAME];
+	bool ok = sled_volume_describe(r->store, volume, &info, err) &&
+	          sled_volume_info_format(&text, &info, err) &&
+	          sled_receipts_head(&receipts, err);
+
+	sled_volume_info_name(name, volume->label, volume->name);
+	sled_receipts_name(told, volume->label, volume->name, 1);
+	ok = ok && add_text(member, name, &text, err) &&
+	     add_text(member, told, &receipts, err);
+	sled_buf_free(&text);
+	sled_buf_free(&receipts);
+	return ok;
+}
+
+static bool
+write_first(struct remake *r, struct sled_err *err)
+{
+	struct sled_buf bytes = { 0 };
+	struct sled_member *member = NULL;
+	struct sled_member_sum sum;
+	uint8_t head[SLED_MEMBER_HEAD];
+	bool ok = sled_member_begin(&member, add_bytes, &bytes, err) &&
+	          make_first(r, member, err) &&
+	          sled_member_end(member, &sum, err);
+
+	if (ok) {
+		sled_member_header(head, sum.length);
+		memcpy(bytes.data, head, sizeof(head));
+		ok = sled_append_write(&r->append, bytes.data, bytes.len, err);
+	}
+	sled_member_free(&member);
+	sled_buf_free(&bytes);
+	return ok;
+}
+
+/* What the ledger has stays first. */
+static bool
+write_head(struct remake *r, struct sled_err *err)
+{
+	if (r->volume->end > 0)
+		return sled_append_from(&r->append, &r->from[0], 0,
+		                        r->volume->end, err);
+	return !r->nameless || write_first(r, err);
+}
+
 /* On failure nothing is left of it. */
 static bool
 write_remade(struct remake *r, struct sled_err *err)
@@ -174,9 +287,8 @@ write_remade(struct remake *r, struct sled_err *err)
 	                       0, err))
 		return false;
 	r->write = true;
-	if ((r->volume->end == 0 || sled_append_from(&r->append, &r->from[0], 0,
-	                                             r->volume->end, err)) &&
-	    walk(r, err) && sled_append_commit(&r->append, err))
+	if (write_head(r, err) && walk(r, err) &&
+	    sled_append_commit(&r->append, err))
 		return true;
 	sled_append_abort(&r->append);
 	return false;
@@ -235,13 +347,39 @@ start(struct remake *r, struct sled_store *store,
 	sled_remade_name(r->remade, r->file);
 }
 
+/* A sealed file of which only the beginning is left is open again: no other
+ * repair takes it for the volume that the ledger has now. */
+static bool
+is_broken_off(struct remake *r, bool *broken, struct sled_err *err)
+{
+	struct sled_volume_found found;
+
+	*broken = false;
+	if (r->volume->end == 0)
+		return true;
+	if (!sled_seat_volume(&r->store->seats[0], r->volume, &found, err))
+		return false;
+	*broken = found.there && found.sealed;
+	if (*broken && r->held == 0 && r->lost == 0)
+		r->lost = found.size - r->volume->end;
+	return true;
+}
+
 static bool
 run(struct remake *r, uint64_t *size, bool *remade, struct sled_err *err)
 {
+	bool broken = false;
 	bool ok = r->volume->end > 0 && !r->open[0];
 
 	ok = ok || walk(r, err);
-	if (ok && r->held > 0) {
+	if (ok && r->held == 0 && r->lost > 0 && r->volume->end == 0) {
+		r->nameless = true;
+		ok = walk(r, err);
+	}
+	ok = ok && is_broken_off(r, &broken, err);
+	if (ok && r->held == 0 && !broken && r->lost > r->store->broken)
+		r->store->broken = r->lost;
+	if (ok && (r->held > 0 || broken)) {
 		ok = replace(r, size, err) && doubt_copies(r, err);
 		*remade = ok;
 	}

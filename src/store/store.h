@@ -48,9 +48,10 @@ struct sled_store {
 	size_t len;
 	char *state; /* absolute path of the state folder */
 	int state_dir, spool_dir, lock;
-	uint64_t lost; /* octets found in no place at this open */
-	bool sighted;  /* its id came from a far place */
-	bool rebuilt;  /* rows read from archives now may be stale */
+	uint64_t lost;   /* octets found in no place at this open */
+	uint64_t broken; /* of the volume at hand, behind its end */
+	bool sighted;    /* its id came from a far place */
+	bool rebuilt;    /* rows read from archives now may be stale */
 	struct sled_ledger *ledger;
 	pthread_mutex_t commit;       /* one commit at a time */
 	atomic_size_t member_tar;     /* 0, or what the next members aim at */
@@ -341,6 +342,11 @@ bool sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
 /* The hash that its members and tar's end give, into row->sha256. */
 bool sled_volume_hash(struct sled_store *store, struct sled_volume_row *row,
                       struct sled_err *err);
+/* What its VOLUME.txt says, where that is lost: after the ledger and the volume
+ * before it. */
+bool sled_volume_describe(struct sled_store *store,
+                          const struct sled_volume_row *volume,
+                          struct sled_volume_info *info, struct sled_err *err);
 /* Does FILE lie beside the sealed file, of this NAME, and belong to it? */
 bool sled_volume_goes_with(const char *file, const char *sealed,
                            const char *name);

@@ -242,3 +242,76 @@ sled_volume_lacking(struct sled_store *store, int64_t volume, const char *place,
 	*len = gather.len;
 	return true;
 }
+
+/* ---- VOLUME.txt, made again ---- */
+
+struct chain {
+	const struct sled_volume_row *volume;
+	struct sled_volume_row before;
+};
+
+static bool
+take_before(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
+{
+	struct chain *chain = ctx;
+	int month = 0, before = 0;
+	unsigned seq = 0, seq_before = 0;
+
+	(void)err;
+	if (sled_volume_name_parse(chain->volume->name, &month, &seq) &&
+	    sled_volume_name_parse(row->name, &before, &seq_before) &&
+	    (before < month || (before == month && seq_before < seq)))
+		chain->before = *row;
+	return true;
+}
+
+/* Whose it is: the volume before it was the same account's. Where there is
+ * none, it is of no server that anyone knows. */
+static bool
+describe_maildrop(struct sled_store *store, int64_t maildrop,
+                  struct sled_volume_info *info, struct sled_err *err)
+{
+	struct sled_buf server = { 0 }, user = { 0 };
+	bool ok =
+	    maildrop == 0 || sled_ledger_maildrop_name(store->ledger, maildrop,
+	                                               &server, &user, err);
+
+	(void)snprintf(info->server, sizeof(info->server), "%s", SLED_IMPORTED);
+	if (ok && maildrop != 0) {
+		(void)snprintf(info->server, sizeof(info->server), "%.*s",
+		               (int)server.len, server.data);
+		(void)snprintf(info->user, sizeof(info->user), "%.*s",
+		               (int)user.len, user.data);
+	}
+	sled_buf_free(&server);
+	sled_buf_free(&user);
+	return ok;
+}
+
+bool
+sled_volume_describe(struct sled_store *store,
+                     const struct sled_volume_row *volume,
+                     struct sled_volume_info *info, struct sled_err *err)
+{
+	struct chain chain = { volume, { 0 } };
+
+	*info = (struct sled_volume_info){ 0 };
+	memcpy(info->label, volume->label, sizeof(info->label));
+	memcpy(info->store, store->id, sizeof(info->store));
+	memcpy(info->volume, volume->name, sizeof(info->volume));
+	if (!sled_ledger_volumes(store->ledger, volume->label, take_before,
+	                         &chain, err) ||
+	    !describe_maildrop(store,
+	                       volume->maildrop != 0 ? volume->maildrop
+	                                             : chain.before.maildrop,
+	                       info, err))
+		return false;
+	if (chain.before.id == 0)
+		return true;
+	memcpy(info->before, chain.before.name, sizeof(info->before));
+	if (!chain.before.turned &&
+	    !sled_volume_hash(store, &chain.before, err))
+		return false;
+	info->before_sha256 = chain.before.sha256;
+	return true;
+}

@@ -280,6 +280,23 @@ def into(sled, source, *args):
     return sled.run("--json", "restore", source, "--into-store", *args)
 
 
+def test_an_export_never_lands_in_a_place(tmp):
+    with Pop3d(tmp, "--generate", "3") as server:
+        sled = Sled(tmp, {"home": server})
+        assert sled.fetch().status == 0
+        sled.list()
+        for to in (sled.path, sled.path / "new", sled.copies[0] / "home"):
+            for form in ("eml", "mbox", "maildir"):
+                before = [sorted(p.rglob("[!.]*")) for p in sled.places]
+                out = sled.run("export", "--to", to, "--format", form)
+                assert out.status == 64, out
+                assert "a place of the store" in out.err, out
+                assert before == [sorted(p.rglob("[!.]*"))
+                                  for p in sled.places]
+        assert sled.run("export", "--to", tmp / "x", "--format",
+                        "eml").status == 0
+
+
 def test_into_another_store_once(tmp):
     mails = [*numbered(60), *[message(900)] * 3]
     old = fetched(tmp, mails, ROTATE, name="old")

@@ -379,6 +379,106 @@ test_a_rebuild_keeps_what_lies_behind_damage(void **state)
 	assert_store_verifies(w);
 }
 
+/* Zeros where member N of each place's volume begins. */
+static void
+behead(struct fx_store *w, unsigned n)
+{
+	static const char *const places[] = { "store", "copy1" };
+
+	for (size_t i = 0; i < 2; i++)
+		fx_store_sh(w,
+		            "dd if=/dev/zero of=%s/" VOLUME " bs=1 count=30 "
+		            "conv=notrunc seek=$(sed -n %up at) 2> log",
+		            places[i], n);
+}
+
+/* Nothing leads on from such a member: what follows is looked for. */
+static void
+test_a_rebuild_goes_on_behind_a_lost_header(void **state)
+{
+	struct fx_store *w = *state;
+	const struct fx_mail left[] = { mails[0], mails[2], mails[3],
+		                        mails[4] };
+
+	four_members(w);
+	behead(w, 2);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_store_has(w, left, 4);
+	assert_true(fx_store_has_said(w, "hold in no place"));
+	assert_true(sled_store_lost(w->store) > 0);
+	assert_store_verifies(w);
+	assert_place_untars(w, w->copy[0], left, 4);
+}
+
+/* It has the VOLUME.txt; whose the mail behind it is must not depend on it. */
+static void
+test_a_rebuild_needs_no_first_member(void **state)
+{
+	struct fx_store *w = *state;
+
+	four_members(w);
+	behead(w, 1);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_store_has(w, mails + 1, 4);
+	assert_true(sled_store_lost(w->store) > 0);
+	assert_store_verifies(w);
+	assert_place_untars(w, w->copy[0], mails + 1, 4);
+	(void)visit(w, 5, 1, true);
+	fx_store_close(w);
+	fx_store_open(w);
+	assert_store_verifies(w);
+}
+
+/* What was archived and is no more is never passed over in silence. */
+static void
+test_a_rebuild_tells_of_what_holds_nowhere(void **state)
+{
+	struct fx_store *w = *state;
+
+	four_members(w);
+	damage(w, "store", 4);
+	damage(w, "copy1", 4);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_store_has(w, mails, 4);
+	assert_true(sled_store_lost(w->store) > 0);
+	assert_true(fx_store_has_said(w, "hold in no place"));
+	fx_store_close(w);
+	fx_store_open(w);
+	assert_int_equal(sled_store_lost(w->store), 0);
+}
+
+/* The last member but tar's end does not hold, and no other place has it: what
+ * lies before it is a volume all the same. */
+static void
+test_a_rebuild_takes_what_a_broken_sealed_file_has(void **state)
+{
+	struct fx_store *w = *state;
+	uint64_t sealed = 0;
+
+	four_members(w);
+	fx_store_open(w);
+	assert_true(sled_store_seal(w->store, NULL, true, &sealed, &w->err));
+	fx_store_close(w);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db* copy1/home/* && "
+	               "chmod u+w store/home/*.gz && "
+	               "mv store/home/2026-11-001.tar.gz store/" VOLUME);
+	damage(w, "store", 4);
+	fx_store_sh(w, "mv store/" VOLUME " store/home/2026-11-001.tar.gz");
+	fx_store_open(w);
+	assert_store_has(w, mails, 4);
+	assert_true(sled_store_lost(w->store) > 0);
+	assert_store_verifies(w);
+	assert_place_untars(w, w->path, mails, 4);
+	fx_store_sh(w, "test -n \"$(ls store/.mailsled/quarantine)\"");
+	(void)visit(w, 5, 1, true);
+	fx_store_close(w);
+	fx_store_open(w);
+	assert_store_verifies(w);
+}
+
 /* The rename that ends a remaking was cut off, or it never came so far. */
 static void
 test_a_remaking_that_was_cut_off_goes_on(void **state)
@@ -649,6 +749,10 @@ main(void)
 		    test_a_member_cut_off_behind_the_end_is_kept_aside_and_cut),
 		TEST(test_a_rebuild_takes_each_member_from_where_it_holds),
 		TEST(test_a_rebuild_keeps_what_lies_behind_damage),
+		TEST(test_a_rebuild_goes_on_behind_a_lost_header),
+		TEST(test_a_rebuild_needs_no_first_member),
+		TEST(test_a_rebuild_tells_of_what_holds_nowhere),
+		TEST(test_a_rebuild_takes_what_a_broken_sealed_file_has),
 		TEST(test_a_remaking_that_was_cut_off_goes_on),
 		TEST(test_a_volume_that_is_all_garbage_goes_aside),
 		TEST(test_a_shorter_file_is_filled_from_a_copy),
