@@ -190,7 +190,9 @@ check_places(struct world *world, const struct fx_mail *all, size_t len,
 		struct shelf shelf = { hashes, has, len, 0 };
 
 		see_place(&shelf, place);
-		check_sidecars(place);
+		/* A volume that is pruned goes last, without its sidecar. */
+		if (p > 0 || !world->scene->pruned)
+			check_sidecars(place);
 		for (size_t i = 0; i < len; i++)
 			count[i] += has[i];
 	}
