@@ -17,7 +17,10 @@
 #include <string.h>
 
 #include "mailsled/clock.h"
+#include "mailsled/text.h"
 #include "store/parity.h"
+
+#define NAMED 100 /* lost messages that are told one by one */
 
 static bool
 append_member(struct sled_store *store, struct sled_reading *from,
@@ -232,6 +235,59 @@ forget_behind(struct sled_store *store, struct sled_volume_row *volume,
 	return sled_ledger_volume_put(store->ledger, volume, err);
 }
 
+struct naming {
+	struct sled_store *store;
+	const struct extents *extents;
+	uint64_t size; /* members from here on are lost */
+	uint64_t named;
+};
+
+static bool
+is_lost(const struct naming *n, int64_t member)
+{
+	for (size_t i = n->extents->len; i > 0; i--)
+		if (n->extents->rows[i - 1].id == member)
+			return n->extents->rows[i - 1].at >= n->size;
+	return false;
+}
+
+static bool
+name_lost(void *ctx, const struct sled_message *message, struct sled_err *err)
+{
+	struct naming *n = ctx;
+	char from[80], subject[120], uid[80];
+
+	(void)err;
+	if (!is_lost(n, message->member) || n->named++ >= NAMED)
+		return true;
+	sled_text_clip(from, sizeof(from), message->from);
+	sled_text_clip(subject, sizeof(subject), message->subject);
+	sled_text_clip(
+	    uid, sizeof(uid),
+	    (struct sled_span){ message->uid, strlen(message->uid) });
+	sled_store_say(n->store, "lost: %s/%llu, unique-id %s, from %s: %s",
+	               message->label, (unsigned long long)message->number, uid,
+	               from, subject);
+	return true;
+}
+
+/* While the rows are there: what they told of. */
+static bool
+name_all_lost(struct sled_store *store, const struct sled_volume_row *volume,
+              const struct extents *extents, uint64_t size,
+              struct sled_err *err)
+{
+	const struct sled_message_query query = { .volume = volume->id };
+	struct naming n = { store, extents, size, 0 };
+
+	if (!sled_ledger_messages(store->ledger, &query, name_lost, &n, err))
+		return false;
+	if (n.named > NAMED)
+		sled_store_say(store, "lost: %llu messages more",
+		               (unsigned long long)(n.named - NAMED));
+	return true;
+}
+
 /* Rows of members that no place has any more. The volume stays, for its names
  * and numbers were used. */
 static bool
@@ -244,7 +300,8 @@ drop_rows(struct sled_store *store, struct sled_volume_row *volume,
 	               "reached; `mailsled sync` when others are back",
 	               volume->label, volume->name,
 	               (unsigned long long)(volume->end - size));
-	if (!sled_ledger_begin(store->ledger, err))
+	if (!name_all_lost(store, volume, extents, size, err) ||
+	    !sled_ledger_begin(store->ledger, err))
 		return false;
 	if (!forget_behind(store, volume, extents, size, err)) {
 		sled_ledger_drop(store->ledger);

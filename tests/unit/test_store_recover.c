@@ -431,6 +431,23 @@ test_a_rebuild_needs_no_first_member(void **state)
 	assert_store_verifies(w);
 }
 
+/* Their rows go, so this is the last that can tell which they were. */
+static void
+test_what_is_cut_off_everywhere_is_named(void **state)
+{
+	struct fx_store *w = *state;
+
+	four_members(w);
+	fx_store_sh(w, "for p in store copy1; do truncate -s $(($(sed -n 4p at) "
+	               "+ 60)) $p/" VOLUME "; done");
+	fx_store_open(w);
+	assert_store_has(w, mails, 4);
+	assert_true(sled_store_lost(w->store) > 0);
+	assert_true(fx_store_has_said(w, "lost: home/5, unique-id u5, from "));
+	assert_false(fx_store_has_said(w, "lost: home/4"));
+	assert_store_verifies(w);
+}
+
 /* What was archived and is no more is never passed over in silence. */
 static void
 test_a_rebuild_tells_of_what_holds_nowhere(void **state)
@@ -751,6 +768,7 @@ main(void)
 		TEST(test_a_rebuild_keeps_what_lies_behind_damage),
 		TEST(test_a_rebuild_goes_on_behind_a_lost_header),
 		TEST(test_a_rebuild_needs_no_first_member),
+		TEST(test_what_is_cut_off_everywhere_is_named),
 		TEST(test_a_rebuild_tells_of_what_holds_nowhere),
 		TEST(test_a_rebuild_takes_what_a_broken_sealed_file_has),
 		TEST(test_a_remaking_that_was_cut_off_goes_on),
