@@ -153,32 +153,45 @@ print_how(const struct sled_repaired *volume)
 }
 
 static void
-print_volume(const struct repair *p, const struct sled_repaired *volume)
+print_damage(const struct sled_repaired *volume)
 {
-	(void)printf("%s/%s: ", volume->label, volume->name);
+	(void)printf("%" PRIu64 " damaged member%s", volume->damaged,
+	             volume->damaged == 1 ? "" : "s");
+}
+
+static void
+print_outcome(const struct repair *p, const struct sled_repaired *volume)
+{
 	switch (volume->outcome) {
 	case SLED_REPAIR_WHOLE:
 		(void)printf("whole\n");
 		return;
 	case SLED_REPAIR_MENDED:
-		(void)printf("%" PRIu64 " damaged member%s, %s as %s\n",
-		             volume->damaged, volume->damaged == 1 ? "" : "s",
+		print_damage(volume);
+		(void)printf(", %s as %s\n",
 		             p->dry ? "can all be mended" : "mended",
 		             volume->file);
-		break;
+		return;
 	case SLED_REPAIR_REVISED:
-		(void)printf("%" PRIu64 " damaged member%s; %s%s\n",
-		             volume->damaged, volume->damaged == 1 ? "" : "s",
+		print_damage(volume);
+		(void)printf("; %s%s\n",
 		             p->dry ? "something would be lost"
 		                    : "what is left is ",
 		             p->dry ? "" : volume->file);
-		break;
+		return;
 	case SLED_REPAIR_FAILED:
 	default:
 		(void)printf("not repaired: %s\n",
 		             volume->why == NULL ? "?" : volume->why);
-		break;
+		return;
 	}
+}
+
+static void
+print_volume(const struct repair *p, const struct sled_repaired *volume)
+{
+	(void)printf("%s/%s: ", volume->label, volume->name);
+	print_outcome(p, volume);
 	print_how(volume);
 	if (p->dry && volume->rebuilt > 0 &&
 	    (volume->has_parity || volume->has_far))
