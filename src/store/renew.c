@@ -102,6 +102,23 @@ write_revision(struct sled_place *place, const struct sled_volume_row *volume,
 	return ok || sled_note(err, "%s", place->path);
 }
 
+/* The ledger knows of no seal, but the place had one: a sealed file goes before
+ * an open one wherever both are there. */
+static bool
+set_sealed_aside(struct sled_place *place, const struct sled_volume_row *volume,
+                 struct sled_err *err)
+{
+	char file[SLED_VOLUME_FILE];
+	uint64_t size = 0;
+	bool there = false;
+
+	sled_volume_sealed_file(file, volume->name, volume->revision);
+	return sled_place_size(place, volume->label, file, &size, &there,
+	                       err) &&
+	       (!there ||
+	        sled_place_quarantine(place, volume->label, file, err));
+}
+
 bool
 sled_renew_take(struct sled_repair *r, const struct sled_renewal *renewal,
                 const struct sled_revision *revision, struct sled_err *err)
@@ -115,8 +132,8 @@ sled_renew_take(struct sled_repair *r, const struct sled_renewal *renewal,
 	return (revision == NULL ||
 	        write_revision(place, &volume, revision, err)) &&
 	       sled_swap(place, volume.label, renewal->file, err) &&
-	       (!renewal->sealed ||
-	        sled_seat_seal(renewal->seat, &volume, err));
+	       (renewal->sealed ? sled_seat_seal(renewal->seat, &volume, err)
+	                        : set_sealed_aside(place, &volume, err));
 }
 
 /* ---- what is left of older forms ---- */

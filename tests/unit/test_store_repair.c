@@ -304,6 +304,28 @@ one_member_damaged_everywhere_is_put_together(void **state)
 	assert_all_is_there(w);
 }
 
+/* The ledger is lost, and the first place's file could not stay sealed. */
+static void
+a_sealed_copy_of_an_open_volume_is_made_anew_once(void **state)
+{
+	struct fx_store *w = *state;
+	struct heard heard;
+
+	damage(w, "store/home/" SEALED, 2, 1, 300);
+	damage(w, "copy1/home/" SEALED, 2, 4, 300);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_true(sled_store_lost(w->store) > 0);
+	fx_store_close(w);
+	repair(w, &heard, false);
+	fx_store_sh(w, "cmp store/home/2* copy1/home/2*");
+	repair(w, &heard, false);
+	assert_int_equal(heard.worst, SLED_REPAIR_WHOLE);
+	fx_store_open(w);
+	assert_store_verifies(w);
+	fx_store_close(w);
+}
+
 static void
 a_damaged_header_of_a_member_costs_nothing(void **state)
 {
@@ -722,6 +744,7 @@ main(void)
 		T(members_come_from_whatever_place_has_them),
 		TO(an_open_volume_is_mended_and_goes_on),
 		T(one_member_damaged_everywhere_is_put_together),
+		T(a_sealed_copy_of_an_open_volume_is_made_anew_once),
 		T(a_damaged_header_of_a_member_costs_nothing),
 		T3(a_place_that_lost_the_file_gets_it_again),
 		T(a_file_that_was_cut_short_is_whole_again),
