@@ -214,6 +214,25 @@ on_volume(void *ctx, const struct sled_repaired *volume)
 
 /* ---- the command ---- */
 
+static void
+print_sums_text(const struct repair *p, const struct sled_repair_report *report)
+{
+	uint64_t octets = sled_store_lost(p->cli->store);
+
+	if (p->cli->quiet)
+		return;
+	(void)printf("%" PRIu64 " volumes read: %" PRIu64 " %s, %" PRIu64
+	             " %s, %" PRIu64 " failed; %" PRIu64 " messages lost\n",
+	             report->volumes, report->mended,
+	             p->dry ? "could be mended" : "mended", report->revised,
+	             p->dry ? "would lose mail" : "made anew with what is left",
+	             report->failed, report->lost);
+	if (octets > 0)
+		(void)printf("and %" PRIu64 " bytes whose messages only the "
+		             "ledger could have named\n",
+		             octets);
+}
+
 static bool
 print_sums(struct repair *p, const struct sled_repair_report *report,
            struct sled_err *err)
@@ -221,16 +240,7 @@ print_sums(struct repair *p, const struct sled_repair_report *report,
 	struct sled_json *json = NULL;
 
 	if (!p->cli->json) {
-		if (!p->cli->quiet)
-			(void)printf("%" PRIu64 " volumes read: %" PRIu64
-			             " %s, %" PRIu64 " %s, %" PRIu64
-			             " failed; %" PRIu64 " messages lost\n",
-			             report->volumes, report->mended,
-			             p->dry ? "could be mended" : "mended",
-			             report->revised,
-			             p->dry ? "would lose mail"
-			                    : "made anew with what is left",
-			             report->failed, report->lost);
+		print_sums_text(p, report);
 		return true;
 	}
 	if (!sled_json_new(&json, err))
@@ -241,6 +251,7 @@ print_sums(struct repair *p, const struct sled_repair_report *report,
 	sled_json_u64(json, "failed", report->failed);
 	sled_json_u64(json, "messages_lost", report->lost);
 	sled_json_u64(json, "messages_wanted", report->wanted);
+	sled_json_u64(json, "octets_lost", sled_store_lost(p->cli->store));
 	sled_json_bool(json, "dry_run", p->dry);
 	return sled_json_print(&json, stdout, err);
 }
