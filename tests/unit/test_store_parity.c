@@ -214,6 +214,22 @@ sixty_four_bytes_in_each_of_two_copies_cost_nothing(void **state)
 	repair(w, &heard);
 	assert_int_equal(heard.worst, SLED_REPAIR_MENDED);
 	assert_int_equal(heard.report.lost, 0);
+	assert_true(heard.mixed + heard.parity > 0);
+	assert_as_before(w);
+}
+
+/* The same ones: no other copy has them, and only parity can tell. */
+static void
+sixty_four_bytes_that_no_copy_has_come_back_by_parity(void **state)
+{
+	struct fx_store *w = *state;
+	struct heard heard;
+
+	scatter(w, "store/home/" SEALED, 64, 1);
+	scatter(w, "copy1/home/" SEALED, 64, 1);
+	repair(w, &heard);
+	assert_int_equal(heard.worst, SLED_REPAIR_MENDED);
+	assert_int_equal(heard.report.lost, 0);
 	assert_true(heard.parity > 0);
 	assert_as_before(w);
 }
@@ -270,7 +286,7 @@ what_par2_says_is_not_believed(void **state)
 	tend_once(w, 1);
 	w->conf.par2 = liar;
 	scatter(w, "store/home/" SEALED, 64, 1);
-	scatter(w, "copy1/home/" SEALED, 64, 2);
+	scatter(w, "copy1/home/" SEALED, 64, 1);
 	repair(w, &heard);
 	assert_int_equal(heard.parity, 0);
 	assert_int_equal(heard.worst, SLED_REPAIR_REVISED);
@@ -333,6 +349,7 @@ main(void)
 		T(every_place_has_it_and_other_programs_check_it),
 		T(a_copy_that_was_away_gets_it_when_it_is_back),
 		T(sixty_four_bytes_in_each_of_two_copies_cost_nothing),
+		T(sixty_four_bytes_that_no_copy_has_come_back_by_parity),
 		T(parity_that_is_damaged_is_told_of_and_renewed),
 		TB(without_par2_all_else_is_as_ever),
 		TB(what_par2_says_is_not_believed),
