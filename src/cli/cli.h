@@ -131,6 +131,9 @@ SLED_CHECK bool sled_cli_parse(struct sled_cli *cli,
                                int argc, char **argv, struct sled_err *err);
 /* A flag's value; "" for one without; NULL: not given. */
 const char *sled_cli_flag(const struct sled_cli *cli, const char *name);
+/* --seconds, from LEAST to a day; without it *ms stays as it is. */
+SLED_CHECK bool sled_cli_seconds(const struct sled_cli *cli, unsigned least,
+                                 uint64_t *ms, struct sled_err *err);
 
 /* ---- usage.c ---- */
 

@@ -1,10 +1,7 @@
 /* cmd_tend.c - `mailsled tend`: what a store needs when no link waits for it. */
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "cli/cli.h"
-
-#define SECONDS_MOST 86400
 
 static bool
 print_result(struct sled_cli *cli, const struct sled_tended *tended,
@@ -37,39 +34,18 @@ print_result(struct sled_cli *cli, const struct sled_tended *tended,
 }
 
 static bool
-take_seconds(struct sled_cli *cli, uint64_t *ms, struct sled_err *err)
-{
-	const char *text = sled_cli_flag(cli, "seconds");
-	char *end = NULL;
-	unsigned long seconds;
-
-	*ms = SLED_CLI_SCRUB_MS;
-	if (text == NULL)
-		return true;
-	seconds = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end != '\0' ||
-	    seconds > SECONDS_MOST) {
-		(void)sled_fail(err, SLED_ERR_USAGE,
-		                "--seconds: a number up to %d", SECONDS_MOST);
-		return sled_hint(err, "mailsled tend --help");
-	}
-	*ms = seconds * 1000;
-	return true;
-}
-
-static bool
 tend(struct sled_cli *cli, struct sled_err *err)
 {
 	struct sled_cli_far far = { .ms = SLED_CLI_FAR_MS };
 	struct sled_tended tended = { 0 };
 	struct sled_err second = { 0 };
-	uint64_t ms = 0;
+	uint64_t ms = SLED_CLI_SCRUB_MS;
 	bool ok;
 
 	cli->scheduler = sled_cli_flag(cli, "for-scheduler") != NULL;
 	if (cli->scheduler)
 		far.ms = SLED_CLI_FAR_LONG_MS;
-	if (!take_seconds(cli, &ms, err) || !sled_cli_conf(cli, err) ||
+	if (!sled_cli_seconds(cli, 0, &ms, err) || !sled_cli_conf(cli, err) ||
 	    !sled_cli_store(cli, SLED_STORE_WRITE, err))
 		return false;
 	sled_cli_live(cli, "sealing, and reading again ...");

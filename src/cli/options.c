@@ -6,7 +6,8 @@
 #include "cli/cli.h"
 #include "mailsled/text.h"
 
-#define WORDS 48 /* more than commands, or options of one command */
+#define SECONDS_MOST 86400
+#define WORDS        48 /* more than commands, or options of one command */
 
 struct parse {
 	struct sled_cli *cli;
@@ -290,4 +291,26 @@ sled_cli_flag(const struct sled_cli *cli, const char *name)
 		if (strcmp(flags[i].name, name) == 0)
 			return cli->values[i];
 	return NULL;
+}
+
+bool
+sled_cli_seconds(const struct sled_cli *cli, unsigned least, uint64_t *ms,
+                 struct sled_err *err)
+{
+	const char *text = sled_cli_flag(cli, "seconds");
+	char *end = NULL;
+	unsigned long seconds;
+
+	if (text == NULL)
+		return true;
+	seconds = strtoul(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && *end == '\0' && seconds >= least &&
+	    seconds <= SECONDS_MOST) {
+		*ms = seconds * 1000;
+		return true;
+	}
+	(void)sled_fail(err, SLED_ERR_USAGE,
+	                "--seconds: a number from %u to %d", least,
+	                SECONDS_MOST);
+	return sled_hint(err, "--help tells each option");
 }

@@ -10,8 +10,6 @@
 #include "cli/read.h"
 #include "mailsled/clock.h"
 
-#define SECONDS_MOST 86400
-
 static void
 show_progress(void *ctx, uint64_t done, uint64_t total)
 {
@@ -89,28 +87,6 @@ print_result(struct sled_cli *cli, const struct sled_feed *want, int64_t ms,
 	return true;
 }
 
-static bool
-take_seconds(struct sled_cli *cli, uint64_t *ms, struct sled_err *err)
-{
-	const char *text = sled_cli_flag(cli, "seconds");
-	char *end = NULL;
-	unsigned long seconds;
-
-	*ms = 0;
-	if (text == NULL)
-		return true;
-	seconds = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end != '\0' || seconds == 0 ||
-	    seconds > SECONDS_MOST) {
-		(void)sled_fail(err, SLED_ERR_USAGE,
-		                "--seconds: a number from 1 to %d",
-		                SECONDS_MOST);
-		return sled_hint(err, "mailsled index --help");
-	}
-	*ms = seconds * 1000;
-	return true;
-}
-
 /* It goes with the one who started it, and leaves the machine to others. */
 static void
 stay_behind(void)
@@ -127,7 +103,7 @@ index_mail(struct sled_cli *cli, struct sled_err *err)
 	const int64_t began = sled_clock_ms();
 	bool ok;
 
-	if (!take_seconds(cli, &want.ms, err) ||
+	if (!sled_cli_seconds(cli, 1, &want.ms, err) ||
 	    !sled_cli_store(cli, SLED_STORE_READ, err))
 		return false;
 	ok = sled_index_open(&index, cli->store, err) &&
