@@ -139,7 +139,7 @@ check: ## every check of a change: lint, units, end to end
 check-all: ## check, and what takes longer
 	@sh tests/run.sh check-all "$(MAKE)" "$(BUILD)"
 check-unit: $(TESTS) ## cmocka suites (T=pop3_replay runs one)
-	@e=0; for t in $(if $(T),$(BUILD)/unit/test_$(T),$^); do $$t || e=1; done; exit $$e
+	@sh tests/units.sh $(if $(T),$(BUILD)/unit/test_$(T),$^)
 check-e2e: all $(BENCH) $(BUILD)/mailsled-fast ## whole visits against real servers (T=name runs one)
 	@BUILD=$(BUILD) python3 tests/e2e/run.py $(T)
 TORTURE  = $(BUILD)/torture/crash $(BUILD)/torture/faults
