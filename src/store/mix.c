@@ -323,7 +323,8 @@ mix_member(struct sled_mix *m, size_t index, struct sled_err *err)
 	if (find_regions(m, NEAR) && m->len <= FEW &&
 	    !sled_mix_try(m, 0, &found, err))
 		return false;
-	if (!found && find_regions(m, 1) &&
+	/* Octet by octet: of two side by side each may be another file's. */
+	if (!found && (find_regions(m, 0) || find_regions(m, 1)) &&
 	    !sled_mix_guess(m, index, &found, err))
 		return false;
 	return !found || keep_mixed(m, &m->r->pieces[index], err);

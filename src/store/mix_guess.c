@@ -4,10 +4,10 @@
  * The member is inflated from its beginning, and at each place one file is
  * believed. What was wrong shows soon: zlib gives up, a tar header is none, or
  * the message at hand ends with another SHA-256 than the ledger's. Then the
- * last choice is made otherwise. A message that ends as it must proves every
- * choice before its end, so the places are tried message by message, and not
- * all with all. Whatever comes of it, the member's own SHA-256 has the last
- * word.
+ * last choice is made otherwise. A message that ends as it must proves the
+ * choices before its end, but for the last few: so the places are tried message
+ * by message, and not all with all. Whatever comes of it, the member's own
+ * SHA-256 has the last word.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +17,7 @@
 #define MOST    (8U << 20) /* octets of a member that is held in memory */
 #define TRAILER 8          /* CRC-32 and ISIZE, behind the deflate stream */
 #define SHARE   8          /* of the work that is left, for one member */
+#define KEPT    16         /* choices that no proof settles at once */
 #define DEEP    64         /* choices that wait for a proof */
 
 /* As it was before a choice was made. */
@@ -176,7 +177,8 @@ copy_fork(struct fork *out, struct fork *from, struct sled_err *err)
 	                     err));
 }
 
-/* All but the last KEPT are proved. */
+/* A message has ended as it must. The last few choices stay open all the same:
+ * one may lie behind its end, or in a table of codes that it did not use. */
 static void
 settle(struct guess *g, size_t kept)
 {
@@ -259,7 +261,7 @@ go_on(struct guess *g, size_t region, uint64_t at, bool *fine, bool *found,
 	          err))
 		return false;
 	if (*fine && g->proved)
-		settle(g, 0);
+		settle(g, KEPT);
 	if (!*fine)
 		return true;
 	if (!last)
@@ -288,9 +290,8 @@ choose(struct guess *g, size_t *region, bool *left, struct sled_err *err)
 		if (!turn_back(g, region, left, err) || !*left)
 			return !*left;
 	}
-	/* The region may reach over the end of what was proved. */
 	if (g->proved)
-		settle(g, 1);
+		settle(g, KEPT);
 	return true;
 }
 

@@ -5,9 +5,8 @@ import random
 import time
 
 from far_peer import Far
-from harness import Pop3d, Sled, fill_folder, only_slow
+from harness import Pop3d, Sled, fill_folder, message, only_slow
 from test_far import serve, sled_of
-from test_fetch_mail import corpus
 from test_fetch_places import noise
 
 SECTOR = 4096
@@ -164,24 +163,36 @@ def test_three_copies_with_fifty_lost_sectors_each(tmp):
 test_three_copies_with_fifty_lost_sectors_each.timeout = 2400
 
 
-def scatter(path, octets, chance):
-    data = path.read_bytes()
-    for at in chance.sample(range(len(data)), octets):
-        write_at(path, at, bytes([data[at] ^ chance.randrange(1, 256)]))
+def scatter(paths, octets, chance):
+    """Other octets in each file."""
+    data = paths[0].read_bytes()
+    spots = chance.sample(range(len(data)), octets * len(paths))
+    for i, at in enumerate(spots):
+        write_at(paths[i % len(paths)], at,
+                 bytes([data[at] ^ chance.randrange(1, 256)]))
+
+
+def letters(count, chance):
+    """Some kB each: a damaged octet is proved by the message that it is in."""
+    words = ["".join(chance.choices("aeiourstlnm", k=chance.randrange(2, 10)))
+             for _ in range(2000)]
+    return [message(i, "".join(" ".join(chance.choices(words, k=10)) + "\n"
+                               for _ in range(chance.randrange(10, 70))))
+            for i in range(count)]
 
 
 def test_two_copies_with_scattered_damage_lose_nothing(tmp):
     """64 octets in each, no parity: the volume is open, or par2 is not there."""
     chance = random.Random(64)
-    with Pop3d(tmp, folder=fill_folder(tmp / "in", corpus())) as server:
+    with Pop3d(tmp, folder=fill_folder(tmp / "in", letters(300, chance))) \
+            as server:
         sled = Sled(tmp, {"home": server})
         assert sled.fetch().status == 0
         for seal in (False, True):
             if seal:
                 sled.run("seal", "--now")
             good = volume(sled.path).read_bytes()
-            for place in sled.places:
-                scatter(volume(place), 64, chance)
+            scatter([volume(p) for p in sled.places], 64, chance)
             status, rows = repair(sled)
             assert status == 0 and rows[-1]["messages_lost"] == 0, rows
             for place in sled.places:
