@@ -19,6 +19,14 @@ void sled_gmime_begin(void);
 /* What is read may be broken: everything in the most lenient way. */
 GMimeParserOptions *sled_gmime_options(void);
 
+/* Of the character at TEXT, valid UTF-8. GLib's macro for the next one takes
+ * away the const. */
+static inline size_t
+sled_character_octets(const char *text)
+{
+	return (size_t)g_utf8_skip[*(const guchar *)text];
+}
+
 struct sled_letter {
 	struct sled_buf small; /* the bytes, as long as they are few */
 	int dir, fd;           /* and the file for more; -1 */

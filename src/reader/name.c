@@ -33,13 +33,16 @@ last_of_path(const char *name)
 static bool
 add_characters(struct sled_buf *out, const char *name, struct sled_err *err)
 {
-	for (; *name != '\0'; name = g_utf8_next_char(name)) {
+	size_t len;
+
+	for (; *name != '\0'; name += len) {
 		gunichar c = g_utf8_get_char(name);
-		size_t len = (size_t)(g_utf8_next_char(name) - name);
-		bool ok = is_refused(c) ? sled_buf_add(out, "_", 1, err)
-		          : g_unichar_isspace(c)
-		              ? sled_buf_add(out, " ", 1, err)
-		              : sled_buf_add(out, name, len, err);
+		bool ok;
+
+		len = sled_character_octets(name);
+		ok = is_refused(c)          ? sled_buf_add(out, "_", 1, err)
+		     : g_unichar_isspace(c) ? sled_buf_add(out, " ", 1, err)
+		                            : sled_buf_add(out, name, len, err);
 
 		if (!ok)
 			return false;

@@ -114,7 +114,7 @@ take_value(struct parse *p, struct sled_span *out, size_t *at)
 static bool
 has_letters(const char *text)
 {
-	for (; *text != '\0'; text = g_utf8_next_char(text))
+	for (; *text != '\0'; text += sled_character_octets(text))
 		if (g_unichar_isalnum(g_utf8_get_char(text)))
 			return true;
 	return false;
