@@ -326,7 +326,6 @@ compare_list(struct far_job *job, struct sled_err *err)
 		char file[SLED_FAR_FILE];
 		uint64_t octets = 0;
 		bool there;
-		struct sled_err why = { 0 };
 
 		memcpy(file, job->rows[i - 1].file, sizeof(file));
 		there = sled_far_has(job->far, file, &octets);
@@ -337,10 +336,8 @@ compare_list(struct far_job *job, struct sled_err *err)
 		                         : "is gone there",
 		                   err))
 			return false;
-		if (there &&
-		    !sled_far_set_aside(job->far, file, job->now, &why))
-			sled_store_say(job->store, "%s: %s",
-			               job->seat->place.path, why.text);
+		if (there)
+			sled_far_put_by(job, file);
 	}
 	return true;
 }

@@ -53,6 +53,8 @@ bool sled_far_lost(struct far_job *job, const char *file, const char *what,
                    struct sled_err *err);
 /* It is not needed there any more. */
 bool sled_far_drop(struct far_job *job, const char *file, struct sled_err *err);
+/* Set aside there what has other bytes; that it could not be is only said. */
+void sled_far_put_by(struct far_job *job, const char *file);
 /* What of which volume FILE holds, by its name; .volume NULL for others. */
 struct far_cover sled_far_cover(const struct far_job *job, const char *file);
 /* "home/2026-11-001.0-4096.tar.gz" */

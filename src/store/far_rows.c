@@ -337,3 +337,13 @@ sled_far_lost(struct far_job *job, const char *file, const char *what,
 	(void)forget_row(job, file);
 	return sled_ledger_commit(ledger, err);
 }
+
+void
+sled_far_put_by(struct far_job *job, const char *file)
+{
+	struct sled_err why = { 0 };
+
+	if (!sled_far_set_aside(job->far, file, job->now, &why))
+		sled_store_say(job->store, "%s: %s", job->seat->place.path,
+		               why.text);
+}

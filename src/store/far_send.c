@@ -65,7 +65,6 @@ take_outcome(struct far_job *job, const struct far_batch *batch, size_t *wrong,
 	*wrong = 0;
 	for (size_t i = 0; i < batch->len; i++) {
 		const struct sled_far_file *file = &batch->files[i];
-		struct sled_err why = { 0 };
 
 		if (file->state == SLED_FAR_RIGHT) {
 			if (!sled_far_note(job, file, &batch->covers[i], err))
@@ -75,10 +74,8 @@ take_outcome(struct far_job *job, const struct far_batch *batch, size_t *wrong,
 			continue;
 		}
 		++*wrong;
-		if (file->state == SLED_FAR_OTHER &&
-		    !sled_far_set_aside(job->far, file->file, job->now, &why))
-			sled_store_say(job->store, "%s: %s",
-			               job->seat->place.path, why.text);
+		if (file->state == SLED_FAR_OTHER)
+			sled_far_put_by(job, file->file);
 	}
 	return true;
 }
@@ -257,7 +254,6 @@ take_checked(struct far_job *job, const struct far_batch *batch,
 {
 	for (size_t i = 0; i < batch->len; i++) {
 		const struct sled_far_file *file = &batch->files[i];
-		struct sled_err why = { 0 };
 
 		if (file->state == SLED_FAR_UNKNOWN)
 			continue; /* the next time */
@@ -271,10 +267,8 @@ take_checked(struct far_job *job, const struct far_batch *batch,
 		                             : "is gone there",
 		                         err))
 			return false;
-		if (file->state == SLED_FAR_OTHER &&
-		    !sled_far_set_aside(job->far, file->file, job->now, &why))
-			sled_store_say(job->store, "%s: %s",
-			               job->seat->place.path, why.text);
+		if (file->state == SLED_FAR_OTHER)
+			sled_far_put_by(job, file->file);
 	}
 	return true;
 }
