@@ -113,9 +113,9 @@ find_old(const struct sled_olds *olds, uint64_t size)
 {
 	struct sled_old key = { .size = size };
 
-	return olds->len == 0 ? NULL
-	                      : bsearch(&key, olds->list, olds->len,
-	                                sizeof(key), by_size);
+	return olds->len == 0
+	           ? NULL
+	           : bsearch(&key, olds->list, olds->len, sizeof(key), by_size);
 }
 
 static bool
@@ -147,8 +147,7 @@ sled_box_old_wanted(const struct sled_box *box, const struct sled_message *row)
 	const struct sled_old *listed = find_old(&box->olds, row->listed);
 	const struct sled_old *is = find_old(&box->olds, row->octets);
 
-	return (listed != NULL && listed->wanted) ||
-	       (is != NULL && is->wanted);
+	return (listed != NULL && listed->wanted) || (is != NULL && is->wanted);
 }
 
 bool

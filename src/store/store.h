@@ -223,7 +223,7 @@ struct sled_olds {
 		int64_t row;
 		struct sled_hash head_sha256;
 		bool wanted; /* something new has that size */
-	} * list; /* by size; a row that has two is there twice */
+	} * list;            /* by size; a row that has two is there twice */
 
 	size_t len, cap;
 };
