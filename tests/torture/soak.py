@@ -436,7 +436,7 @@ def plan_day(dice):
             add("server", name, "mail taken away", 1)
     for _ in range(dice.randint(0, 2)):
         add("place", dice.randrange(PLACES), dice.choice(PLACE_FAULTS), 9)
-    if dice.random() < 0.5:
+    if dice.random() < 0.8:
         add("destroy", dice.randrange(PLACES), dice.choice(DESTROYS), 1)
     for _ in range(dice.randint(0, 2)):
         add("daemon", None, dice.choice(("killed", "ended")), 1)
