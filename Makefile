@@ -29,7 +29,7 @@ ifneq ($(strip $(MISSING)),)
 $(error libraries are missing: apt-get install $(strip $(MISSING)))
 endif
 LIBFLAGS := $(shell pkg-config --cflags $(LIBS))
-LDLIBS   := $(shell pkg-config --libs $(LIBS)) -lpthread
+LDLIBS   := $(shell pkg-config --libs $(LIBS)) -lpthread -lm
 ifdef READER
 READER_LIBS   = $(foreach p,$(READER_PKGS),$(firstword $(subst :, ,$(p))))
 READER_FLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(READER_LIBS)))
