@@ -52,9 +52,9 @@ take_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 	                            : volumes->open;
 
 	(void)err;
-	*sled_grid_value(&volumes->grid, name,
-	                 sled_bins_at(&volumes->grid.bins, month_of(row))) +=
-	    (double)row->end;
+	sled_grid_add(&volumes->grid, name,
+	              sled_bins_at(&volumes->grid.bins, month_of(row)),
+	              (double)row->end);
 	return true;
 }
 

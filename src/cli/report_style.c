@@ -33,6 +33,8 @@ static const char style[] =
     ".notices li{margin:.15rem 0}\n"
     ".figures{display:grid;gap:1rem;margin-top:1rem;"
     "grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}\n"
+    "@media (min-width:60rem){.figures>:last-child:nth-child(odd){"
+    "grid-column:1/-1}}\n"
     ".plot,.chart-none,.card{min-width:0;padding:1rem 1.1rem}\n"
     ".chart-none{margin:0;color:var(--plot-text)}\n"
     ".card{margin-top:1rem;overflow-x:auto}\n"
@@ -72,7 +74,7 @@ static const char style[] =
     "main,header,footer{max-width:none;padding-left:0;padding-right:0}"
     "header{padding-top:0}h2{margin-top:1.2rem;break-after:avoid}"
     ".figures{grid-template-columns:1fr 1fr}"
-    ".figures>:only-child{grid-column:1/-1}"
+    ".figures>:last-child:nth-child(odd){grid-column:1/-1}"
     ".tiles{grid-template-columns:repeat(4,1fr)}"
     ".card,.notices,.tiles li{break-inside:avoid}a{color:inherit;"
     "text-decoration:none}}\n";
