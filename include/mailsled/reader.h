@@ -151,6 +151,7 @@ struct sled_query {
 	struct sled_buf match; /* for FTS5: nothing but words in quotes, the
 	                        * index's own columns and operators */
 	size_t fault;          /* when it was refused: the octet, from 0 */
+	uint64_t skip;         /* so many of the newest are passed over */
 };
 
 /* from:ada subject:pump before:2026-03 has:attachment "exact words" -word, OR,

@@ -9,6 +9,7 @@ static const struct sled_cli_command *const table[] = {
 	&sled_cli_read_extract,
 	&sled_cli_export,
 	&sled_cli_read_index,
+	&sled_cli_read_serve,
 	NULL,
 };
 
