@@ -6,6 +6,7 @@
  * backslash in it, no "url(", no "@" but "@media", no position: so nothing is
  * loaded, and nothing leaves its place.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -191,8 +192,7 @@ is_among(struct sled_span name, const char *const *table, size_t count)
 	if (name.len == 0 || name.len >= sizeof(lower))
 		return false;
 	for (size_t i = 0; i < name.len; i++)
-		lower[i] = is_letter(name.data[i]) ? (char)(name.data[i] | 0x20)
-		                                   : name.data[i];
+		lower[i] = (char)tolower((unsigned char)name.data[i]);
 	return bsearch(lower, table, count, sizeof(*table),
 	               sled_markup_compare) != NULL;
 }
@@ -547,12 +547,16 @@ add_rule(struct sled_css *css, struct cursor head, struct cursor block,
 	return sled_buf_add(out, "}\n", 2, err);
 }
 
+/* Words, and features in brackets of their own: no function. */
 static bool
 is_query(struct cursor in)
 {
+	const char *from = in.at;
+
 	for (; in.at < in.end; in.at++)
-		if (!is_name(*in.at) && !is_blank(*in.at) &&
-		    (*in.at == '\0' || strchr("():,./", *in.at) == NULL))
+		if ((*in.at == '(' && in.at > from && is_name(in.at[-1])) ||
+		    (!is_name(*in.at) && !is_blank(*in.at) &&
+		     (*in.at == '\0' || strchr("():,./", *in.at) == NULL)))
 			return false;
 	return true;
 }
@@ -582,6 +586,7 @@ add_at_rule(struct sled_css *css, struct cursor *in, bool inside,
 {
 	struct cursor head, block;
 	struct sled_span name;
+	size_t from, middle;
 
 	in->at++;
 	name = take_name(in);
@@ -596,11 +601,18 @@ add_at_rule(struct sled_css *css, struct cursor *in, bool inside,
 	block = take_block(in);
 	if (inside || !is_word(name, "media") || !is_query(head))
 		return true;
-	return sled_buf_addstr(out, "@media", err) &&
-	       sled_buf_add(out, head.at, (size_t)(head.end - head.at), err) &&
-	       sled_buf_add(out, "{\n", 2, err) &&
-	       add_rules(css, block, true, out, err) &&
-	       sled_buf_add(out, "}\n", 2, err);
+	from = out->len;
+	if (!sled_buf_addstr(out, "@media", err) ||
+	    !sled_buf_add(out, head.at, (size_t)(head.end - head.at), err) ||
+	    !sled_buf_add(out, "{\n", 2, err))
+		return false;
+	middle = out->len;
+	if (!add_rules(css, block, true, out, err))
+		return false;
+	if (out->len > middle)
+		return sled_buf_add(out, "}\n", 2, err);
+	out->len = from;
+	return true;
 }
 
 static bool

@@ -151,6 +151,7 @@ struct page {
 	unsigned open;                   /* elements, kept or not */
 	unsigned hidden;                 /* the outermost hidden one, or 0 */
 	bool sheets;                     /* that is a <style> */
+	bool begun;                      /* the body */
 	unsigned kept;                   /* elements so far */
 	const char *end[DEPTH_MOST + 1]; /* of each that is open: how it ends */
 };
@@ -494,10 +495,10 @@ take_body(struct page *page, const xmlChar **list)
 {
 	struct sled_buf text = page->text;
 
-	if (page->body.len > 0)
+	if (page->begun)
 		return;
+	page->begun = true;
 	page->text = page->body;
-	puts_to(page, " ");
 	take_attributes(page, "body", list);
 	page->body = page->text;
 	page->text = text;
@@ -606,7 +607,11 @@ on_text(void *ctx, const xmlChar *text, int len)
 {
 	struct page *page = ctx;
 
-	if (page->hidden == 0 && !page->stop && len > 0)
+	if (page->hidden > 0 || page->stop || len <= 0)
+		return;
+	if (page->text.len > OUT_MOST)
+		page->stop = page->how->cut = true;
+	else
 		put_escaped(page, (struct sled_span){ (const char *)text,
 		                                      (size_t)len });
 }

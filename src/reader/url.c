@@ -69,6 +69,22 @@ is_pixels(const struct sled_buf *url, size_t *head)
 	return false;
 }
 
+/* A line that was broken may have one. */
+static void
+drop_blanks(struct sled_buf *url)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < url->len; i++)
+		if (url->len - i >= 3 && memcmp(url->data + i, "%20", 3) == 0)
+			i += 2;
+		else
+			url->data[to++] = url->data[i];
+	url->len = to;
+	if (url->data != NULL)
+		url->data[to] = '\0';
+}
+
 bool
 sled_url_data(struct sled_span in, struct sled_buf *out, struct sled_err *err)
 {
@@ -78,6 +94,7 @@ sled_url_data(struct sled_span in, struct sled_buf *out, struct sled_err *err)
 	size_t head = 0;
 	bool ok = clean(in, &url, err);
 
+	drop_blanks(&url);
 	if (ok && is_pixels(&url, &head) &&
 	    strspn(url.data + head, base64) == url.len - head)
 		ok = sled_buf_add(out, url.data, url.len, err);
