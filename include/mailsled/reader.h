@@ -103,7 +103,8 @@ struct sled_letter_part {
 	const char *type; /* "text/plain" */
 	const char
 	    *name;     /* the file's, decoded, as the sender wrote it; or "" */
-	bool attached; /* not to be read with the text */
+	const char *cid; /* Content-ID without <>, as it came; or "" */
+	bool attached;   /* not to be read with the text */
 	uint64_t octets; /* about, decoded: exact after save() only */
 };
 

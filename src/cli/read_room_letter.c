@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -12,6 +13,10 @@
 #include "mailsled/text.h"
 
 #define TEXT_MOST (1u << 20) /* of a message, on a page */
+#define HTML_MOST (4u << 20)
+#define PICTURE_MOST \
+	(4u << 20) /* of those in a message's HTML, each, and all */
+#define PICTURES_MOST (16u << 20)
 
 /* ---- which ---- */
 
@@ -147,12 +152,80 @@ send_part(struct sled_room_ask *ask, const struct sled_letter *letter, size_t i,
 
 /* ---- as HTML ---- */
 
+struct pictures {
+	const struct sled_letter *letter;
+	size_t room; /* octets that they may still have */
+};
+
+static bool
+is_picture(const char *type)
+{
+	static const char *const known[] = { "image/png", "image/jpeg",
+		                             "image/gif", "image/webp" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (strcasecmp(type, known[i]) == 0)
+			return true;
+	return false;
+}
+
+struct gathering {
+	struct sled_buf bytes;
+	size_t most;
+	bool over;
+};
+
+static bool
+gather(void *ctx, const void *data, size_t len, struct sled_err *err)
+{
+	struct gathering *g = ctx;
+
+	g->over = g->over || len > g->most - g->bytes.len;
+	return g->over || sled_buf_add(&g->bytes, data, len, err);
+}
+
+static bool
+add_picture(struct pictures *pictures, size_t i, const char *type,
+            struct sled_buf *url, struct sled_err *err)
+{
+	struct gathering g = { .most = pictures->room < PICTURE_MOST
+		                           ? pictures->room
+		                           : PICTURE_MOST };
+	bool ok = sled_letter_save(pictures->letter, i, gather, &g, err);
+
+	if (ok && !g.over) {
+		pictures->room -= g.bytes.len;
+		ok = sled_buf_printf(url, err, "data:%s;base64,", type) &&
+		     sled_text_base64(url, sled_buf_span(&g.bytes), err);
+	}
+	sled_buf_free(&g.bytes);
+	return ok;
+}
+
+/* It stands in the page itself: the frame has no cookie to ask for it by. */
+static bool
+find_picture(void *ctx, const char *cid, struct sled_buf *url,
+             struct sled_err *err)
+{
+	struct pictures *pictures = ctx;
+
+	for (size_t i = 0; i < sled_letter_parts(pictures->letter); i++) {
+		struct sled_letter_part part;
+
+		sled_letter_part(pictures->letter, i, &part);
+		if (*part.cid != '\0' && strcmp(part.cid, cid) == 0 &&
+		    is_picture(part.type))
+			return add_picture(pictures, i, part.type, url, err);
+	}
+	return true;
+}
+
 static bool
 get_html(const struct sled_letter *letter, struct sled_buf *out,
          struct sled_err *err)
 {
 	struct sled_letter_text want = { .form = SLED_LETTER_HTML,
-		                         .max = TEXT_MOST };
+		                         .max = HTML_MOST };
 
 	return sled_letter_text(letter, &want, out, err);
 }
@@ -161,25 +234,71 @@ static bool
 send_html(struct sled_room_ask *ask, const struct sled_letter *letter,
           struct sled_err *err)
 {
+	struct pictures pictures = { letter, PICTURES_MOST };
+	struct sled_html_safe how = { .picture = find_picture,
+		                      .ctx = &pictures };
 	struct sled_buf html = { 0 };
-	bool ok = get_html(letter, &html, err);
+	bool ok =
+	    get_html(letter, &html, err) &&
+	    sled_html_safe(ask->page.out, sled_buf_span(&html), &how, err);
 
 	ask->answer->kind = SLED_SERVE_MAIL;
-	if (ok)
-		sled_page_text(&ask->page, sled_buf_span(&html));
 	sled_buf_free(&html);
 	return ok;
 }
 
 static void
-add_frame(struct sled_room_ask *ask, const struct sled_message *message)
+add_left_out(struct sled_page *page, const char *before, unsigned count,
+             const char *one)
 {
-	sled_page_add(
-	    &ask->page,
-	    "<iframe id=\"html\" sandbox referrerpolicy=\"no-referrer\""
-	    " title=\"The message as HTML\" "
-	    "src=\"/mail/%s/%llu/html\"></iframe>\n",
-	    message->label, (unsigned long long)message->number);
+	if (count == 0)
+		return;
+	sled_page_add(page, "%s", before);
+	sled_room_count(page, count, one);
+}
+
+/* What the frame does not show, and did not ask for. */
+static bool
+add_blocked(struct sled_room_ask *ask, struct sled_span html,
+            struct sled_err *err)
+{
+	struct sled_page *page = &ask->page;
+	struct sled_html_safe how = { .picture = NULL };
+	struct sled_buf dropped = { 0 };
+	bool ok = sled_html_safe(&dropped, html, &how, err);
+
+	sled_buf_free(&dropped);
+	if (!ok || how.pictures + how.scripts + how.forms + how.embeds == 0)
+		return ok;
+	sled_page_add(page, "<p class=\"note\" id=\"blocked\">Nothing was "
+	                    "asked of anyone. Left out");
+	add_left_out(page, ": ", how.pictures, "picture from elsewhere");
+	if (how.trackers > 0)
+		sled_page_add(page, " (%u too small to be seen)", how.trackers);
+	add_left_out(page, how.pictures > 0 ? ", " : ": ", how.scripts,
+	             "script");
+	add_left_out(page, how.pictures + how.scripts > 0 ? ", " : ": ",
+	             how.forms, "form");
+	add_left_out(page,
+	             how.pictures + how.scripts + how.forms > 0 ? ", " : ": ",
+	             how.embeds, "embedded object");
+	sled_page_add(page, ".</p>\n");
+	return true;
+}
+
+static bool
+add_frame(struct sled_room_ask *ask, const struct sled_message *message,
+          struct sled_span html, struct sled_err *err)
+{
+	if (!add_blocked(ask, html, err))
+		return false;
+	sled_page_add(&ask->page,
+	              "<iframe id=\"html\" sandbox=\"allow-popups "
+	              "allow-popups-to-escape-sandbox\" "
+	              "referrerpolicy=\"no-referrer\" title=\"The message as "
+	              "HTML\" src=\"/mail/%s/%llu/html\"></iframe>\n",
+	              message->label, (unsigned long long)message->number);
+	return true;
 }
 
 /* ---- as text ---- */
@@ -484,10 +603,9 @@ add_letter(struct sled_room_ask *ask, const struct sled_message *message,
 	if (ok) {
 		add_actions(ask, message, html.len > 0,
 		            as_html && html.len > 0);
-		if (as_html && html.len > 0)
-			add_frame(ask, message);
-		else
-			ok = add_text(ask, letter, err);
+		ok = as_html && html.len > 0
+		         ? add_frame(ask, message, sled_buf_span(&html), err)
+		         : add_text(ask, letter, err);
 	}
 	ok = ok && add_attachments(ask, message, letter, err) &&
 	     add_conversation(ask, message, err);

@@ -4,6 +4,7 @@
 
 #include "cli/read_room.h"
 #include "mailsled/clock.h"
+#include "mailsled/plot.h"
 #include "mailsled/secret.h"
 #include "mailsled/text.h"
 
@@ -173,7 +174,8 @@ static int
 run(struct sled_cli *cli)
 {
 	struct sled_room room = { .cli = cli };
-	struct sled_serve_conf conf = { .page = make_page,
+	struct sled_serve_conf conf = { .style = sled_plot_style(),
+		                        .page = make_page,
 		                        .idle = sled_room_close,
 		                        .ctx = &room };
 	struct sled_buf password = { 0 };

@@ -15,7 +15,8 @@
 #define MAIL_CSP                                          \
 	"default-src 'none'; img-src data:; "             \
 	"style-src 'unsafe-inline'; form-action 'none'; " \
-	"base-uri 'none'; frame-ancestors 'self'; sandbox"
+	"base-uri 'none'; frame-ancestors 'self'; "       \
+	"sandbox allow-popups allow-popups-to-escape-sandbox"
 #define FILE_CSP "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 static const struct {
@@ -168,7 +169,9 @@ sled_answer_file(struct sled_visitor *visitor,
 	struct sled_err err = { 0 };
 
 	if (sled_buf_add(&copy, file->data, (size_t)(file->end - file->data),
-	                 &err))
+	                 &err) &&
+	    (strcmp(file->path, "/page.css") != 0 ||
+	     sled_buf_addstr(&copy, visitor->serve->conf.style, &err)))
 		response = MHD_create_response_from_buffer(
 		    copy.len, copy.data, MHD_RESPMEM_MUST_FREE);
 	if (response == NULL) {
