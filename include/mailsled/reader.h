@@ -103,7 +103,8 @@ struct sled_letter_part {
 	const char *type; /* "text/plain" */
 	const char
 	    *name;     /* the file's, decoded, as the sender wrote it; or "" */
-	bool attached; /* not to be read with the text */
+	const char *cid; /* Content-ID without <>, as it came; or "" */
+	bool attached;   /* not to be read with the text */
 	uint64_t octets; /* about, decoded: exact after save() only */
 };
 
@@ -151,6 +152,7 @@ struct sled_query {
 	struct sled_buf match; /* for FTS5: nothing but words in quotes, the
 	                        * index's own columns and operators */
 	size_t fault;          /* when it was refused: the octet, from 0 */
+	uint64_t skip;         /* so many of the newest are passed over */
 };
 
 /* from:ada subject:pump before:2026-03 has:attachment "exact words" -word, OR,

@@ -60,6 +60,13 @@ is_unsafe(int32_t point)
 	       (point >= 0xe0000 && point <= 0xe007f);
 }
 
+static bool
+add_escape(struct sled_buf *out, int32_t point, struct sled_err *err)
+{
+	return sled_buf_printf(
+	    out, err, point < 0x100 ? "\\x%02x" : "\\u{%04x}", (unsigned)point);
+}
+
 bool
 sled_text_printable(struct sled_buf *out, struct sled_span in,
                     struct sled_err *err)
@@ -69,14 +76,10 @@ sled_text_printable(struct sled_buf *out, struct sled_span in,
 		int32_t point = decode(in, &used);
 		bool ok;
 
-		if (point < 0 || (point < 0x100 && is_unsafe(point)))
-			ok = sled_buf_printf(out, err, "\\x%02x",
-			                     point < 0
-			                         ? (unsigned char)in.data[0]
-			                         : (unsigned)point);
+		if (point < 0)
+			ok = add_escape(out, (unsigned char)in.data[0], err);
 		else if (is_unsafe(point))
-			ok = sled_buf_printf(out, err, "\\u{%04x}",
-			                     (unsigned)point);
+			ok = add_escape(out, point, err);
 		else
 			ok = sled_buf_add(out, in.data, used, err);
 		if (!ok)
@@ -125,6 +128,53 @@ sled_text_utf8(struct sled_buf *out, struct sled_span in, struct sled_err *err)
 
 		if (point < 0 ? !sled_buf_add(out, "\xef\xbf\xbd", 3, err)
 		              : !sled_buf_add(out, in.data, used, err))
+			return false;
+		in.data += used;
+		in.len -= used;
+	}
+	return sled_buf_reserve(out, 1, err);
+}
+
+/* What stands for POINT in markup; NULL: itself. */
+static const char *
+reference_of(int32_t point)
+{
+	switch (point) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '"':
+		return "&quot;";
+	case '\'':
+		return "&#39;";
+	default:
+		return point < 0 || point == 0xfffe || point == 0xffff
+		           ? "\xef\xbf\xbd"
+		           : NULL;
+	}
+}
+
+static bool
+may_stay(int32_t point)
+{
+	return point == '\t' || point == '\n' || point == 0x200c ||
+	       point == 0x200d || !is_unsafe(point);
+}
+
+bool
+sled_text_html(struct sled_buf *out, struct sled_span in, struct sled_err *err)
+{
+	while (in.len > 0) {
+		size_t used = 1;
+		int32_t point = decode(in, &used);
+		const char *reference = reference_of(point);
+
+		if (reference != NULL ? !sled_buf_addstr(out, reference, err)
+		    : may_stay(point) ? !sled_buf_add(out, in.data, used, err)
+		                      : !add_escape(out, point, err))
 			return false;
 		in.data += used;
 		in.len -= used;

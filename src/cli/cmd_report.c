@@ -5,9 +5,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/rounds.h"
+#include "cli/cli.h"
 #include "mailsled/calendar.h"
 #include "mailsled/clock.h"
+#include "mailsled/history.h"
 #include "mailsled/text.h"
 
 #define DAYS      31 /* that are shown when nothing was said */
@@ -18,8 +19,8 @@ struct report {
 	struct sled_cli *cli;
 	int64_t now, since;
 	unsigned columns;
-	struct sled_cli_rounds rounds;
-	struct sled_cli_sum all;
+	struct sled_history rounds;
+	struct sled_history_sum all;
 };
 
 /* ---- what sums are by ---- */
@@ -37,13 +38,13 @@ local_date(char out[80], int64_t when)
 }
 
 static void
-key_day(char out[80], const struct sled_cli_round *round)
+key_day(char out[80], const struct sled_history_round *round)
 {
 	local_date(out, round->row.began);
 }
 
 static void
-key_month(char out[80], const struct sled_cli_round *round)
+key_month(char out[80], const struct sled_history_round *round)
 {
 	local_date(out, round->row.began);
 	out[sizeof("2026-11") - 1] = '\0';
@@ -51,7 +52,7 @@ key_month(char out[80], const struct sled_cli_round *round)
 
 /* The section that applied, else the interface. */
 static void
-key_link(char out[80], const struct sled_cli_round *round)
+key_link(char out[80], const struct sled_history_round *round)
 {
 	const char *name =
 	    round->row.link[0] != '\0' ? round->row.link : round->row.path;
@@ -64,7 +65,7 @@ key_link(char out[80], const struct sled_cli_round *round)
 
 static const struct {
 	const char *title, *member, *name;
-	sled_cli_key_fn *key;
+	sled_history_key_fn *key;
 } kinds[] = {
 	{ "days", "days", "day", key_day },
 	{ "months", "months", "month", key_month },
@@ -106,7 +107,7 @@ add_count(struct sled_buf *out, uint64_t count, const char *what,
 
 /* What is not in a column: the bill first, it is what one looks for. */
 static bool
-add_notes(struct sled_buf *out, const struct sled_cli_round *round,
+add_notes(struct sled_buf *out, const struct sled_history_round *round,
           struct sled_err *err)
 {
 	struct sled_buf bill = { 0 };
@@ -132,7 +133,7 @@ add_notes(struct sled_buf *out, const struct sled_cli_round *round,
 }
 
 static bool
-print_round(const struct report *report, const struct sled_cli_round *round,
+print_round(const struct report *report, const struct sled_history_round *round,
             struct sled_err *err)
 {
 	char when[SLED_CLI_WORD], mail[SLED_CLI_WORD], wire[SLED_CLI_WORD];
@@ -155,10 +156,10 @@ print_round(const struct report *report, const struct sled_cli_round *round,
 }
 
 static bool
-add_money(struct sled_buf *out, const struct sled_cli_sum *sum,
+add_money(struct sled_buf *out, const struct sled_history_sum *sum,
           struct sled_err *err)
 {
-	for (size_t i = 0; i < SLED_CLI_CURRENCIES; i++) {
+	for (size_t i = 0; i < SLED_HISTORY_CURRENCIES; i++) {
 		char money[SLED_CLI_WORD];
 
 		if (sum->money[i].currency[0] == '\0')
@@ -173,7 +174,7 @@ add_money(struct sled_buf *out, const struct sled_cli_sum *sum,
 
 static bool
 print_sum(const struct report *report, const char *key,
-          const struct sled_cli_sum *sum, struct sled_err *err)
+          const struct sled_history_sum *sum, struct sled_err *err)
 {
 	char mail[SLED_CLI_WORD], wire[SLED_CLI_WORD], took[SLED_CLI_WORD];
 	struct sled_buf line = { 0 };
@@ -196,10 +197,10 @@ print_sum(const struct report *report, const char *key,
 static bool
 print_sums(const struct report *report, size_t kind, struct sled_err *err)
 {
-	struct sled_cli_sum *sums = NULL;
+	struct sled_history_sum *sums = NULL;
 	size_t len = 0;
-	bool ok =
-	    sled_cli_sums(&report->rounds, kinds[kind].key, &sums, &len, err);
+	bool ok = sled_history_sums(&report->rounds, kinds[kind].key, &sums,
+	                            &len, err);
 
 	if (ok)
 		(void)printf("%s\n", kinds[kind].title);
@@ -213,7 +214,7 @@ print_sums(const struct report *report, size_t kind, struct sled_err *err)
 static bool
 print_each(const struct report *report, struct sled_err *err)
 {
-	struct sled_cli_sum one = report->all;
+	struct sled_history_sum one = report->all;
 	struct sled_buf line = { 0 };
 	char wire[SLED_CLI_WORD];
 	bool ok;
@@ -221,7 +222,7 @@ print_each(const struct report *report, struct sled_err *err)
 	if (one.messages == 0)
 		return true;
 	sled_cli_bytes(wire, one.wire / one.messages);
-	for (size_t i = 0; i < SLED_CLI_CURRENCIES; i++)
+	for (size_t i = 0; i < SLED_HISTORY_CURRENCIES; i++)
 		one.money[i].amount /= one.messages;
 	ok = sled_buf_printf(&line, err, "a message cost %s on the wire",
 	                     wire) &&
@@ -295,7 +296,7 @@ add_visit_json(struct sled_json *json, const struct sled_visit_row *visit,
 }
 
 static void
-put_round(struct sled_json *json, const struct sled_cli_round *round)
+put_round(struct sled_json *json, const struct sled_history_round *round)
 {
 	const struct sled_round_row *row = &round->row;
 
@@ -324,7 +325,7 @@ put_round(struct sled_json *json, const struct sled_cli_round *round)
 }
 
 static bool
-print_round_json(const struct sled_cli_round *round, struct sled_err *err)
+print_round_json(const struct sled_history_round *round, struct sled_err *err)
 {
 	struct sled_json *json = NULL;
 
@@ -340,7 +341,7 @@ print_round_json(const struct sled_cli_round *round, struct sled_err *err)
 }
 
 static bool
-put_sum(struct sled_json *json, const struct sled_cli_sum *sum,
+put_sum(struct sled_json *json, const struct sled_history_sum *sum,
         struct sled_err *err)
 {
 	sled_json_u64(json, "rounds", sum->rounds);
@@ -350,7 +351,7 @@ put_sum(struct sled_json *json, const struct sled_cli_sum *sum,
 	sled_json_u64(json, "wire_bytes", sum->wire);
 	sled_json_real(json, "seconds", (double)sum->ms / 1000.0);
 	sled_json_add(json, "money", NULL);
-	for (size_t i = 0; i < SLED_CLI_CURRENCIES; i++) {
+	for (size_t i = 0; i < SLED_HISTORY_CURRENCIES; i++) {
 		struct sled_json *one = NULL;
 		double amount = (double)sum->money[i].amount / 1e6;
 
@@ -374,10 +375,10 @@ static bool
 add_sums_json(const struct report *report, size_t kind, struct sled_json *json,
               struct sled_err *err)
 {
-	struct sled_cli_sum *sums = NULL;
+	struct sled_history_sum *sums = NULL;
 	size_t len = 0;
-	bool ok =
-	    sled_cli_sums(&report->rounds, kinds[kind].key, &sums, &len, err);
+	bool ok = sled_history_sums(&report->rounds, kinds[kind].key, &sums,
+	                            &len, err);
 
 	sled_json_add(json, kinds[kind].member, NULL);
 	for (size_t i = 0; ok && i < len; i++) {
@@ -475,12 +476,11 @@ make(struct report *report, struct sled_err *err)
 	for (unsigned i = 0; i < cli->args_len; i++)
 		if (!sled_cli_known(cli, cli->args[i], err))
 			return false;
-	if (!sled_cli_rounds_read(&report->rounds,
-	                          sled_store_ledger(cli->store), report->since,
-	                          cli->args, cli->args_len, err))
+	if (!sled_history_read(&report->rounds, sled_store_ledger(cli->store),
+	                       report->since, cli->args, cli->args_len, err))
 		return false;
 	for (size_t i = 0; i < report->rounds.len; i++)
-		sled_cli_sum_add(&report->all, &report->rounds.list[i]);
+		sled_history_add(&report->all, &report->rounds.list[i]);
 	return cli->json ? print_json(report, err) : print_text(report, err);
 }
 
@@ -493,7 +493,7 @@ run(struct sled_cli *cli)
 	struct sled_err err = { 0 };
 	bool ok = make(&report, &err);
 
-	sled_cli_rounds_free(&report.rounds);
+	sled_history_free(&report.rounds);
 	return ok ? 0 : sled_cli_fail(cli, &err);
 }
 
