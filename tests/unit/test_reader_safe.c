@@ -363,6 +363,8 @@ pictures_of_the_message_stay(void **state)
 	    ">\n<img src=\"/part/logo@example.org\" alt=\"L\" "
 	    "width=\"9\" border=\"0\">");
 	assert_body("<img src=\"CID:a b\">", ">\n<img src=\"/part/a b\">");
+	assert_body("<img src=\"cid:%c3%28\">",
+	            ">\n<img src=\"/part/\ufffd(\">");
 	assert_body("<img src=cid:x1 alt=Logo>",
 	            ">\n<span class=\"sled-picture\">Logo (no picture)</span>");
 	assert_body("<img src=\"data:image/PNG;base64,iVBO\n RK==\">",
