@@ -271,7 +271,7 @@ add_blocked(struct sled_room_ask *ask, struct sled_span html,
 	if (!ok || how.pictures + how.scripts + how.forms + how.embeds == 0)
 		return ok;
 	sled_page_add(page, "<p class=\"note\" id=\"blocked\">Nothing was "
-	                    "asked of anyone. Left out");
+	                    "loaded from outside. Left out");
 	add_left_out(page, ": ", how.pictures, "picture from elsewhere");
 	if (how.trackers > 0)
 		sled_page_add(page, " (%u too small to be seen)", how.trackers);

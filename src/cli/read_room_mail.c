@@ -171,16 +171,18 @@ add_found(struct mailbox *box, const struct sled_query *query,
 static bool
 add_search(struct mailbox *box, struct sled_err *err)
 {
-	struct sled_query query = { .skip = box->skip };
+	struct sled_query query = { .fault = 0 };
 	struct sled_err why = { 0 };
 	bool ok = true;
 
-	if (sled_query_parse(&query, box->query, box->ask->now, &why))
+	if (sled_query_parse(&query, box->query, box->ask->now, &why)) {
+		query.skip = box->skip;
 		ok = add_found(box, &query, err);
-	else if (why.kind == SLED_ERR_USAGE)
+	} else if (why.kind == SLED_ERR_USAGE) {
 		add_fault(box, &query, &why);
-	else
+	} else {
 		ok = sled_fail(err, why.kind, "%s", why.text);
+	}
 	sled_query_free(&query);
 	return ok;
 }
