@@ -501,6 +501,9 @@ SLED_CHECK bool sled_ledger_by_number(struct sled_ledger *ledger,
 struct sled_message_query {
 	const char *label; /* NULL: all */
 	int64_t since;     /* received at or after; 0: all */
+	/* Only those behind the message of this id that was received then: the
+	 * next page. 0: from the newest on. Not with .volume. */
+	int64_t before_id, before;
 	int64_t volume;    /* 0: all; else that volume's, in archive order */
 	uint64_t limit;    /* 0: all */
 };
@@ -518,6 +521,12 @@ struct sled_message_mark {
 
 /* Those of a label whose number is above the mark's, in order of it. */
 SLED_CHECK bool sled_ledger_after(struct sled_ledger *ledger,
+                                  const struct sled_message_mark *mark,
+                                  sled_message_fn *each, void *ctx,
+                                  struct sled_err *err);
+
+/* ... and below it (0: all), the highest first. */
+SLED_CHECK bool sled_ledger_below(struct sled_ledger *ledger,
                                   const struct sled_message_mark *mark,
                                   sled_message_fn *each, void *ctx,
                                   struct sled_err *err);

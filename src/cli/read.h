@@ -12,7 +12,7 @@
 #include "mailsled/reader.h"
 
 extern const struct sled_cli_command sled_cli_read_extract, sled_cli_read_index,
-    sled_cli_read_search, sled_cli_read_show;
+    sled_cli_read_search, sled_cli_read_serve, sled_cli_read_show;
 
 /* ---- read_index.c ---- */
 

@@ -10,6 +10,7 @@ struct finding {
 	sled_message_fn *each;
 	void *ctx;
 	uint64_t limit, given; /* limit 0: all */
+	uint64_t skip;         /* of the newest */
 	uint64_t late;         /* rows whose id does not follow received */
 	struct sled_hit *hits; /* where there are any: to be sorted */
 	size_t len, cap;
@@ -55,8 +56,9 @@ newest_first(const void *a, const void *b)
 static bool
 is_enough(const struct finding *f)
 {
-	return f->limit != 0 && (f->late == 0 ? f->given >= f->limit
-	                                      : f->len >= f->limit + f->late);
+	return f->limit != 0 &&
+	       (f->late == 0 ? f->given >= f->limit
+	                     : f->len >= f->skip + f->limit + f->late);
 }
 
 static bool
@@ -72,6 +74,10 @@ take_rows(struct finding *f, sqlite3_stmt *stmt, struct sled_err *err)
 			sqlite3_column_int64(stmt, 3),
 		};
 
+		if (f->late == 0 && f->skip > 0) {
+			f->skip--;
+			continue;
+		}
 		if (!(f->late == 0 ? sled_index_message(f->index, &hit,
 		                                        give_message, f, err)
 		                   : keep(f, &hit, err)))
@@ -88,7 +94,7 @@ give_sorted(struct finding *f, struct sled_err *err)
 {
 	if (f->len > 1)
 		qsort(f->hits, f->len, sizeof(*f->hits), newest_first);
-	for (size_t i = 0; i < f->len; i++) {
+	for (size_t i = (size_t)f->skip; i < f->len; i++) {
 		if (f->limit != 0 && f->given >= f->limit)
 			break;
 		if (!sled_index_message(f->index, &f->hits[i], give_message, f,
@@ -103,9 +109,11 @@ sled_index_find(struct sled_index *index, const struct sled_query *query,
                 uint64_t limit, sled_message_fn *each, void *ctx,
                 struct sled_err *err)
 {
-	struct finding f = {
-		.index = index, .each = each, .ctx = ctx, .limit = limit
-	};
+	struct finding f = { .index = index,
+		             .each = each,
+		             .ctx = ctx,
+		             .limit = limit,
+		             .skip = query->skip };
 	sqlite3_stmt *stmt = NULL;
 	int64_t late = 0;
 	bool ok =

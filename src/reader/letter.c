@@ -255,12 +255,15 @@ sled_letter_part(const struct sled_letter *letter, size_t i,
 	GMimeStream *stream =
 	    content == NULL ? NULL : g_mime_data_wrapper_get_stream(content);
 	gint64 octets = stream == NULL ? 0 : g_mime_stream_length(stream);
+	const char *cid = g_mime_object_get_content_id(
+	    g_ptr_array_index(letter->parts, (guint)i));
 
 	if (octets > 0 && g_mime_data_wrapper_get_encoding(content) ==
 	                      GMIME_CONTENT_ENCODING_BASE64)
 		octets = octets / 78 * 57 + octets % 78 * 3 / 4;
 	out->type = g_ptr_array_index(letter->types, (guint)i);
 	out->name = g_ptr_array_index(letter->names, (guint)i);
+	out->cid = cid == NULL ? "" : cid;
 	out->attached = g_array_index(letter->attached, gboolean, (guint)i);
 	out->octets = octets < 0 ? 0 : (uint64_t)octets;
 }
