@@ -72,4 +72,15 @@ void sled_status_quota_json(struct sled_json *json,
                             const struct sled_conf_account *conf,
                             uint64_t bytes);
 
+/* ---- status_deliver.c ---- */
+
+/* What the targets of CONF, which may be NULL, have got, what waits and why. */
+SLED_CHECK bool sled_status_deliver(struct status *status,
+                                    const struct sled_conf_account *conf,
+                                    struct sled_err *err);
+SLED_CHECK bool sled_status_deliver_json(struct status *status,
+                                         const struct sled_conf_account *conf,
+                                         struct sled_json *json,
+                                         struct sled_err *err);
+
 #endif
