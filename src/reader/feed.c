@@ -621,14 +621,15 @@ sled_index_feed(struct sled_index *index, struct sled_feed *feed,
 
 	if (feed->ms > 0)
 		f.end_ms = sled_clock_ms() + (int64_t)feed->ms;
-	ok = sled_ledger_labels(sled_store_ledger(index->store), false,
+	ok = (!feed->thorough || sled_index_to_write(index, err)) &&
+	     sled_ledger_labels(sled_store_ledger(index->store), false,
 	                        note_label, &joining, err) &&
 	     find_place(&f, false, err) &&
 	     (!feed->thorough || check_order(&f, err));
 	f.total = count_missing(&f);
 	if (ok && (f.total > 0 || feed->thorough)) {
 		f.changes = -1;
-		ok = prepare(&f, err) &&
+		ok = sled_index_to_write(index, err) && prepare(&f, err) &&
 		     (f.total == 0 || run_batches(&f, err)) &&
 		     (!feed->thorough || retry_unread(&f, err));
 	}

@@ -23,8 +23,7 @@
 #define VERSION     "1" /* of schema and of what is made of a message */
 #define BUSY_MS     1000
 
-static const char settings[] = "PRAGMA auto_vacuum = INCREMENTAL;"
-			       "PRAGMA synchronous = NORMAL;"
+static const char settings[] = "PRAGMA synchronous = NORMAL;"
 			       "PRAGMA cache_size = -16384;"
 			       "PRAGMA temp_store = MEMORY;"
 			       "PRAGMA mmap_size = 0;"
@@ -160,26 +159,43 @@ close_database(struct sled_index *index)
 	if (index->db != NULL)
 		(void)sqlite3_close(index->db);
 	index->db = NULL;
+	index->writing = false;
 	sled_vfs_free(&index->vfs);
 }
 
 static bool
-open_database(struct sled_index *index, struct sled_err *err)
+open_database(struct sled_index *index, bool writing, struct sled_err *err)
 {
 	const struct sled_sys *sys = NULL;
 	int code;
 
 	(void)sled_store_state(index->store, &sys);
-	if (!sled_vfs_new(&index->vfs, sys, index->path.data, false, err))
+	if (!sled_vfs_new(&index->vfs, sys, index->path.data, !writing, err))
 		return sled_note(err, "index %s", index->shown);
-	code = sqlite3_open_v2(index->path.data, &index->db,
-	                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-	                           SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-	                       index->vfs->base.zName);
+	code = sqlite3_open_v2(
+	    index->path.data, &index->db,
+	    (writing ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+	             : SQLITE_OPEN_READONLY) |
+	        SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+	    index->vfs->base.zName);
 	if (code != SQLITE_OK)
 		return sled_index_fail(index, code, err);
+	index->writing = writing;
 	(void)sqlite3_busy_timeout(index->db, BUSY_MS);
-	return sled_index_run(index, settings, err) &&
+	return sled_index_run(index, settings, err);
+}
+
+/* What must be said before the first table is made, and at no other time: it
+ * writes. */
+static bool
+begin_file(struct sled_index *index, struct sled_err *err)
+{
+	int64_t pages = 0;
+
+	return sled_index_number(index, "PRAGMA page_count", &pages, err) &&
+	       (pages > 0 ||
+	        sled_index_run(index, "PRAGMA auto_vacuum = INCREMENTAL",
+	                       err)) &&
 	       sled_index_run(index, "PRAGMA journal_mode = WAL", err);
 }
 
@@ -249,16 +265,47 @@ make_tables(struct sled_index *index, bool unless_ours, struct sled_err *err)
 bool
 sled_index_clear(struct sled_index *index, struct sled_err *err)
 {
-	return make_tables(index, false, err);
+	return sled_index_to_write(index, err) &&
+	       make_tables(index, false, err);
+}
+
+static bool
+open_to_write(struct sled_index *index, struct sled_err *err)
+{
+	bool ours = false;
+
+	close_database(index);
+	return open_database(index, true, err) && begin_file(index, err) &&
+	       is_ours(index, &ours, err) &&
+	       (ours || make_tables(index, true, err));
+}
+
+/* Most have only questions: they write nothing and wait for no disk. */
+static bool
+open_to_read(struct sled_index *index, struct sled_err *err)
+{
+	const struct sled_sys *sys = NULL;
+	struct stat st;
+	bool ours = false;
+	int dir = sled_store_state(index->store, &sys);
+
+	return sys->fstatat(sys->ctx, dir, "index.db", &st, 0) == 0 &&
+	       open_database(index, false, err) &&
+	       is_ours(index, &ours, err) && ours;
 }
 
 static bool
 open_once(struct sled_index *index, struct sled_err *err)
 {
-	bool ours = false;
+	struct sled_err why = { 0 };
 
-	return open_database(index, err) && is_ours(index, &ours, err) &&
-	       (ours || make_tables(index, true, err));
+	return open_to_read(index, &why) || open_to_write(index, err);
+}
+
+bool
+sled_index_to_write(struct sled_index *index, struct sled_err *err)
+{
+	return index->writing || open_to_write(index, err);
 }
 
 /* Its file is of no use to anyone. */
@@ -307,7 +354,7 @@ sled_index_open(struct sled_index **out, struct sled_store *store,
 bool
 sled_index_mend(struct sled_index *index, struct sled_err *err)
 {
-	return throw_away(index, err) && open_once(index, err);
+	return throw_away(index, err) && open_to_write(index, err);
 }
 
 void

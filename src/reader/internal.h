@@ -50,8 +50,14 @@ struct sled_index {
 	struct sled_store *store;
 	struct sled_buf path;
 	char shown[128];
-	bool broken; /* SQLite calls the file damaged */
+	bool writing; /* it was opened for that */
+	bool broken;  /* SQLite calls the file damaged */
 };
+
+/* From now on it may be written: opened anew unless it was for that. No
+ * statement of it may be left. */
+SLED_CHECK bool sled_index_to_write(struct sled_index *index,
+                                    struct sled_err *err);
 
 /* What SQLite's last failure CODE was, as ours. Always returns false. */
 bool sled_index_fail(struct sled_index *index, int code, struct sled_err *err);
