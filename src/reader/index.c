@@ -4,9 +4,12 @@
  * It is a cache of the archives: it may be thrown away at any time. SQLite keeps
  * it whole over kill and power cut (WAL; what a power cut takes is added again).
  *
- *   label(id, name, done)   messages of the account up to number done are in
+ *   label(id, name, done, ...)   messages of the account up to number done are
+ *                           in; the rest: see stream.c
  *   doc(id, label, number, received)   one a message; ids follow received
- *   late(id)                docs whose id does not: older than one before them
+ *   run(first)              docs where that begins anew, with older mail
+ *   late(id, newest)        docs older than one before them in their run, which
+ *                           was received at newest
  *   unread(id)              docs without text: no place gave their bytes
  *   text                    FTS5 without content; rowid is doc's id
  *   fact(key, value)        store, and a number that each change makes higher
@@ -20,7 +23,7 @@
 #include "reader/internal.h"
 
 #define APPLICATION "1397507401" /* "SLDI" */
-#define VERSION     "1" /* of schema and of what is made of a message */
+#define VERSION     "2" /* of schema and of what is made of a message */
 #define BUSY_MS     1000
 
 static const char settings[] = "PRAGMA synchronous = NORMAL;"
@@ -34,10 +37,12 @@ static const char settings[] = "PRAGMA synchronous = NORMAL;"
 static const char schema[] =
     "CREATE TABLE fact (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE label (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-    " done INTEGER NOT NULL);"
+    " done INTEGER NOT NULL, upto INTEGER NOT NULL,"
+    " in_received INTEGER NOT NULL, in_number INTEGER NOT NULL);"
     "CREATE TABLE doc (id INTEGER PRIMARY KEY, label INTEGER NOT NULL,"
     " number INTEGER NOT NULL, received INTEGER NOT NULL);"
-    "CREATE TABLE late (id INTEGER PRIMARY KEY);"
+    "CREATE TABLE run (first INTEGER PRIMARY KEY);"
+    "CREATE TABLE late (id INTEGER PRIMARY KEY, newest INTEGER NOT NULL);"
     "CREATE TABLE unread (id INTEGER PRIMARY KEY);"
     /* The first column costs no mark in each word's list of places. */
     "CREATE VIRTUAL TABLE text USING fts5 (body, subject, sender, rcpt,"
@@ -53,6 +58,7 @@ static const char wipe[] = "DROP TABLE IF EXISTS text;"
 			   "DROP TABLE IF EXISTS fact;"
 			   "DROP TABLE IF EXISTS label;"
 			   "DROP TABLE IF EXISTS doc;"
+			   "DROP TABLE IF EXISTS run;"
 			   "DROP TABLE IF EXISTS late;"
 			   "DROP TABLE IF EXISTS unread;";
 
@@ -172,12 +178,12 @@ open_database(struct sled_index *index, bool writing, struct sled_err *err)
 	(void)sled_store_state(index->store, &sys);
 	if (!sled_vfs_new(&index->vfs, sys, index->path.data, !writing, err))
 		return sled_note(err, "index %s", index->shown);
-	code = sqlite3_open_v2(
-	    index->path.data, &index->db,
-	    (writing ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
-	             : SQLITE_OPEN_READONLY) |
-	        SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-	    index->vfs->base.zName);
+	code = sqlite3_open_v2(index->path.data, &index->db,
+	                       (writing
+	                            ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+	                            : SQLITE_OPEN_READONLY) |
+	                           SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+	                       index->vfs->base.zName);
 	if (code != SQLITE_OK)
 		return sled_index_fail(index, code, err);
 	index->writing = writing;
@@ -290,8 +296,8 @@ open_to_read(struct sled_index *index, struct sled_err *err)
 	int dir = sled_store_state(index->store, &sys);
 
 	return sys->fstatat(sys->ctx, dir, "index.db", &st, 0) == 0 &&
-	       open_database(index, false, err) &&
-	       is_ours(index, &ours, err) && ours;
+	       open_database(index, false, err) && is_ours(index, &ours, err) &&
+	       ours;
 }
 
 static bool
@@ -372,35 +378,22 @@ sled_index_close(struct sled_index **closing)
 
 /* ---- from a row to its message ---- */
 
-static bool
-label_name(struct sled_index *index, int64_t id, char out[25],
-           struct sled_err *err)
+void
+sled_index_hit(sqlite3_stmt *stmt, struct sled_hit *out)
 {
-	sqlite3_stmt *stmt = NULL;
-	int code;
-
-	out[0] = '\0';
-	if (!sled_index_prepare(index, "SELECT name FROM label WHERE id = ?1",
-	                        &stmt, err))
-		return false;
-	(void)sqlite3_bind_int64(stmt, 1, id);
-	code = sqlite3_step(stmt);
-	if (code == SQLITE_ROW)
-		(void)snprintf(out, 25, "%s",
-		               (const char *)sqlite3_column_text(stmt, 0));
-	else if (code != SQLITE_DONE)
-		(void)sled_index_fail(index, code, err);
-	(void)sqlite3_finalize(stmt);
-	return code == SQLITE_ROW || code == SQLITE_DONE;
+	*out = (struct sled_hit){
+		.id = sqlite3_column_int64(stmt, 0),
+		.number = (uint64_t)sqlite3_column_int64(stmt, 1),
+		.received = sqlite3_column_int64(stmt, 2),
+	};
+	(void)snprintf(out->label, sizeof(out->label), "%s",
+	               (const char *)sqlite3_column_text(stmt, 3));
 }
 
 bool
 sled_index_message(struct sled_index *index, const struct sled_hit *hit,
                    sled_message_fn *each, void *ctx, struct sled_err *err)
 {
-	char name[25];
-
-	return label_name(index, hit->label, name, err) &&
-	       sled_ledger_by_number(sled_store_ledger(index->store), name,
-	                             hit->number, each, ctx, err);
+	return sled_ledger_by_number(sled_store_ledger(index->store),
+	                             hit->label, hit->number, each, ctx, err);
 }
