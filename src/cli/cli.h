@@ -201,6 +201,8 @@ void sled_cli_page_end(void);
 unsigned sled_cli_columns(int fd);
 /* Columns that TEXT takes: UTF-8, already printable. */
 unsigned sled_cli_width(const char *text);
+/* The octets of TEXT that COLUMNS have room for. */
+size_t sled_cli_fitting(const char *text, unsigned columns);
 /* TEXT cut to COLUMNS, ended by "..." then, or filled up to them when PAD. */
 SLED_CHECK bool sled_cli_fit(struct sled_buf *out, const char *text,
                              unsigned columns, bool pad, struct sled_err *err);

@@ -106,14 +106,15 @@ static bool
 unfold(struct sled_buf *out, struct sled_span raw, struct sled_err *err)
 {
 	struct sled_buf line = { 0 }, text = { 0 };
-	bool ok = true;
+	bool ok;
 
 	if (raw.len > FIELD_MOST)
 		raw.len = FIELD_MOST;
+	ok = sled_buf_reserve(&line, raw.len, err);
 	for (size_t i = 0; ok && i < raw.len; i++)
 		if (raw.data[i] != '\r' && raw.data[i] != '\n' &&
 		    raw.data[i] != '\0')
-			ok = sled_buf_add(&line, raw.data + i, 1, err);
+			line.data[line.len++] = raw.data[i];
 	ok = ok && sled_charset_utf8(&text, sled_buf_span(&line), NULL, err) &&
 	     mend_words(out, text.data, err);
 	sled_buf_free(&line);
