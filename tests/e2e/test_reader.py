@@ -439,6 +439,15 @@ def test_lines_fit_the_terminal(tmp):
             assert columns_of(widest) <= columns, (columns, widest)
             assert "\x1b" not in out
             assert "\\u{" not in out, out
+    # The caret stands below the mistake, whatever stands before it.
+    for before in ("", "\u65e5\u672c\u8a9e ", "e\u0301 " * 9, "word " * 40,
+                   "\u9577" * 90 + " "):
+        status, out = on_terminal(sled.argv(
+            "search", before + "form:x" + " tail" * 30), 60, {"TERM": "xterm"})
+        told, caret = out.replace("\r\n", "\n").split("\n")[:2]
+        assert status == 64 and columns_of(told) <= 60, out
+        assert caret.strip() == "^", out
+        assert columns_of(told[:told.index("form:x")]) == len(caret) - 1, out
     _, coloured = on_terminal(sled.argv("list"), 80, {
         "PAGER": "cat", "TERM": "xterm", "NO_COLOR": ""})
     assert "\x1b[" in coloured
