@@ -183,7 +183,9 @@ bool sled_cli_is_live(const struct sled_cli *cli);
 /* ---- pager.c: long output ---- */
 
 /* From here on stdout goes through the pager, when it is a terminal and neither
- * JSON nor -q is wanted. The width and colours of the terminal before that. */
+ * JSON nor -q is wanted. The width and colours of the terminal before that.
+ * Output that nobody reads any more ends the process in silence: with 0 where
+ * it was the pager, else by SIGPIPE. */
 struct sled_cli_screen {
 	unsigned columns;                   /* 0: no terminal */
 	const char *strong, *faint, *plain; /* "" where there is no colour */

@@ -1,4 +1,5 @@
 /* words.c - header fields as people wrote them (RFC 2047, RFC 5322). */
+#include <signal.h>
 #include <string.h>
 
 #include "mailsled/text.h"
@@ -10,9 +11,13 @@ void
 sled_gmime_begin(void)
 {
 	static gsize once;
+	struct sigaction pipe;
 
 	if (g_once_init_enter(&once)) {
+		/* A library below it would have SIGPIPE ignored for good. */
+		(void)sigaction(SIGPIPE, NULL, &pipe);
 		g_mime_init();
+		(void)sigaction(SIGPIPE, &pipe, NULL);
 		g_once_init_leave(&once, 1);
 	}
 }

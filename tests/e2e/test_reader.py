@@ -8,6 +8,7 @@ import pty
 import random
 import re
 import select
+import signal
 import subprocess
 import time
 
@@ -448,6 +449,18 @@ def test_lines_fit_the_terminal(tmp):
         assert status == 64 and columns_of(told) <= 60, out
         assert caret.strip() == "^", out
         assert columns_of(told[:told.index("form:x")]) == len(caret) - 1, out
+    # Who leaves the pager, or takes a few lines only, has not failed.
+    (row,) = [row for row in sled.list() if row["subject"] == "no blank"]
+    status, out = on_terminal(sled.argv("show", row["id"]), 80,
+                              {"PAGER": "head -n 1", "TERM": "xterm"})
+    assert status == 0 and "output" not in out, out
+    with subprocess.Popen(sled.argv("show", row["id"]), text=True,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline().startswith("From")
+        process.stdout.close()
+        assert "output" not in process.stderr.read()
+    assert process.returncode == -signal.SIGPIPE, process.returncode
     _, coloured = on_terminal(sled.argv("list"), 80, {
         "PAGER": "cat", "TERM": "xterm", "NO_COLOR": ""})
     assert "\x1b[" in coloured
