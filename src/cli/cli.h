@@ -185,7 +185,9 @@ bool sled_cli_is_live(const struct sled_cli *cli);
 /* ---- pager.c: long output ---- */
 
 /* From here on stdout goes through the pager, when it is a terminal and neither
- * JSON nor -q is wanted. The width and colours of the terminal before that. */
+ * JSON nor -q is wanted. The width and colours of the terminal before that.
+ * Output that nobody reads any more ends the process in silence: with 0 where
+ * it was the pager, else by SIGPIPE. */
 struct sled_cli_screen {
 	unsigned columns;                   /* 0: no terminal */
 	const char *strong, *faint, *plain; /* "" where there is no colour */
@@ -203,6 +205,8 @@ void sled_cli_page_end(void);
 unsigned sled_cli_columns(int fd);
 /* Columns that TEXT takes: UTF-8, already printable. */
 unsigned sled_cli_width(const char *text);
+/* The octets of TEXT that COLUMNS have room for. */
+size_t sled_cli_fitting(const char *text, unsigned columns);
 /* TEXT cut to COLUMNS, ended by "..." then, or filled up to them when PAD. */
 SLED_CHECK bool sled_cli_fit(struct sled_buf *out, const char *text,
                              unsigned columns, bool pad, struct sled_err *err);
