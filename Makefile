@@ -127,12 +127,15 @@ $(BUILD)/torture/%.o: tests/torture/%.c Makefile
 $(BUILD)/torture/faults: WRAP += malloc calloc realloc strdup
 $(BUILD)/torture/crash $(BUILD)/torture/faults: %: %.o $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
+# mailsled itself, forked instead of loaded for each of many visits.
+$(BUILD)/torture/ready: $(BUILD)/torture/ready.o $(BUILD)/cli/main.o $(BUILD)/libmailsled.a
+	$(Q)$(CC) $(CFLAGS) $(LINK) -Wl,--wrap=main -Wl,--wrap=uv_timer_start -o $@ $^ $(LDLIBS)
 $(BUILD)/torture/forgetful: tests/torture/forgetful.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARN) $(HARDEN) \
 	  $(CFLAGS) $$(pkg-config --cflags fuse3) $(LINK) -o $@ $< $$(pkg-config --libs fuse3)
 .SECONDARY: $(SUPPORT) $(CRASH)
--include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(TESTS:=.d) $(POP3D:.o=.d) $(BENCH:=.d)
+-include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(wildcard $(BUILD)/torture/*.d) $(TESTS:=.d) $(POP3D:.o=.d) $(BENCH:=.d)
 
 check: ## every check of a change: lint, units, end to end
 	@sh tests/run.sh check "$(MAKE)" "$(BUILD)"
@@ -140,7 +143,7 @@ check-all: ## check, and what takes longer
 	@sh tests/run.sh check-all "$(MAKE)" "$(BUILD)"
 check-unit: $(TESTS) ## cmocka suites (T=pop3_replay runs one)
 	@sh tests/units.sh $(if $(T),$(BUILD)/unit/test_$(T),$^)
-check-e2e: all $(BENCH) $(BUILD)/mailsled-fast ## whole visits against real servers (T=name runs one)
+check-e2e: all $(BENCH) $(BUILD)/mailsled-fast $(BUILD)/torture/ready ## whole visits against real servers (T=name runs one)
 	@BUILD=$(BUILD) python3 tests/e2e/run.py $(T)
 TORTURE  = $(BUILD)/torture/crash $(BUILD)/torture/faults
 FORGET  := $(if $(shell pkg-config --exists fuse3 && echo y),$(BUILD)/torture/forgetful)
