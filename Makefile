@@ -130,6 +130,8 @@ $(BUILD)/torture/crash $(BUILD)/torture/faults: %: %.o $(CRASH) $(SUPPORT) $(BUI
 # mailsled itself, forked instead of loaded for each of many visits.
 $(BUILD)/torture/ready: $(BUILD)/torture/ready.o $(BUILD)/cli/main.o $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) -Wl,--wrap=main -Wl,--wrap=uv_timer_start -o $@ $^ $(LDLIBS)
+$(BUILD)/torture/killer: $(BUILD)/torture/killer.o
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $<
 $(BUILD)/torture/forgetful: tests/torture/forgetful.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARN) $(HARDEN) \
