@@ -125,8 +125,11 @@ $(BUILD)/torture/%.o: tests/torture/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) -Itests/support $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/torture/faults: WRAP += malloc calloc realloc strdup
-$(BUILD)/torture/crash $(BUILD)/torture/faults: %: %.o $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
+$(BUILD)/torture/crash: %: %.o $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
+$(BUILD)/torture/faults.o: LIBFLAGS += $(if $(READER),-DWITH_READER $(READER_FLAGS))
+$(BUILD)/torture/faults: %: %.o $(CRASH) $(SUPPORT) $(if $(READER),$(BUILD)/libreader.a) $(BUILD)/libmailsled.a
+	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) $(READER_LDLIBS) -lcmocka
 # mailsled itself, forked instead of loaded for each of many visits.
 $(BUILD)/torture/ready: $(BUILD)/torture/ready.o $(BUILD)/cli/main.o $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) -Wl,--wrap=main -Wl,--wrap=uv_timer_start -o $@ $^ $(LDLIBS)
@@ -147,11 +150,11 @@ check-unit: $(TESTS) ## cmocka suites (T=pop3_replay runs one)
 	@sh tests/units.sh $(if $(T),$(BUILD)/unit/test_$(T),$^)
 check-e2e: all $(BENCH) $(BUILD)/mailsled-fast $(BUILD)/torture/ready ## whole visits against real servers (T=name runs one)
 	@BUILD=$(BUILD) python3 tests/e2e/run.py $(T)
-TORTURE  = $(BUILD)/torture/crash $(BUILD)/torture/faults
+TORTURE  = $(addprefix $(BUILD)/torture/,crash faults killer ready)
 FORGET  := $(if $(shell pkg-config --exists fuse3 && echo y),$(BUILD)/torture/forgetful)
 check-crash: all $(TORTURE) ## 500 states of a power cut, some faults, some kills
 	@BUILD=$(BUILD) sh tests/torture/run.sh check
-torture: all $(TORTURE) $(FORGET) ## every crash state, mutant, fault, kill, power cut
+torture: all $(TORTURE) $(FORGET) ## every crash state, mutant, fault, kill, cut of line or power (T=part)
 	@BUILD=$(BUILD) sh tests/torture/run.sh torture $(T)
 check-threads: ## ThreadSanitizer and helgrind over store, session and loop tests
 	@sh tests/torture/threads.sh "$(MAKE)" "$(BUILD)"
