@@ -54,7 +54,7 @@ struct scene {
 	bool beside;        /* the second message comes in during a commit */
 	bool pruned;        /* the first place need not hold all */
 	bool imported;      /* the mails are on no server */
-	bool damaged;       /* from the start: places are seen into less far */
+	bool damaged;       /* from the start, and mended by AGAIN */
 	size_t cuts;        /* most ways a cut; 0: the run's */
 };
 

@@ -180,8 +180,6 @@ check_places(struct world *world, const struct fx_mail *all, size_t len,
 {
 	struct sled_hash hashes[SCENE_MAILS];
 	unsigned count[SCENE_MAILS] = { 0 };
-	unsigned least =
-	    world->scene->damaged ? 1 : world->w.conf.min_copies;
 
 	for (size_t i = 0; i < len; i++)
 		hashes[i] = fx_store_hash(&all[i]);
@@ -193,8 +191,7 @@ check_places(struct world *world, const struct fx_mail *all, size_t len,
 
 		see_place(&shelf, place);
 		/* A volume that is pruned goes last, without its sidecar. */
-		if (!world->scene->damaged &&
-		    (p > 0 || !world->scene->pruned))
+		if (p > 0 || !world->scene->pruned)
 			check_sidecars(place);
 		for (size_t i = 0; i < len; i++)
 			count[i] += has[i];
@@ -203,7 +200,7 @@ check_places(struct world *world, const struct fx_mail *all, size_t len,
 		bool must = i < world->scene->before ||
 		            (gone >> (i - world->scene->before) & 1) != 0;
 
-		if (must && count[i] < least)
+		if (must && count[i] < world->w.conf.min_copies)
 			fail_msg("%s is deleted on the server, and in %u "
 			         "places only",
 			         all[i].uid, count[i]);
@@ -309,7 +306,9 @@ state_check(struct world *world, const struct moment *moment, bool untar)
 	w->fx.sys = world->disk.sys;
 	w->now = FX_STORE_NOW + 7200;
 	plug_in(world);
-	check_places(world, all, len, moment->gone);
+	/* What is damaged ends where that looks no further. */
+	if (!world->scene->damaged)
+		check_places(world, all, len, moment->gone);
 	if (world->scene->again != NULL)
 		world->scene->again(world);
 	fx_store_open(w);

@@ -14,7 +14,6 @@
 static const struct fx_mail before[] = { { "a1", 900, 21 },
 	                                 { "a2", 10, 22 },
 	                                 { "a3", 2000, 23 } };
-static const struct fx_mail *const more = before + 2;
 static const struct fx_mail small[] = {
 	{ "u1", 100, 1 }, { "u2", 3000, 2 }, { "u3", 700, 3 }
 };
@@ -266,25 +265,41 @@ prepare_visit(struct world *world)
 	struct fx_visit v;
 
 	fx_store_open(&world->w);
-	size_t len = world->scene->before;
-
-	if (!fx_visit_run(&v, &world->w, before, len > 2 ? 2 : len, 10, true))
+	if (!fx_visit_run(&v, &world->w, before, world->scene->before, 10,
+	                  true))
 		fail_msg("%s", v.err.text);
 	fx_store_close(&world->w);
 }
 
 static void
-prepare_sealed(struct world *world)
+bring(struct world *world, const struct fx_mail *mail)
+{
+	struct fx_visit v;
+
+	fx_store_open(&world->w);
+	if (!fx_visit_run(&v, &world->w, mail, 1, 1, true))
+		fail_msg("%s", v.err.text);
+	fx_store_close(&world->w);
+}
+
+static void
+seal(struct world *world)
 {
 	uint64_t sealed = 0;
 
-	prepare_visit(world);
 	fx_store_open(&world->w);
 	if (!sled_store_seal(world->w.store, NULL, true, &sealed,
 	                     &world->w.err))
 		fail_msg("%s", world->w.err.text);
 	assert_int_equal(sealed, 1);
 	fx_store_close(&world->w);
+}
+
+static void
+prepare_sealed(struct world *world)
+{
+	prepare_visit(world);
+	seal(world);
 }
 
 static void
@@ -369,21 +384,22 @@ run_twice(struct world *world)
 	visit_all(world);
 }
 
-/* Damage here and there, in a sealed volume and in an open one: never to both
- * copies of a member. */
+/* A sealed volume of which each place has another member damaged, so that both
+ * get a new file; an open one that is damaged in one. */
 static void
 prepare_damaged(struct world *world)
 {
 	struct fx_store *w = &world->w;
-	struct fx_visit v;
+	size_t first;
 
-	prepare_sealed(world);
-	fx_store_open(w);
-	if (!fx_visit_run(&v, w, more, 1, 1, true))
-		fail_msg("%s", v.err.text);
-	fx_store_close(w);
-	fx_store_damage(w, "store/home/*[0-9].tar.gz", 200);
-	fx_store_damage(w, "copy1/home/*.open.tar.gz", 300);
+	bring(world, &before[0]);
+	first = fx_store_size(w, "store/home/2026-11-001.open.tar.gz");
+	bring(world, &before[1]);
+	seal(world);
+	bring(world, &before[2]);
+	fx_store_damage(w, "store/home/*-001.tar.gz", (unsigned)first - 100);
+	fx_store_damage(w, "copy1/home/*-001.tar.gz", (unsigned)first + 100);
+	fx_store_damage(w, "copy1/home/*-002.open.tar.gz", 300);
 }
 
 static void

@@ -3,14 +3,15 @@
 # torture, or a small share of it.
 # usage: run.sh check|torture [PART...]
 #   check    crash states, faults and kills, some of each: under a minute
-#   torture  parts states, matrix, mutants, faults, kills, wire, cuts, control:
+#   torture  parts states, matrix, mutants, faults, kills, cuts, control, wire:
 #            each, or those
 # Environment: BUILD; SEED of the states; JOBS, processes at once (default: the
 # cores); LIMIT, seconds for all of it (default 3600, 0: none): a part that does
 # not end within them has failed. What cannot be done on a machine (a part ends
 # with 77 then) is skipped, said, and not counted as passed. The last line is
 # "N passed, N failed" with one test a part, and "N skipped" when some were;
-# what a part found stands above it.
+# what a part found stands above it, and what it took: seconds, and seconds of
+# a core, which a busy machine does not change.
 set -u
 build=${BUILD:-build}
 here=$(dirname "$0")
@@ -18,7 +19,7 @@ JOBS=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 export JOBS
 mode=${1:-}
 [ $# -gt 0 ] && shift
-parts=${*:-states matrix mutants faults kills wire cuts control}
+parts=${*:-states matrix mutants faults kills cuts control wire}
 limit=${LIMIT:-3600}
 passed=0
 failed=0
@@ -35,19 +36,35 @@ limited() {
 	timeout --foreground -k 10 "$left" "$@"
 }
 
+# Into $core: seconds of one that all children took so far. A subshell has no
+# children yet, so `times` cannot stand in one.
+count_core() {
+	times >"$build/torture/times"
+	core=$(awk 'NR == 2 {
+		for (i = 1; i <= 2; i++) {
+			split($i, part, "m")
+			sum += 60 * part[1] + part[2]
+		}
+		printf "%d\n", sum
+	}' "$build/torture/times")
+}
+
 # part NAME COMMAND...
 part() {
 	name=$1
 	shift
 	case " $parts " in *" $name "*) ;; *) return ;; esac
 	begun=$(date +%s)
+	count_core
+	before=$core
 	limited "$@"
 	status=$?
-	seconds=$(($(date +%s) - begun))
+	count_core
+	took="$(($(date +%s) - begun)) s, $((core - before)) s of a core"
 	case $status in
 	0)
 		passed=$((passed + 1))
-		echo "ok $name, $seconds s"
+		echo "ok $name, $took"
 		;;
 	77)
 		skipped=$((skipped + 1))
@@ -59,7 +76,7 @@ part() {
 		;;
 	*)
 		failed=$((failed + 1))
-		echo "not ok $name: FAILED ($status), $seconds s"
+		echo "not ok $name: FAILED ($status), $took"
 		;;
 	esac
 }
@@ -76,10 +93,12 @@ torture)
 	part mutants "$build/torture/crash" mutants
 	part faults "$build/torture/faults" torture
 	part kills python3 "$here/kills.py"
-	part wire python3 "$here/wire.py" -j "$JOBS"
 	part cuts python3 "$here/powercut.py" --cuts 50
 	part control python3 "$here/powercut.py" --cuts 8 --no-sync
-	echo "# $(($(date +%s) - start)) s for all of it, $JOBS at once"
+	part wire python3 "$here/wire.py" -j "$JOBS"
+	count_core
+	echo "# all of it: $(($(date +%s) - start)) s, $core s of a core," \
+		"$JOBS at once"
 	;;
 *)
 	echo "usage: run.sh check|torture [PART...]" >&2
