@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """SIGKILL at each call by which mailsled changes a disk or says something.
 
-usage: kills.py [--every N] [--offset N] [--jobs N] [--scenes NAME,...]
-       kills.py --scenes NAME --at N      one kill again
+usage: kills.py [--every N] [--offset N] [--twice N] [--jobs N]
+                [--scenes NAME,...]
+       kills.py --scenes NAME --at N[,M]      one kill again, or two
 
 For each scene (a command on a store, see below) the program is run and killed
 at its Nth such call, N = 1, 2, 3 ... until a run comes through (killer.c): each
-(--every 1), or every so manieth. Behind each kill:
+(--every 1), or every so manieth. At each --twiceth (0: none) the run that goes
+on from there is killed too, at a call that N picks. Behind the kill:
   - what the server has no more, and what was there before, is whole in as many
     places as it must be, read by Python alone;
   - the same command, run again, ends with 0; a visit brings nothing that was
@@ -128,7 +130,6 @@ class Scene:
 
     def check(self):
         disk = Disk(self.sled)
-        self.check_law(disk)
         whole = disk.archived(self.sled.path) | disk.spooled()
         before = len(self.server.mails("RETR"))
         self.expect(*self.argv)
@@ -288,35 +289,49 @@ SCENES = {kind.__name__.lower(): kind
 
 # ---- many ----
 
-def try_kill(scene, nth):
-    """(the call, or None when it came through; why a law did not hold)"""
+def try_kills(scene, *moments):
+    """(calls it was killed at; why a law did not hold, or None)"""
+    calls = []
     scene.begin_again()
-    call = scene.kill(nth)
     try:
+        for nth in moments:
+            call = scene.kill(nth)
+            if call is None:
+                break
+            calls.append(call)
+            scene.check_law(Disk(scene.sled))
         scene.check()
     except AssertionError as why:
-        return call, str(why)
-    return call, None
+        return calls, str(why)
+    return calls, None
+
+
+def second(nth, last):
+    """A call of the run behind the kill at NTH, which had LAST at most."""
+    return 1 + nth * 7919 % max(1, last)
 
 
 def run_share(task):
-    """Of one scene, the kills first, first + step ...: [(nth, call, why)]"""
-    name, first, step = task
+    """Of one scene, the kills first, first + step ...: [(nth, calls, why)]"""
+    name, first, step, twice = task
     where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     out = []
     with tempfile.TemporaryDirectory(prefix="kills.", dir=where) as tmp:
         scene = None
         try:
             scene = SCENES[name](tmp)
-            nth = first
-            while True:
-                call, why = try_kill(scene, nth)
-                out.append((nth, call, why))
-                if call is None:
-                    break
+            nth, calls = first, True
+            while calls:
+                calls, why = try_kills(scene, nth)
+                out.append((nth, calls, why))
                 nth += step
+            last = nth - step
+            for nth in range(first, last, step):
+                if twice and (nth - first) // step % twice == 0:
+                    pair = nth, second(nth, last)
+                    out.append((pair, *try_kills(scene, *pair)))
         except Exception as why:  # of the test itself: a failure all the same
-            out.append((0, None, f"{type(why).__name__}: {why}"))
+            out.append((0, [], f"{type(why).__name__}: {why}"))
         finally:
             if scene is not None:
                 scene.end()
@@ -325,19 +340,19 @@ def run_share(task):
 
 def tell(name, got):
     """(kills, failures) of a scene."""
-    kills = collections.Counter(call for _, call, _ in got if call)
-    failures = sorted((nth, call, why) for nth, call, why in got if why)
+    kills = collections.Counter(call for _, calls, _ in got for call in calls)
+    failures = [one for one in got if one[2]]
     print(f"{name:10} {kills.total():5} kills, {len(failures)} failed: " +
           ", ".join(f"{call} {n}" for call, n in kills.most_common()),
           flush=True)
-    for nth, call, why in failures[:5]:
-        print(f"  {name} {nth} ({call}): {why[:1500]}", flush=True)
+    for at, calls, why in failures[:5]:
+        print(f"  {name} {at} ({', '.join(calls)}): {why[:1500]}", flush=True)
     return kills.total(), len(failures)
 
 
-def kill_all(names, jobs, every, offset):
+def kill_all(names, jobs, every, offset, twice):
     shares = max(1, jobs)
-    tasks = [(name, 1 + offset % every + share * every, every * shares)
+    tasks = [(name, 1 + offset % every + share * every, every * shares, twice)
              for name in names for share in range(shares)]
     got = collections.defaultdict(list)
     ended = collections.Counter()
@@ -367,7 +382,8 @@ def main():
     parser.add_argument("--jobs", type=int, default=int(
         os.environ.get("JOBS") or os.cpu_count() or 1))
     parser.add_argument("--scenes", default=",".join(SCENES))
-    parser.add_argument("--at", type=int)
+    parser.add_argument("--twice", type=int, default=0)
+    parser.add_argument("--at")
     options = parser.parse_args()
     names = options.scenes.split(",")
     if not can_trace():
@@ -377,14 +393,15 @@ def main():
         print("index: skipped: built without the reading side")
         names.remove("index")
     if options.at is None:
-        return kill_all(names, options.jobs, options.every, options.offset)
+        return kill_all(names, options.jobs, options.every, options.offset,
+                        options.twice)
     with tempfile.TemporaryDirectory() as tmp:
         scene = SCENES[names[0]](tmp)
         try:
-            call, why = try_kill(scene, options.at)
+            calls, why = try_kills(scene, *map(int, options.at.split(",")))
         finally:
             scene.end()
-    print(f"{names[0]} {options.at} ({call}): {why or 'holds'}")
+    print(f"{names[0]} {options.at} ({', '.join(calls)}): {why or 'holds'}")
     return 0 if why is None else 1
 
 

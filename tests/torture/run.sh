@@ -92,7 +92,7 @@ torture)
 	part matrix "$build/torture/crash" matrix
 	part mutants "$build/torture/crash" mutants
 	part faults "$build/torture/faults" torture
-	part kills python3 "$here/kills.py"
+	part kills python3 "$here/kills.py" --twice 2
 	part cuts python3 "$here/powercut.py" --cuts 50
 	part control python3 "$here/powercut.py" --cuts 8 --no-sync
 	part wire python3 "$here/wire.py" -j "$JOBS"
