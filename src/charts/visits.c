@@ -26,8 +26,8 @@ gather_ends(struct ends *ends, struct sled_grid *grid,
 		const struct sled_visit_row *row = &history->visits[i];
 		size_t name = row->exit == 0 ? well : row->cut ? cut : failed;
 
-		*sled_grid_value(grid, name,
-		                 sled_bins_when(&grid->bins, row->began)) += 1;
+		sled_grid_add(grid, name,
+		              sled_bins_when(&grid->bins, row->began), 1);
 		ends->all++;
 		ends->cut += name == cut;
 		ends->failed += name == failed;
@@ -128,7 +128,7 @@ gather_phases(struct sled_grid *grid, const struct sled_history *history,
 		visits[bin]++;
 		sum++;
 		for (size_t k = 0; k < PHASES; k++) {
-			*sled_grid_value(grid, k, bin) += ms[k];
+			sled_grid_add(grid, k, bin, ms[k]);
 			all[k] += ms[k];
 		}
 	}

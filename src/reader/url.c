@@ -2,6 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "mailsled/text.h"
 #include "reader/safe.h"
 
 /* As browsers do: blanks and controls at both ends, and line ends and tabs
@@ -116,7 +117,7 @@ hex_digit(char c)
 bool
 sled_url_cid(struct sled_span in, struct sled_buf *out, struct sled_err *err)
 {
-	struct sled_buf url = { 0 };
+	struct sled_buf url = { 0 }, cid = { 0 };
 	bool ok = clean(in, &url, err);
 
 	for (size_t i = 4; ok && begins(&url, "cid:") && i < url.len; i++) {
@@ -128,10 +129,13 @@ sled_url_cid(struct sled_span in, struct sled_buf *out, struct sled_err *err)
 			           hex_digit(url.data[i + 2]));
 			i += 2;
 		}
-		ok = c == '\0' || sled_buf_add(out, &c, 1, err);
+		ok = c == '\0' || sled_buf_add(&cid, &c, 1, err);
 	}
+	ok = ok && sled_text_utf8(out, sled_buf_span(&cid), err) &&
+	     sled_buf_reserve(out, 1, err);
 	sled_buf_free(&url);
-	return ok && sled_buf_reserve(out, 1, err);
+	sled_buf_free(&cid);
+	return ok;
 }
 
 /* ---- what is told of them ---- */

@@ -363,6 +363,8 @@ pictures_of_the_message_stay(void **state)
 	    ">\n<img src=\"/part/logo@example.org\" alt=\"L\" "
 	    "width=\"9\" border=\"0\">");
 	assert_body("<img src=\"CID:a b\">", ">\n<img src=\"/part/a b\">");
+	assert_body("<img src=\"cid:%c3%28\">",
+	            ">\n<img src=\"/part/\ufffd(\">");
 	assert_body("<img src=cid:x1 alt=Logo>",
 	            ">\n<span class=\"sled-picture\">Logo (no picture)</span>");
 	assert_body("<img src=\"data:image/PNG;base64,iVBO\n RK==\">",
@@ -443,7 +445,7 @@ styles_keep_what_is_harmless(void **state)
 		{ "color:rgba(1,2,3,.5)", "color:rgba(1,2,3,.5);" },
 		{ "margin:-1px auto 0/**/2em", "margin:-1px auto 0 2em;" },
 		{ "background:#fff url(http://x/a.png) no-repeat",
-		  "background:#fff no-repeat;" },
+		  "background:#fff  no-repeat;" },
 		{ "background-image:linear-gradient(90deg,#fff,rgb(1,2,3))",
 		  "background-image:linear-gradient(90deg,#fff,rgb(1,2,3));" },
 		{ "a:b;;color:red", "color:red;" },
@@ -576,7 +578,7 @@ sheets_are_held_to_the_same(void **state)
 	}
 	assert_has("<style><!-- p.a > b, #c:hover, d[e] {color:red;x:y} -->"
 	           "</style>",
-	           "}\np.m-a > b, #m-c:hover{color:red;}\n</style>", "d[e]");
+	           "}\np.m-a > b,#m-c:hover{color:red;}\n</style>", "d[e]");
 	assert_has("<style>@media screen and (max-width:600px){.a{width:1px "
 	           "!important}}@font-face{x:y}p{margin:0}</style>",
 	           "@media screen and (max-width:600px){\n.m-a{width:1px "
