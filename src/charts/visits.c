@@ -110,7 +110,8 @@ phases_of(const struct sled_visit_row *row, double out[PHASES])
 	out[PHASES - 1] = fmax(out[PHASES - 1], 0);
 }
 
-/* Sums to means a visit: those of each bin in the grid, those of all in ALL. */
+/* Sums to means a visit: those of each bin in the grid, those of all in ALL. A
+ * bin without a visit has none: 0 by 0 is NAN. */
 static bool
 gather_phases(struct sled_grid *grid, const struct sled_history *history,
               double all[PHASES], struct sled_err *err)
@@ -135,7 +136,7 @@ gather_phases(struct sled_grid *grid, const struct sled_history *history,
 	for (size_t k = 0; k < PHASES; k++) {
 		all[k] /= fmax(sum, 1);
 		for (size_t i = 0; i < grid->bins.len; i++)
-			*sled_grid_value(grid, k, i) /= fmax(visits[i], 1);
+			*sled_grid_value(grid, k, i) /= visits[i];
 	}
 	free(visits);
 	return true;

@@ -599,11 +599,14 @@ listing_goes_newest_first_and_volumes_in_order(void **state)
 	assert_true(sled_ledger_messages(ledger, &query, fx_ledger_collect,
 	                                 &got[0], &err));
 	assert_string_equal(got[0].text, "4 3 1 2");
-	query = (struct sled_message_query){ "home", 1700000000, 0, 1 };
+	query = (struct sled_message_query){ .label = "home",
+		                             .since = 1700000000,
+		                             .limit = 1 };
 	assert_true(sled_ledger_messages(ledger, &query, fx_ledger_collect,
 	                                 &got[1], &err));
 	assert_string_equal(got[1].text, "3");
-	query = (struct sled_message_query){ "home", 1700000000, 0, 0 };
+	query =
+	    (struct sled_message_query){ .label = "home", .since = 1700000000 };
 	assert_true(sled_ledger_messages(ledger, &query, fx_ledger_collect,
 	                                 &got[2], &err));
 	assert_string_equal(got[2].text, "3 1");
