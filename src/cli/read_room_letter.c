@@ -53,7 +53,7 @@ sled_room_at(const char *path, struct sled_room_at *out)
 		digits = strspn(path + len + 1, "0123456789");
 	if (digits > 0)
 		len += 1 + digits;
-	if (len == 0 || len >= sizeof(out->id))
+	if (*path == '/' || len == 0 || len >= sizeof(out->id))
 		return false;
 	memcpy(out->id, path, len);
 	return take_rest(path + len, out);
@@ -272,7 +272,7 @@ add_blocked(struct sled_room_ask *ask, struct sled_span html,
 		return ok;
 	sled_page_add(page, "<p class=\"note\" id=\"blocked\">Nothing was "
 	                    "loaded from outside. Left out");
-	add_left_out(page, ": ", how.pictures, "picture from elsewhere");
+	add_left_out(page, ": ", how.pictures, "remote picture");
 	if (how.trackers > 0)
 		sled_page_add(page, " (%u too small to be seen)", how.trackers);
 	add_left_out(page, how.pictures > 0 ? ", " : ": ", how.scripts,

@@ -494,6 +494,8 @@ static const char *const bad_styles[] = {
 	"filter:url(http://x/#f)",
 	"mask:url(http://x/)",
 	"clip-path:url(http://x/)",
+	"width:1/url(x)*2;color:red/*http*/",
+	"width:1//http",
 	"width:expression(alert(1))",
 	"width:exp/**/ression(alert(1))",
 	"width:e\\xpression(alert(1))",
