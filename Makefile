@@ -128,14 +128,22 @@ $(BUILD)/torture/%.o: tests/torture/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) -Itests/support $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/torture/faults: WRAP += malloc calloc realloc strdup
-$(BUILD)/torture/crash $(BUILD)/torture/faults: %: %.o $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
+$(BUILD)/torture/crash: %: %.o $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
+$(BUILD)/torture/faults.o: LIBFLAGS += $(if $(READER),-DWITH_READER $(READER_FLAGS))
+$(BUILD)/torture/faults: %: %.o $(CRASH) $(SUPPORT) $(if $(READER),$(BUILD)/libreader.a) $(BUILD)/libmailsled.a
+	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) $(READER_LDLIBS) -lcmocka
+# mailsled itself, forked instead of loaded for each of many visits.
+$(BUILD)/torture/ready: $(BUILD)/torture/ready.o $(BUILD)/cli/main.o $(BUILD)/libmailsled.a
+	$(Q)$(CC) $(CFLAGS) $(LINK) -Wl,--wrap=main -Wl,--wrap=uv_timer_start -o $@ $^ $(LDLIBS)
+$(BUILD)/torture/killer: $(BUILD)/torture/killer.o
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $<
 $(BUILD)/torture/forgetful: tests/torture/forgetful.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARN) $(HARDEN) \
 	  $(CFLAGS) $$(pkg-config --cflags fuse3) $(LINK) -o $@ $< $$(pkg-config --libs fuse3)
 .SECONDARY: $(SUPPORT) $(CRASH)
--include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(TESTS:=.d) $(POP3D:.o=.d) $(BENCH:=.d)
+-include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(wildcard $(BUILD)/torture/*.d) $(TESTS:=.d) $(POP3D:.o=.d) $(BENCH:=.d)
 
 check: ## every check of a change: lint, units, end to end
 	@sh tests/run.sh check "$(MAKE)" "$(BUILD)"
@@ -143,13 +151,13 @@ check-all: ## check, and what takes longer
 	@sh tests/run.sh check-all "$(MAKE)" "$(BUILD)"
 check-unit: $(TESTS) ## cmocka suites (T=pop3_replay runs one)
 	@sh tests/units.sh $(if $(T),$(BUILD)/unit/test_$(T),$^)
-check-e2e: all $(BENCH) $(BUILD)/mailsled-fast ## whole visits against real servers (T=name runs one)
+check-e2e: all $(BENCH) $(BUILD)/mailsled-fast $(BUILD)/torture/ready ## whole visits against real servers (T=name runs one)
 	@BUILD=$(BUILD) python3 tests/e2e/run.py $(T)
-TORTURE  = $(BUILD)/torture/crash $(BUILD)/torture/faults
+TORTURE  = $(addprefix $(BUILD)/torture/,crash faults killer ready)
 FORGET  := $(if $(shell pkg-config --exists fuse3 && echo y),$(BUILD)/torture/forgetful)
 check-crash: all $(TORTURE) ## 500 states of a power cut, some faults, some kills
 	@BUILD=$(BUILD) sh tests/torture/run.sh check
-torture: all $(TORTURE) $(FORGET) ## every crash state, mutant, fault, kill, power cut
+torture: all $(TORTURE) $(FORGET) ## every crash state, mutant, fault, kill, cut of line or power (T=part)
 	@BUILD=$(BUILD) sh tests/torture/run.sh torture $(T)
 check-threads: ## ThreadSanitizer and helgrind over store, session and loop tests
 	@sh tests/torture/threads.sh "$(MAKE)" "$(BUILD)"

@@ -10,7 +10,8 @@
  *   as large as ever; colours are classes, which sled_plot_style() fills for
  *   light, dark and print. A screen reader hears title and about, and finds the
  *   numbers in a table.
- *   A value that is NAN is not there; one below 0 counts as 0. Each function
+ *   A value that is NAN is not there, and a line goes past it; one below 0
+ *   counts as 0. Each function
  *   fails only for want of memory, and INTERNAL for a plot without a point or a
  *   series or with more than SLED_PLOT_SERIES.
  */
@@ -34,7 +35,8 @@ enum sled_plot_unit {
 
 enum sled_plot_kind {
 	SLED_PLOT_BARS,  /* upright, the series stacked */
-	SLED_PLOT_LINES, /* one line a series; a single one is filled below */
+	SLED_PLOT_LINES, /* a line a series; a single one is filled below */
+	SLED_PLOT_TENS,  /* LINES on a logarithmic scale, never filled */
 	SLED_PLOT_ROWS,  /* lying, the series stacked, a word above each */
 };
 
@@ -52,8 +54,11 @@ struct sled_plot_scale {
 
 struct sled_plot_series {
 	const char *name;
-	const double *values;     /* as many as the plot has points */
-	enum sled_plot_tone tone; /* PLAIN: a colour by its place in the list */
+	const double *values; /* as many as the plot has points */
+	enum sled_plot_tone tone;
+	/* PLAIN: one of SLED_PLOT_SERIES colours, from 1 on, so that a name
+	 * has the same one in all figures; 0: by its place in the list. */
+	unsigned hue;
 };
 
 /* Where points stand: each STEP days or months from FROM on, or words. */

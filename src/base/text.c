@@ -48,6 +48,14 @@ decode(struct sled_span in, size_t *used)
 	return point;
 }
 
+/* Joiners shape the letters of many scripts, and pictures: there, they are part
+ * of what was written. */
+static bool
+is_joiner(int32_t point, int32_t before)
+{
+	return (point == 0x200c || point == 0x200d) && before >= 0xa0;
+}
+
 /* Would this code point move a cursor, hide text or turn its direction? */
 static bool
 is_unsafe(int32_t point)
@@ -71,6 +79,8 @@ bool
 sled_text_printable(struct sled_buf *out, struct sled_span in,
                     struct sled_err *err)
 {
+	int32_t before = 0;
+
 	while (in.len > 0) {
 		size_t used = 1;
 		int32_t point = decode(in, &used);
@@ -78,12 +88,13 @@ sled_text_printable(struct sled_buf *out, struct sled_span in,
 
 		if (point < 0)
 			ok = add_escape(out, (unsigned char)in.data[0], err);
-		else if (is_unsafe(point))
+		else if (is_unsafe(point) && !is_joiner(point, before))
 			ok = add_escape(out, point, err);
 		else
 			ok = sled_buf_add(out, in.data, used, err);
 		if (!ok)
 			return false;
+		before = is_unsafe(point) ? 0 : point;
 		in.data += used;
 		in.len -= used;
 	}
@@ -123,14 +134,20 @@ bool
 sled_text_utf8(struct sled_buf *out, struct sled_span in, struct sled_err *err)
 {
 	while (in.len > 0) {
+		struct sled_span rest = in;
 		size_t used = 1;
-		int32_t point = decode(in, &used);
 
-		if (point < 0 ? !sled_buf_add(out, "\xef\xbf\xbd", 3, err)
-		              : !sled_buf_add(out, in.data, used, err))
+		while (rest.len > 0 && decode(rest, &used) >= 0) {
+			rest.data += used;
+			rest.len -= used;
+		}
+		if (!sled_buf_add(out, in.data, in.len - rest.len, err) ||
+		    (rest.len > 0 &&
+		     !sled_buf_add(out, "\xef\xbf\xbd", 3, err)))
 			return false;
-		in.data += used;
-		in.len -= used;
+		used = rest.len > 0 ? 1 : 0;
+		in.data = rest.data + used;
+		in.len = rest.len - used;
 	}
 	return sled_buf_reserve(out, 1, err);
 }

@@ -52,10 +52,27 @@ take_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 	                            : volumes->open;
 
 	(void)err;
-	*sled_grid_value(&volumes->grid, name,
-	                 sled_bins_at(&volumes->grid.bins, month_of(row))) +=
-	    (double)row->end;
+	sled_grid_add(&volumes->grid, name,
+	              sled_bins_at(&volumes->grid.bins, month_of(row)),
+	              (double)row->end);
 	return true;
+}
+
+static bool
+tell_volumes(struct sled_buf *about, const struct volumes *volumes,
+             struct sled_err *err)
+{
+	if (!sled_buf_printf(
+		about, err, "%" PRIu64 " volume%s of %s in all; ",
+		volumes->count, sled_charts_s(volumes->count),
+		sled_charts_word(SLED_PLOT_BYTES, (double)volumes->octets)
+		    .text))
+		return false;
+	if (volumes->sealed == 0)
+		return sled_buf_addstr(about, "none is sealed yet.", err);
+	return sled_buf_printf(about, err,
+	                       "%" PRIu64 " sealed, which never change again.",
+	                       volumes->sealed);
 }
 
 static bool
@@ -71,24 +88,17 @@ draw_volumes(struct sled_buf *out, const struct sled_charts *charts,
 	    sled_grid_name(&volumes->grid, "still growing", SLED_PLOT_PLAIN);
 	volumes->shut = sled_grid_name(&volumes->grid, "full, not sealed yet",
 	                               SLED_PLOT_PLAIN);
-	ok =
-	    sled_ledger_volumes(charts->ledger, NULL, take_volume, volumes,
-	                        err) &&
-	    sled_buf_printf(
-		&about, err,
-		"%" PRIu64 " volume%s of %s in all; %" PRIu64
-		" of them sealed: they never change again.",
-		volumes->count, sled_charts_s(volumes->count),
-		sled_charts_word(SLED_PLOT_BYTES, (double)volumes->octets).text,
-		volumes->sealed) &&
-	    sled_grid_draw(out, &volumes->grid,
-	                   &(struct sled_figure){ "volumes",
-	                                          "Archives of each ",
-	                                          true,
-	                                          about.data,
-	                                          SLED_PLOT_BARS,
-	                                          { SLED_PLOT_BYTES, NULL } },
-	                   err);
+	ok = sled_ledger_volumes(charts->ledger, NULL, take_volume, volumes,
+	                         err) &&
+	     tell_volumes(&about, volumes, err) &&
+	     sled_grid_draw(out, &volumes->grid,
+	                    &(struct sled_figure){ "volumes",
+	                                           "Archives of each ",
+	                                           true,
+	                                           about.data,
+	                                           SLED_PLOT_BARS,
+	                                           { SLED_PLOT_BYTES, NULL } },
+	                    err);
 	sled_buf_free(&about);
 	return ok;
 }

@@ -21,11 +21,11 @@ gather(struct cost *cost, struct sled_grid *grid)
 		size_t bin = sled_bins_when(&grid->bins, row->began);
 		const char *link = row->link[0] != '\0' ? row->link : "-";
 
+		size_t name = sled_grid_name(grid, link, SLED_PLOT_PLAIN);
+
 		if (strcmp(row->currency, cost->currency) != 0)
 			continue;
-		*sled_grid_value(grid,
-		                 sled_grid_name(grid, link, SLED_PLOT_PLAIN),
-		                 bin) += (double)row->money;
+		sled_grid_add(grid, name, bin, (double)row->money);
 		cost->money += (double)row->money;
 		cost->messages += round->messages;
 	}
@@ -54,7 +54,7 @@ draw(struct sled_buf *out, const struct sled_charts *charts,
      const char *currency, size_t at, struct sled_err *err)
 {
 	struct cost cost = { charts, currency, 0, 0 };
-	struct sled_buf about = { 0 }, id = { 0 };
+	struct sled_buf about = { 0 }, id = { 0 }, title = { 0 };
 	struct sled_grid grid;
 	bool ok;
 
@@ -63,10 +63,11 @@ draw(struct sled_buf *out, const struct sled_charts *charts,
 	gather(&cost, &grid);
 	ok = tell(&about, &cost, err) &&
 	     sled_buf_printf(&id, err, "cost-%zu", at) &&
+	     sled_buf_printf(&title, err, "%s a ", currency) &&
 	     sled_grid_draw(
 		 out, &grid,
 		 &(struct sled_figure){ id.data,
-	                                "Cost a ",
+	                                title.data,
 	                                true,
 	                                about.data,
 	                                SLED_PLOT_BARS,
@@ -74,6 +75,7 @@ draw(struct sled_buf *out, const struct sled_charts *charts,
 		 err);
 	sled_buf_free(&about);
 	sled_buf_free(&id);
+	sled_buf_free(&title);
 	sled_grid_free(&grid);
 	return ok;
 }

@@ -54,6 +54,29 @@ sled_grid_value(const struct sled_grid *grid, size_t name, size_t bin)
 	return &grid->values[name * grid->bins.len + bin];
 }
 
+void
+sled_grid_add(struct sled_grid *grid, size_t name, size_t bin, double value)
+{
+	*sled_grid_value(grid, name, bin) += value;
+	if (value > 0)
+		grid->used[name] = true;
+}
+
+static bool
+take_label(void *ctx, const struct sled_label_row *row, struct sled_err *err)
+{
+	(void)err;
+	(void)sled_grid_name(ctx, row->label, SLED_PLOT_PLAIN);
+	return true;
+}
+
+bool
+sled_grid_accounts(struct sled_grid *grid, struct sled_ledger *ledger,
+                   struct sled_err *err)
+{
+	return sled_ledger_labels(ledger, false, take_label, grid, err);
+}
+
 double
 sled_grid_sum(const struct sled_grid *grid, size_t name)
 {
@@ -81,15 +104,15 @@ sled_grid_draw(struct sled_buf *out, const struct sled_grid *grid,
 		            .name = grid->bins.name },
 		.len = grid->bins.len,
 		.series = series,
-		.series_len = grid->len,
 	};
 	bool ok;
 
 	for (size_t i = 0; i < grid->len; i++)
-		series[i] =
-		    (struct sled_plot_series){ grid->names[i],
-			                       sled_grid_value(grid, i, 0),
-			                       grid->tones[i] };
+		if (grid->used[i])
+			series[plot.series_len++] = (struct sled_plot_series){
+				grid->names[i], sled_grid_value(grid, i, 0),
+				grid->tones[i], (unsigned)i + 1
+			};
 	ok = sled_buf_printf(&title, err, "%s%s", figure->title,
 	                     figure->each ? grid->bins.name : "");
 	plot.title = title.data;

@@ -55,9 +55,9 @@ fill(const struct growth *growth, struct sled_grid *grid)
 		int64_t at =
 		    grid->bins.months ? sled_charts_month(row->day) : row->day;
 
-		*sled_grid_value(
+		sled_grid_add(
 		    grid, sled_grid_name(grid, row->label, SLED_PLOT_PLAIN),
-		    sled_bins_at(&grid->bins, at)) += (double)row->octets;
+		    sled_bins_at(&grid->bins, at), (double)row->octets);
 	}
 	for (size_t k = 0; k < grid->len; k++)
 		for (size_t i = 1; i < grid->bins.len; i++)
@@ -80,7 +80,8 @@ tell(struct sled_buf *about, const struct growth *growth, struct sled_err *err)
 }
 
 static bool
-draw(struct sled_buf *out, const struct growth *growth, struct sled_err *err)
+draw(struct sled_buf *out, struct sled_ledger *ledger,
+     const struct growth *growth, struct sled_err *err)
 {
 	struct sled_buf about = { 0 };
 	struct sled_grid grid;
@@ -89,8 +90,9 @@ draw(struct sled_buf *out, const struct growth *growth, struct sled_err *err)
 	if (!sled_grid_make(
 		&grid, sled_bins_make(growth->rows[0].day, growth->today), err))
 		return false;
+	ok = sled_grid_accounts(&grid, ledger, err);
 	fill(growth, &grid);
-	ok = tell(&about, growth, err) &&
+	ok = ok && tell(&about, growth, err) &&
 	     sled_grid_draw(
 		 out, &grid,
 		 &(struct sled_figure){ "growth",
@@ -115,7 +117,7 @@ sled_charts_growth(struct sled_buf *out, const struct sled_charts *charts,
 	                              &growth, err) &&
 	          (growth.len == 0
 	               ? sled_charts_none(out, "No mail is stored yet.", err)
-	               : draw(out, &growth, err));
+	               : draw(out, charts->ledger, &growth, err));
 
 	free(growth.rows);
 	return ok;

@@ -44,16 +44,25 @@ struct sled_grid {
 	size_t len; /* names */
 	char names[SLED_GRID_NAMES][SLED_GRID_NAME];
 	enum sled_plot_tone tones[SLED_GRID_NAMES];
-	double *values; /* SLED_GRID_NAMES times bins.len */
+	bool used[SLED_GRID_NAMES]; /* the others are not drawn */
+	double *values;             /* SLED_GRID_NAMES times bins.len */
 };
 
 SLED_CHECK bool sled_grid_make(struct sled_grid *grid, struct sled_bins bins,
                                struct sled_err *err);
 void sled_grid_free(struct sled_grid *grid);
-/* The name's place, made when it is new. */
+/* The name's place, made when it is new. Names that are made in the same order
+ * have the same colours. */
 size_t sled_grid_name(struct sled_grid *grid, const char *name,
                       enum sled_plot_tone tone);
 double *sled_grid_value(const struct sled_grid *grid, size_t name, size_t bin);
+/* The name is used, unless VALUE is 0. */
+void sled_grid_add(struct sled_grid *grid, size_t name, size_t bin,
+                   double value);
+/* Make the names of all accounts with mail. */
+SLED_CHECK bool sled_grid_accounts(struct sled_grid *grid,
+                                   struct sled_ledger *ledger,
+                                   struct sled_err *err);
 double sled_grid_sum(const struct sled_grid *grid, size_t name);
 
 struct sled_figure {

@@ -55,21 +55,21 @@ sled_charts_mail(struct sled_buf *out, const struct sled_charts *charts,
 
 	if (!sled_grid_make(&grid, sled_bins_of(charts), err))
 		return false;
+	ok = sled_grid_accounts(&grid, charts->ledger, err);
 	for (size_t i = 0; i < history->visits_len; i++) {
 		const struct sled_visit_row *row = &history->visits[i];
 		size_t bin = sled_bins_when(&grid.bins, row->began);
 
+		size_t name =
+		    sled_grid_name(&grid, row->label, SLED_PLOT_PLAIN);
+
+		sled_grid_add(&grid, name, bin, (double)row->fetched);
 		sum += row->fetched;
-		if (row->fetched > 0)
-			*sled_grid_value(
-			    &grid,
-			    sled_grid_name(&grid, row->label, SLED_PLOT_PLAIN),
-			    bin) += (double)row->fetched;
 	}
-	if (sum == 0)
+	if (ok && sum == 0)
 		ok = sled_charts_none(out, "No mail came in this time.", err);
 	else
-		ok = tell_mail(&about, charts, &grid, err) &&
+		ok = ok && tell_mail(&about, charts, &grid, err) &&
 		     sled_grid_draw(
 			 out, &grid,
 			 &(struct sled_figure){ "mail",
@@ -119,10 +119,10 @@ sled_charts_bytes(struct sled_buf *out, const struct sled_charts *charts,
 		const struct sled_history_round *round = &history->list[i];
 		size_t bin = sled_bins_when(&grid.bins, round->row.began);
 
-		*sled_grid_value(&grid, of_mail, bin) += (double)round->mail;
+		sled_grid_add(&grid, of_mail, bin, (double)round->mail);
 		if (round->row.wire > round->mail)
-			*sled_grid_value(&grid, rest, bin) +=
-			    (double)(round->row.wire - round->mail);
+			sled_grid_add(&grid, rest, bin,
+			              (double)(round->row.wire - round->mail));
 		mail += (double)round->mail;
 		wire += (double)round->row.wire;
 	}

@@ -10,13 +10,14 @@
 static const struct age {
 	const char *name;
 	enum sled_plot_tone tone;
+	unsigned hue; /* of a PLAIN one */
 	int64_t days; /* read at most so long ago */
 } ages[AGES] = {
-	{ "read back within 7 days", SLED_PLOT_GOOD, 7 },
-	{ "within 30 days", SLED_PLOT_PLAIN, 30 },
-	{ "within 90 days", SLED_PLOT_PLAIN, 90 },
-	{ "longer ago", SLED_PLOT_WARN, INT64_MAX },
-	{ "not there", SLED_PLOT_BAD, 0 },
+	{ "read back within 7 days", SLED_PLOT_GOOD, 0, 7 },
+	{ "within 30 days", SLED_PLOT_PLAIN, 7, 30 },
+	{ "within 90 days", SLED_PLOT_PLAIN, 1, 90 },
+	{ "longer ago", SLED_PLOT_WARN, 0, INT64_MAX },
+	{ "not there", SLED_PLOT_BAD, 0, 0 },
 };
 
 struct places {
@@ -112,7 +113,7 @@ draw(struct sled_buf *out, const struct places *places,
 		series[i] =
 		    (struct sled_plot_series){ ages[i].name,
 			                       &places->values[i * places->len],
-			                       ages[i].tone };
+			                       ages[i].tone, ages[i].hue };
 	plot.about = about.data;
 	ok = ok && sled_plot_figure(out, &plot, err);
 	sled_buf_free(&about);

@@ -26,8 +26,8 @@ gather_ends(struct ends *ends, struct sled_grid *grid,
 		const struct sled_visit_row *row = &history->visits[i];
 		size_t name = row->exit == 0 ? well : row->cut ? cut : failed;
 
-		*sled_grid_value(grid, name,
-		                 sled_bins_when(&grid->bins, row->began)) += 1;
+		sled_grid_add(grid, name,
+		              sled_bins_when(&grid->bins, row->began), 1);
 		ends->all++;
 		ends->cut += name == cut;
 		ends->failed += name == failed;
@@ -110,7 +110,8 @@ phases_of(const struct sled_visit_row *row, double out[PHASES])
 	out[PHASES - 1] = fmax(out[PHASES - 1], 0);
 }
 
-/* Sums to means a visit: those of each bin in the grid, those of all in ALL. */
+/* Sums to means a visit: those of each bin in the grid, those of all in ALL. A
+ * bin without a visit has none: 0 by 0 is NAN. */
 static bool
 gather_phases(struct sled_grid *grid, const struct sled_history *history,
               double all[PHASES], struct sled_err *err)
@@ -128,14 +129,14 @@ gather_phases(struct sled_grid *grid, const struct sled_history *history,
 		visits[bin]++;
 		sum++;
 		for (size_t k = 0; k < PHASES; k++) {
-			*sled_grid_value(grid, k, bin) += ms[k];
+			sled_grid_add(grid, k, bin, ms[k]);
 			all[k] += ms[k];
 		}
 	}
 	for (size_t k = 0; k < PHASES; k++) {
 		all[k] /= fmax(sum, 1);
 		for (size_t i = 0; i < grid->bins.len; i++)
-			*sled_grid_value(grid, k, i) /= fmax(visits[i], 1);
+			*sled_grid_value(grid, k, i) /= visits[i];
 	}
 	free(visits);
 	return true;

@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/report_html.h"
 #include "mailsled/calendar.h"
 #include "mailsled/clock.h"
 #include "mailsled/history.h"
@@ -25,8 +25,8 @@ struct report {
 
 /* ---- what sums are by ---- */
 
-static void
-local_date(char out[80], int64_t when)
+void
+sled_report_date(char out[80], int64_t when)
 {
 	time_t t = (time_t)when;
 	struct tm tm;
@@ -40,19 +40,18 @@ local_date(char out[80], int64_t when)
 static void
 key_day(char out[80], const struct sled_history_round *round)
 {
-	local_date(out, round->row.began);
+	sled_report_date(out, round->row.began);
 }
 
 static void
 key_month(char out[80], const struct sled_history_round *round)
 {
-	local_date(out, round->row.began);
+	sled_report_date(out, round->row.began);
 	out[sizeof("2026-11") - 1] = '\0';
 }
 
-/* The section that applied, else the interface. */
-static void
-key_link(char out[80], const struct sled_history_round *round)
+void
+sled_report_link(char out[80], const struct sled_history_round *round)
 {
 	const char *name =
 	    round->row.link[0] != '\0' ? round->row.link : round->row.path;
@@ -69,7 +68,7 @@ static const struct {
 } kinds[] = {
 	{ "days", "days", "day", key_day },
 	{ "months", "months", "month", key_month },
-	{ "links", "links", "link", key_link },
+	{ "links", "links", "link", sled_report_link },
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -105,10 +104,10 @@ add_count(struct sled_buf *out, uint64_t count, const char *what,
 	       sled_buf_printf(out, err, "; %" PRIu64 " %s", count, what);
 }
 
-/* What is not in a column: the bill first, it is what one looks for. */
-static bool
-add_notes(struct sled_buf *out, const struct sled_history_round *round,
-          struct sled_err *err)
+/* The bill first, it is what one looks for. */
+bool
+sled_report_notes(struct sled_buf *out, const struct sled_history_round *round,
+                  struct sled_err *err)
 {
 	struct sled_buf bill = { 0 };
 	char why[600], places[140];
@@ -145,11 +144,11 @@ print_round(const struct report *report, const struct sled_history_round *round,
 	sled_cli_bytes(mail, round->mail);
 	sled_cli_bytes(wire, round->row.wire);
 	sled_cli_span(took, round->row.ms);
-	key_link(link, round);
+	sled_report_link(link, round);
 	ok = sled_buf_printf(&line, err,
 	                     "%s %-8s %4" PRIu64 " %7s %7s wire in %s", when,
 	                     link, round->messages, mail, wire, took) &&
-	     add_notes(&line, round, err) &&
+	     sled_report_notes(&line, round, err) &&
 	     print_fitted(report, line.data, err);
 	sled_buf_free(&line);
 	return ok;
@@ -465,12 +464,45 @@ set_since(struct report *report, struct sled_err *err)
 	return true;
 }
 
+/* ---- the page ---- */
+
+/* Before anything is read. */
+static bool
+check_page(struct report *report, struct sled_err *err)
+{
+	const char *path = sled_cli_flag(report->cli, "output");
+
+	if (sled_cli_flag(report->cli, "html") == NULL)
+		return path == NULL ||
+		       refuse("output", path, "only together with --html", err);
+	if (report->cli->json)
+		return sled_fail(err, SLED_ERR_USAGE,
+		                 "--html: not together with --json");
+	return sled_report_may_write(report->cli, path, err);
+}
+
+static bool
+write_page(const struct report *report, struct sled_err *err)
+{
+	const struct sled_report page = { report->cli, &report->rounds,
+		                          &report->all, report->since,
+		                          report->now };
+	struct sled_buf text = { 0 };
+	bool ok =
+	    sled_report_html(&text, &page, err) &&
+	    sled_report_write(report->cli, sled_cli_flag(report->cli, "output"),
+	                      sled_buf_span(&text), err);
+
+	sled_buf_free(&text);
+	return ok;
+}
+
 static bool
 make(struct report *report, struct sled_err *err)
 {
 	struct sled_cli *cli = report->cli;
 
-	if (!set_since(report, err) ||
+	if (!set_since(report, err) || !check_page(report, err) ||
 	    !sled_cli_store(cli, SLED_STORE_READ, err))
 		return false;
 	for (unsigned i = 0; i < cli->args_len; i++)
@@ -481,6 +513,8 @@ make(struct report *report, struct sled_err *err)
 		return false;
 	for (size_t i = 0; i < report->rounds.len; i++)
 		sled_history_add(&report->all, &report->rounds.list[i]);
+	if (sled_cli_flag(cli, "html") != NULL)
+		return write_page(report, err);
 	return cli->json ? print_json(report, err) : print_text(report, err);
 }
 
@@ -500,6 +534,8 @@ run(struct sled_cli *cli)
 static const struct sled_cli_flag flags[] = {
 	{ "days", "N", "today and the N - 1 days before it (31)" },
 	{ "since", "DATE", "what began on this day or later" },
+	{ "html", NULL, "all of it and the copies' health, as one page" },
+	{ "output", "FILE", "the page goes there, whole, not to stdout" },
 	{ NULL, NULL, NULL },
 };
 
@@ -507,13 +543,20 @@ const struct sled_cli_command sled_cli_report = {
 	.name = "report",
 	.args = "[ACCOUNT...]",
 	.about = "what each use of a link brought and cost, and the sums",
-	.more = "A line for each use of a link, newest first: when, link, "
-		"messages, mail, bytes on\nthe wire, time, bill, what was held "
-		"and left, and how it ended. Then the sums by\nday, month and "
-		"link, and the budgets.\n",
+	.more =
+	    "A line for each use of a link, newest first: when, link, "
+	    "messages, mail, bytes on\nthe wire, time, bill, what was held "
+	    "and left, and how it ended. Then the sums by\nday, month and "
+	    "link, and the budgets.\n\n--html makes one page that needs "
+	    "nothing else, no script and no network: mail,\ncost, visits by "
+	    "phase, links, growth and health, each as a picture with its\n"
+	    "numbers. A FILE that is there is replaced once the new one is "
+	    "whole.\n",
 	.examples = "  mailsled report\n"
 		    "  mailsled report --days 7 home\n"
-		    "  mailsled --json report --since 2026-11-01\n",
+		    "  mailsled --json report --since 2026-11-01\n"
+		    "  mailsled report --html --days 90 --output "
+		    "report.html\n",
 	.flags = flags,
 	.args_max = SLED_CLI_MANY,
 	.run = run,

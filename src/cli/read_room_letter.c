@@ -53,7 +53,7 @@ sled_room_at(const char *path, struct sled_room_at *out)
 		digits = strspn(path + len + 1, "0123456789");
 	if (digits > 0)
 		len += 1 + digits;
-	if (len == 0 || len >= sizeof(out->id))
+	if (*path == '/' || len == 0 || len >= sizeof(out->id))
 		return false;
 	memcpy(out->id, path, len);
 	return take_rest(path + len, out);

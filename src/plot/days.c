@@ -8,8 +8,9 @@
 #define DAY_S    86400
 #define FEW_DAYS 10 /* each has its mark */
 #define WEEKS    75 /* days, of which Mondays have one */
-#define ROOM     13 /* marks on a wide picture */
-#define TIGHT    6  /* ... and on a narrow one */
+#define ROOM     14 /* marks on a wide picture */
+#define TIGHT    7  /* ... and on a narrow one */
+#define TIGHTER  6  /* ... of days, which are longer words */
 
 static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
 	                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
@@ -54,15 +55,15 @@ sled_plot_point(struct sled_buf *out, const struct sled_plot *plot,
 }
 
 /* The least of what divides a year, or is years, that leaves no more than MOST
- * marks in so many months. */
+ * marks in so many months, and is a multiple of WHOLE. */
 static int64_t
-rule_of(int64_t span, int64_t most)
+rule_of(int64_t span, int64_t most, int64_t whole)
 {
 	static const int64_t rules[] = { 1, 2, 3, 6, 12, 24, 60, 120 };
 	size_t at = 0;
 
 	while (at + 1 < sizeof(rules) / sizeof(rules[0]) &&
-	       span / rules[at] > most)
+	       (span / rules[at] >= most || rules[at] % whole != 0))
 		at++;
 	return rules[at];
 }
@@ -79,7 +80,8 @@ beginning(int64_t first, int64_t last, int64_t rule)
 static enum sled_mark
 mark_month(char out[SLED_PLOT_WORD], int64_t first, int64_t last, int64_t span)
 {
-	int64_t month = beginning(first, last, rule_of(span, ROOM));
+	int64_t rule = rule_of(span, ROOM, 1);
+	int64_t month = beginning(first, last, rule);
 
 	if (month < 0)
 		return SLED_MARK_NONE;
@@ -87,8 +89,8 @@ mark_month(char out[SLED_PLOT_WORD], int64_t first, int64_t last, int64_t span)
 		(void)snprintf(out, SLED_PLOT_WORD, "%" PRId64, month / 12);
 	else
 		(void)snprintf(out, SLED_PLOT_WORD, "%s", months[month % 12]);
-	return month % rule_of(span, TIGHT) == 0 ? SLED_MARK_ALWAYS
-	                                         : SLED_MARK_WIDE;
+	return month % rule_of(span, TIGHT, rule) == 0 ? SLED_MARK_ALWAYS
+	                                               : SLED_MARK_WIDE;
 }
 
 static enum sled_mark
@@ -109,7 +111,8 @@ mark_week(char out[SLED_PLOT_WORD], int64_t day, int64_t step, int64_t span)
 
 	if (monday >= day + step)
 		return SLED_MARK_NONE;
-	return mark_day(out, monday, span / 7 < TIGHT || (monday + 3) % 2 == 0);
+	return mark_day(out, monday,
+	                span / 7 < TIGHTER || (monday + 3) % 2 == 0);
 }
 
 enum sled_mark
@@ -123,7 +126,7 @@ sled_plot_mark(char out[SLED_PLOT_WORD], const struct sled_plot *plot,
 	if (plot->across.months)
 		return mark_month(out, first, first + step - 1, span);
 	if (span <= FEW_DAYS)
-		return mark_day(out, first, span < TIGHT || point % 2 == 0);
+		return mark_day(out, first, span < TIGHTER || point % 2 == 0);
 	if (span <= WEEKS)
 		return mark_week(out, first, step, span);
 	date = date_of(first);

@@ -6,16 +6,23 @@
 
 /* ---- scale.c ---- */
 
-/* Round values up the side: 0, .step, ... .top, none above 6 of them. */
+/* Round values up the side: 0, .step, ... .top; or by tens: .low, .low times
+ * .step, ... .top. No more than 6 of them. */
 struct sled_ticks {
+	double low; /* 0: not by tens */
 	double step, top;
 };
 
-struct sled_ticks sled_plot_ticks(enum sled_plot_unit unit, double most);
-/* VALUE as one of the ticks, all in one unit. */
-void sled_plot_tick(char out[SLED_PLOT_WORD],
-                    const struct sled_plot_scale *scale,
-                    const struct sled_ticks *ticks, double value);
+/* Of a plot's values. */
+struct sled_ticks sled_plot_ticks(const struct sled_plot *plot);
+/* From 0 on; false behind the last. */
+bool sled_plot_tick(const struct sled_ticks *ticks, int at, double *value);
+/* VALUE as one of the ticks: all in one unit, but by tens. */
+void sled_plot_tick_text(char out[SLED_PLOT_WORD],
+                         const struct sled_plot_scale *scale,
+                         const struct sled_ticks *ticks, double value);
+/* How high VALUE stands: from 0 to 1. */
+double sled_plot_height(const struct sled_ticks *ticks, double value);
 
 /* ---- days.c ---- */
 
@@ -36,6 +43,7 @@ enum sled_mark sled_plot_mark(char out[SLED_PLOT_WORD],
 
 /* ---- plot.c ---- */
 
+bool sled_plot_is_lines(const struct sled_plot *plot);
 /* VALUE, or 0 for what is not there. */
 double sled_plot_number(const struct sled_plot *plot, size_t series,
                         size_t point);

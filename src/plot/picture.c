@@ -13,7 +13,8 @@
 #define ACROSS 1000  /* units of a line's own box */
 #define SHARE  0.78  /* of its column that a bar takes */
 #define LEAST  1.5   /* of what is there, so that it is seen */
-#define DOT    2.5
+#define DOT    2.2
+#define DOTS   100
 
 struct drawing {
 	struct sled_buf *out;
@@ -25,35 +26,35 @@ struct drawing {
 static double
 height_of(const struct drawing *d, double value)
 {
-	return value / d->ticks.top * HEIGHT;
+	return sled_plot_height(&d->ticks, value) * HEIGHT;
 }
 
 /* ---- what is around it ---- */
 
 static bool
-add_tick(const struct drawing *d, double value)
+add_tick(const struct drawing *d, double value, bool base)
 {
 	double y = TOP + HEIGHT - height_of(d, value);
 	char text[SLED_PLOT_WORD];
 
-	sled_plot_tick(text, &d->plot->scale, &d->ticks, value);
+	sled_plot_tick_text(text, &d->plot->scale, &d->ticks, value);
 	return sled_buf_printf(d->out, d->err,
 	                       "<line x1=\"0\" x2=\"100%%\" y1=\"%.1f\" "
 	                       "y2=\"%.1f\"%s/><text x=\"-%d\" y=\"%.1f\">%s"
 	                       "</text>\n",
-	                       y, y, value > 0 ? "" : " class=\"plot-base\"",
-	                       ASIDE, y + 4, text);
+	                       y, y, base ? " class=\"plot-base\"" : "", ASIDE,
+	                       y + 4, text);
 }
 
 static bool
 add_ticks(const struct drawing *d)
 {
-	int count = (int)lround(d->ticks.top / d->ticks.step);
+	double value = 0;
 
 	if (!sled_buf_addstr(d->out, "<g class=\"plot-grid\">\n", d->err))
 		return false;
-	for (int i = 0; i <= count; i++)
-		if (!add_tick(d, i * d->ticks.step))
+	for (int i = 0; sled_plot_tick(&d->ticks, i, &value); i++)
+		if (!add_tick(d, value, i == 0))
 			return false;
 	return sled_buf_addstr(d->out, "</g>\n", d->err);
 }
@@ -173,64 +174,53 @@ y_of(const struct drawing *d, size_t series, size_t point)
 	       height_of(d, sled_plot_number(d->plot, series, point));
 }
 
-/* How many points from FROM on have a value. */
-static size_t
-stretch(const struct sled_plot *plot, size_t series, size_t from)
+static bool
+is_there(const struct drawing *d, size_t series, size_t point)
 {
-	size_t len = 0;
-
-	while (from + len < plot->len &&
-	       !isnan(plot->series[series].values[from + len]))
-		len++;
-	return len;
+	return !isnan(d->plot->series[series].values[point]);
 }
 
-/* One unbroken line, and with FILL down to 0 and back. */
+/* From point to point, past what is not there; to FILL, from 0 and back. */
 static bool
-add_path(const struct drawing *d, size_t series, size_t from, size_t len,
-         bool fill)
+add_path(const struct drawing *d, size_t series, bool fill)
 {
-	for (size_t i = from; i < from + len; i++)
-		if (!sled_buf_printf(d->out, d->err, "%s%.1f %.1f",
-		                     i == from ? "M" : "L", x_of(d, i),
-		                     y_of(d, series, i)))
-			return false;
-	return !fill || sled_buf_printf(d->out, d->err, "L%.1f %.1fL%.1f %.1fZ",
-	                                x_of(d, from + len - 1), TOP + HEIGHT,
-	                                x_of(d, from), TOP + HEIGHT);
-}
-
-static bool
-add_paths(const struct drawing *d, size_t series, bool fill)
-{
-	size_t len = 0;
+	const char *to = fill ? "L" : "M";
+	double first = -1, last = 0;
 
 	if (!sled_buf_printf(d->out, d->err, "<path class=\"plot-%s\" d=\"",
 	                     fill ? "area" : "line"))
 		return false;
-	for (size_t i = 0; i < d->plot->len; i += len + 1) {
-		len = stretch(d->plot, series, i);
-		if (len > 1 && !add_path(d, series, i, len, fill))
+	for (size_t i = 0; i < d->plot->len; i++) {
+		if (!is_there(d, series, i))
+			continue;
+		last = x_of(d, i);
+		if (first < 0 && fill &&
+		    !sled_buf_printf(d->out, d->err, "M%.1f %.1f", last,
+		                     TOP + HEIGHT))
 			return false;
+		first = first < 0 ? last : first;
+		if (!sled_buf_printf(d->out, d->err, "%s%.1f %.1f", to, last,
+		                     y_of(d, series, i)))
+			return false;
+		to = "L";
 	}
-	return sled_buf_addstr(d->out, "\"/>", d->err);
+	return (!fill || first < 0 ||
+	        sled_buf_printf(d->out, d->err, "L%.1f %.1fZ", last,
+	                        TOP + HEIGHT)) &&
+	       sled_buf_addstr(d->out, "\"/>", d->err);
 }
 
-/* A point between two that are not there is no line. */
+/* Where it was measured, while the eye can tell dots apart. */
 static bool
 add_dots(const struct drawing *d, size_t series)
 {
-	size_t len = 0;
-
-	for (size_t i = 0; i < d->plot->len; i += len + 1) {
-		len = stretch(d->plot, series, i);
-		if (len == 1 &&
+	for (size_t i = 0; i < d->plot->len && d->plot->len <= DOTS; i++)
+		if (is_there(d, series, i) &&
 		    !sled_buf_printf(d->out, d->err,
 		                     "<circle cx=\"%.2f%%\" cy=\"%.1f\" "
 		                     "r=\"%.1f\"/>",
 		                     middle_of(d, i), y_of(d, series, i), DOT))
 			return false;
-	}
 	return true;
 }
 
@@ -243,8 +233,9 @@ add_line(const struct drawing *d, size_t series)
 	                       "viewBox=\"0 0 %d %.0f\" "
 	                       "preserveAspectRatio=\"none\">",
 	                       TOP + HEIGHT, ACROSS, TOP + HEIGHT) &&
-	       (d->plot->series_len > 1 || add_paths(d, series, true)) &&
-	       add_paths(d, series, false) &&
+	       (d->plot->series_len > 1 || d->plot->kind == SLED_PLOT_TENS ||
+	        add_path(d, series, true)) &&
+	       add_path(d, series, false) &&
 	       sled_buf_addstr(d->out, "</svg>", d->err) &&
 	       add_dots(d, series) && sled_buf_addstr(d->out, "</g>\n", d->err);
 }
@@ -264,8 +255,7 @@ static bool
 add_inside(const struct drawing *d)
 {
 	return add_ticks(d) &&
-	       (d->plot->kind == SLED_PLOT_LINES ? add_lines(d)
-	                                         : add_bars(d)) &&
+	       (sled_plot_is_lines(d->plot) ? add_lines(d) : add_bars(d)) &&
 	       add_marks(d) && add_hints(d);
 }
 
@@ -293,7 +283,7 @@ sled_plot_svg(struct sled_buf *out, const struct sled_plot *plot,
               struct sled_err *err)
 {
 	bool rows = plot->kind == SLED_PLOT_ROWS;
-	struct drawing d = { out, plot, { 1, 1 }, err };
+	struct drawing d = { out, plot, { 0, 1, 1 }, err };
 
 	if (plot->len == 0 || plot->series_len == 0 ||
 	    plot->series_len > SLED_PLOT_SERIES)
@@ -301,7 +291,7 @@ sled_plot_svg(struct sled_buf *out, const struct sled_plot *plot,
 		                 "plot %s: %zu points "
 		                 "of %zu series",
 		                 plot->id, plot->len, plot->series_len);
-	d.ticks = sled_plot_ticks(plot->scale.unit, sled_plot_most(plot));
+	d.ticks = sled_plot_ticks(plot);
 	return open_picture(&d, rows ? sled_plot_rows_height(plot)
 	                             : TOP + HEIGHT + FOOT) &&
 	       (rows ? sled_plot_rows(out, plot, err) : add_inside(&d)) &&

@@ -21,6 +21,12 @@ sled_plot_number(const struct sled_plot *plot, size_t series, size_t point)
 	return value > 0 ? value : 0;
 }
 
+bool
+sled_plot_is_lines(const struct sled_plot *plot)
+{
+	return plot->kind == SLED_PLOT_LINES || plot->kind == SLED_PLOT_TENS;
+}
+
 double
 sled_plot_most(const struct sled_plot *plot)
 {
@@ -32,8 +38,8 @@ sled_plot_most(const struct sled_plot *plot)
 		for (size_t k = 0; k < plot->series_len; k++) {
 			double value = sled_plot_number(plot, k, i);
 
-			sum = plot->kind == SLED_PLOT_LINES ? fmax(sum, value)
-			                                    : sum + value;
+			sum = sled_plot_is_lines(plot) ? fmax(sum, value)
+			                               : sum + value;
 		}
 		most = fmax(most, sum);
 	}
@@ -49,8 +55,12 @@ sled_plot_class(char out[SLED_PLOT_WORD], const struct sled_plot *plot,
 		                             [SLED_PLOT_BAD] = "bad" };
 	enum sled_plot_tone tone = plot->series[series].tone;
 
+	size_t hue = plot->series[series].hue;
+
 	if (tone == SLED_PLOT_PLAIN)
-		(void)snprintf(out, SLED_PLOT_WORD, "plot-%zu", series);
+		(void)snprintf(out, SLED_PLOT_WORD, "plot-%zu",
+		               (hue == 0 ? series : hue - 1) %
+		                   SLED_PLOT_SERIES);
 	else
 		(void)snprintf(out, SLED_PLOT_WORD, "plot-%s", tones[tone]);
 }

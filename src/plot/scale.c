@@ -110,10 +110,10 @@ least_step(enum sled_plot_unit unit)
 	return 1;
 }
 
-struct sled_ticks
-sled_plot_ticks(enum sled_plot_unit unit, double most)
+static struct sled_ticks
+even_ticks(enum sled_plot_unit unit, double most)
 {
-	struct sled_ticks ticks;
+	struct sled_ticks ticks = { 0, 0, 0 };
 	double least = least_step(unit);
 
 	if (!(most > least))
@@ -124,6 +124,54 @@ sled_plot_ticks(enum sled_plot_unit unit, double most)
 		ticks.step = least;
 	ticks.top = ceil(most / ticks.step - 1e-9) * ticks.step;
 	return ticks;
+}
+
+/* The least value above 0; MOST when there is none. */
+static double
+least_of(const struct sled_plot *plot, double most)
+{
+	for (size_t k = 0; k < plot->series_len; k++)
+		for (size_t i = 0; i < plot->len; i++) {
+			double value = sled_plot_number(plot, k, i);
+
+			if (value > 0 && value < most)
+				most = value;
+		}
+	return most;
+}
+
+struct sled_ticks
+sled_plot_ticks(const struct sled_plot *plot)
+{
+	double most = sled_plot_most(plot), low, tens;
+
+	if (plot->kind != SLED_PLOT_TENS || most <= 0)
+		return even_ticks(plot->scale.unit, most);
+	low = floor(log10(least_of(plot, most)));
+	tens = ceil(log10(most) - 1e-9) - low;
+	if (tens < 1)
+		tens = 1;
+	most = ceil(tens / (GAPS + 1)); /* tens a step */
+	return (struct sled_ticks){ pow(10, low), pow(10, most),
+		                    pow(10, low + ceil(tens / most) * most) };
+}
+
+bool
+sled_plot_tick(const struct sled_ticks *ticks, int at, double *value)
+{
+	*value = ticks->low > 0 ? ticks->low * pow(ticks->step, at)
+	                        : ticks->step * at;
+	return *value <= ticks->top * (1 + 1e-9);
+}
+
+double
+sled_plot_height(const struct sled_ticks *ticks, double value)
+{
+	if (ticks->low <= 0)
+		return value / ticks->top;
+	if (value <= ticks->low)
+		return 0;
+	return log(value / ticks->low) / log(ticks->top / ticks->low);
 }
 
 /* Digits behind the point that tell ticks of STEP apart. */
@@ -141,7 +189,7 @@ decimals_of(double step)
 
 /* The greatest unit up to TOP; times of a minute and more only whole. */
 static const struct unit *
-common_unit(enum sled_plot_unit kind, const struct sled_ticks *ticks)
+common_unit(enum sled_plot_unit kind, double step, double top)
 {
 	struct units units = units_of(kind);
 	const struct unit *best = &units.list[0];
@@ -149,18 +197,21 @@ common_unit(enum sled_plot_unit kind, const struct sled_ticks *ticks)
 	for (size_t i = 1; i < units.len; i++) {
 		const struct unit *unit = &units.list[i];
 
-		if (unit->size <= ticks->top &&
+		if (unit->size <= top * (1 + 1e-9) &&
 		    (kind != SLED_PLOT_MS || unit->size <= SECOND ||
-		     fmod(ticks->step, unit->size) < 0.5))
+		     fmod(step, unit->size) < 0.5))
 			best = unit;
 	}
 	return best;
 }
 
 void
-sled_plot_tick(char out[SLED_PLOT_WORD], const struct sled_plot_scale *scale,
-               const struct sled_ticks *ticks, double value)
+sled_plot_tick_text(char out[SLED_PLOT_WORD],
+                    const struct sled_plot_scale *scale,
+                    const struct sled_ticks *ticks, double value)
 {
+	double step = ticks->low > 0 ? value : ticks->step;
+	double top = ticks->low > 0 ? value : ticks->top;
 	struct unit unit = { COINS, "" };
 
 	if (value <= 0) {
@@ -168,9 +219,9 @@ sled_plot_tick(char out[SLED_PLOT_WORD], const struct sled_plot_scale *scale,
 		return;
 	}
 	if (scale->unit != SLED_PLOT_MONEY)
-		unit = *common_unit(scale->unit, ticks);
+		unit = *common_unit(scale->unit, step, top);
 	(void)snprintf(out, SLED_PLOT_WORD, "%.*f%s",
-	               decimals_of(ticks->step / unit.size), value / unit.size,
+	               decimals_of(step / unit.size), value / unit.size,
 	               unit.name);
 }
 
@@ -213,7 +264,8 @@ write_time(char out[SLED_PLOT_WORD], double ms)
 static void
 write_money(char out[SLED_PLOT_WORD], double amount, const char *currency)
 {
-	bool fine = amount > 0 && amount < COINS && fmod(amount, 1e4) >= 0.5;
+	bool fine = amount > 0 && amount < COINS / 10 &&
+	            fmod(amount, COINS / 100) >= 0.5;
 
 	(void)snprintf(out, SLED_PLOT_WORD, "%.*f %.8s", fine ? 4 : 2,
 	               amount / COINS, currency == NULL ? "" : currency);

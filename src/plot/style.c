@@ -25,7 +25,7 @@ static const char style[] =
     ".plot-6{--plot:var(--plot-6)}.plot-7{--plot:var(--plot-7)}"
     ".plot-good{--plot:var(--plot-good)}.plot-warn{--plot:var(--plot-warn)}"
     ".plot-bad{--plot:var(--plot-bad)}\n"
-    ".plot{margin:0;break-inside:avoid}\n"
+    ".plot{margin:0;break-inside:avoid;container-type:inline-size}\n"
     ".plot figcaption{margin-bottom:.5rem;color:var(--plot-text)}\n"
     ".plot figcaption strong{display:block;color:var(--plot-strong)}\n"
     ".plot-key{display:flex;flex-wrap:wrap;gap:.15rem 1rem;margin:0 0 .5rem;"
@@ -65,6 +65,7 @@ static const char style[] =
     "border-bottom:1px solid var(--plot-line)}\n"
     ".plot-table tr>:first-child{text-align:left;font-weight:normal}\n"
     "@media (max-width:40rem){.plot-wide{display:none}}\n"
+    "@container (max-width:36rem){.plot-wide{display:none}}\n"
     "@media print{.plot details{display:none}}\n";
 
 const char *

@@ -337,10 +337,13 @@ sled_letter_field(const struct sled_letter *letter, const char *name,
 		return sled_buf_reserve(out, 1, err);
 	*there = true;
 	raw = g_mime_header_get_raw_value(header);
-	for (; raw != NULL && *raw != '\0'; raw++)
-		if (*raw != '\r' && *raw != '\n' &&
-		    !sled_buf_add(out, raw, 1, err))
+	while (raw != NULL && *raw != '\0') {
+		size_t len = strcspn(raw, "\r\n");
+
+		if (!sled_buf_add(out, raw, len, err))
 			return false;
+		raw += len + strspn(raw + len, "\r\n");
+	}
 	return sled_buf_reserve(out, 1, err);
 }
 
@@ -415,6 +418,16 @@ gather(GMimePart *part, struct gathered *all, struct sled_err *err)
 	return ok && sled_buf_reserve(&all->bytes, 1, err);
 }
 
+/* What tells the order of octets is none of the text. */
+static void
+drop_order_mark(struct sled_buf *text)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	if (text->len >= 3 && memcmp(text->data, mark, 3) == 0)
+		sled_buf_shift(text, 3);
+}
+
 /* LF for CRLF; a CR alone too was meant to end a line. */
 static void
 drop_carriage(struct sled_buf *text)
@@ -472,6 +485,7 @@ add_leaf(struct reading *r, GMimePart *part)
 		 &text, sled_buf_span(&all.bytes),
 		 g_mime_content_type_get_parameter(type, "charset"), r->err);
 	r->want->cut = r->want->cut || all.cut;
+	drop_order_mark(&text);
 	if (ok && r->want->form == SLED_LETTER_HTML)
 		ok = sled_buf_add(r->out, text.data, text.len, r->err);
 	else if (ok && html)

@@ -59,6 +59,15 @@ test_printable_keeps_text_and_escapes_what_acts(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		expect(sled_text_printable, span(cases[i][0]), cases[i][1]);
+	/* Joiners only where letters of such scripts, or pictures, are joined. */
+	expect(sled_text_printable, span("\u0645\u06cc\u200c\u062e"),
+	       "\u0645\u06cc\u200c\u062e");
+	expect(sled_text_printable, span("\U0001f469\u200d\U0001f467"),
+	       "\U0001f469\u200d\U0001f467");
+	expect(sled_text_printable, span("ad\u200da\u200b"),
+	       "ad\\u{200d}a\\u{200b}");
+	expect(sled_text_printable, span("\u202e\u200d"),
+	       "\\u{202e}\\u{200d}");
 	expect(sled_text_printable, (struct sled_span){ "a\0b", 3 }, "a\\x00b");
 }
 
