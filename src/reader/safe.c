@@ -41,17 +41,17 @@ static const char style_ours[] =
     "body{margin:0;padding:12px}\n"
     "img,.sled-gap,.sled-picture{max-width:100%}\n"
     "pre{white-space:pre-wrap}\n"
-    "blockquote{margin:0.5em 0;padding-left:0.8em;"
-    "border-left:3px solid #9ab}\n"
     ".sled-gap,.sled-picture{display:inline-block;box-sizing:border-box}\n"
     ".sled-picture{overflow:hidden;padding:2px 6px;margin:1px;"
     "border:1px dashed #7a8794;border-radius:4px;font:12px/1.4 "
     "system-ui,sans-serif;color:#4a5662;background:#f1f4f7;"
     "text-align:left;vertical-align:middle;overflow-wrap:anywhere}\n"
     ".sled-sized{padding:0 3px;margin:0;font-size:11px;line-height:1.2}\n";
-/* A message that sets no colour takes those of the reader's choice. */
+/* A letter that sets no colour takes those of the reader's choice. */
 static const char style_plain[] =
-    ":root{color-scheme:light dark}\nbody{line-height:1.45}\n";
+    ":root{color-scheme:light dark}\nbody{line-height:1.45}\n"
+    "blockquote{margin:0.5em 0;padding-left:0.8em;"
+    "border-left:3px solid #9ab}\n";
 static const char style_coloured[] =
     ":root{color-scheme:light;background:#fff;color:#000}\n";
 
