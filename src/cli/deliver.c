@@ -83,7 +83,8 @@ tell(void *ctx, const struct sled_delivered *one)
 			sled_cli_complain(cli, &err);
 		return;
 	}
-	if (!cli->quiet && !cli->json && (one->delivered > 0 || how->alone))
+	if (!cli->quiet && !cli->json &&
+	    (one->delivered > 0 || (how->alone && one->waiting == 0)))
 		(void)printf("%s: %" PRIu64 " message%s delivered to %s\n",
 		             one->account, one->delivered,
 		             one->delivered == 1 ? "" : "s", target);
