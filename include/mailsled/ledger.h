@@ -326,6 +326,20 @@ SLED_CHECK bool sled_ledger_oldest(struct sled_ledger *ledger,
                                    const char *place, int64_t *verified,
                                    struct sled_err *err);
 
+/* What a place holds that was last read back on one day (UTC). */
+struct sled_read_row {
+	int64_t day;      /* since 1970-01-01 */
+	uint64_t members; /* of archives */
+	uint64_t octets;  /* that they take there */
+};
+
+typedef bool sled_read_fn(void *ctx, const struct sled_read_row *row,
+                          struct sled_err *err);
+/* Oldest first. */
+SLED_CHECK bool sled_ledger_read_days(struct sled_ledger *ledger,
+                                      const char *place, sled_read_fn *each,
+                                      void *ctx, struct sled_err *err);
+
 /* ---- health ---- */
 
 /* A member that PLACE was seen to hold damaged; again: the newer one stays. */
@@ -488,8 +502,11 @@ SLED_CHECK bool sled_ledger_by_number(struct sled_ledger *ledger,
 struct sled_message_query {
 	const char *label; /* NULL: all */
 	int64_t since;     /* received at or after; 0: all */
-	int64_t volume;    /* 0: all; else that volume's, in archive order */
-	uint64_t limit;    /* 0: all */
+	/* Only those behind the message of this id that was received then: the
+	 * next page. 0: from the newest on. Not with .volume. */
+	int64_t before_id, before;
+	int64_t volume; /* 0: all; else that volume's, in archive order */
+	uint64_t limit; /* 0: all */
 };
 
 SLED_CHECK bool sled_ledger_messages(struct sled_ledger *ledger,
@@ -509,6 +526,12 @@ SLED_CHECK bool sled_ledger_after(struct sled_ledger *ledger,
                                   sled_message_fn *each, void *ctx,
                                   struct sled_err *err);
 
+/* ... and below it (0: all), the highest first. */
+SLED_CHECK bool sled_ledger_below(struct sled_ledger *ledger,
+                                  const struct sled_message_mark *mark,
+                                  sled_message_fn *each, void *ctx,
+                                  struct sled_err *err);
+
 /* A label that has or had mail: its messages and the highest number of one. */
 struct sled_label_row {
 	char label[25];
@@ -521,6 +544,20 @@ typedef bool sled_label_fn(void *ctx, const struct sled_label_row *row,
 /* By label. To COUNT takes a walk over an index. */
 SLED_CHECK bool sled_ledger_labels(struct sled_ledger *ledger, bool count,
                                    sled_label_fn *each, void *ctx,
+                                   struct sled_err *err);
+
+/* What a label received on one day (UTC) and has in archives. */
+struct sled_growth_row {
+	char label[25];
+	int64_t day; /* since 1970-01-01 */
+	uint64_t messages, octets;
+};
+
+typedef bool sled_growth_fn(void *ctx, const struct sled_growth_row *row,
+                            struct sled_err *err);
+/* By day, then label. Reads every message's row. */
+SLED_CHECK bool sled_ledger_growth(struct sled_ledger *ledger,
+                                   sled_growth_fn *each, void *ctx,
                                    struct sled_err *err);
 
 struct sled_message_counts {
@@ -609,6 +646,10 @@ SLED_CHECK bool sled_ledger_visits(struct sled_ledger *ledger,
                                    const char *label, uint64_t limit,
                                    sled_visit_fn *each, void *ctx,
                                    struct sled_err *err);
+/* The same, of those that began at or after SINCE. */
+SLED_CHECK bool sled_ledger_visits_since(struct sled_ledger *ledger,
+                                         int64_t since, sled_visit_fn *each,
+                                         void *ctx, struct sled_err *err);
 /* The same, of one interface. */
 SLED_CHECK bool sled_ledger_visits_by(struct sled_ledger *ledger,
                                       const char *path, uint64_t limit,

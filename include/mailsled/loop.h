@@ -344,8 +344,8 @@ SLED_CHECK bool sled_child_capture(struct sled_buf *out, const char *command,
                                    struct sled_err *err);
 
 /*
- * Run ARGV[0], looked for in $PATH, with these words and no shell, and wait for
- * its end; stdin is /dev/null. It needs no loop. What it prints goes to OUTPUT
+ * Run ARGV[0], a file's absolute path or looked for in $PATH, with these words
+ * and no shell, and wait for its end; stdin is /dev/null. It needs no loop. What it prints goes to OUTPUT
  * as it comes (NULL: dropped); of its stderr the last SLED_PROGRAM_SAID octets
  * are kept, as they are: escape them before they are shown. The program stays
  * in our session and process group, so that what ends us by either ends it,

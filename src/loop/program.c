@@ -33,13 +33,15 @@ struct running {
 	bool stopping;
 };
 
-/* The file of NAME in $PATH; freed by the caller. */
+/* The file of NAME in $PATH, or that it is; freed by the caller. */
 static char *
 find_program(const char *name)
 {
 	const char *path = getenv("PATH");
 	struct sled_err err = { 0 };
 
+	if (*name == '/')
+		return access(name, X_OK) == 0 ? strdup(name) : NULL;
 	if (path == NULL)
 		path = "/usr/local/bin:/usr/bin:/bin";
 	while (*path != '\0') {

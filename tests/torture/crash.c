@@ -318,6 +318,9 @@ look_at(struct look *look, size_t n, char why[WHY])
 	status = in_child(do_look, look, why);
 	if (status >= 256)
 		(void)snprintf(why, WHY, "ended by signal %d", status - 256);
+	else if (status != 0 && why[0] == '\0')
+		(void)snprintf(why, WHY, "ended with %d, without a word",
+		               status);
 	if (status != 0 && getenv("KEEP") != NULL) {
 		(void)printf("kept: %s\n", look->world->w.tmp.path);
 		(void)fflush(stdout);
@@ -565,8 +568,8 @@ play_lost_syncs(enum fx_call call, size_t step, size_t want, struct sum *sum)
 static int
 play_matrix(size_t step, size_t want)
 {
-	static const char *const names[] = { "next", "seal", "beside",
-		                             "three" };
+	static const char *const names[] = { "next",  "seal",   "beside",
+		                             "three", "repair", "import" };
 	struct sum sum = { 0, 0 };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -11,7 +11,9 @@
 
 #include "crash.h"
 
-static const struct fx_mail before[] = { { "a1", 900, 21 }, { "a2", 10, 22 } };
+static const struct fx_mail before[] = { { "a1", 900, 21 },
+	                                 { "a2", 10, 22 },
+	                                 { "a3", 2000, 23 } };
 static const struct fx_mail small[] = {
 	{ "u1", 100, 1 }, { "u2", 3000, 2 }, { "u3", 700, 3 }
 };
@@ -270,17 +272,34 @@ prepare_visit(struct world *world)
 }
 
 static void
-prepare_sealed(struct world *world)
+bring(struct world *world, const struct fx_mail *mail)
+{
+	struct fx_visit v;
+
+	fx_store_open(&world->w);
+	if (!fx_visit_run(&v, &world->w, mail, 1, 1, true))
+		fail_msg("%s", v.err.text);
+	fx_store_close(&world->w);
+}
+
+static void
+seal(struct world *world)
 {
 	uint64_t sealed = 0;
 
-	prepare_visit(world);
 	fx_store_open(&world->w);
 	if (!sled_store_seal(world->w.store, NULL, true, &sealed,
 	                     &world->w.err))
 		fail_msg("%s", world->w.err.text);
 	assert_int_equal(sealed, 1);
 	fx_store_close(&world->w);
+}
+
+static void
+prepare_sealed(struct world *world)
+{
+	prepare_visit(world);
+	seal(world);
 }
 
 static void
@@ -365,6 +384,105 @@ run_twice(struct world *world)
 	visit_all(world);
 }
 
+/* A sealed volume of which each place has another member damaged, so that both
+ * get a new file; an open one that is damaged in one. */
+static void
+prepare_damaged(struct world *world)
+{
+	struct fx_store *w = &world->w;
+	size_t first;
+
+	bring(world, &before[0]);
+	first = fx_store_size(w, "store/home/2026-11-001.open.tar.gz");
+	bring(world, &before[1]);
+	seal(world);
+	bring(world, &before[2]);
+	fx_store_damage(w, "store/home/*-001.tar.gz", (unsigned)first - 100);
+	fx_store_damage(w, "copy1/home/*-001.tar.gz", (unsigned)first + 100);
+	fx_store_damage(w, "copy1/home/*-002.open.tar.gz", 300);
+}
+
+static void
+see_volume(void *ctx, const struct sled_repaired *volume)
+{
+	(void)ctx;
+	(void)volume;
+}
+
+bool
+scene_repair(struct world *world, struct sled_err *err)
+{
+	const struct sled_repair_conf conf = { .dry = false };
+	const struct sled_repair_reader reader = { .volume = see_volume };
+	struct sled_repair_report report = { 0 };
+
+	if (!sled_store_repair(world->w.store, &conf, &reader, &report, err))
+		return false;
+	return report.lost == 0 ||
+	       sled_fail(err, SLED_ERR_DAMAGED, "repair lost %u messages",
+	                 (unsigned)report.lost);
+}
+
+static void
+run_repair(struct world *world)
+{
+	if (fx_store_try(&world->w, SLED_STORE_REPAIR))
+		(void)!scene_repair(world, &world->w.err);
+	fx_store_close(&world->w);
+	visit_all(world);
+}
+
+static void
+repair_again(struct world *world)
+{
+	struct sled_err err = { 0 };
+
+	if (!fx_store_try(&world->w, SLED_STORE_REPAIR))
+		fail_msg("the next start: %s", world->w.err.text);
+	if (!scene_repair(world, &err))
+		fail_msg("the next repair: %s", err.text);
+	fx_store_close(&world->w);
+}
+
+bool
+scene_import(struct world *world, struct sled_err *err)
+{
+	struct fx_store *w = &world->w;
+	struct sled_import_sums sums;
+
+	if (!fx_store_import(w, world->scene->mails, world->scene->len, &sums)) {
+		*err = w->err;
+		return false;
+	}
+	return sums.unsafe == 0 ||
+	       sled_fail(err, SLED_ERR_PLACE, "%u of the import are not safe",
+	                 (unsigned)sums.unsafe);
+}
+
+/* Once it has said so, all of it is safe: as if a server had had it. */
+static void
+run_import(struct world *world)
+{
+	struct sled_err err = { 0 };
+
+	if (fx_store_try(&world->w, SLED_STORE_WRITE) &&
+	    scene_import(world, &err))
+		fx_disk_note(&world->disk, NOTE_QUIT,
+		             ((uint64_t)1 << world->scene->len) - 1);
+	fx_store_close(&world->w);
+}
+
+static void
+import_again(struct world *world)
+{
+	struct sled_err err = { 0 };
+
+	fx_store_open(&world->w);
+	if (!scene_import(world, &err))
+		fail_msg("the next import: %s", err.text);
+	fx_store_close(&world->w);
+}
+
 #define BEFORE  .before = 2, .copies = 1
 #define SMALL   .mails = small, .len = 3
 #define NO_RULE .rule = { .call = FX_ANY }
@@ -384,6 +502,11 @@ const struct scene crash_scenes[] = {
 	{ .name = "prune", .before = 2, .copies = 2, .min_copies = 2, SMALL,
 	  .group = 3, .prepare = prepare_sealed, .run = run_prune,
 	  .pruned = true },
+	{ .name = "repair", .before = 3, .copies = 1, SMALL, .group = 3,
+	  .prepare = prepare_damaged, .run = run_repair,
+	  .again = repair_again, .damaged = true },
+	{ .name = "import", BEFORE, SMALL, .run = run_import,
+	  .again = import_again, .imported = true },
 	{ .name = "rebuild", BEFORE, SMALL, .group = 3,
 	  .prepare = prepare_lost_ledger },
 	{ .name = "cut-link", BEFORE, SMALL, .group = 1, .cut_link = true },
