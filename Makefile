@@ -11,7 +11,8 @@ PKGS     = openssl:libssl-dev zlib:zlib1g-dev libarchive:libarchive-dev \
            jansson:libjansson-dev libmnl:libmnl-dev
 # The reading side alone needs these; WITH_READER=0 leaves it out.
 WITH_READER ?= 1
-READER_PKGS = gmime-3.0:libgmime-3.0-dev libxml-2.0:libxml2-dev
+READER_PKGS = gmime-3.0:libgmime-3.0-dev libxml-2.0:libxml2-dev \
+              libmicrohttpd:libmicrohttpd-dev
 ifneq ($(WITH_READER),0)
 ALL_PKGS = $(PKGS) $(READER_PKGS)
 READER   = $(BUILD)/mailsled-reader
@@ -29,7 +30,7 @@ ifneq ($(strip $(MISSING)),)
 $(error libraries are missing: apt-get install $(strip $(MISSING)))
 endif
 LIBFLAGS := $(shell pkg-config --cflags $(LIBS))
-LDLIBS   := $(shell pkg-config --libs $(LIBS)) -lpthread
+LDLIBS   := $(shell pkg-config --libs $(LIBS)) -lpthread -lm
 ifdef READER
 READER_LIBS   = $(foreach p,$(READER_PKGS),$(firstword $(subst :, ,$(p))))
 READER_FLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(READER_LIBS)))
@@ -59,15 +60,16 @@ HARDEN  += -D_FORTIFY_SOURCE=2
 endif
 
 # The reader's sources: a program of its own, so that a visit loads none of it.
-READ_SRC = $(sort $(wildcard src/reader/*.c src/cli/read_*.c))
-READ_HDR = include/mailsled/reader.h $(sort $(wildcard src/reader/*.h)) src/cli/read.h
+READ_SRC = $(sort $(wildcard src/reader/*.c src/serve/*.c src/cli/read_*.c))
+READ_HDR = include/mailsled/reader.h include/mailsled/serve.h \
+           $(sort $(wildcard src/reader/*.h src/serve/*.h src/cli/read*.h))
 CORE_SRC = $(filter-out $(READ_SRC),$(sort $(wildcard src/*/*.c)))
 SRC      = $(CORE_SRC) $(if $(READER),$(READ_SRC))
 HDR      = $(filter-out $(if $(READER),,$(READ_HDR)),$(sort $(wildcard include/mailsled/*.h src/*/*.h)))
 OBJ      = $(SRC:src/%.c=$(BUILD)/%.o)
 LIBOBJ   = $(filter-out $(BUILD)/cli/main.o,$(CORE_SRC:src/%.c=$(BUILD)/%.o))
 READ_OBJ = $(filter-out $(BUILD)/cli/read_main.o,$(READ_SRC:src/%.c=$(BUILD)/%.o))
-READ_TESTS = $(wildcard tests/unit/test_reader_*.c)
+READ_TESTS = $(wildcard tests/unit/test_reader_*.c tests/unit/test_serve_*.c)
 TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(if $(READER),,$(READ_TESTS)),$(wildcard tests/unit/test_*.c)))
 SUPPORT  = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/fx_*.c))
 CRASH    = $(patsubst tests/torture/%.c,$(BUILD)/torture/%.o,$(wildcard tests/torture/crash_*.c))
@@ -93,6 +95,7 @@ $(BUILD)/libmailsled.a: $(LIBOBJ)
 $(BUILD)/mailsled: $(BUILD)/cli/main.o $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
 $(READ_SRC:src/%.c=$(BUILD)/%.o): LIBFLAGS += $(READER_FLAGS)
+$(BUILD)/serve/files.o: src/serve/page.css src/serve/page.js src/serve/icon.svg
 $(BUILD)/libreader.a: $(READ_OBJ)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -108,7 +111,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(SUPPORT) $(BUILD)/libmailsled.a Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) -Itests/support $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< \
 	  $(SUPPORT) $(BUILD)/libmailsled.a $(LDLIBS) -lcmocka
-$(BUILD)/unit/test_reader_%: tests/unit/test_reader_%.c $(SUPPORT) $(BUILD)/libreader.a $(BUILD)/libmailsled.a Makefile
+$(READ_TESTS:tests/unit/%.c=$(BUILD)/unit/%): $(BUILD)/unit/%: tests/unit/%.c $(SUPPORT) $(BUILD)/libreader.a $(BUILD)/libmailsled.a Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(READER_FLAGS) -Itests/support $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< \
 	  $(SUPPORT) $(BUILD)/libreader.a $(BUILD)/libmailsled.a $(LDLIBS) $(READER_LDLIBS) -lcmocka

@@ -33,18 +33,20 @@ static bool
 print_field(struct show *show, const struct sled_letter *letter, size_t i,
             struct sled_err *err)
 {
-	struct sled_buf text = { 0 }, shown = { 0 };
+	const char *name = fields[i].name;
+	struct sled_buf text = { 0 };
 	bool there = false;
-	bool ok = sled_cli_read_field(letter, fields[i].name, fields[i].people,
-	                              &text, &there, err) &&
-	          sled_text_printable(&shown, sled_buf_span(&text), err);
+	bool ok = sled_cli_read_field(letter, name, fields[i].people, &text,
+	                              &there, err);
 
 	if (ok && there)
-		ok = printf("%s%s:%s %s\n", show->screen.strong, fields[i].name,
-		            show->screen.plain, shown.data) > 0 ||
-		     sled_fail(err, SLED_ERR_IO, "output: cannot be written");
+		ok = (printf("%s%s:%s ", show->screen.strong, name,
+		             show->screen.plain) > 0 ||
+		      sled_fail(err, SLED_ERR_IO,
+		                "output: cannot be written")) &&
+		     sled_cli_read_value(text.data, (unsigned)strlen(name) + 2,
+		                         show->screen.columns, err);
 	sled_buf_free(&text);
-	sled_buf_free(&shown);
 	return ok;
 }
 
