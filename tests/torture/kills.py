@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""SIGKILL at each call by which mailsled changes a disk or says something.
+"""[R1] [R5] SIGKILL at each call by which mailsled changes a disk, or says
+something to the network.
 
 usage: kills.py [--every N] [--offset N] [--twice N] [--jobs N]
                 [--scenes NAME,...]
