@@ -61,7 +61,8 @@ EARLIER = [message(100, "before\n")]
 WAYS = ("down", "up")
 MODES = ("close", "reset", "silent")
 HANDSHAKE = 1500  # octets of one, and what is around it
-SPARE = 64  # octets above the longest visit that was seen
+SPARE = 64  # octets above the longest visit that was seen; the ends of these
+# are multiples of it, so that the cuts are the same ones each time
 HASTE = 20  # a second of silence is over so many times sooner
 MOST_SILENT = 3  # visits a process that wait for their time-outs together
 VERBS = {"GREETING": 1, "CAPA": 1, "AUTH": 1, "STAT": 1, "UIDL": 1, "LIST": 1,
@@ -306,7 +307,7 @@ def all_cases():
         if kind == "refused":
             most = {way: HANDSHAKE for way in WAYS}
         cases += [Case(kind, way, mode, at) for way in WAYS for mode in MODES
-                  for at in range(most[way] + SPARE)]
+                  for at in range(-(-most[way] // SPARE) * SPARE + SPARE)]
         if kind == "first":
             cases += [Case("session", "server", mode, at)
                       for mode in ("end", "close") for at in range(said + 1)]
