@@ -245,6 +245,22 @@ static const char growth_5[] =
     "DROP INDEX holding_place;"
     "CREATE INDEX holding_place ON holding (place, verified);"
 
+    "PRAGMA user_version = 5;";
+
+/* What 6 has more. */
+static const char growth_6[] =
+    "CREATE TABLE delivery (label TEXT NOT NULL, target TEXT NOT NULL,"
+    " since INTEGER NOT NULL, through INTEGER NOT NULL,"
+    " delivered INTEGER NOT NULL, last INTEGER NOT NULL,"
+    " trying INTEGER NOT NULL, trying_at INTEGER NOT NULL,"
+    " trying_node INTEGER NOT NULL, failed INTEGER NOT NULL,"
+    " why TEXT NOT NULL, told INTEGER NOT NULL, PRIMARY KEY (label, target)) WITHOUT ROWID;"
+
+    "CREATE TABLE undelivered (label TEXT NOT NULL, target TEXT NOT NULL,"
+    " number INTEGER NOT NULL, tries INTEGER NOT NULL,"
+    " last INTEGER NOT NULL, why TEXT NOT NULL,"
+    " PRIMARY KEY (label, target, number)) WITHOUT ROWID;"
+
     "PRAGMA user_version = " VERSION ";";
 
 /* 2 MiB of pages; nothing outside memory but the database and its -wal, which
@@ -324,7 +340,8 @@ make_tables(struct sled_ledger *ledger, struct sled_err *err)
 	     (ledger->version >= 2 || execute(ledger, growth_2, err)) &&
 	     (ledger->version >= 3 || execute(ledger, growth_3, err)) &&
 	     (ledger->version >= 4 || execute(ledger, growth_4, err)) &&
-	     (ledger->version >= 5 || execute(ledger, growth_5, err));
+	     (ledger->version >= 5 || execute(ledger, growth_5, err)) &&
+	     (ledger->version >= 6 || execute(ledger, growth_6, err));
 	if (!sled_sql_leave(ledger, ok, err))
 		return false;
 	ledger->version = SLED_LEDGER_SCHEMA;

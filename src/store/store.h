@@ -346,6 +346,10 @@ bool sled_decide_replay(struct sled_store *store, const char *kind,
 /* All was replayed: only what is still decided stays. */
 bool sled_decide_replayed(struct sled_store *store, struct sled_err *err);
 
+/* ---- delivery.c ---- */
+bool sled_delivery_replay(struct sled_store *store, const char *const *fields,
+                          size_t len, int64_t when, struct sled_err *err);
+
 /* ---- commit.c ---- */
 /* A member's tar octets, after how the last ones were compressed: where mail
  * gets very small, what a member costs would else be much of it. */

@@ -11,7 +11,9 @@
 
 #include "crash.h"
 
-static const struct fx_mail before[] = { { "a1", 900, 21 }, { "a2", 10, 22 } };
+static const struct fx_mail before[] = { { "a1", 900, 21 },
+	                                 { "a2", 10, 22 },
+	                                 { "a3", 2000, 23 } };
 static const struct fx_mail small[] = {
 	{ "u1", 100, 1 }, { "u2", 3000, 2 }, { "u3", 700, 3 }
 };
@@ -270,11 +272,21 @@ prepare_visit(struct world *world)
 }
 
 static void
-prepare_sealed(struct world *world)
+bring(struct world *world, const struct fx_mail *mail)
+{
+	struct fx_visit v;
+
+	fx_store_open(&world->w);
+	if (!fx_visit_run(&v, &world->w, mail, 1, 1, true))
+		fail_msg("%s", v.err.text);
+	fx_store_close(&world->w);
+}
+
+static void
+seal(struct world *world)
 {
 	uint64_t sealed = 0;
 
-	prepare_visit(world);
 	fx_store_open(&world->w);
 	if (!sled_store_seal(world->w.store, NULL, true, &sealed,
 	                     &world->w.err))
@@ -284,10 +296,24 @@ prepare_sealed(struct world *world)
 }
 
 static void
+prepare_sealed(struct world *world)
+{
+	prepare_visit(world);
+	seal(world);
+}
+
+static void
 prepare_unplugged(struct world *world)
 {
 	prepare_visit(world);
 	fx_store_sh(&world->w, "mv copy1 copy1.away");
+}
+
+static void
+prepare_wiped(struct world *world)
+{
+	prepare_visit(world);
+	fx_store_sh(&world->w, "rm -rf copy1/*");
 }
 
 static void
@@ -334,12 +360,37 @@ run_prune(struct world *world)
 	visit_all(world);
 }
 
+static bool
+sync_places(struct world *world)
+{
+	struct fx_store *w = &world->w;
+	uint64_t octets = 0;
+
+	return fx_store_try(w, SLED_STORE_WRITE) &&
+	       sled_store_sync(w->store, NULL, &octets, &w->err);
+}
+
+static void
+run_wiped(struct world *world)
+{
+	(void)!sync_places(world);
+	fx_store_close(&world->w);
+	visit_all(world);
+}
+
+static void
+sync_again(struct world *world)
+{
+	if (!sync_places(world))
+		fail_msg("the next sync: %s", world->w.err.text);
+	fx_store_close(&world->w);
+}
+
 static void
 run_plugged_late(struct world *world)
 {
 	struct sled_sys *sys = &world->disk.sys;
 	struct fx_store *w = &world->w;
-	uint64_t octets = 0;
 
 	visit(world, 0, world->scene->len);
 	fx_store_close(w);
@@ -347,8 +398,7 @@ run_plugged_late(struct world *world)
 	                               w->tmp.dir, "copy1"),
 	                 0);
 	(void)sys->syncfs(sys->ctx, w->tmp.dir);
-	fx_store_open(w);
-	if (!sled_store_sync(w->store, NULL, &octets, &w->err))
+	if (!sync_places(world))
 		fail_msg("%s", w->err.text);
 	fx_store_close(w);
 	visit_all(world);
@@ -363,6 +413,105 @@ run_twice(struct world *world)
 	world->disk.rules = 0;
 	give_rules(&world->disk, world->mutant);
 	visit_all(world);
+}
+
+/* A sealed volume of which each place has another member damaged, so that both
+ * get a new file; an open one that is damaged in one. */
+static void
+prepare_damaged(struct world *world)
+{
+	struct fx_store *w = &world->w;
+	size_t first;
+
+	bring(world, &before[0]);
+	first = fx_store_size(w, "store/home/2026-11-001.open.tar.gz");
+	bring(world, &before[1]);
+	seal(world);
+	bring(world, &before[2]);
+	fx_store_damage(w, "store/home/*-001.tar.gz", (unsigned)first - 100);
+	fx_store_damage(w, "copy1/home/*-001.tar.gz", (unsigned)first + 100);
+	fx_store_damage(w, "copy1/home/*-002.open.tar.gz", 300);
+}
+
+static void
+see_volume(void *ctx, const struct sled_repaired *volume)
+{
+	(void)ctx;
+	(void)volume;
+}
+
+bool
+scene_repair(struct world *world, struct sled_err *err)
+{
+	const struct sled_repair_conf conf = { .dry = false };
+	const struct sled_repair_reader reader = { .volume = see_volume };
+	struct sled_repair_report report = { 0 };
+
+	if (!sled_store_repair(world->w.store, &conf, &reader, &report, err))
+		return false;
+	return report.lost == 0 ||
+	       sled_fail(err, SLED_ERR_DAMAGED, "repair lost %u messages",
+	                 (unsigned)report.lost);
+}
+
+static void
+run_repair(struct world *world)
+{
+	if (fx_store_try(&world->w, SLED_STORE_REPAIR))
+		(void)!scene_repair(world, &world->w.err);
+	fx_store_close(&world->w);
+	visit_all(world);
+}
+
+static void
+repair_again(struct world *world)
+{
+	struct sled_err err = { 0 };
+
+	if (!fx_store_try(&world->w, SLED_STORE_REPAIR))
+		fail_msg("the next start: %s", world->w.err.text);
+	if (!scene_repair(world, &err))
+		fail_msg("the next repair: %s", err.text);
+	fx_store_close(&world->w);
+}
+
+bool
+scene_import(struct world *world, struct sled_err *err)
+{
+	struct fx_store *w = &world->w;
+	struct sled_import_sums sums;
+
+	if (!fx_store_import(w, world->scene->mails, world->scene->len, &sums)) {
+		*err = w->err;
+		return false;
+	}
+	return sums.unsafe == 0 ||
+	       sled_fail(err, SLED_ERR_PLACE, "%u of the import are not safe",
+	                 (unsigned)sums.unsafe);
+}
+
+/* Once it has said so, all of it is safe: as if a server had had it. */
+static void
+run_import(struct world *world)
+{
+	struct sled_err err = { 0 };
+
+	if (fx_store_try(&world->w, SLED_STORE_WRITE) &&
+	    scene_import(world, &err))
+		fx_disk_note(&world->disk, NOTE_QUIT,
+		             ((uint64_t)1 << world->scene->len) - 1);
+	fx_store_close(&world->w);
+}
+
+static void
+import_again(struct world *world)
+{
+	struct sled_err err = { 0 };
+
+	fx_store_open(&world->w);
+	if (!scene_import(world, &err))
+		fail_msg("the next import: %s", err.text);
+	fx_store_close(&world->w);
 }
 
 #define BEFORE  .before = 2, .copies = 1
@@ -384,6 +533,13 @@ const struct scene crash_scenes[] = {
 	{ .name = "prune", .before = 2, .copies = 2, .min_copies = 2, SMALL,
 	  .group = 3, .prepare = prepare_sealed, .run = run_prune,
 	  .pruned = true },
+	{ .name = "wiped", BEFORE, SMALL, .group = 3, .prepare = prepare_wiped,
+	  .run = run_wiped, .again = sync_again, .damaged = true },
+	{ .name = "repair", .before = 3, .copies = 1, SMALL, .group = 3,
+	  .prepare = prepare_damaged, .run = run_repair,
+	  .again = repair_again, .damaged = true },
+	{ .name = "import", BEFORE, SMALL, .run = run_import,
+	  .again = import_again, .imported = true },
 	{ .name = "rebuild", BEFORE, SMALL, .group = 3,
 	  .prepare = prepare_lost_ledger },
 	{ .name = "cut-link", BEFORE, SMALL, .group = 1, .cut_link = true },

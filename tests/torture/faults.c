@@ -29,6 +29,9 @@
 #include <cmocka.h>
 
 #include "crash.h"
+#ifdef WITH_READER
+#include "mailsled/reader.h"
+#endif
 
 #define PATIENCE_S 600 /* of a loaded machine */
 #define WHY        1024
@@ -93,6 +96,8 @@ struct operation {
 	const char *name;
 	const char *scene; /* whose store it is, and who checks it */
 	void (*run)(struct world *world, struct outcome *out);
+	void (*before)(struct world *world); /* or NULL: no fault in it */
+	void (*behind)(struct world *world); /* or NULL: it has to go well now */
 };
 
 static bool
@@ -179,20 +184,111 @@ run_verify(struct world *world, struct outcome *out)
 		                            &out->err);
 }
 
+static void
+run_repair(struct world *world, struct outcome *out)
+{
+	out->ok = open_for(world, SLED_STORE_REPAIR, out) &&
+	          scene_repair(world, &out->err);
+}
+
+/* What it says is safe has to be in all places from then on. */
+static void
+run_import(struct world *world, struct outcome *out)
+{
+	out->ok = open_for(world, SLED_STORE_WRITE, out) &&
+	          scene_import(world, &out->err);
+	if (out->ok)
+		out->moment.gone = ((uint64_t)1 << world->scene->len) - 1;
+}
+
+#ifdef WITH_READER
+static bool
+feed_index(struct world *world, struct sled_err *err)
+{
+	struct sled_feed feed = { .thorough = true };
+	struct sled_index *index = NULL;
+	bool ok = sled_index_open(&index, world->w.store, err) &&
+	          sled_index_feed(index, &feed, NULL, NULL, err);
+
+	sled_index_close(&index);
+	return ok;
+}
+
+static void
+run_index(struct world *world, struct outcome *out)
+{
+	out->ok = open_for(world, SLED_STORE_READ, out) &&
+	          feed_index(world, &out->err);
+}
+
+static bool
+count_found(void *ctx, const struct sled_message *message, struct sled_err *err)
+{
+	(void)message;
+	(void)err;
+	++*(size_t *)ctx;
+	return true;
+}
+
+/* A search finds each message, once. */
+static void
+find_all(struct world *world)
+{
+	struct fx_store *w = &world->w;
+	struct sled_index *index = NULL;
+	struct sled_err err = { 0 };
+	struct sled_query query;
+	size_t found = 0;
+
+	if (!fx_store_try(w, SLED_STORE_READ) || !feed_index(world, &err))
+		fail_msg("the next index: %s%s", w->err.text, err.text);
+	if (!sled_query_parse(&query, "-nowhere", w->now, &err) ||
+	    !sled_index_open(&index, w->store, &err) ||
+	    !sled_index_find(index, &query, 0, count_found, &found, &err))
+		fail_msg("the next search: %s", err.text);
+	sled_index_close(&index);
+	sled_query_free(&query);
+	fx_store_close(w);
+	assert_int_equal(found, world->scene->before);
+}
+#endif
+
+static void
+plug_copy(struct world *world)
+{
+	fx_store_sh(&world->w, "mv copy1.away copy1");
+}
+
 /* A new operation of the store is one row more. */
 static const struct operation operations[] = {
-	{ "visit", "next", run_visit },     { "found", "first", run_visit },
-	{ "large", "large", run_visit },    { "sync", "late", run_sync },
-	{ "seal", "next", run_seal },       { "prune", "prune", run_prune },
-	{ "rebuild", "next", run_rebuild }, { "verify", "next", run_verify },
+	{ "visit", "next", run_visit, NULL, NULL },
+	{ "found", "first", run_visit, NULL, NULL },
+	{ "large", "large", run_visit, NULL, NULL },
+	{ "sync", "late", run_sync, plug_copy, NULL },
+	{ "seal", "next", run_seal, NULL, NULL },
+	{ "prune", "prune", run_prune, NULL, NULL },
+	{ "rebuild", "next", run_rebuild, NULL, NULL },
+	{ "verify", "next", run_verify, NULL, NULL },
+	{ "repair", "repair", run_repair, NULL, NULL },
+	{ "import", "import", run_import, NULL, NULL },
+#ifdef WITH_READER
+	{ "index", "next", run_index, NULL, find_all },
+#endif
 };
 
 /* ---- ways to fail ---- */
 
+/* Instead of an errno. */
+enum {
+	ALLOCATION = -1,
+	HALF = -2, /* a short write, and all is well */
+	FULL = -3, /* a short write, and then there is no room any more */
+};
+
 struct way {
 	const char *name;
 	enum fx_call call;
-	int errnum; /* 0: an allocation */
+	int errnum;
 	bool forever;
 	unsigned stride; /* of `check` */
 };
@@ -216,7 +312,9 @@ static const struct way ways[] = {
 	{ "fdatasync: ENOSPC, once", FX_FDATASYNC, ENOSPC, false, 17 },
 	{ "fsync: EIO, once", FX_FSYNC, EIO, false, 13 },
 	{ "fsync: EIO, for ever", FX_FSYNC, EIO, true, 17 },
-	{ "allocation, once", FX_ANY, 0, false, 71 },
+	{ "pwrite: short, once", FX_PWRITE, HALF, false, 67 },
+	{ "pwrite: short, then ENOSPC", FX_PWRITE, FULL, false, 73 },
+	{ "allocation, once", FX_ANY, ALLOCATION, false, 71 },
 };
 
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
@@ -242,11 +340,18 @@ arm(const struct trial *trial)
 {
 	struct fx_sys *fx = &trial->world->w.fx;
 
-	if (trial->way->errnum == 0)
+	if (trial->way->errnum == ALLOCATION) {
 		alloc_left = trial->n;
-	else
+		return;
+	}
+	if (trial->way->errnum > 0) {
 		fx_sys_fail(fx, trial->way->call, trial->n, trial->way->errnum,
 		            trial->way->forever);
+		return;
+	}
+	fx_sys_halve(fx, trial->n);
+	if (trial->way->errnum == FULL)
+		fx_sys_fail(fx, FX_PWRITE, trial->n + 1, ENOSPC, true);
 }
 
 static void
@@ -275,8 +380,8 @@ in_the_child(struct trial *trial)
 
 	assert_non_null(out);
 	w->now += 600;
-	if (strcmp(trial->operation->name, "sync") == 0)
-		fx_store_sh(w, "mv copy1.away copy1");
+	if (trial->operation->before != NULL)
+		trial->operation->before(world);
 	arm(trial);
 	trial->operation->run(world, out);
 	fx_store_close(w);
@@ -285,6 +390,8 @@ in_the_child(struct trial *trial)
 	alloc_left = 0;
 	fx_sys_calm(&w->fx);
 	check_outcome(trial, out);
+	if (trial->operation->behind != NULL)
+		trial->operation->behind(world);
 	state_check(world, &out->moment, false);
 	free(out);
 }
@@ -318,6 +425,9 @@ try_fault(struct trial *trial, char why[WHY])
 	if (WIFSIGNALED(status))
 		(void)snprintf(why, WHY, "ended by signal %d",
 		               WTERMSIG(status));
+	else if (status != 0 && why[0] == '\0')
+		(void)snprintf(why, WHY, "ended with %d, without a word",
+		               WEXITSTATUS(status));
 	for (char *at = why; *at != '\0'; at++)
 		*at = *at == '\n' ? ' ' : *at;
 	fx_tmp_empty(&trial->world->w.tmp);
@@ -344,7 +454,7 @@ run_row(struct trial *trial, unsigned stride, struct sum *sum)
 				             trial->operation->name,
 				             trial->way->name, n, why);
 			/* It may have died before it could tell. */
-			if (n > 20000)
+			if (failed >= 100)
 				break;
 		} else if (!trial->answer->fired) {
 			break;

@@ -25,61 +25,10 @@ static const struct fx_mail all[] = {
 	{ "u1", 500, 90 }, { "", 100, 1 },     { "", 3000, 2 }, { "", 70000, 3 },
 	{ "", 40, 4 },     { "", 1200000, 5 }, { "", 9, 6 },
 };
-static const struct sled_spool_owner whose = { "home", SLED_IMPORTED, "home" };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static struct fx_store world;
-
-/* ---- steps ---- */
-
-static bool
-bring_one(struct fx_store *w, struct sled_import *import,
-          const struct fx_mail *mail)
-{
-	struct sled_buf bytes = { 0 };
-	struct sled_incoming incoming = { .sha256 = fx_store_hash(mail),
-		                          .received = FX_STORE_NOW - 86400 };
-	bool wanted = false, ok;
-
-	fx_store_bytes(&bytes, mail);
-	incoming.octets = incoming.listed = bytes.len;
-	ok = sled_import_begin(import, &incoming, &wanted, &w->err);
-	/* In two pieces, as files come. */
-	if (ok && wanted)
-		ok = sled_import_data(import,
-		                      (struct sled_span){ bytes.data, 7 },
-		                      &w->err) &&
-		     sled_import_data(import,
-		                      (struct sled_span){ bytes.data + 7,
-		                                          bytes.len - 7 },
-		                      &w->err) &&
-		     sled_import_end(import, &w->err);
-	sled_buf_free(&bytes);
-	return ok;
-}
-
-/* Two batches: the second begins where a flush came between. */
-static bool
-bring(struct fx_store *w, const struct fx_mail *list, size_t len,
-      struct sled_import_sums *sums)
-{
-	struct sled_import *import = NULL;
-	struct sled_import_sums ignored;
-	const struct sled_spool_owner other = { "home", SLED_IMPORTED, "b" };
-	bool ok = sled_import_open(&import, w->store, &w->err);
-
-	for (size_t i = 0; ok && i < len; i++) {
-		/* Another maildrop's turn commits what is there. */
-		if (i == len / 2)
-			ok = sled_import_whose(import, &other, &w->err);
-		ok = ok && sled_import_whose(import, &whose, &w->err) &&
-		     bring_one(w, import, &list[i]);
-	}
-	return sled_import_close(&import, ok, sums != NULL ? sums : &ignored,
-	                         &w->err) &&
-	       ok;
-}
 
 static int
 set_up(void **state)
@@ -143,7 +92,7 @@ it_is_stored_in_every_place_and_counted(void **state)
 	struct sled_import_sums sums;
 
 	fx_store_open(w);
-	assert_true(bring(w, mails, COUNT(mails), &sums));
+	assert_true(fx_store_import(w, mails, COUNT(mails), &sums));
 	assert_int_equal(sums.added, COUNT(mails));
 	assert_int_equal(sums.present + sums.unsafe, 0);
 	assert_store_has(w, all, COUNT(all));
@@ -163,10 +112,10 @@ the_nth_of_equal_bytes_is_there_when_there_are_n(void **state)
 	struct sled_import_sums sums;
 
 	fx_store_open(w);
-	assert_true(bring(w, twice, COUNT(twice), &sums));
+	assert_true(fx_store_import(w, twice, COUNT(twice), &sums));
 	assert_int_equal(sums.added, 2);
 	assert_int_equal(sums.present, 1); /* it was fetched */
-	assert_true(bring(w, twice, COUNT(twice), &sums));
+	assert_true(fx_store_import(w, twice, COUNT(twice), &sums));
 	assert_int_equal(sums.added, 0);
 	assert_int_equal(sums.present, 3);
 	assert_int_equal(fx_store_rows(w, &mails[0]), 2);
@@ -185,7 +134,7 @@ other_bytes_than_were_expected_are_not_kept(void **state)
 
 	fx_store_open(w);
 	assert_true(sled_import_open(&import, w->store, &w->err) &&
-	            sled_import_whose(import, &whose, &w->err));
+	            sled_import_whose(import, &fx_import_owner, &w->err));
 	assert_true(sled_import_begin(import, &incoming, &wanted, &w->err));
 	assert_true(wanted);
 	assert_true(sled_import_data(import, (struct sled_span){ "a\r\n", 3 },
@@ -193,7 +142,7 @@ other_bytes_than_were_expected_are_not_kept(void **state)
 	assert_false(sled_import_end(import, &w->err));
 	assert_int_equal(w->err.kind, SLED_ERR_DAMAGED);
 	w->err = (struct sled_err){ 0 };
-	assert_true(bring_one(w, import, &mails[0]));
+	assert_true(fx_store_import_one(w, import, &mails[0]));
 	assert_true(sled_import_close(&import, true, &sums, &w->err));
 	assert_int_equal(sums.added, 1);
 	assert_int_equal(fx_store_rows(w, &mails[0]), 1);
@@ -206,7 +155,7 @@ a_rebuild_gives_the_same_rows(void **state)
 	struct fx_store *w = *state;
 
 	fx_store_open(w);
-	assert_true(bring(w, mails, COUNT(mails), NULL));
+	assert_true(fx_store_import(w, mails, COUNT(mails), NULL));
 	fx_store_close(w);
 	fx_store_sh(w, "rm -rf store/.mailsled/ledger.db*");
 	fx_store_open(w);
@@ -222,7 +171,7 @@ no_visit_takes_it_for_its_own(void **state)
 	struct fx_visit v;
 
 	fx_store_open(w);
-	assert_true(bring(w, mails, COUNT(mails), NULL));
+	assert_true(fx_store_import(w, mails, COUNT(mails), NULL));
 	/* An empty maildrop: what was in it is gone, this was not. */
 	if (!fx_visit_run(&v, w, fetched, 0, 2, true))
 		fail_msg("%s", v.err.text);
@@ -246,7 +195,7 @@ static void
 try_to_bring(struct fx_store *w)
 {
 	if (fx_store_try(w, SLED_STORE_WRITE))
-		(void)!bring(w, mails, COUNT(mails), NULL);
+		(void)!fx_store_import(w, mails, COUNT(mails), NULL);
 	fx_store_close(w);
 }
 
@@ -258,7 +207,7 @@ check_end(struct fx_store *w)
 	struct sled_import_sums sums;
 
 	fx_store_open(w);
-	if (!bring(w, mails, COUNT(mails), &sums))
+	if (!fx_store_import(w, mails, COUNT(mails), &sums))
 		fail_msg("%s", w->err.text);
 	assert_int_equal(sums.added + sums.present, COUNT(mails));
 	assert_store_has(w, all, COUNT(all));
@@ -269,7 +218,7 @@ check_end(struct fx_store *w)
 	               "rm -rf was && mkdir was && cp -a store/home was/1 && "
 	               "cp -a copy1/home was/2");
 	fx_store_open(w);
-	assert_true(bring(w, mails, COUNT(mails), &sums));
+	assert_true(fx_store_import(w, mails, COUNT(mails), &sums));
 	assert_int_equal(sums.added, 0);
 	fx_store_close(w);
 	fx_store_sh(w, "diff -r was/1 store/home && diff -r was/2 copy1/home");
