@@ -7,8 +7,8 @@
  * Environment: JOBS=n, STRIDE=n.
  *
  * A row is an operation and a way to fail: the Nth call of a kind is answered
- * with an errno, once or from then on, or the Nth allocation gives nothing, for
- * N = 1, 2, 3 ... until a run meets no fault. Each fault has a process of its
+ * with an errno, once or from then on, the Nth write is a short one, or the Nth
+ * allocation gives nothing, for N = 1, 2, 3 ... until a run meets no fault. Each fault has a process of its
  * own, which says no word but of what is wrong: the operation ends in time,
  * with success or an error that names itself, no descriptor is left, and the
  * next start makes all good (state_check() of crash.h), with nothing that was
@@ -573,7 +573,7 @@ run_some(int argc, char **argv)
 {
 	struct sum *sum = calloc(1, sizeof(*sum));
 	const char *stride = getenv("STRIDE");
-	size_t failed;
+	size_t rows = 0, failed;
 
 	assert_non_null(sum);
 	for (size_t i = 0; i < OPERATIONS * WAYS; i++) {
@@ -583,13 +583,16 @@ run_some(int argc, char **argv)
 		if (strcmp(operation->name, argv[1]) != 0 ||
 		    (argc > 2 && strcmp(way->name, argv[2]) != 0))
 			continue;
+		rows++;
 		run_rows(operation, way,
 		         stride == NULL ? 1 : (unsigned)atoi(stride),
 		         argc > 3 ? (unsigned)atoi(argv[3]) : 0, sum);
 	}
 	failed = sum->failed;
 	free(sum);
-	return failed == 0 ? 0 : 1;
+	if (rows == 0)
+		(void)fprintf(stderr, "faults: there is no such row\n");
+	return rows == 0 ? 64 : failed == 0 ? 0 : 1;
 }
 
 int
