@@ -6,6 +6,7 @@
   --seed N        what happens on a day follows from the seed and its number:
                   "--seed 7 --from 12 --days 1" is that day once more, from an
                   empty store
+  --keep          what was made stays in /tmp
   -v              each fault as it begins and ends
 
 A simulated hour is a leap of the clock (tests/support/fast_clock.c), the visits
@@ -847,7 +848,7 @@ def main():
         passed, failed = run(tmp, args)
     except Skip as why:
         print(f"skipped: {why}\n0 passed, 0 failed, 1 skipped")
-        return 0
+        return 77
     finally:
         if not args.keep:
             shutil.rmtree(tmp, ignore_errors=True)
