@@ -559,7 +559,7 @@ is_query(struct cursor in)
 	for (; in.at < in.end; in.at++)
 		if ((*in.at == '(' && in.at > from && is_name(in.at[-1])) ||
 		    (!is_name(*in.at) && !is_blank(*in.at) &&
-		     (*in.at == '\0' || strchr("():,./", *in.at) == NULL)))
+		     (*in.at == '\0' || strchr("():,.", *in.at) == NULL)))
 			return false;
 	return true;
 }
