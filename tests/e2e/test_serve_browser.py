@@ -6,7 +6,7 @@ import re
 
 from browser import PHONE, Browser, Listener, needs_chromium
 from harness import (BUILD, Pop3d, Sled, fill_folder, message, only_slow,
-                     volumes, wait_for)
+                     volumes, wait_for, wire)
 from room import Room, needs_reader
 from test_held import large
 
@@ -229,16 +229,10 @@ def test_an_attachment_is_saved_byte_for_byte(tmp):
         browser.click(".row")
         assert "The pump's log is attached." in browser.text("#text")
         browser.click("a.file")
-        saved = browser.saved / "pump log.bin"
-        wait_for(saved.exists, "the attachment")
-        assert saved.read_bytes() == DATA
+        assert browser.saved_file("pump log.bin") == DATA
         # And the message itself.
         browser.click("#raw")
-        raw = wait_for(lambda: list(browser.saved.glob("*.eml")), "the message")
-        assert raw[0].read_bytes() == letter(
-            2, "Pump log", 'multipart/mixed; boundary="=b"',
-            mail(world.outside)["p2"].split(b"\n\n", 1)[1].decode()).replace(
-                b"\n", b"\r\n")
+        assert browser.saved_file("*.eml") == wire(mail(world.outside)["p2"])
         world.quiet()
 
 
