@@ -38,8 +38,10 @@ add_places(struct sled_room_ask *ask, const struct sled_charts *charts,
 	struct sled_store *store = ask->room->cli->store;
 	size_t len = sled_store_places(store);
 	struct sled_charts_place *places = calloc(len + 1, sizeof(*places));
-	bool ok = places != NULL || sled_fail(err, SLED_ERR_NOMEM, "places");
+	bool ok = true;
 
+	if (places == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "places");
 	for (size_t i = 0; ok && i < len; i++) {
 		struct sled_place_status place = { 0 };
 
