@@ -77,6 +77,10 @@ def mail(outside):
                      'multipart/related; boundary="=b"', page),
         "p2": letter(2, "Pump log", 'multipart/mixed; boundary="=b"', files),
         "p3": letter(3, "Plain words", "text/plain", "Only words.\n"),
+        "p4": letter(4, "A quiet letter", "text/html; charset=utf-8", """\
+<p>Dear base,</p><p>the <a href="https://example.org/well">well</a> is dry, and the
+pump runs. We need:</p><ul><li>two seals</li><li>one filter</li></ul>
+<blockquote><p>What do you need?</p></blockquote><p>Ada</p>"""),
         "z1": large(70, "Photos of the well", 300000),
         "z2": large(71, "A film", 9000000),
     }
@@ -217,7 +221,7 @@ def test_mail_is_found_as_one_types(tmp):
         world.go("/mail")
         for _ in range(5):
             browser.script("scrollTo(0, document.body.scrollHeight)")
-        browser.wait("document.querySelectorAll('.row').length === 63",
+        browser.wait("document.querySelectorAll('.row').length === 64",
                      "the whole list")
         world.quiet()
 
@@ -410,6 +414,8 @@ def look(world, name, path, shots):
     if "view=html" in path:
         browser.enter_frame("#html")
         browser.wait("document.readyState === 'complete'", "the frame")
+        faint = browser.script(f"return {FAINT}")
+        assert faint == [], (name, faint)
         browser.leave_frame()
     browser.shot(shots / f"{name}.png", whole=True)
     over = browser.script("return document.documentElement.scrollWidth - "
@@ -427,12 +433,16 @@ def test_pages_are_fit_for_a_phone_and_for_the_dark(tmp):
     with opened(tmp) as world:
         browser = world.browser
         damage(world.sled.places[1])
-        world.sled.run("verify", "--deep")
+        world.go("/health")
+        browser.click("#deep")
+        browser.wait("document.querySelector('#outcome')", "the verify")
         html = number(world.sled, "HTML from the field")
         pump = number(world.sled, "Pump log")
+        quiet = number(world.sled, "A quiet letter")
         pages = {"overview": "/", "mailbox": "/mail", "found": "/mail?q=pump",
                  "text": f"/mail/home/{pump}", "held": "/held",
                  "html": f"/mail/home/{html}?view=html",
+                 "letter": f"/mail/home/{quiet}?view=html",
                  "health": "/health", "history": "/history"}
         for width, height in ((1280, 900), PHONE):
             browser.resize(width, height, phone=(width, height) == PHONE)
