@@ -759,10 +759,9 @@ struct sled_delivery_row {
 	uint64_t trying, trying_at, trying_node;
 	int64_t failed; /* since when nothing can be given to it, or 0 */
 	char why[512];  /* ... printable */
+	bool told;      /* the journal has all of it but .trying and .failed */
 };
 
-typedef bool sled_delivery_fn(void *ctx, const struct sled_delivery_row *row,
-                              struct sled_err *err);
 /* *found false and OUT untouched when there is none. */
 SLED_CHECK bool sled_ledger_delivery(struct sled_ledger *ledger,
                                      const char *label, const char *target,

@@ -54,31 +54,42 @@ static bool
 print_part(struct show *show, const struct sled_letter_part *part, size_t i,
            struct sled_err *err)
 {
-	struct sled_buf name = { 0 }, type = { 0 };
+	struct sled_buf line = { 0 };
 	char bytes[SLED_CLI_WORD];
-	bool ok =
-	    sled_text_printable(
-		&name, (struct sled_span){ part->name, strlen(part->name) },
-		err) &&
-	    sled_text_printable(
-		&type, (struct sled_span){ part->type, strlen(part->type) },
-		err);
+	int used = snprintf(NULL, 0, "  %zu  ", i + 1);
+	bool ok;
 
 	sled_cli_bytes(bytes, part->octets);
-	if (ok)
-		(void)printf("  %s%zu%s  %s%s%s, %s\n", show->screen.faint,
-		             i + 1, show->screen.plain, name.data,
-		             name.len > 0 ? "  " : "", type.data, bytes);
-	sled_buf_free(&name);
-	sled_buf_free(&type);
+	ok = sled_buf_printf(&line, err, "%s%s%s, %s", part->name,
+	                     part->name[0] == '\0' ? "" : "  ", part->type,
+	                     bytes);
+	if (ok) {
+		(void)printf("  %s%zu%s  ", show->screen.faint, i + 1,
+		             show->screen.plain);
+		ok = sled_cli_read_value(line.data, (unsigned)used,
+		                         show->screen.columns, err);
+	}
+	sled_buf_free(&line);
 	return ok;
+}
+
+static bool
+print_how(const struct show *show, struct sled_err *err)
+{
+	char id[SLED_HASH_HEX], text[SLED_HASH_HEX + 40];
+
+	if (!sled_cli_id(sled_store_ledger(show->cli->store),
+	                 &show->message.sha256, id, err))
+		return false;
+	(void)snprintf(text, sizeof(text), "  (mailsled extract %s saves them)",
+	               id);
+	return sled_cli_read_value(text, 0, show->screen.columns, err);
 }
 
 static bool
 print_attachments(struct show *show, const struct sled_letter *letter,
                   struct sled_err *err)
 {
-	char id[SLED_HASH_HEX];
 	bool any = false;
 
 	for (size_t i = 0; i < sled_letter_parts(letter); i++) {
@@ -94,13 +105,7 @@ print_attachments(struct show *show, const struct sled_letter *letter,
 		if (!print_part(show, &part, i, err))
 			return false;
 	}
-	if (!any)
-		return true;
-	if (!sled_cli_id(sled_store_ledger(show->cli->store),
-	                 &show->message.sha256, id, err))
-		return false;
-	(void)printf("  (mailsled extract %s saves them)\n", id);
-	return true;
+	return !any || print_how(show, err);
 }
 
 static bool

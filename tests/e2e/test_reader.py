@@ -447,11 +447,12 @@ def test_lines_fit_the_terminal(tmp):
             letter("nothing but blanks", body="a b " * 50000 + "\n", number=4),
             letter("\u0645\u06cc\u200c\u062e\u0648 e\u0301" * 20, number=5,
                    body="\ufeff" + "\U0001f469\u200d\U0001f467 \u05e9\u05dc " * 60,
-                   head="Content-Type: text/plain; charset=utf-8\n")]
+                   head="Content-Type: text/plain; charset=utf-8\n"),
+            with_files("long name " * 30, "x" * 150)]
     sled = fetched(tmp, mail)
     for columns in (40, 60, 80, 200):
         for args in (["list"], ["search", "long"],
-                     *(["show", f"home/{n}"] for n in range(1, 6))):
+                     *(["show", f"home/{n}"] for n in range(1, 7))):
             status, out = on_terminal(sled.argv(*args), columns,
                                       {"PAGER": "cat", "NO_COLOR": "1",
                                        "TERM": "xterm"})
