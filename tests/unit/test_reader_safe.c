@@ -611,7 +611,7 @@ a_message_of_no_colour_takes_the_screen_s(void **state)
 	};
 
 	(void)state;
-	assert_has("<p style='font-size:9px'>a", "{color-scheme:light dark}",
+	assert_has("<p style='font-size:9px'>a", "{color-scheme:light dark;",
 	           "{color-scheme:light;");
 	for (size_t i = 0; i < COUNT(coloured); i++)
 		assert_has(coloured[i], "{color-scheme:light;background:#fff",
