@@ -110,7 +110,7 @@ struct sled_serve_conf {
 	uint16_t port;       /* 0: any that is free */
 	const char *name;    /* the Host of another name than that, or NULL */
 	struct sled_span password; /* empty: the first address has a ticket */
-	const char *style; /* added to the style sheet; it lives on */
+	const char *style;         /* added to the style sheet; it lives on */
 	sled_serve_fn *page;
 	void (*idle)(void *ctx); /* nothing happened for a second; or NULL */
 	void *ctx;

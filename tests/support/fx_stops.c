@@ -79,6 +79,9 @@ static const char *const answers_exact[] = {
 	"SELECT 'far', place, file, octets, hex(sha256) FROM far",
 	"SELECT 'in', label, number, " MEMBER ", record, entry FROM message",
 	"SELECT 'place', id, path, suspect FROM place",
+	"SELECT 'delivery', label, target, since, through, delivered, trying,"
+	" told FROM delivery",
+	"SELECT 'undelivered', label, target, number FROM undelivered",
 };
 
 static const char *const answers_loose[] = {
@@ -234,6 +237,17 @@ begin_again(struct work *work)
 	copy_all(work->kept.path, work->w->tmp.path);
 }
 
+static struct sled_buf
+state_of(struct work *work)
+{
+	struct sled_buf out = { 0 };
+
+	if (work->stops->only == NULL)
+		return fx_stops_state(work->w, work->stops->loose);
+	add_output(&out, work->w, work->stops->only);
+	return out;
+}
+
 static void
 write_state(struct work *work, const char *name, const struct sled_buf *state)
 {
@@ -281,7 +295,7 @@ run_to_the_end(struct work *work, const char *when, unsigned n)
 		struct sled_buf now;
 
 		run_whole(work, when, n);
-		now = fx_stops_state(work->w, work->stops->loose);
+		now = state_of(work);
 		assert_same(work, &now, i == 0 ? when : "a further run behind",
 		            n);
 		sled_buf_free(&now);
@@ -334,7 +348,7 @@ begin(struct work *work)
 	fx_tmp_make(&work->kept);
 	copy_all(work->w->tmp.path, work->kept.path);
 	run_whole(work, "the run", 1);
-	work->whole = fx_stops_state(work->w, work->stops->loose);
+	work->whole = state_of(work);
 	run_to_the_end(work, "the run", 2);
 }
 
@@ -355,4 +369,44 @@ fx_stops_run(struct fx_store *w, const struct fx_stops *stops)
 	sled_buf_free(&work.whole);
 	fx_tmp_drop(&work.kept);
 	return killed + torn;
+}
+
+/* ---- the faults ---- */
+
+static unsigned
+fail_each(struct work *work, const struct fx_stops_fault *fault)
+{
+	struct fx_store *w = work->w;
+	unsigned step =
+	    getenv("CHECK_ALL") != NULL || fault->step == 0 ? 1 : fault->step;
+	unsigned faults = 0;
+	bool fired = true;
+
+	for (unsigned n = 1; fired; n += step) {
+		begin_again(work);
+		fx_sys_fail(&w->fx, fault->call, n, fault->errnum, false);
+		(void)work->stops->run(w);
+		fired = fx_sys_fired(&w->fx);
+		fx_sys_calm(&w->fx);
+		w->err = (struct sled_err){ 0 };
+		faults += fired;
+		run_to_the_end(work, "behind a failure of call", n);
+	}
+	return faults;
+}
+
+unsigned
+fx_stops_fail(struct fx_store *w, const struct fx_stops *stops,
+              const struct fx_stops_fault *faults, size_t len)
+{
+	struct work work = { .w = w, .stops = stops };
+	unsigned count = 0;
+
+	begin(&work);
+	for (size_t i = 0; i < len; i++)
+		count += fail_each(&work, &faults[i]);
+	print_message("%s: %u faults\n", stops->name, count);
+	sled_buf_free(&work.whole);
+	fx_tmp_drop(&work.kept);
+	return count;
 }

@@ -38,9 +38,22 @@ struct fx_stops {
 	bool loose;
 	/* More to be held, after each run that was not killed; may be NULL. */
 	void (*check)(struct fx_store *w);
+	/* Compare this alone: what a shell command in TMP prints. May be NULL. */
+	const char *only;
 };
 
 unsigned fx_stops_run(struct fx_store *w, const struct fx_stops *stops);
+
+/* The same with the Nth CALL failing in the first run, for each of CALLS: that
+ * run may fail, the next one must not. Returns how many faults there were. */
+struct fx_stops_fault {
+	enum fx_call call;
+	int errnum;
+	unsigned step; /* 0 counts as 1; 1 with CHECK_ALL */
+};
+
+unsigned fx_stops_fail(struct fx_store *w, const struct fx_stops *stops,
+                       const struct fx_stops_fault *faults, size_t len);
 
 /* All that is compared, as lines of text; freed by the caller. */
 struct sled_buf fx_stops_state(struct fx_store *w, bool loose);
