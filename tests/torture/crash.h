@@ -53,6 +53,7 @@ struct scene {
 	bool cut_link;      /* the link is cut in the second message */
 	bool beside;        /* the second message comes in during a commit */
 	bool pruned;        /* the first place need not hold all */
+	bool no_ids;        /* so they have to come again */
 	bool imported;      /* the mails are on no server */
 	bool damaged;       /* from the start, and mended by AGAIN */
 	size_t cuts;        /* most ways a cut; 0: the run's */

@@ -17,6 +17,9 @@ static const struct fx_mail before[] = { { "a1", 900, 21 },
 static const struct fx_mail small[] = {
 	{ "u1", 100, 1 }, { "u2", 3000, 2 }, { "u3", 700, 3 }
 };
+static const struct fx_mail nameless[] = { { "", 100, 1 },
+	                                   { "", 3000, 2 },
+	                                   { "", 700, 3 } };
 static const struct fx_mail large[] = { { "u1", 200, 1 },
 	                                { "u2", 1300000, 2 },
 	                                { "u3", 70000, 3 } };
@@ -525,6 +528,8 @@ const struct scene crash_scenes[] = {
 	{ .name = "three", .before = 2, .copies = 2, SMALL, .group = 3,
 	  .min_copies = 2 },
 	{ .name = "beside", BEFORE, SMALL, .group = 1, .beside = true },
+	{ .name = "no-ids", BEFORE, .mails = nameless, .len = 3, .group = 2,
+	  .no_ids = true },
 	{ .name = "seal", BEFORE, SMALL, .group = 2, .run = run_seal },
 	{ .name = "large", BEFORE, .mails = large, .len = 3, .group = 1,
 	  .cuts = 12 },
