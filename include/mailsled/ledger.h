@@ -502,11 +502,11 @@ SLED_CHECK bool sled_ledger_by_number(struct sled_ledger *ledger,
 struct sled_message_query {
 	const char *label; /* NULL: all */
 	int64_t since;     /* received at or after; 0: all */
+	int64_t volume;    /* 0: all; else that volume's, in archive order */
+	uint64_t limit;    /* 0: all */
 	/* Only those behind the message of this id that was received then: the
 	 * next page. 0: from the newest on. Not with .volume. */
 	int64_t before_id, before;
-	int64_t volume; /* 0: all; else that volume's, in archive order */
-	uint64_t limit; /* 0: all */
 };
 
 SLED_CHECK bool sled_ledger_messages(struct sled_ledger *ledger,

@@ -344,16 +344,19 @@ put_important(struct value *value, struct cursor *in)
 	put(value, "!important", 10);
 }
 
+/* No comment begins where a url() stood between its signs. */
 static void
 put_sign(struct value *value, struct cursor *in)
 {
+	const struct sled_buf *out = value->out;
 	char c = *in->at++;
 
 	if (c == ')' && value->deep > 0)
 		value->deep--;
 	else if (c == '(' && value->deep > 0 && value->deep < NEST_MOST)
 		value->deep++;
-	else if (c == '\0' || strchr("#%.,+/*", c) == NULL)
+	else if (c == '\0' || strchr("#%.,+/*", c) == NULL ||
+	         (strchr("/*", c) != NULL && out->data[out->len - 1] == '/'))
 		value->bad = true;
 	put(value, &c, 1);
 }
@@ -556,7 +559,7 @@ is_query(struct cursor in)
 	for (; in.at < in.end; in.at++)
 		if ((*in.at == '(' && in.at > from && is_name(in.at[-1])) ||
 		    (!is_name(*in.at) && !is_blank(*in.at) &&
-		     (*in.at == '\0' || strchr("():,./", *in.at) == NULL)))
+		     (*in.at == '\0' || strchr("():,.", *in.at) == NULL)))
 			return false;
 	return true;
 }

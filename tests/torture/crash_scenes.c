@@ -310,6 +310,13 @@ prepare_unplugged(struct world *world)
 }
 
 static void
+prepare_wiped(struct world *world)
+{
+	prepare_visit(world);
+	fx_store_sh(&world->w, "rm -rf copy1/*");
+}
+
+static void
 prepare_lost_ledger(struct world *world)
 {
 	prepare_visit(world);
@@ -353,12 +360,37 @@ run_prune(struct world *world)
 	visit_all(world);
 }
 
+static bool
+sync_places(struct world *world)
+{
+	struct fx_store *w = &world->w;
+	uint64_t octets = 0;
+
+	return fx_store_try(w, SLED_STORE_WRITE) &&
+	       sled_store_sync(w->store, NULL, &octets, &w->err);
+}
+
+static void
+run_wiped(struct world *world)
+{
+	(void)!sync_places(world);
+	fx_store_close(&world->w);
+	visit_all(world);
+}
+
+static void
+sync_again(struct world *world)
+{
+	if (!sync_places(world))
+		fail_msg("the next sync: %s", world->w.err.text);
+	fx_store_close(&world->w);
+}
+
 static void
 run_plugged_late(struct world *world)
 {
 	struct sled_sys *sys = &world->disk.sys;
 	struct fx_store *w = &world->w;
-	uint64_t octets = 0;
 
 	visit(world, 0, world->scene->len);
 	fx_store_close(w);
@@ -366,8 +398,7 @@ run_plugged_late(struct world *world)
 	                               w->tmp.dir, "copy1"),
 	                 0);
 	(void)sys->syncfs(sys->ctx, w->tmp.dir);
-	fx_store_open(w);
-	if (!sled_store_sync(w->store, NULL, &octets, &w->err))
+	if (!sync_places(world))
 		fail_msg("%s", w->err.text);
 	fx_store_close(w);
 	visit_all(world);
@@ -502,6 +533,8 @@ const struct scene crash_scenes[] = {
 	{ .name = "prune", .before = 2, .copies = 2, .min_copies = 2, SMALL,
 	  .group = 3, .prepare = prepare_sealed, .run = run_prune,
 	  .pruned = true },
+	{ .name = "wiped", BEFORE, SMALL, .group = 3, .prepare = prepare_wiped,
+	  .run = run_wiped, .again = sync_again, .damaged = true },
 	{ .name = "repair", .before = 3, .copies = 1, SMALL, .group = 3,
 	  .prepare = prepare_damaged, .run = run_repair,
 	  .again = repair_again, .damaged = true },

@@ -31,32 +31,35 @@
 #include <unistd.h>
 
 #if defined(__x86_64__)
-#define ARCH AUDIT_ARCH_X86_64
+#	define ARCH AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
-#define ARCH AUDIT_ARCH_AARCH64
+#	define ARCH AUDIT_ARCH_AARCH64
 #else
-#error "which machine is this?"
+#	error "which machine is this?"
 #endif
 
-#define CALL(name) { SYS_##name, #name }
+#define CALL(name)                \
+	{                         \
+		SYS_##name, #name \
+	}
 
 /* An open counts when it may make or empty a file. */
 static const struct {
 	long number;
 	const char *name;
 } calls[] = {
-	CALL(openat),     CALL(write),     CALL(writev),
-	CALL(pwrite64),   CALL(pwritev),   CALL(copy_file_range),
-	CALL(sendfile),   CALL(fallocate), CALL(ftruncate),
-	CALL(fsync),      CALL(fdatasync), CALL(syncfs),
-	CALL(renameat),   CALL(renameat2), CALL(unlinkat),
-	CALL(linkat),     CALL(symlinkat), CALL(mkdirat),
-	CALL(fchmod),     CALL(fchmodat),  CALL(utimensat),
-	CALL(sendto),     CALL(sendmsg),   CALL(shutdown),
+	CALL(openat),   CALL(write),     CALL(writev),
+	CALL(pwrite64), CALL(pwritev),   CALL(copy_file_range),
+	CALL(sendfile), CALL(fallocate), CALL(ftruncate),
+	CALL(fsync),    CALL(fdatasync), CALL(syncfs),
+	CALL(renameat), CALL(renameat2), CALL(unlinkat),
+	CALL(linkat),   CALL(symlinkat), CALL(mkdirat),
+	CALL(fchmod),   CALL(fchmodat),  CALL(utimensat),
+	CALL(sendto),   CALL(sendmsg),   CALL(shutdown),
 	CALL(connect),
 #ifdef SYS_rename
-	CALL(rename),     CALL(unlink),    CALL(mkdir),
-	CALL(rmdir),      CALL(link),      CALL(chmod),
+	CALL(rename),   CALL(unlink),    CALL(mkdir),
+	CALL(rmdir),    CALL(link),      CALL(chmod),
 #endif
 };
 #define CALLS (sizeof(calls) / sizeof(*calls))
@@ -72,8 +75,9 @@ insist(bool ok, const char *what)
 
 /* ---- the program's side ---- */
 
-#define LOAD(member) \
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+#define LOAD(member)                       \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, \
+	         offsetof(struct seccomp_data, member))
 #define SKIP_UNLESS(value, count) \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (count))
 #define ANSWER(value) BPF_STMT(BPF_RET | BPF_K, (value))
@@ -193,9 +197,9 @@ follow(struct hunt *hunt)
 static void
 begin(struct hunt *hunt, char **argv)
 {
-	const long options =
-	    PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
-	    PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+	const long options = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE |
+	                     PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+	                     PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
 	int status = 0;
 
 	hunt->program = fork();

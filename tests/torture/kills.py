@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""SIGKILL at each call by which mailsled changes a disk or says something.
+"""[R1] [R5] SIGKILL at each call by which mailsled changes a disk, or says
+something to the network.
 
 usage: kills.py [--every N] [--offset N] [--twice N] [--jobs N]
                 [--scenes NAME,...]
@@ -30,6 +31,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
+from far_peer import Far  # noqa: E402
 from harness import (BUILD, Pop3d, Sled, fill_folder, message,  # noqa: E402
                      same_mail, untar, volumes, wire)
 from ready import ReadySled  # noqa: E402
@@ -37,6 +39,7 @@ from test_fetch_kill import Disk, digest  # noqa: E402
 
 EARLY = [message(n, f"line {n}\n" * 40) for n in (1, 2, 3)]
 SKIPPED = 77
+AWAY = [message(n, f"line {n}\n" * 90) for n in (7, 8)]
 READING = ("index", "search")  # commands that are another program's
 LATE = [message(n, f"line {n}\n" * ((n - 9) ** 3 * 40)) for n in (10, 11, 12)]
 
@@ -57,13 +60,15 @@ class Scene:
     argv = ("fetch",)
     early, late = EARLY, LATE
     copies, least = 1, 0
+    store, account = {}, {}
 
     def __init__(self, tmp):
         self.tmp = Path(tmp)
         self.server = Pop3d(self.tmp, folder=fill_folder(
             self.tmp / "mail", self.named(self.early)))
         self.sled = ReadySled(self.tmp, {"home": self.server},
-                              copies=self.copies)
+                              copies=self.copies, store=self.store,
+                              account=self.account)
         if self.early:
             for _ in range(2):  # the second one makes the server known
                 self.expect("fetch")
@@ -174,6 +179,61 @@ class LostLedger(Scene):
             path.unlink()
 
 
+class Large(Scene):
+    """A message that streams through a member of its own."""
+    late = [message(20, "a long line of a large message\n" * 45000), LATE[0]]
+
+
+class Turning(Scene):
+    """The volume is full, so that the visit's end seals it; so is the next."""
+    store = {"rotate": "1KiB"}
+
+
+class CatchUp(Scene):
+    """A place that was away for a visit, and is there again at this one."""
+    copies, least = 2, 2
+
+    def prepare(self):
+        copy = self.sled.copies[0]
+        copy.rename(self.tmp / "away")
+        fill_folder(self.server.folder, self.named(AWAY))
+        self.expect("fetch")
+        (self.tmp / "away").rename(copy)
+
+    def mails(self):
+        return EARLY + AWAY + LATE
+
+
+class Drop(Scene):
+    """A held message is dropped; nothing else may go with it."""
+    account = {"hold-larger": "1KiB"}
+    early, late = [message(n) for n in (4, 5)], LATE[2:]
+
+    def prepare(self):
+        fill_folder(self.server.folder, self.named(self.late))
+        self.expect("fetch")
+        held, = self.expect("held", "--json").json
+        self.argv = ("drop", "--yes", held["id"])
+
+    def check_law(self, disk):
+        assert self.server.left(), "a drop made no visit"
+
+    def mails(self):
+        return self.early
+
+
+class Dropped(Drop):
+    """The visit that deletes it."""
+
+    def prepare(self):
+        super().prepare()
+        self.expect(*self.argv)
+        self.argv = ("fetch",)
+
+    def check_law(self, disk):
+        """There is no other mail that could go."""
+
+
 class Sync(Scene):
     """A place that was away for a visit, and holds nothing new."""
     argv = ("sync",)
@@ -199,6 +259,31 @@ class Emptied(Sync):
         self.expect("sync")
         for volume in volumes(self.sled.copies[1]):
             volume.unlink()
+
+
+class FarSync(Scene):
+    """What a far place lacks is sent there: a sealed volume, and ranges of an
+    open one."""
+    argv = ("sync",)
+    late = []
+
+    def prepare(self):
+        self.far = Far(self.sled.dir, "local")
+        self.sled.end()  # the next one has its RCLONE_CONFIG
+        self.sled.store_keys["copies"] += f", {self.far.place}"
+        self.sled.write()
+        self.expect("seal", "--now")
+        fill_folder(self.server.folder, self.named(LATE))
+        self.expect("fetch")
+
+    def mails(self):
+        return EARLY + LATE
+
+    def check_again(self):
+        got = untar(self.far.mirror(self.tmp / "mirror"), self.tmp / "out")
+        same_mail(got, [wire(m) for m in self.mails()])
+        shutil.rmtree(self.tmp / "mirror")
+        shutil.rmtree(self.tmp / "out")
 
 
 class Seal(Scene):
@@ -283,7 +368,8 @@ class Index(Scene):
 
 
 SCENES = {kind.__name__.lower(): kind
-          for kind in (First, Next, LostLedger, Sync, Emptied, Seal, Repair,
+          for kind in (First, Next, Large, Turning, CatchUp, LostLedger,
+                       Drop, Dropped, FarSync, Sync, Emptied, Seal, Repair,
                        Rebuild, Import, Export, Index)}
 
 
@@ -389,9 +475,13 @@ def main():
     if not can_trace():
         print("kills: skipped: programs cannot be traced here")
         return SKIPPED
-    if "index" in names and not (BUILD / "mailsled-reader").exists():
-        print("index: skipped: built without the reading side")
-        names.remove("index")
+    for name, there, why in (
+            ("index", (BUILD / "mailsled-reader").exists(),
+             "built without the reading side"),
+            ("farsync", shutil.which("rclone"), "rclone is not installed")):
+        if name in names and not there:
+            print(f"{name}: skipped: {why}")
+            names.remove(name)
     if options.at is None:
         return kill_all(names, options.jobs, options.every, options.offset,
                         options.twice)

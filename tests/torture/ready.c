@@ -20,9 +20,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include <openssl/ssl.h>
-#include <uv.h>
 
 #define REQUEST_MAX 8192
 #define WORDS_MAX   64

@@ -85,7 +85,8 @@ case $mode in
 check)
 	part states "$build/torture/crash" check
 	part faults "$build/torture/faults" check
-	part kills python3 "$here/kills.py" --every 67 --offset 7
+	part kills python3 "$here/kills.py" --every 67 --offset 7 \
+		--scenes first,next,sync,seal,repair,rebuild
 	;;
 torture)
 	part states "$build/torture/crash" torture

@@ -402,7 +402,7 @@ SERVER_FAULTS = {
     "no listing": ["--fault", "LIST:err=not now"],
     "counts wrong": ["--fault", "STAT:say=+OK 999 7"],
     "other sizes": ["--size-mode", "lf"],
-    #"all ids anew": ["--uid-mode", "hash"],
+    "all ids anew": ["--uid-mode", "hash"],
     "one command at a time": ["--no-pipelining", "--no-sasl", "--flush-each"],
     "no CAPA": ["--no-capa", "--no-tickets"],
     "forgets tickets": ["--forget-tickets"],

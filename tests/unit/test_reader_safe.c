@@ -329,7 +329,7 @@ a_picture_elsewhere_leaves_a_box_with_its_host(void **state)
 	            "title=\"http://ada:x@Pics.example.org:81/a.png?u=1\">"
 	            "(picture at Pics.example.org:81)</span>");
 	assert_body("<img src=//p.example/a width=80 height=40 alt='A \"b\"'>",
-	            ">\n<span class=\"sled-picture\" "
+	            ">\n<span class=\"sled-picture sled-sized\" "
 	            "style=\"width:80px;height:40px\" "
 	            "title=\"https://p.example/a\">A &quot;b&quot; "
 	            "(picture at p.example)</span>");
@@ -352,6 +352,19 @@ a_tracker_leaves_nothing(void **state)
 	(void)state;
 	assert_int_equal(how.pictures, 3);
 	assert_int_equal(how.trackers, 3);
+}
+
+static void
+what_holds_a_place_goes_on_holding_it(void **state)
+{
+	(void)state;
+	assert_body("<img src=http://p.example/gap.gif width=300 height=1>",
+	            ">\n<span class=\"sled-gap\" "
+	            "style=\"width:300px;height:1px\"></span>");
+	assert_body("<img src=http://p.example/icon width=16 height=16 alt=Go>",
+	            ">\n<span class=\"sled-picture sled-sized\" "
+	            "style=\"width:16px;height:16px\" "
+	            "title=\"http://p.example/icon\"></span>");
 }
 
 static void
@@ -494,6 +507,8 @@ static const char *const bad_styles[] = {
 	"filter:url(http://x/#f)",
 	"mask:url(http://x/)",
 	"clip-path:url(http://x/)",
+	"width:1/url(x)*2;color:red/*http*/",
+	"width:1//http",
 	"width:expression(alert(1))",
 	"width:exp/**/ression(alert(1))",
 	"width:e\\xpression(alert(1))",
@@ -681,6 +696,7 @@ main(void)
 		cmocka_unit_test(
 		    a_picture_elsewhere_leaves_a_box_with_its_host),
 		cmocka_unit_test(a_tracker_leaves_nothing),
+		cmocka_unit_test(what_holds_a_place_goes_on_holding_it),
 		cmocka_unit_test(pictures_of_the_message_stay),
 		cmocka_unit_test(a_message_without_pictures_asks_for_none),
 		cmocka_unit_test(links_lead_to_pages_and_mailboxes),
