@@ -64,7 +64,7 @@ begin_cert(EVP_PKEY *key, const char *common, long from, long to)
 static X509 *
 make_ca(EVP_PKEY *key)
 {
-	X509 *cert = begin_cert(key, "pop3d test root", -DAY, 30L * DAY);
+	X509 *cert = begin_cert(key, "pop3d test root", -DAY, 90L * DAY);
 
 	if (cert == NULL)
 		return NULL;
@@ -82,7 +82,7 @@ static X509 *
 make_leaf(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key, int kind)
 {
 	const char *names = "IP:127.0.0.1,IP:::1,DNS:localhost";
-	long to = kind == POP3D_CERT_EXPIRED ? -DAY / 2 : 20L * DAY;
+	long to = kind == POP3D_CERT_EXPIRED ? -DAY / 2 : 60L * DAY;
 	X509 *cert = begin_cert(key, "localhost", -DAY, to);
 
 	if (kind == POP3D_CERT_NAME)
