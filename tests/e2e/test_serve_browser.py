@@ -79,7 +79,7 @@ def mail(outside):
         "p3": letter(3, "Plain words", "text/plain", "Only words.\n"),
         "p4": letter(4, "A quiet letter", "text/html; charset=utf-8", """\
 <p>Dear base,</p><p>the <a href="https://example.org/well">well</a> is dry, and the
-engine runs. We need:</p><ul><li>two seals</li><li>one filter</li></ul>
+pump runs. We need:</p><ul><li>two seals</li><li>one filter</li></ul>
 <blockquote><p>What do you need?</p></blockquote><p>Ada</p>"""),
         "z1": large(70, "Photos of the well", 300000),
         "z2": large(71, "A film", 9000000),
