@@ -122,7 +122,7 @@ bool sled_serve_is_open(const char *address);
 SLED_CHECK bool sled_serve_new(struct sled_serve **out,
                                const struct sled_serve_conf *conf,
                                struct sled_err *err);
-void sled_serve_free(struct sled_serve **serve);
+void sled_serve_free(struct sled_serve **freeing);
 /* "http://127.0.0.1:4711/", with "?ticket=..." where that lets one in; each call
  * makes a new ticket, and the one before is worth nothing. */
 SLED_CHECK bool sled_serve_address(struct sled_serve *serve,

@@ -47,9 +47,10 @@ static const char style_ours[] =
     "system-ui,sans-serif;color:#4a5662;background:#f1f4f7;"
     "text-align:left;vertical-align:middle;overflow-wrap:anywhere}\n"
     ".sled-sized{padding:0 3px;margin:0;font-size:11px;line-height:1.2}\n";
-/* A letter that sets no colour takes those of the reader's choice. */
+/* A letter that sets no colour takes those of the reader's choice; it has them
+ * all, whatever is behind its frame. */
 static const char style_plain[] =
-    ":root{color-scheme:light dark}\nbody{line-height:1.45}\n"
+    ":root{color-scheme:light dark;background:Canvas;color:CanvasText}\nbody{line-height:1.45}\n"
     "blockquote{margin:0.5em 0;padding-left:0.8em;"
     "border-left:3px solid #9ab}\n";
 static const char style_coloured[] =

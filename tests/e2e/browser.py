@@ -204,6 +204,14 @@ class Browser(Process):
         self.call("POST", "/actions", {"actions": [
             {"type": "key", "id": "keys", "actions": acts}]})
 
+    def saved_file(self, pattern):
+        """What was downloaded: its name stands there empty before it is."""
+        def look():
+            if not list(self.saved.glob("*.crdownload")):
+                return [path for path in self.saved.glob(pattern)
+                        if path.stat().st_size > 0]
+        return wait_for(look, pattern)[0].read_bytes()
+
     def enter_frame(self, css):
         self.call("POST", "/frame", {"id": {ELEMENT: self.find(css)}})
 

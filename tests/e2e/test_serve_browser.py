@@ -6,7 +6,7 @@ import re
 
 from browser import PHONE, Browser, Listener, needs_chromium
 from harness import (BUILD, Pop3d, Sled, fill_folder, message, only_slow,
-                     volumes, wait_for)
+                     volumes, wait_for, wire)
 from room import Room, needs_reader
 from test_held import large
 
@@ -77,6 +77,10 @@ def mail(outside):
                      'multipart/related; boundary="=b"', page),
         "p2": letter(2, "Pump log", 'multipart/mixed; boundary="=b"', files),
         "p3": letter(3, "Plain words", "text/plain", "Only words.\n"),
+        "p4": letter(4, "A quiet letter", "text/html; charset=utf-8", """\
+<p>Dear base,</p><p>the <a href="https://example.org/well">well</a> is dry, and the
+pump runs. We need:</p><ul><li>two seals</li><li>one filter</li></ul>
+<blockquote><p>What do you need?</p></blockquote><p>Ada</p>"""),
         "z1": large(70, "Photos of the well", 300000),
         "z2": large(71, "A film", 9000000),
     }
@@ -217,7 +221,7 @@ def test_mail_is_found_as_one_types(tmp):
         world.go("/mail")
         for _ in range(5):
             browser.script("scrollTo(0, document.body.scrollHeight)")
-        browser.wait("document.querySelectorAll('.row').length === 63",
+        browser.wait("document.querySelectorAll('.row').length === 64",
                      "the whole list")
         world.quiet()
 
@@ -229,16 +233,10 @@ def test_an_attachment_is_saved_byte_for_byte(tmp):
         browser.click(".row")
         assert "The pump's log is attached." in browser.text("#text")
         browser.click("a.file")
-        saved = browser.saved / "pump log.bin"
-        wait_for(saved.exists, "the attachment")
-        assert saved.read_bytes() == DATA
+        assert browser.saved_file("pump log.bin") == DATA
         # And the message itself.
         browser.click("#raw")
-        raw = wait_for(lambda: list(browser.saved.glob("*.eml")), "the message")
-        assert raw[0].read_bytes() == letter(
-            2, "Pump log", 'multipart/mixed; boundary="=b"',
-            mail(world.outside)["p2"].split(b"\n\n", 1)[1].decode()).replace(
-                b"\n", b"\r\n")
+        assert browser.saved_file("*.eml") == wire(mail(world.outside)["p2"])
         world.quiet()
 
 
@@ -416,6 +414,8 @@ def look(world, name, path, shots):
     if "view=html" in path:
         browser.enter_frame("#html")
         browser.wait("document.readyState === 'complete'", "the frame")
+        faint = browser.script(f"return {FAINT}")
+        assert faint == [], (name, faint)
         browser.leave_frame()
     browser.shot(shots / f"{name}.png", whole=True)
     over = browser.script("return document.documentElement.scrollWidth - "
@@ -433,12 +433,16 @@ def test_pages_are_fit_for_a_phone_and_for_the_dark(tmp):
     with opened(tmp) as world:
         browser = world.browser
         damage(world.sled.places[1])
-        world.sled.run("verify", "--deep")
+        world.go("/health")
+        browser.click("#deep")
+        browser.wait("document.querySelector('#outcome')", "the verify")
         html = number(world.sled, "HTML from the field")
         pump = number(world.sled, "Pump log")
+        quiet = number(world.sled, "A quiet letter")
         pages = {"overview": "/", "mailbox": "/mail", "found": "/mail?q=pump",
                  "text": f"/mail/home/{pump}", "held": "/held",
                  "html": f"/mail/home/{html}?view=html",
+                 "letter": f"/mail/home/{quiet}?view=html",
                  "health": "/health", "history": "/history"}
         for width, height in ((1280, 900), PHONE):
             browser.resize(width, height, phone=(width, height) == PHONE)

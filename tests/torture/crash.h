@@ -53,6 +53,7 @@ struct scene {
 	bool cut_link;      /* the link is cut in the second message */
 	bool beside;        /* the second message comes in during a commit */
 	bool pruned;        /* the first place need not hold all */
+	bool no_ids;        /* so they have to come again */
 	bool imported;      /* the mails are on no server */
 	bool damaged;       /* from the start, and mended by AGAIN */
 	size_t cuts;        /* most ways a cut; 0: the run's */
@@ -85,6 +86,12 @@ void world_drop(struct world *world);
  * import of all the scene's mails. */
 SLED_CHECK bool scene_repair(struct world *world, struct sled_err *err);
 SLED_CHECK bool scene_import(struct world *world, struct sled_err *err);
+/* All mail that is there goes to TMP/M, and with MBOX to TMP/box too; false with
+ * the reason when some of it waits. Then, behind one that went well: each
+ * message of the earlier visit is there once. */
+SLED_CHECK bool scene_deliver(struct world *world, bool mbox,
+                              struct sled_err *err);
+void scene_delivered(struct world *world, bool mbox);
 /* In a child each: the scene's first state, and what happens. */
 void scene_prepare(struct world *world);
 void scene_run(struct world *world);

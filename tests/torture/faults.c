@@ -7,12 +7,12 @@
  * Environment: JOBS=n, STRIDE=n.
  *
  * A row is an operation and a way to fail: the Nth call of a kind is answered
- * with an errno, once or from then on, or the Nth allocation gives nothing, for
- * N = 1, 2, 3 ... until a run meets no fault. Each fault has a process of its
- * own, which says no word but of what is wrong: the operation ends in time,
- * with success or an error that names itself, no descriptor is left, and the
- * next start makes all good (state_check() of crash.h), with nothing that was
- * whole fetched again.
+ * with an errno, once, twice or from then on, the Nth write is a short one, or
+ * the Nth allocation gives nothing, for N = 1, 2, 3 ... until a run meets no
+ * fault. Each fault has a process of its own, which says no word but of what is
+ * wrong: the operation ends in time, with success or an error that names itself,
+ * no descriptor is left, and the next start makes all good (state_check() of
+ * crash.h), with nothing that was whole fetched again.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -201,6 +201,26 @@ run_import(struct world *world, struct outcome *out)
 		out->moment.gone = ((uint64_t)1 << world->scene->len) - 1;
 }
 
+static void
+run_deliver(struct world *world, struct outcome *out)
+{
+	out->ok = open_for(world, SLED_STORE_WRITE, out) &&
+	          scene_deliver(world, true, &out->err);
+}
+
+static void
+deliver_rest(struct world *world)
+{
+	struct fx_store *w = &world->w;
+	struct sled_err err = { 0 };
+
+	fx_store_open(w);
+	if (!scene_deliver(world, true, &err))
+		fail_msg("the next delivery: %s", err.text);
+	fx_store_close(w);
+	scene_delivered(world, true);
+}
+
 #ifdef WITH_READER
 static bool
 feed_index(struct world *world, struct sled_err *err)
@@ -271,6 +291,7 @@ static const struct operation operations[] = {
 	{ "verify", "next", run_verify, NULL, NULL },
 	{ "repair", "repair", run_repair, NULL, NULL },
 	{ "import", "import", run_import, NULL, NULL },
+	{ "deliver", "deliver", run_deliver, NULL, deliver_rest },
 #ifdef WITH_READER
 	{ "index", "next", run_index, NULL, find_all },
 #endif
@@ -283,6 +304,7 @@ enum {
 	ALLOCATION = -1,
 	HALF = -2, /* a short write, and all is well */
 	FULL = -3, /* a short write, and then there is no room any more */
+	TWICE = -4, /* EIO, and EIO once more in what it does about that */
 };
 
 struct way {
@@ -296,6 +318,7 @@ struct way {
 static const struct way ways[] = {
 	{ "any call: EIO, once", FX_ANY, EIO, false, 61 },
 	{ "any call: EIO, for ever", FX_ANY, EIO, true, 97 },
+	{ "any call: EIO, twice", FX_ANY, TWICE, false, 83 },
 	{ "any call: ENOMEM, once", FX_ANY, ENOMEM, false, 151 },
 	{ "any call: EINTR, once", FX_ANY, EINTR, false, 89 },
 	{ "pwrite: ENOSPC, once", FX_PWRITE, ENOSPC, false, 29 },
@@ -347,6 +370,12 @@ arm(const struct trial *trial)
 	if (trial->way->errnum > 0) {
 		fx_sys_fail(fx, trial->way->call, trial->n, trial->way->errnum,
 		            trial->way->forever);
+		return;
+	}
+	if (trial->way->errnum == TWICE) {
+		fx_sys_fail(fx, FX_ANY, trial->n, EIO, false);
+		fx_sys_fail(fx, FX_ANY, trial->n + 1 + trial->n % 7, EIO,
+		            false);
 		return;
 	}
 	fx_sys_halve(fx, trial->n);
@@ -573,7 +602,7 @@ run_some(int argc, char **argv)
 {
 	struct sum *sum = calloc(1, sizeof(*sum));
 	const char *stride = getenv("STRIDE");
-	size_t failed;
+	size_t rows = 0, failed;
 
 	assert_non_null(sum);
 	for (size_t i = 0; i < OPERATIONS * WAYS; i++) {
@@ -583,13 +612,16 @@ run_some(int argc, char **argv)
 		if (strcmp(operation->name, argv[1]) != 0 ||
 		    (argc > 2 && strcmp(way->name, argv[2]) != 0))
 			continue;
+		rows++;
 		run_rows(operation, way,
 		         stride == NULL ? 1 : (unsigned)atoi(stride),
 		         argc > 3 ? (unsigned)atoi(argv[3]) : 0, sum);
 	}
 	failed = sum->failed;
 	free(sum);
-	return failed == 0 ? 0 : 1;
+	if (rows == 0)
+		(void)fprintf(stderr, "faults: there is no such row\n");
+	return rows == 0 ? 64 : failed == 0 ? 0 : 1;
 }
 
 int

@@ -11,10 +11,10 @@
 #include "fx_box.h"
 
 /* gcc defines the one, clang has the other. */
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #	define SANITIZED
 #elif defined(__has_feature)
-#	if __has_feature(address_sanitizer)
+#	if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #		define SANITIZED
 #	endif
 #endif

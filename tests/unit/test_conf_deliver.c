@@ -96,10 +96,11 @@ what_cannot_be_meant_is_refused(void **state)
 	            "place of the store");
 	fx_conf_bad(WITH("deliver-to = a b\n"),
 	            "f.ini:8: deliver-to: \"a b\" is no address");
-	fx_conf_bad(WITH("deliver = command:a ; b\n"),
-	            "f.ini:8: would be cut at \" ;\": write \";\" without a blank "
-	            "before it, or put the command into a script; two blanks "
-	            "before \";\" begin a comment");
+	fx_conf_bad(
+	    WITH("deliver = command:a ; b\n"),
+	    "f.ini:8: would be cut at \" ;\": write \";\" without a blank "
+	    "before it, or put the command into a script; two blanks "
+	    "before \";\" begin a comment");
 }
 
 static void
@@ -118,11 +119,12 @@ static void
 a_user_that_is_no_address_needs_one(void **state)
 {
 	(void)state;
-	fx_conf_bad(FX_CONF_STORE "[account home]\nserver = s\nuser = a b\n"
-	                          "password-file = /p\n"
-	                          "deliver = lmtp:/run/l\n",
-	            "f.ini:8: deliver: the user is no address for lmtp: name one "
-	            "in deliver-to");
+	fx_conf_bad(
+	    FX_CONF_STORE "[account home]\nserver = s\nuser = a b\n"
+			  "password-file = /p\n"
+			  "deliver = lmtp:/run/l\n",
+	    "f.ini:8: deliver: the user is no address for lmtp: name one "
+	    "in deliver-to");
 }
 
 int

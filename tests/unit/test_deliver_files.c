@@ -302,7 +302,8 @@ names_tell_where_nothing_else_does(void **state)
 	               "cp -a was/1 store/journal && cp -a was/2 copy1/journal "
 	               "&& rm -r was");
 	must_deliver(w, &maildir, NEW); /* noted, not given */
-	fx_store_sh(w, "test $(ls M/cur | wc -l) = 5 && test -z \"$(ls M/new)\"");
+	fx_store_sh(w,
+	            "test $(ls M/cur | wc -l) = 5 && test -z \"$(ls M/new)\"");
 }
 
 /* What waits when the ledger is lost goes on waiting. */
@@ -386,7 +387,7 @@ stopped_at_any_call_a_maildir_gets_each_once(void **state)
 	assert_true(fx_stops_run(*state, &stops) > 20);
 }
 
-static const struct fx_stops_fault faults[] = {
+static const struct fx_fault faults[] = {
 	{ FX_PWRITE, ENOSPC, 13 }, { FX_FSYNC, EIO, 4 },
 	{ FX_FDATASYNC, EIO, 5 },  { FX_OPENAT, EMFILE, 17 },
 	{ FX_RENAMEAT, EIO, 2 },   { FX_PREAD, EIO, 41 },
@@ -400,7 +401,8 @@ behind_a_failure_of_any_call_a_maildir_gets_each_once(void **state)
 	const struct fx_stops stops = {
 		.name = "deliver to a Maildir",
 		.run = to_maildir,
-		.only = "ls M/tmp; sha256sum M/new/* M/cur/* 2>/dev/null || true;",
+		.only =
+		    "ls M/tmp; sha256sum M/new/* M/cur/* 2>/dev/null || true;",
 	};
 
 	assert_true(fx_stops_fail(*state, &stops, faults, COUNT(faults)) > 15);
@@ -450,9 +452,9 @@ see(void *ctx, struct sled_mailbox_item *item, struct sled_err *err)
 		if (want.len > 0 && want.data[want.len - 1] != '\n')
 			want.data[want.len++] = '\n';
 		drop_carriages(&want);
-		seen->times[i] += want.len == seen->bytes.len &&
-		                  memcmp(want.data, seen->bytes.data,
-		                         want.len) == 0;
+		seen->times[i] +=
+		    want.len == seen->bytes.len &&
+		    memcmp(want.data, seen->bytes.data, want.len) == 0;
 		sled_buf_free(&want);
 	}
 	return true;
@@ -481,10 +483,9 @@ static void
 assert_mbox_has(struct fx_store *w, size_t others)
 {
 	struct seen seen = { .count = 0 };
-	const struct sled_mailbox_visitor visitor = { .ctx = &seen,
-		                                      .begin = see_kind,
-		                                      .message = see,
-		                                      .end = see_end };
+	const struct sled_mailbox_visitor visitor = {
+		.ctx = &seen, .begin = see_kind, .message = see, .end = see_end
+	};
 	const struct sled_mailbox_options options = { .mboxo = false };
 	char path[FX_STORE_PATH];
 
@@ -652,9 +653,10 @@ what_another_program_wrote_behind_half_a_message_stays(void **state)
 
 	fx_store_sh(w, "mkdir kept && cp -a store copy1 kept/");
 	leave_half(w);
-	fx_store_sh(w, "rm -rf kept && printf "
-	               "'\\n\\nFrom a Mon Nov 23 10:00:00 2026\\nA: b\\n\\nc\\n' "
-	               ">>box && cp box was");
+	fx_store_sh(w,
+	            "rm -rf kept && printf "
+	            "'\\n\\nFrom a Mon Nov 23 10:00:00 2026\\nA: b\\n\\nc\\n' "
+	            ">>box && cp box was");
 	must_deliver(w, &mbox, 2);
 	fx_store_sh(w, "head -c $(stat -c %%s was) box | cmp - was && rm was");
 	assert_mbox_has(w, 2); /* the half, and the other's */

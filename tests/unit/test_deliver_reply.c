@@ -69,10 +69,10 @@ short_and_odd_ones_are_understood(void **state)
 static void
 what_is_no_reply_is_refused(void **state)
 {
-	static const char *const cases[] = { "\r\n",        "hello\r\n",
-		                             "25x a\r\n",   "650 a\r\n",
-		                             "150 a\r\n",   "250*a\r\n",
-		                             "250-a\r\n251 b\r\n" };
+	static const char *const cases[] = {
+		"\r\n",      "hello\r\n", "25x a\r\n",         "650 a\r\n",
+		"150 a\r\n", "250*a\r\n", "250-a\r\n251 b\r\n"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -99,14 +99,12 @@ one_without_end_has_an_end(void **state)
 	assert_true(sled_buf_addstr(&in, "250 ", &err));
 	while (in.len <= SLED_REPLY_LINE)
 		assert_true(sled_buf_addstr(&in, "x", &err));
-	assert_false(
-	    sled_reply_take(&reply, sled_buf_span(&in), &used, &err));
+	assert_false(sled_reply_take(&reply, sled_buf_span(&in), &used, &err));
 	in.len = 0;
 	err = (struct sled_err){ 0 };
 	for (int i = 0; i <= SLED_REPLY_LINES; i++)
 		assert_true(sled_buf_addstr(&in, "250-x\r\n", &err));
-	assert_false(
-	    sled_reply_take(&reply, sled_buf_span(&in), &used, &err));
+	assert_false(sled_reply_take(&reply, sled_buf_span(&in), &used, &err));
 	assert_int_equal(err.kind, SLED_ERR_PROTO);
 	sled_buf_free(&in);
 }
