@@ -154,7 +154,7 @@ def measure(tmp, corpus):
         show(name, [timed([*sled, "search", *q]) for q in queries])
     show("list, first line", [timed([*sled, "list"], first_line=True)
                               for _ in range(20)])
-    show("show", [timed([*sled, "show", f"home/{n * 37 + 1}"])
+    show("show", [timed([*sled, "show", f"home/{n * COUNT // 40 + 1}"])
                   for n in range(40)])
     page_times(sled)
     return sled
