@@ -13,8 +13,6 @@
 
 #include "store/store.h"
 
-#define SAMPLE_EVERY 20 /* proofs of a renumbering */
-
 /* ---- the listing ---- */
 
 bool
@@ -305,74 +303,6 @@ disown_doubles(struct sled_box *box, struct sled_err *err)
 	return true;
 }
 
-/* ---- renumbered: all ids new, the sizes in the old order ---- */
-
-struct old_order {
-	struct sled_box *box;
-	size_t at;
-	bool same;
-};
-
-static bool
-compare_size(void *ctx, const struct sled_message *row, struct sled_err *err)
-{
-	struct old_order *order = ctx;
-	struct sled_listing *listing = order->box->listing;
-	bool known = false;
-
-	if (!order->same)
-		return true;
-	if (order->at >= listing->len ||
-	    (listing->items[order->at].flags & SLED_ITEM_NOID) != 0) {
-		order->same = false;
-		return true;
-	}
-	if (!sled_ledger_known_size(order->box->store->ledger, row->id,
-	                            listing->items[order->at].size, &known,
-	                            err))
-		return false;
-	order->same = known;
-	listing->items[order->at].row = row->id;
-	order->at++;
-	return true;
-}
-
-static void
-plan_samples(struct sled_box *box, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		struct sled_item *it = &box->listing->items[i];
-		bool sample = i == 0 || i == len - 1 || i % SAMPLE_EVERY == 0;
-
-		it->verdict = sample ? SLED_ITEM_PROVE : SLED_ITEM_WAITS;
-		if (sample) {
-			it->flags |= SLED_ITEM_SAMPLE;
-			box->samples++;
-		}
-	}
-}
-
-static bool
-look_for_renumbering(struct sled_box *box, struct sled_err *err)
-{
-	struct old_order order = { .box = box, .same = true };
-
-	for (size_t i = 0; i < box->listing->len; i++)
-		if (box->listing->items[i].row != 0 ||
-		    box->listing->items[i].verdict != SLED_ITEM_NEW)
-			return true;
-	if (!sled_ledger_live(box->store->ledger, box->maildrop.id,
-	                      compare_size, &order, err))
-		return false;
-	if (order.same && order.at > 0) {
-		plan_samples(box, order.at);
-		return true;
-	}
-	for (size_t i = 0; i < box->listing->len; i++)
-		box->listing->items[i].row = 0;
-	return true;
-}
-
 /* ---- rows that the listing lacks ---- */
 
 static int
@@ -493,7 +423,7 @@ apply_listing(struct sled_box *box, int64_t now, struct sled_err *err)
 	for (size_t i = 0; i < listing->len; i++)
 		if (!judge(box, i, err))
 			return false;
-	return look_for_renumbering(box, err) && note_vanished(box, now, err);
+	return sled_box_renumbered(box, err) && note_vanished(box, now, err);
 }
 
 /* The days of trial count from here, though this run be killed. */

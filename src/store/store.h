@@ -251,6 +251,9 @@ bool sled_whose_keep(struct sled_whose *whose, char **names,
 
 bool sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
                        uint64_t listed);
+/* When no id of the listing is known though there is mail that should be in it:
+ * look by size for what is stored, to be proved. */
+bool sled_box_renumbered(struct sled_box *box, struct sled_err *err);
 /* The item is this row: note its size and id, and that it is listed. */
 bool sled_box_same(struct sled_box *box, size_t item,
                    const struct sled_message *row, struct sled_err *err);
