@@ -161,11 +161,14 @@ class Scene:
     def mails(self):
         return self.early + self.late
 
+    def check_tar(self, place):
+        folder = self.tmp / "out"
+        shutil.rmtree(folder, ignore_errors=True)
+        same_mail(untar(place, folder), [wire(m) for m in self.mails()])
+
     def check_end(self):
         for place in self.sled.places:
-            folder = self.tmp / "out"
-            same_mail(untar(place, folder), [wire(m) for m in self.mails()])
-            shutil.rmtree(folder)
+            self.check_tar(place)
         self.expect("verify", "--deep")
 
 
@@ -310,10 +313,8 @@ class FarSync(Scene):
         return EARLY + LATE
 
     def check_again(self):
-        got = untar(self.far.mirror(self.tmp / "mirror"), self.tmp / "out")
-        same_mail(got, [wire(m) for m in self.mails()])
-        shutil.rmtree(self.tmp / "mirror")
-        shutil.rmtree(self.tmp / "out")
+        shutil.rmtree(self.tmp / "mirror", ignore_errors=True)
+        self.check_tar(self.far.mirror(self.tmp / "mirror"))
 
 
 class Seal(Scene):
