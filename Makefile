@@ -157,7 +157,7 @@ TORTURE  = $(addprefix $(BUILD)/torture/,crash faults killer ready)
 FORGET  := $(if $(shell pkg-config --exists fuse3 && echo y),$(BUILD)/torture/forgetful)
 check-crash: all $(TORTURE) ## 500 states of a power cut, some faults, some kills
 	@BUILD=$(BUILD) sh tests/torture/run.sh check
-torture: all $(TORTURE) $(FORGET) ## every crash state, mutant, fault, kill, cut of line or power (T=part)
+torture: all $(TORTURE) $(FORGET) $(BUILD)/mailsled-fast ## every crash state, mutant, fault, kill, cut of line or power (T=part)
 	@BUILD=$(BUILD) sh tests/torture/run.sh torture $(T)
 check-threads: ## ThreadSanitizer and helgrind over store, session and loop tests
 	@sh tests/torture/threads.sh "$(MAKE)" "$(BUILD)"

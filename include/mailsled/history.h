@@ -41,6 +41,7 @@ struct sled_history {
 	size_t len, cap;
 	struct sled_visit_row *visits;
 	size_t visits_len, visits_cap;
+	bool whole; /* no account's visits were left out */
 };
 
 /* All that began at or after SINCE. With names, only visits to these accounts,

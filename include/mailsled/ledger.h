@@ -502,11 +502,11 @@ SLED_CHECK bool sled_ledger_by_number(struct sled_ledger *ledger,
 struct sled_message_query {
 	const char *label; /* NULL: all */
 	int64_t since;     /* received at or after; 0: all */
+	int64_t volume;    /* 0: all; else that volume's, in archive order */
+	uint64_t limit;    /* 0: all */
 	/* Only those behind the message of this id that was received then: the
 	 * next page. 0: from the newest on. Not with .volume. */
 	int64_t before_id, before;
-	int64_t volume;    /* 0: all; else that volume's, in archive order */
-	uint64_t limit;    /* 0: all */
 };
 
 SLED_CHECK bool sled_ledger_messages(struct sled_ledger *ledger,
@@ -759,10 +759,9 @@ struct sled_delivery_row {
 	uint64_t trying, trying_at, trying_node;
 	int64_t failed; /* since when nothing can be given to it, or 0 */
 	char why[512];  /* ... printable */
+	bool told;      /* the journal has all of it but .trying and .failed */
 };
 
-typedef bool sled_delivery_fn(void *ctx, const struct sled_delivery_row *row,
-                              struct sled_err *err);
 /* *found false and OUT untouched when there is none. */
 SLED_CHECK bool sled_ledger_delivery(struct sled_ledger *ledger,
                                      const char *label, const char *target,

@@ -367,8 +367,8 @@ struct sled_program {
 	uint64_t deadline_ms;
 	uint64_t silent_ms; /* 0: it may be silent until the deadline */
 	bool (*output)(void *ctx, struct sled_span in, struct sled_err *err);
-	bool (*stop)(void *ctx); /* asked now and then; or NULL */
 	void *ctx;
+	bool (*stop)(void *ctx); /* asked now and then; or NULL */
 	int input; /* its stdin, from the start of the file; 0: /dev/null */
 	const char *const *env; /* "NAME=TEXT" besides ours, ends with NULL */
 	bool own_group;

@@ -21,7 +21,7 @@
 #include "mailsled/buf.h"
 #include "mailsled/err.h"
 
-#define SLED_PLOT_SERIES 8
+#define SLED_PLOT_SERIES 9  /* colours too, the last one grey */
 #define SLED_PLOT_WORD   40 /* room for a value with its unit and NUL */
 
 enum sled_plot_unit {

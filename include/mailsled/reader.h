@@ -102,7 +102,7 @@ SLED_CHECK bool sled_letter_field(const struct sled_letter *letter,
 struct sled_letter_part {
 	const char *type; /* "text/plain" */
 	const char
-	    *name;     /* the file's, decoded, as the sender wrote it; or "" */
+	    *name; /* the file's, decoded, as the sender wrote it; or "" */
 	const char *cid; /* Content-ID without <>, as it came; or "" */
 	bool attached;   /* not to be read with the text */
 	uint64_t octets; /* about, decoded: exact after save() only */

@@ -110,7 +110,7 @@ struct sled_serve_conf {
 	uint16_t port;       /* 0: any that is free */
 	const char *name;    /* the Host of another name than that, or NULL */
 	struct sled_span password; /* empty: the first address has a ticket */
-	const char *style; /* added to the style sheet; it lives on */
+	const char *style;         /* added to the style sheet; it lives on */
 	sled_serve_fn *page;
 	void (*idle)(void *ctx); /* nothing happened for a second; or NULL */
 	void *ctx;
@@ -122,7 +122,7 @@ bool sled_serve_is_open(const char *address);
 SLED_CHECK bool sled_serve_new(struct sled_serve **out,
                                const struct sled_serve_conf *conf,
                                struct sled_err *err);
-void sled_serve_free(struct sled_serve **serve);
+void sled_serve_free(struct sled_serve **freeing);
 /* "http://127.0.0.1:4711/", with "?ticket=..." where that lets one in; each call
  * makes a new ticket, and the one before is worth nothing. */
 SLED_CHECK bool sled_serve_address(struct sled_serve *serve,

@@ -627,10 +627,11 @@ SLED_CHECK bool sled_store_round(struct sled_store *store,
 
 /* ---- deliveries ---- */
 
-/* The row, and its journal line with what it lacks, in every place. */
+/* The journal line of the row, with what it lacks, in every place; then the row,
+ * with .told. */
 SLED_CHECK bool sled_store_delivery(struct sled_store *store,
-                                    const struct sled_delivery_row *row,
-                                    int64_t now, struct sled_err *err);
+                                    struct sled_delivery_row *row, int64_t now,
+                                    struct sled_err *err);
 
 /* Octets and messages of this visit that are whole; and why mail of it is not
  * safe, "" when all is. */

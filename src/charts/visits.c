@@ -92,25 +92,53 @@ sled_charts_visits(struct sled_buf *out, const struct sled_charts *charts,
 
 /* ---- where their time went ---- */
 
-#define PHASES 8
+#define PHASES 9
+#define DIAL   0
+#define ELSE   (PHASES - 1)
 
 static void
 phases_of(const struct sled_visit_row *row, double out[PHASES])
 {
-	const int64_t ms[PHASES - 1] = { row->ms_connect, row->ms_tls,
-		                         row->ms_login,   row->ms_list,
-		                         row->ms_fetch,   row->ms_save,
-		                         row->ms_delete };
+	const int64_t ms[ELSE] = { 0,
+		                   row->ms_connect,
+		                   row->ms_tls,
+		                   row->ms_login,
+		                   row->ms_list,
+		                   row->ms_fetch,
+		                   row->ms_save,
+		                   row->ms_delete };
 
-	out[PHASES - 1] = (double)row->ms;
-	for (size_t i = 0; i + 1 < PHASES; i++) {
+	out[ELSE] = (double)row->ms;
+	for (size_t i = 0; i < ELSE; i++) {
 		out[i] = ms[i] > 0 ? (double)ms[i] : 0;
-		out[PHASES - 1] -= out[i];
+		out[ELSE] -= out[i];
 	}
-	out[PHASES - 1] = fmax(out[PHASES - 1], 0);
+	out[ELSE] = fmax(out[ELSE], 0);
 }
 
-/* Sums to means a visit: those of each bin in the grid, those of all in ALL. */
+/* What a dialled line was up for besides its visits. */
+static void
+gather_dials(struct sled_grid *grid, const struct sled_history *history,
+             double all[PHASES])
+{
+	for (size_t i = 0; i < history->len && history->whole; i++) {
+		const struct sled_history_round *round = &history->list[i];
+		int64_t ms = round->row.ms;
+
+		for (size_t k = 0; k < round->len; k++)
+			ms -= round->visits[k].ms;
+		if (!round->row.dialled || round->len == 0 || ms <= 0)
+			continue;
+		sled_grid_add(
+		    grid, DIAL,
+		    sled_bins_when(&grid->bins, round->visits[0].began),
+		    (double)ms);
+		all[DIAL] += (double)ms;
+	}
+}
+
+/* Sums to means a visit: those of each bin in the grid, those of all in ALL. A
+ * bin without a visit has none: 0 by 0 is NAN. */
 static bool
 gather_phases(struct sled_grid *grid, const struct sled_history *history,
               double all[PHASES], struct sled_err *err)
@@ -132,10 +160,11 @@ gather_phases(struct sled_grid *grid, const struct sled_history *history,
 			all[k] += ms[k];
 		}
 	}
+	gather_dials(grid, history, all);
 	for (size_t k = 0; k < PHASES; k++) {
 		all[k] /= fmax(sum, 1);
 		for (size_t i = 0; i < grid->bins.len; i++)
-			*sled_grid_value(grid, k, i) /= fmax(visits[i], 1);
+			*sled_grid_value(grid, k, i) /= visits[i];
 	}
 	free(visits);
 	return true;
@@ -165,10 +194,15 @@ bool
 sled_charts_phases(struct sled_buf *out, const struct sled_charts *charts,
                    struct sled_err *err)
 {
-	static const char *const names[PHASES] = { "connect", "secure (TLS)",
-		                                   "log in",  "list",
-		                                   "fetch",   "save",
-		                                   "delete",  "else" };
+	static const char *const names[PHASES] = { "dial and hang up",
+		                                   "look up and connect",
+		                                   "secure (TLS)",
+		                                   "log in",
+		                                   "list",
+		                                   "fetch",
+		                                   "save",
+		                                   "delete",
+		                                   "else" };
 	double all[PHASES] = { 0 };
 	struct sled_buf about = { 0 };
 	struct sled_grid grid;

@@ -97,12 +97,12 @@ struct sled_cli {
 };
 
 extern const struct sled_cli_command sled_cli_check, sled_cli_drill,
-    sled_cli_deliver_command, sled_cli_drop, sled_cli_event, sled_cli_export,
+    sled_cli_deliver, sled_cli_drop, sled_cli_event, sled_cli_export,
     sled_cli_extract, sled_cli_fetch, sled_cli_held, sled_cli_import,
     sled_cli_index, sled_cli_init, sled_cli_list, sled_cli_plan, sled_cli_prune,
     sled_cli_rebuild, sled_cli_repair, sled_cli_report, sled_cli_restore,
-    sled_cli_run, sled_cli_seal, sled_cli_search, sled_cli_serve,
-    sled_cli_show, sled_cli_status, sled_cli_stop, sled_cli_sync, sled_cli_tend,
+    sled_cli_run, sled_cli_seal, sled_cli_search, sled_cli_serve, sled_cli_show,
+    sled_cli_status, sled_cli_stop, sled_cli_sync, sled_cli_tend,
     sled_cli_verify, sled_cli_want;
 
 /* ---- start.c ---- */
@@ -248,6 +248,7 @@ SLED_CHECK bool sled_cli_budget_ends(struct sled_buf *out,
                                      const struct sled_conf_budget *budget,
                                      const struct sled_budget_left *used,
                                      int64_t now, struct sled_err *err);
+
 /* A budget in words: "wwan0", "5 MiB/day", "1.25", "3.75" or "none", when it
  * begins anew; and the share that is used, 1 at most. */
 struct sled_cli_budget {
@@ -363,7 +364,7 @@ SLED_CHECK bool sled_cli_far(struct sled_cli *cli, struct sled_cli_far *far,
 
 /* ---- deliver.c ---- */
 
-struct sled_cli_deliver {
+struct sled_cli_delivery {
 	struct sled_cli *cli;
 	bool alone; /* a command of its own: tells all, tries all */
 	bool all;   /* as in struct sled_deliver_conf */
@@ -374,7 +375,7 @@ struct sled_cli_deliver {
 
 /* Give the accounts of CLI's args (none: all) what waits for their targets, the
  * store open to WRITE. False is for the store. */
-SLED_CHECK bool sled_cli_deliver(struct sled_cli_deliver *how,
-                                 struct sled_err *err);
+SLED_CHECK bool sled_cli_hand_out(struct sled_cli_delivery *how,
+                                  struct sled_err *err);
 
 #endif

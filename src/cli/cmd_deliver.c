@@ -23,13 +23,13 @@ has_targets(struct sled_cli *cli, struct sled_err *err)
 static int
 run(struct sled_cli *cli)
 {
-	struct sled_cli_deliver how = { .cli = cli, .alone = true };
+	struct sled_cli_delivery how = { .cli = cli, .alone = true };
 	struct sled_err err = { 0 };
 
 	how.all = sled_cli_flag(cli, "all") != NULL;
 	if (!sled_cli_conf(cli, &err) || !has_targets(cli, &err) ||
 	    !sled_cli_store(cli, SLED_STORE_WRITE, &err) ||
-	    !sled_cli_deliver(&how, &err))
+	    !sled_cli_hand_out(&how, &err))
 		return sled_cli_fail(cli, &err);
 	return sled_err_exit(how.worst);
 }
@@ -39,7 +39,7 @@ static const struct sled_cli_flag flags[] = {
 	{ NULL, NULL, NULL },
 };
 
-const struct sled_cli_command sled_cli_deliver_command = {
+const struct sled_cli_command sled_cli_deliver = {
 	.name = "deliver",
 	.args = "[ACCOUNT...]",
 	.about = "give new mail to a Maildir, mbox, LMTP server or command",

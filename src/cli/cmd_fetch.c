@@ -475,8 +475,8 @@ ask_scheduler(struct fetch *fetch, bool *there, int *status,
 static bool
 deliver(struct fetch *fetch, struct sled_err *err)
 {
-	struct sled_cli_deliver how = { .cli = fetch->cli };
-	bool ok = sled_cli_deliver(&how, err);
+	struct sled_cli_delivery how = { .cli = fetch->cli };
+	bool ok = sled_cli_hand_out(&how, err);
 
 	fetch->stopped = how.stopped;
 	fetch->worst = sled_err_worse(fetch->worst, how.worst);

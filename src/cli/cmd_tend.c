@@ -38,8 +38,8 @@ static bool
 deliver(struct sled_cli *cli, enum sled_err_kind *worst, bool *stopped,
         struct sled_err *err)
 {
-	struct sled_cli_deliver how = { .cli = cli };
-	bool ok = sled_cli_deliver(&how, err);
+	struct sled_cli_delivery how = { .cli = cli };
+	bool ok = sled_cli_hand_out(&how, err);
 
 	*worst = how.worst;
 	*stopped = how.stopped;

@@ -66,7 +66,7 @@ complain(struct sled_cli *cli, const struct sled_delivered *one,
 static void
 tell(void *ctx, const struct sled_delivered *one)
 {
-	struct sled_cli_deliver *how = ctx;
+	struct sled_cli_delivery *how = ctx;
 	struct sled_cli *cli = how->cli;
 	struct sled_err err = { 0 };
 	char target[200];
@@ -83,7 +83,8 @@ tell(void *ctx, const struct sled_delivered *one)
 			sled_cli_complain(cli, &err);
 		return;
 	}
-	if (!cli->quiet && !cli->json && (one->delivered > 0 || how->alone))
+	if (!cli->quiet && !cli->json &&
+	    (one->delivered > 0 || (how->alone && one->waiting == 0)))
 		(void)printf("%s: %" PRIu64 " message%s delivered to %s\n",
 		             one->account, one->delivered,
 		             one->delivered == 1 ? "" : "s", target);
@@ -93,7 +94,7 @@ tell(void *ctx, const struct sled_delivered *one)
 static void
 say(void *ctx, const char *text)
 {
-	const struct sled_cli_deliver *how = ctx;
+	const struct sled_cli_delivery *how = ctx;
 
 	sled_cli_say(how->cli, text);
 }
@@ -110,7 +111,7 @@ is_wanted(const struct sled_cli *cli, const char *name)
 }
 
 static bool
-deliver_all(struct sled_cli_deliver *how, struct sled_err *err)
+deliver_all(struct sled_cli_delivery *how, struct sled_err *err)
 {
 	struct sled_cli *cli = how->cli;
 
@@ -134,7 +135,7 @@ deliver_all(struct sled_cli_deliver *how, struct sled_err *err)
 }
 
 bool
-sled_cli_deliver(struct sled_cli_deliver *how, struct sled_err *err)
+sled_cli_hand_out(struct sled_cli_delivery *how, struct sled_err *err)
 {
 	const struct sigaction ending = { .sa_handler = stop };
 	struct sigaction before[ENDS];

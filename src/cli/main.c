@@ -17,7 +17,7 @@ static const struct sled_cli_command *const table[] = {
 	&sled_cli_show,
 	&sled_cli_extract,
 	&sled_cli_export,
-	&sled_cli_deliver_command,
+	&sled_cli_deliver,
 	&sled_cli_index,
 	&sled_cli_serve,
 	&sled_cli_restore,

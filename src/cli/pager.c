@@ -17,8 +17,7 @@ end_quietly(int signal_number)
 	int status;
 
 	(void)signal_number;
-	while (waitpid(pager, &status, 0) == -1 && errno == EINTR)
-		continue;
+	(void)waitpid(pager, &status, 0);
 	_exit(0);
 }
 

@@ -48,6 +48,15 @@ SLED_CHECK bool sled_cli_read_field(const struct sled_letter *letter,
 /* Lines, escaped, on stdout; broken between words at COLUMNS (0: not). */
 SLED_CHECK bool sled_cli_read_print(const char *text, unsigned columns,
                                     struct sled_err *err);
+
+/* ---- read_safe.c ---- */
+
+/* HTML of this letter as a whole document that is harmless (reader.h), with the
+ * letter's own pictures in it. */
+SLED_CHECK bool sled_cli_read_safe(const struct sled_letter *letter,
+                                   struct sled_span html, struct sled_buf *out,
+                                   struct sled_html_safe *how,
+                                   struct sled_err *err);
 /* The rest of a line that has USED columns already, and its end; broken so too,
  * and set in. */
 SLED_CHECK bool sled_cli_read_value(const char *text, unsigned used,

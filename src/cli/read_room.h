@@ -48,7 +48,8 @@ typedef bool sled_room_fn(struct sled_room_ask *ask, struct sled_err *err);
 SLED_CHECK bool sled_room_store(struct sled_room *room, struct sled_err *err);
 /* ... with its index, which is brought up to date for a moment. */
 SLED_CHECK bool sled_room_index(struct sled_room *room, struct sled_err *err);
-void sled_room_close(void *room);
+/* CTX is the room: the store is closed until the next page. */
+void sled_room_close(void *ctx);
 
 /* A page from its beginning to <main>; HERE is the entry of the navigation that
  * it belongs to, or "". */

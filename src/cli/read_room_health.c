@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "cli/read_room.h"
-#include "mailsled/clock.h"
+#include "cli/status.h"
 
 #define DAY_S      INT64_C(86400)
 #define FAULTS_MAX 20 /* of a place that are named */
@@ -46,18 +46,23 @@ add_faults(struct sled_room_ask *ask, const struct sled_place_status *place,
 	return true;
 }
 
+/* What this page's verify found, no ledger has: it only reads. */
+static void
+add_found(struct sled_room *room, struct sled_place_status *place)
+{
+	uint64_t found = sled_room_check_faults(room, place->path);
+
+	if (found > place->damaged)
+		place->damaged = found;
+}
+
 bool
 sled_room_place(struct sled_room *room, size_t i, struct sled_place_status *out,
                 struct sled_err *err)
 {
-	uint64_t found;
-
 	if (!sled_store_place(room->cli->store, i, out, err))
 		return false;
-	/* What this page's verify found, no ledger has: it only reads. */
-	found = sled_room_check_faults(room, out->path);
-	if (found > out->damaged)
-		out->damaged = found;
+	add_found(room, out);
 	return true;
 }
 
@@ -80,17 +85,35 @@ sled_room_place_state(struct sled_page *page,
 }
 
 static void
-add_facts(struct sled_room_ask *ask, const struct sled_place_status *place)
+add_room(struct sled_page *page, const struct sled_place_status *place,
+         const struct sled_outlook *outlook)
+{
+	char word[SLED_CLI_WORD];
+
+	sled_cli_bytes(word, place->free_bytes);
+	sled_page_add(page, "<div><dt>Free</dt><dd>%s", word);
+	if (outlook->low) {
+		sled_page_add(page, " ");
+		sled_room_state(page, "bad", "Low");
+	}
+	sled_page_add(page, "</dd></div>\n");
+	if (outlook->days == 0)
+		return;
+	sled_page_add(page, "<div><dt>Full in about</dt><dd>");
+	sled_room_count(page, outlook->days, "day");
+	sled_page_add(page, "</dd></div>\n");
+}
+
+static void
+add_facts(struct sled_room_ask *ask, const struct sled_place_status *place,
+          const struct sled_outlook *outlook)
 {
 	struct sled_page *page = &ask->page;
 	char word[SLED_CLI_WORD];
 
 	sled_page_add(page, "<dl class=\"facts\">\n");
-	if (place->present) {
-		sled_cli_bytes(word, place->free_bytes);
-		sled_page_add(page, "<div><dt>Free</dt><dd>%s</dd></div>\n",
-		              word);
-	}
+	if (place->present)
+		add_room(page, place, outlook);
 	if (!place->present && place->seen != 0) {
 		sled_page_add(page, "<div><dt>%s</dt><dd>",
 		              place->far ? "Last whole" : "Last seen");
@@ -110,38 +133,70 @@ add_facts(struct sled_room_ask *ask, const struct sled_place_status *place)
 	sled_page_add(page, "</dl>\n");
 }
 
-static bool
-add_place(struct sled_room_ask *ask, size_t i, struct sled_err *err)
+static void
+add_advice(struct sled_room_ask *ask, const struct sled_place_status *place)
 {
-	struct sled_place_status place = { 0 };
 	struct sled_page *page = &ask->page;
+	int64_t days = (ask->now - place->oldest) / DAY_S;
 
-	if (!sled_room_place(ask->room, i, &place, err))
-		return false;
-	sled_page_add(page,
-	              "<li class=\"card place\" id=\"place-%zu\"><h3><bdi>%s"
-	              "</bdi></h3>\n<p>",
-	              i + 1, place.path);
-	sled_room_place_state(page, &place);
-	sled_page_add(page, "%s%s</p>\n", place.why[0] == '\0' ? "" : " ",
-	              place.why);
-	add_facts(ask, &place);
-	if (!add_faults(ask, &place, err))
-		return false;
-	if (place.damaged > 0)
+	if (place->damaged > 0)
 		sled_page_add(page,
 		              "<p class=\"note bad\">%llu damaged; what other "
 		              "copies hold is brought back by <code>mailsled "
 		              "repair</code></p>\n",
-		              (unsigned long long)place.damaged);
-	else if (place.oldest != 0 &&
-	         (ask->now - place.oldest) / DAY_S > UNREAD)
+		              (unsigned long long)place->damaged);
+	else if (place->oldest != 0 && days > UNREAD)
 		sled_page_add(page,
 		              "<p class=\"note warn\">Some of it was not read "
 		              "for %lld days: <code>mailsled tend --seconds "
 		              "600</code></p>\n",
-		              (long long)(ask->now - place.oldest) / DAY_S);
+		              (long long)days);
+}
+
+struct places {
+	struct sled_room_ask *ask;
+	size_t count;
+};
+
+static bool
+add_place(void *ctx, const struct sled_place_status *status,
+          const struct sled_outlook *outlook, struct sled_err *err)
+{
+	struct places *places = ctx;
+	struct sled_page *page = &places->ask->page;
+	struct sled_place_status place = *status;
+
+	add_found(places->ask->room, &place);
+	sled_page_add(page,
+	              "<li class=\"card place\" id=\"place-%zu\"><h3><bdi>%s"
+	              "</bdi></h3>\n<p>",
+	              ++places->count, place.path);
+	sled_room_place_state(page, &place);
+	sled_page_add(page, "%s%s</p>\n", place.why[0] == '\0' ? "" : " ",
+	              place.why);
+	add_facts(places->ask, &place, outlook);
+	if (!add_faults(places->ask, &place, err))
+		return false;
+	add_advice(places->ask, &place);
 	sled_page_add(page, "</li>\n");
+	return !page->failed;
+}
+
+static bool
+add_places(struct sled_room_ask *ask, struct sled_err *err)
+{
+	struct sled_cli *cli = ask->room->cli;
+	struct status status = { .cli = cli,
+		                 .ledger = sled_store_ledger(cli->store),
+		                 .now = ask->now };
+	struct places places = { .ask = ask };
+
+	sled_page_add(&ask->page, "<section aria-labelledby=\"copies\">"
+	                          "<h2 id=\"copies\">Copies</h2>\n"
+	                          "<ul class=\"cards\">\n");
+	if (!sled_status_each_place(&status, add_place, &places, err))
+		return false;
+	sled_page_add(&ask->page, "</ul></section>\n");
 	return true;
 }
 
@@ -215,14 +270,9 @@ sled_room_health(struct sled_room_ask *ask, struct sled_err *err)
 	if (!sled_room_store(ask->room, err))
 		return false;
 	sled_room_begin(ask, "Health", "/health");
-	sled_page_add(&ask->page, "<h1>Health</h1>\n<section "
-	                          "aria-labelledby=\"copies\">"
-	                          "<h2 id=\"copies\">Copies</h2>\n"
-	                          "<ul class=\"cards\">\n");
-	for (size_t i = 0; i < sled_store_places(ask->room->cli->store); i++)
-		if (!add_place(ask, i, err))
-			return false;
-	sled_page_add(&ask->page, "</ul></section>\n");
+	sled_page_add(&ask->page, "<h1>Health</h1>\n");
+	if (!add_places(ask, err))
+		return false;
 	if (sled_store_one_disk(ask->room->cli->store))
 		sled_page_add(&ask->page,
 		              "<p class=\"note warn\">All copies are on one "

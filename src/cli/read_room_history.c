@@ -1,9 +1,8 @@
 /* read_room_history.c - what visits brought and cost, in pictures. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/read_room.h"
-#include "mailsled/charts.h"
+#include "cli/report_html.h"
 #include "mailsled/plot.h"
 #include "mailsled/text.h"
 
@@ -32,27 +31,6 @@ add_spans(struct sled_room_ask *ask, uint64_t days)
 }
 
 static bool
-add_places(struct sled_room_ask *ask, const struct sled_charts *charts,
-           struct sled_err *err)
-{
-	struct sled_store *store = ask->room->cli->store;
-	size_t len = sled_store_places(store);
-	struct sled_charts_place *places = calloc(len + 1, sizeof(*places));
-	bool ok = places != NULL || sled_fail(err, SLED_ERR_NOMEM, "places");
-
-	for (size_t i = 0; ok && i < len; i++) {
-		struct sled_place_status place = { 0 };
-
-		ok = sled_store_place(store, i, &place, err);
-		places[i] = (struct sled_charts_place){ place.id, place.path,
-			                                place.lacks };
-	}
-	ok = ok && sled_charts_places(ask->page.out, charts, places, len, err);
-	free(places);
-	return ok;
-}
-
-static bool
 add_charts(struct sled_room_ask *ask, const struct sled_charts *charts,
            struct sled_err *err)
 {
@@ -66,7 +44,7 @@ add_charts(struct sled_room_ask *ask, const struct sled_charts *charts,
 	       sled_charts_link(out, charts, err) &&
 	       sled_charts_growth(out, charts, err) &&
 	       sled_charts_volumes(out, charts, err) &&
-	       add_places(ask, charts, err);
+	       sled_report_places(out, ask->room->cli->store, charts, err);
 }
 
 bool

@@ -5,6 +5,7 @@
 
 #include "cli/held.h"
 #include "cli/read_room.h"
+#include "cli/status.h"
 #include "mailsled/charts.h"
 #include "mailsled/clock.h"
 
@@ -139,14 +140,44 @@ add_accounts(struct home *home, struct sled_err *err)
 
 /* ---- copies ---- */
 
+static void
+worry_of(struct home *home, const struct sled_place_status *place,
+         const struct sled_outlook *outlook)
+{
+	const char *word = NULL, *why = NULL;
+	bool bad = true;
+
+	if (place->damaged > 0) {
+		word = "Damaged";
+		why = "holds mail that is not what was stored";
+	} else if (!place->present && (!place->far || place->fails)) {
+		word = place->far ? "Not reached" : "Absent";
+		why = place->far ? "could not be reached" : "is not there";
+		bad = place->late;
+	} else if (outlook->low) {
+		word = "Low";
+		why = "has little room left";
+	}
+	if (word == NULL)
+		return;
+	add_worry(home, bad ? "bad" : "warn", word, "/health");
+	sled_page_add(&home->worries, "<bdi>%s</bdi> %s", place->path, why);
+	end_worry(home);
+}
+
 static bool
 add_place(struct home *home, size_t i, struct sled_err *err)
 {
 	struct sled_place_status place = { 0 };
+	struct status status = { .cli = home->ask->room->cli,
+		                 .ledger = home->ledger,
+		                 .now = home->ask->now };
 	struct sled_page *page = &home->ask->page;
+	struct sled_outlook outlook;
 	char free_bytes[SLED_CLI_WORD];
 
-	if (!sled_room_place(home->ask->room, i, &place, err))
+	if (!sled_room_place(home->ask->room, i, &place, err) ||
+	    !sled_status_outlook(&status, &place, 0, &outlook, err))
 		return false;
 	sled_page_add(page, "<tr><th scope=\"row\"><bdi>%s</bdi></th><td>",
 	              place.path);
@@ -156,19 +187,7 @@ add_place(struct home *home, size_t i, struct sled_err *err)
 	if (place.present)
 		sled_page_add(page, "%s free", free_bytes);
 	sled_page_add(page, "</td></tr>\n");
-	if (place.damaged > 0) {
-		add_worry(home, "bad", "Damaged", "/health");
-		sled_page_add(&home->worries,
-		              "%s holds mail that is not what "
-		              "was stored",
-		              place.path);
-		end_worry(home);
-	} else if (!place.present && (!place.far || place.fails)) {
-		add_worry(home, place.late ? "bad" : "warn", "Absent",
-		          "/health");
-		sled_page_add(&home->worries, "%s is not there", place.path);
-		end_worry(home);
-	}
+	worry_of(home, &place, &outlook);
 	return true;
 }
 

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,9 +13,6 @@
 
 #define TEXT_MOST (1u << 20) /* of a message, on a page */
 #define HTML_MOST (4u << 20)
-#define PICTURE_MOST \
-	(4u << 20) /* of those in a message's HTML, each, and all */
-#define PICTURES_MOST (16u << 20)
 
 /* ---- which ---- */
 
@@ -53,7 +49,7 @@ sled_room_at(const char *path, struct sled_room_at *out)
 		digits = strspn(path + len + 1, "0123456789");
 	if (digits > 0)
 		len += 1 + digits;
-	if (len == 0 || len >= sizeof(out->id))
+	if (*path == '/' || len == 0 || len >= sizeof(out->id))
 		return false;
 	memcpy(out->id, path, len);
 	return take_rest(path + len, out);
@@ -152,74 +148,6 @@ send_part(struct sled_room_ask *ask, const struct sled_letter *letter, size_t i,
 
 /* ---- as HTML ---- */
 
-struct pictures {
-	const struct sled_letter *letter;
-	size_t room; /* octets that they may still have */
-};
-
-static bool
-is_picture(const char *type)
-{
-	static const char *const known[] = { "image/png", "image/jpeg",
-		                             "image/gif", "image/webp" };
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (strcasecmp(type, known[i]) == 0)
-			return true;
-	return false;
-}
-
-struct gathering {
-	struct sled_buf bytes;
-	size_t most;
-	bool over;
-};
-
-static bool
-gather(void *ctx, const void *data, size_t len, struct sled_err *err)
-{
-	struct gathering *g = ctx;
-
-	g->over = g->over || len > g->most - g->bytes.len;
-	return g->over || sled_buf_add(&g->bytes, data, len, err);
-}
-
-static bool
-add_picture(struct pictures *pictures, size_t i, const char *type,
-            struct sled_buf *url, struct sled_err *err)
-{
-	struct gathering g = { .most = pictures->room < PICTURE_MOST
-		                           ? pictures->room
-		                           : PICTURE_MOST };
-	bool ok = sled_letter_save(pictures->letter, i, gather, &g, err);
-
-	if (ok && !g.over) {
-		pictures->room -= g.bytes.len;
-		ok = sled_buf_printf(url, err, "data:%s;base64,", type) &&
-		     sled_text_base64(url, sled_buf_span(&g.bytes), err);
-	}
-	sled_buf_free(&g.bytes);
-	return ok;
-}
-
-/* It stands in the page itself: the frame has no cookie to ask for it by. */
-static bool
-find_picture(void *ctx, const char *cid, struct sled_buf *url,
-             struct sled_err *err)
-{
-	struct pictures *pictures = ctx;
-
-	for (size_t i = 0; i < sled_letter_parts(pictures->letter); i++) {
-		struct sled_letter_part part;
-
-		sled_letter_part(pictures->letter, i, &part);
-		if (*part.cid != '\0' && strcmp(part.cid, cid) == 0 &&
-		    is_picture(part.type))
-			return add_picture(pictures, i, part.type, url, err);
-	}
-	return true;
-}
-
 static bool
 get_html(const struct sled_letter *letter, struct sled_buf *out,
          struct sled_err *err)
@@ -234,13 +162,11 @@ static bool
 send_html(struct sled_room_ask *ask, const struct sled_letter *letter,
           struct sled_err *err)
 {
-	struct pictures pictures = { letter, PICTURES_MOST };
-	struct sled_html_safe how = { .picture = find_picture,
-		                      .ctx = &pictures };
+	struct sled_html_safe how;
 	struct sled_buf html = { 0 };
-	bool ok =
-	    get_html(letter, &html, err) &&
-	    sled_html_safe(ask->page.out, sled_buf_span(&html), &how, err);
+	bool ok = get_html(letter, &html, err) &&
+	          sled_cli_read_safe(letter, sled_buf_span(&html),
+	                             ask->page.out, &how, err);
 
 	ask->answer->kind = SLED_SERVE_MAIL;
 	sled_buf_free(&html);
@@ -272,7 +198,7 @@ add_blocked(struct sled_room_ask *ask, struct sled_span html,
 		return ok;
 	sled_page_add(page, "<p class=\"note\" id=\"blocked\">Nothing was "
 	                    "loaded from outside. Left out");
-	add_left_out(page, ": ", how.pictures, "picture from elsewhere");
+	add_left_out(page, ": ", how.pictures, "remote picture");
 	if (how.trackers > 0)
 		sled_page_add(page, " (%u too small to be seen)", how.trackers);
 	add_left_out(page, how.pictures > 0 ? ", " : ": ", how.scripts,

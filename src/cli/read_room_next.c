@@ -78,7 +78,7 @@ static void
 add_when(struct sled_room_ask *ask, const struct sled_next *next)
 {
 	struct sled_page *page = &ask->page;
-	char in[SLED_CLI_WORD];
+	char in[SLED_CLI_WORD], when[SLED_CLI_WORD], iso[SLED_TIME_TEXT];
 	int64_t at = 0;
 
 	if (next->doing != NULL && strcmp(next->doing, "waiting") != 0)
@@ -86,9 +86,12 @@ add_when(struct sled_room_ask *ask, const struct sled_next *next)
 	if (next->when != NULL && sled_clock_parse(next->when, &at) &&
 	    at > ask->now) {
 		sled_cli_span(in, (at - ask->now) * 1000);
-		sled_page_add(page, "Next visit <strong>");
-		sled_room_time(ask, at);
-		sled_page_add(page, "</strong>, in %s", in);
+		sled_cli_time(when, at);
+		sled_clock_rfc3339(at, iso);
+		sled_page_add(page,
+		              "Next visit <strong><time datetime=\"%s\">%s"
+		              "</time></strong>, in %s",
+		              iso, when, in);
 	} else {
 		sled_page_add(page, "Next visit");
 	}

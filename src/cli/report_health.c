@@ -5,7 +5,6 @@
 
 #include "cli/report_html.h"
 #include "cli/status.h"
-#include "mailsled/charts.h"
 #include "mailsled/text.h"
 
 #define FAULTS 20 /* damaged members that are listed */
@@ -223,19 +222,16 @@ sled_report_health(struct sled_report_health *out,
 
 /* ---- the section ---- */
 
-static bool
-draw_places(struct sled_buf *out, const struct sled_report *report,
-            struct sled_err *err)
+bool
+sled_report_places(struct sled_buf *out, struct sled_store *store,
+                   const struct sled_charts *charts, struct sled_err *err)
 {
-	struct sled_store *store = report->cli->store;
 	size_t len = sled_store_places(store);
 	struct sled_charts_place *places = calloc(len + 1, sizeof(*places));
-	struct sled_charts charts = { sled_store_ledger(store), report->history,
-		                      report->since, report->now };
-	bool ok = places != NULL;
+	bool ok = true;
 
-	if (!ok)
-		(void)sled_fail(err, SLED_ERR_NOMEM, "report");
+	if (places == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "places");
 	for (size_t i = 0; ok && i < len; i++) {
 		struct sled_place_status place = { 0 };
 
@@ -243,7 +239,7 @@ draw_places(struct sled_buf *out, const struct sled_report *report,
 		places[i] = (struct sled_charts_place){ place.id, place.path,
 			                                place.lacks };
 	}
-	ok = ok && sled_charts_places(out, &charts, places, len, err);
+	ok = ok && sled_charts_places(out, charts, places, len, err);
 	free(places);
 	return ok;
 }
@@ -320,9 +316,11 @@ sled_report_copies(struct sled_buf *out, const struct sled_report *report,
                    struct sled_err *err)
 {
 	struct sled_ledger *ledger = sled_store_ledger(report->cli->store);
+	struct sled_charts charts = { ledger, report->history, report->since,
+		                      report->now };
 
 	return sled_buf_addstr(out, "<div class=\"figures\">\n", err) &&
-	       draw_places(out, report, err) &&
+	       sled_report_places(out, report->cli->store, &charts, err) &&
 	       sled_buf_addstr(
 		   out,
 		   "</div>\n<div class=\"card\"><table class=\"rows tall\">"

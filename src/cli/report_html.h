@@ -3,6 +3,7 @@
 #define CLI_REPORT_HTML_H
 
 #include "cli/cli.h"
+#include "mailsled/charts.h"
 #include "mailsled/history.h"
 
 struct sled_report {
@@ -46,6 +47,11 @@ SLED_CHECK bool sled_report_health(struct sled_report_health *out,
                                    const struct sled_report *report,
                                    struct sled_err *err);
 void sled_report_health_free(struct sled_report_health *health);
+/* The figure of the store's places. */
+SLED_CHECK bool sled_report_places(struct sled_buf *out,
+                                   struct sled_store *store,
+                                   const struct sled_charts *charts,
+                                   struct sled_err *err);
 /* The section's figure, table and what was tried now and then. */
 SLED_CHECK bool sled_report_copies(struct sled_buf *out,
                                    const struct sled_report *report,

@@ -50,7 +50,7 @@ add_round(struct sled_buf *out, const struct sled_history_round *round,
 	sled_report_link(link, round);
 	return sled_buf_printf(out, err,
 	                       "<tr><th scope=\"row\" class=\"when\">%s</th>"
-	                       "<td data-of=\"over\">",
+	                       "<td class=\"over\" data-of=\"over\">",
 	                       when) &&
 	       sled_report_text(out, link, err) &&
 	       sled_buf_printf(

@@ -21,6 +21,12 @@ struct sled_outlook {
 	bool low;
 };
 
+/* Of a place, when archives grow by GROWTH octets a day (0: not known). */
+SLED_CHECK bool sled_status_outlook(struct status *status,
+                                    const struct sled_place_status *place,
+                                    uint64_t growth, struct sled_outlook *out,
+                                    struct sled_err *err);
+
 typedef bool sled_status_place_fn(void *ctx,
                                   const struct sled_place_status *place,
                                   const struct sled_outlook *outlook,

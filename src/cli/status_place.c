@@ -91,9 +91,10 @@ count_disk(struct status *status, const struct sled_place_status *place,
 	return true;
 }
 
-static bool
-look_ahead(struct status *status, const struct sled_place_status *place,
-           uint64_t growth, struct sled_outlook *out, struct sled_err *err)
+bool
+sled_status_outlook(struct status *status,
+                    const struct sled_place_status *place, uint64_t growth,
+                    struct sled_outlook *out, struct sled_err *err)
 {
 	struct statvfs vfs;
 	uint64_t count = 1, days;
@@ -267,7 +268,8 @@ sled_status_each_place(struct status *status, sled_status_place_fn *each,
 		struct sled_outlook outlook = { 0 };
 
 		if (!sled_store_place(store, i, &place, err) ||
-		    !look_ahead(status, &place, growth, &outlook, err) ||
+		    !sled_status_outlook(status, &place, growth, &outlook,
+		                         err) ||
 		    !each(ctx, &place, &outlook, err))
 			return false;
 	}

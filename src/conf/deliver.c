@@ -124,18 +124,19 @@ sled_conf_set_deliver(struct sled_conf_parse *p, const char *key,
 {
 	char item[SLED_CONF_ITEM];
 
-	for (;;) {
+	while (value != NULL) {
 		value += strspn(value, " \t");
 		if (strncmp(value, "command:", 8) == 0)
 			return add_target(p, key, value);
 		if (!sled_conf_next_item(&value, ",", item))
-			return true;
+			break;
 		if (item[0] == '\0')
 			return sled_conf_bad(p, "%s: a comma without a target",
 			                     key);
 		if (!add_target(p, key, item))
 			return false;
 	}
+	return true;
 }
 
 /* As RFC 5321 has a path: it goes between < and >. */

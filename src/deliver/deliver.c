@@ -24,7 +24,7 @@ static const struct sled_deliverer *const deliverers[] = {
 struct turn {
 	struct sled_delivery d;
 	const struct sled_deliverer *how;
-	bool opened, changed;
+	bool opened;
 	bool over; /* nothing more is to be tried */
 	unsigned in_a_row;
 	uint64_t given;
@@ -182,11 +182,11 @@ note(struct turn *t, const struct piece *piece, enum outcome outcome,
 		ok = note_lacking(t, piece, err);
 	else
 		note_shut(t);
+	t->d.row.told = t->d.row.told && outcome == SHUT;
 	if (!ok || !sled_ledger_delivery_put(ledger, &t->d.row, err)) {
 		sled_ledger_drop(ledger);
 		return false;
 	}
-	t->changed = t->changed || outcome != SHUT;
 	t->given += outcome == TAKEN;
 	t->in_a_row = outcome == LACKING ? t->in_a_row + 1 : 0;
 	t->over = t->over || t->in_a_row == IN_A_ROW;
@@ -413,7 +413,7 @@ add_old(struct turn *t, struct sled_err *err)
 	if (!sled_ledger_begin(ledger, err))
 		return false;
 	row->since = 0;
-	t->changed = true;
+	row->told = false;
 	if (sled_ledger_undelivered_add(ledger, row, 1, since, err) &&
 	    sled_ledger_delivery_put(ledger, row, err))
 		return sled_ledger_commit(ledger, err);
@@ -471,7 +471,7 @@ run_target(const struct sled_deliver_conf *conf,
 	     deliver_lacking(&t, err) && deliver_new(&t, err);
 	if (t.how->close != NULL)
 		t.how->close(&t.d);
-	if (ok && t.changed)
+	if (ok && !t.d.row.told)
 		ok = sled_store_delivery(conf->store, &t.d.row, now, err);
 	return ok && tell(&t, err);
 }

@@ -60,14 +60,17 @@ is_left_behind(const struct sled_mbox_lock *lock)
 	if (strcmp(second, whose) == 0) {
 		pid_t pid = (pid_t)strtol(text, NULL, 10);
 
-		return pid > 1 && kill(pid, 0) == -1 && errno == ESRCH;
+		/* Our own, which could not be taken away. */
+		return pid == getpid() ||
+		       (pid > 1 && kill(pid, 0) == -1 && errno == ESRCH);
 	}
 	/* The same but for the boot. */
 	boot = strrchr(whose, ' ');
 	return strncmp(second, whose, (size_t)(boot + 1 - whose)) == 0;
 }
 
-/* PATH.lock is there with all its text or not at all. */
+/* PATH.lock is there with all its text or not at all. What a kill left of the
+ * other name may be the same file: it is never written again. */
 static bool
 write_lock(const struct sled_mbox_lock *lock, struct sled_err *err)
 {
@@ -78,8 +81,9 @@ write_lock(const struct sled_mbox_lock *lock, struct sled_err *err)
 	(void)snprintf(temp, sizeof(temp), "%s.mailsled", lock->name);
 	write_whose(whose);
 	(void)snprintf(text, sizeof(text), "%ld\n%s", (long)getpid(), whose);
+	(void)lock->sys->unlinkat(lock->sys->ctx, lock->folder, temp, 0);
 	if (!sled_file_open(&file, lock->sys, lock->folder, temp,
-	                    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644,
+	                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644,
 	                    err))
 		return false;
 	ok = sled_file_write(&file, text, strlen(text), 0, err) &&

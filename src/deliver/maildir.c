@@ -4,8 +4,8 @@
  * States of one message
  *   m0  nothing, or a torn file in tmp    the next try writes it anew
  *   m1  whole in tmp, synced              the same
- *   m2  in new, the folder not synced     found by name, or as m1
- *   m3  in new, the folder synced         <- the message is delivered
+ *   m2  in new, the folders not synced    found by name, or as m1
+ *   m3  in new, new and tmp synced        <- the message is delivered
  * Its name is made of what never changes, so that m2 and m3 are known again,
  * wherever a reader has moved it in this Maildir and whatever flags it bears.
  */
@@ -188,6 +188,13 @@ sync_part(const struct sled_delivery *d, const char *part, struct sled_err *err)
 	return ok;
 }
 
+/* A rename from one folder to another is durable when both are. */
+static bool
+sync_names(const struct sled_delivery *d, struct sled_err *err)
+{
+	return sync_part(d, "new", err) && sync_part(d, "tmp", err);
+}
+
 static void
 make_name(char out[120], const struct sled_delivery *d,
           const struct sled_letter *letter)
@@ -206,14 +213,14 @@ put(struct sled_delivery *d, struct sled_letter *letter, struct sled_err *err)
 
 	make_name(name, d, letter);
 	if (sled_mailbox_names_have(&d->names, name))
-		return sync_part(d, "new", err) && sync_part(d, "cur", err);
+		return sync_part(d, "cur", err) && sync_names(d, err);
 	(void)snprintf(temp, sizeof(temp), "tmp/%s", name);
 	(void)snprintf(final, sizeof(final), "new/%s", name);
 	if (!write_temp(d, letter, temp, err))
 		return false;
 	if (d->sys->renameat(d->sys->ctx, d->dir, temp, d->dir, final) == -1)
 		return sled_fail_sys(err, errno, "rename %s", temp);
-	return sync_part(d, "new", err);
+	return sync_names(d, err);
 }
 
 static bool

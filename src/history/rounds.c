@@ -184,7 +184,7 @@ sled_history_read(struct sled_history *out, struct sled_ledger *ledger,
 {
 	struct reading reading = { out, names, names_len };
 
-	*out = (struct sled_history){ 0 };
+	*out = (struct sled_history){ .whole = names_len == 0 };
 	if (!sled_ledger_rounds(ledger, since, 0, take_round, &reading, err) ||
 	    !sled_ledger_visits_since(ledger, since, take_visit, &reading,
 	                              err) ||

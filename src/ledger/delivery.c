@@ -5,7 +5,7 @@
 
 #define COLUMNS                                                   \
 	"label, target, since, through, delivered, last, trying," \
-	" trying_at, trying_node, failed, why"
+	" trying_at, trying_node, failed, why, told"
 #define WHOSE(d) sled_value_text((d)->label), sled_value_text((d)->target)
 
 /* A reader's ledger of an older schema has none of it. */
@@ -40,6 +40,7 @@ take_delivery(void *ctx, struct sled_row *row, struct sled_err *err)
 	out->trying_node = sled_row_u64(row);
 	out->failed = sled_row_int(row);
 	sled_row_text(row, out->why, sizeof(out->why));
+	out->told = sled_row_bool(row);
 	return sled_row_end(row, err);
 }
 
@@ -67,15 +68,15 @@ sled_ledger_delivery_put(struct sled_ledger *ledger,
 {
 	return sled_sql_run(
 	    ledger,
-	    SLED_SQL("INSERT OR REPLACE INTO delivery (" COLUMNS ") VALUES"
-	             " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-	             WHOSE(row), sled_value_u64(row->since),
-	             sled_value_u64(row->through),
-	             sled_value_u64(row->delivered), sled_value_int(row->last),
-	             sled_value_u64(row->trying),
-	             sled_value_u64(row->trying_at),
-	             sled_value_u64(row->trying_node),
-	             sled_value_int(row->failed), sled_value_text(row->why)),
+	    SLED_SQL(
+		"INSERT OR REPLACE INTO delivery (" COLUMNS ") VALUES"
+		" (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+		WHOSE(row), sled_value_u64(row->since),
+		sled_value_u64(row->through), sled_value_u64(row->delivered),
+		sled_value_int(row->last), sled_value_u64(row->trying),
+		sled_value_u64(row->trying_at),
+		sled_value_u64(row->trying_node), sled_value_int(row->failed),
+		sled_value_text(row->why), sled_value_int(row->told)),
 	    err);
 }
 

@@ -254,7 +254,7 @@ static const char growth_6[] =
     " delivered INTEGER NOT NULL, last INTEGER NOT NULL,"
     " trying INTEGER NOT NULL, trying_at INTEGER NOT NULL,"
     " trying_node INTEGER NOT NULL, failed INTEGER NOT NULL,"
-    " why TEXT NOT NULL, PRIMARY KEY (label, target)) WITHOUT ROWID;"
+    " why TEXT NOT NULL, told INTEGER NOT NULL, PRIMARY KEY (label, target)) WITHOUT ROWID;"
 
     "CREATE TABLE undelivered (label TEXT NOT NULL, target TEXT NOT NULL,"
     " number INTEGER NOT NULL, tries INTEGER NOT NULL,"

@@ -192,10 +192,10 @@ static const struct unit *
 common_unit(enum sled_plot_unit kind, double step, double top)
 {
 	struct units units = units_of(kind);
-	const struct unit *best = &units.list[0];
+	const struct unit *best = units.list;
 
 	for (size_t i = 1; i < units.len; i++) {
-		const struct unit *unit = &units.list[i];
+		const struct unit *unit = units.list + i;
 
 		if (unit->size <= top * (1 + 1e-9) &&
 		    (kind != SLED_PLOT_MS || unit->size <= SECOND ||

@@ -1,7 +1,7 @@
 /* style.c - how plots look, on a page of light, a dark one, and on paper. */
 #include "internal.h"
 
-/* The eight colours can be told apart by most who see colours otherwise, and by
+/* The first eight colours can be told apart by most who see colours otherwise, and by
  * their lightness on paper; each has its like for dark pages. */
 static const char style[] =
     ":root{--plot-0:#2f6db5;--plot-1:#e08a1e;--plot-2:#3a9a7b;"
@@ -23,6 +23,7 @@ static const char style[] =
     ".plot-2{--plot:var(--plot-2)}.plot-3{--plot:var(--plot-3)}"
     ".plot-4{--plot:var(--plot-4)}.plot-5{--plot:var(--plot-5)}"
     ".plot-6{--plot:var(--plot-6)}.plot-7{--plot:var(--plot-7)}"
+    ".plot-8{--plot:var(--plot-base)}"
     ".plot-good{--plot:var(--plot-good)}.plot-warn{--plot:var(--plot-warn)}"
     ".plot-bad{--plot:var(--plot-bad)}\n"
     ".plot{margin:0;break-inside:avoid;container-type:inline-size}\n"

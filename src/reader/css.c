@@ -141,12 +141,6 @@ struct cursor {
 };
 
 static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
-}
-
-static bool
 is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -167,7 +161,7 @@ is_name(char c)
 static void
 skip_blanks(struct cursor *in)
 {
-	while (in->at < in->end && is_blank(*in->at))
+	while (in->at < in->end && sled_markup_blank(*in->at))
 		in->at++;
 }
 
@@ -344,16 +338,19 @@ put_important(struct value *value, struct cursor *in)
 	put(value, "!important", 10);
 }
 
+/* No comment begins where a url() stood between its signs. */
 static void
 put_sign(struct value *value, struct cursor *in)
 {
+	const struct sled_buf *out = value->out;
 	char c = *in->at++;
 
 	if (c == ')' && value->deep > 0)
 		value->deep--;
 	else if (c == '(' && value->deep > 0 && value->deep < NEST_MOST)
 		value->deep++;
-	else if (c == '\0' || strchr("#%.,+/*", c) == NULL)
+	else if (c == '\0' || strchr("#%.,+/*", c) == NULL ||
+	         (strchr("/*", c) != NULL && out->data[out->len - 1] == '/'))
 		value->bad = true;
 	put(value, &c, 1);
 }
@@ -362,7 +359,7 @@ static void
 put_value(struct value *value, struct cursor *in)
 {
 	while (in->at < in->end && !value->bad && !value->failed)
-		if (is_blank(*in->at)) {
+		if (sled_markup_blank(*in->at)) {
 			skip_blanks(in);
 			put(value, " ", in->at < in->end);
 		} else if (*in->at == '"' || *in->at == '\'') {
@@ -492,12 +489,14 @@ add_selector(struct cursor in, struct sled_buf *out, bool *known,
 		}
 		if (is_name(*in.at))
 			part = take_name(&in);
-		else if (is_blank(*in.at) || strchr("*>+~", *in.at) != NULL)
+		else if (sled_markup_blank(*in.at) ||
+		         strchr("*>+~", *in.at) != NULL)
 			in.at++;
 		else
 			in.at = NULL;
-		ok = sled_buf_add(out, is_blank(*part.data) ? " " : part.data,
-		                  part.len, err);
+		ok = sled_buf_add(
+		    out, sled_markup_blank(*part.data) ? " " : part.data,
+		    part.len, err);
 	}
 	*known = *known && in.at != NULL;
 	return ok;
@@ -555,8 +554,8 @@ is_query(struct cursor in)
 
 	for (; in.at < in.end; in.at++)
 		if ((*in.at == '(' && in.at > from && is_name(in.at[-1])) ||
-		    (!is_name(*in.at) && !is_blank(*in.at) &&
-		     (*in.at == '\0' || strchr("():,./", *in.at) == NULL)))
+		    (!is_name(*in.at) && !sled_markup_blank(*in.at) &&
+		     (*in.at == '\0' || strchr("():,.", *in.at) == NULL)))
 			return false;
 	return true;
 }
@@ -624,7 +623,8 @@ add_rules(struct sled_css *css, struct cursor in, bool inside,
 	while (ok && in.at < in.end) {
 		struct cursor head = in;
 
-		if (is_blank(*in.at) || *in.at == ';' || *in.at == '}') {
+		if (sled_markup_blank(*in.at) || *in.at == ';' ||
+		    *in.at == '}') {
 			in.at++;
 			continue;
 		}

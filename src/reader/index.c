@@ -26,7 +26,10 @@
 #define VERSION     "2" /* of schema and of what is made of a message */
 #define BUSY_MS     1000
 
+/* Debian has SQLite write zeros over all that goes: what merges leave behind, in
+ * a file whose text lies beside it in archives. */
 static const char settings[] = "PRAGMA synchronous = NORMAL;"
+			       "PRAGMA secure_delete = OFF;"
 			       "PRAGMA cache_size = -16384;"
 			       "PRAGMA temp_store = MEMORY;"
 			       "PRAGMA mmap_size = 0;"

@@ -36,6 +36,12 @@ sled_markup_hidden(const xmlChar **list)
 	return strncasecmp(at, "none", 4) == 0;
 }
 
+bool
+sled_markup_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
+}
+
 int
 sled_markup_compare(const void *name, const void *row)
 {
@@ -44,19 +50,13 @@ sled_markup_compare(const void *name, const void *row)
 
 /* ---- what would take for ever ---- */
 
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
-}
-
 /* Behind the value that an attribute's "=" at AT begins. */
 static const char *
 skip_value(const char *at, const char *end)
 {
 	const char *close;
 
-	for (at++; at < end && is_blank(*at);)
+	for (at++; at < end && sled_markup_blank(*at);)
 		at++;
 	if (at == end || (*at != '"' && *at != '\''))
 		return at;
@@ -76,8 +76,8 @@ skip_tag(const char *at, const char *end, bool *many)
 			at = skip_value(at, end);
 			attributes++;
 		} else {
-			attributes +=
-			    is_blank(*at) && at + 1 < end && !is_blank(at[1]);
+			attributes += sled_markup_blank(*at) && at + 1 < end &&
+			              !sled_markup_blank(at[1]);
 			attributes += *at == '/' || *at == '"' || *at == '\'';
 			at++;
 		}

@@ -35,6 +35,9 @@ const char *sled_markup_attribute(const xmlChar **list, const char *name);
 /* Previews and trackers hide what they have from who reads the page. */
 bool sled_markup_hidden(const xmlChar **list);
 
+/* White space, as HTML and CSS know it. */
+bool sled_markup_blank(char c);
+
 /* For bsearch() of a name in a table whose rows begin with theirs. */
 int sled_markup_compare(const void *name, const void *row);
 

@@ -22,34 +22,39 @@
 #define OUT_MOST      (32u << 20)
 #define IN_MOST       (16u << 20)
 #define VALUE_MOST    4096 /* octets of a value that is no picture */
-#define TINY \
-	3 /* pixels; a picture so small is to be fetched,
-                                * not to be seen */
+#define TINY          3    /* pixels; a picture so small is not to be seen */
+#define SMALL_WIDTH   60   /* pixels that words do not fit in */
+#define SMALL_HEIGHT  14
+#define UNKNOWN       UINT32_MAX
 
 /* What is in it that is not of the message. The policy holds without a server
  * that says the same. */
-#define HEAD_BEGIN                                                              \
-	"<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\">"                 \
-	"<meta http-equiv=\"Content-Security-Policy\" content=\""               \
-	"default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; " \
-	"base-uri 'none'; form-action 'none'\">"                                \
-	"<meta name=\"referrer\" content=\"no-referrer\">"                      \
-	"<meta name=\"viewport\" content=\"width=device-width\">\n<style>\n"
-#define STYLE_OURS                                                             \
-	"html{font:15px/1.45 system-ui,sans-serif;overflow-wrap:break-word}\n" \
-	"body{margin:0;padding:12px}\n"                                        \
-	"img{max-width:100%}\n"                                                \
-	"pre{white-space:pre-wrap}\n"                                          \
-	"blockquote{margin:0.5em 0;padding-left:0.8em;"                        \
-	"border-left:3px solid #9ab}\n"                                        \
-	".sled-picture{display:inline-block;box-sizing:border-box;"            \
-	"max-width:100%;overflow:hidden;padding:2px 6px;margin:1px;"           \
-	"border:1px dashed #7a8794;border-radius:4px;font:12px/1.4 "           \
-	"system-ui,sans-serif;color:#4a5662;background:#f1f4f7;"               \
-	"text-align:left;vertical-align:middle;overflow-wrap:anywhere}\n"
-/* A message that sets no colour takes those of the reader's choice. */
-#define STYLE_PLAIN    ":root{color-scheme:light dark}\n"
-#define STYLE_COLOURED ":root{color-scheme:light;background:#fff;color:#000}\n"
+static const char head_begin[] =
+    "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\">"
+    "<meta http-equiv=\"Content-Security-Policy\" content=\""
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'\">"
+    "<meta name=\"referrer\" content=\"no-referrer\">"
+    "<meta name=\"viewport\" content=\"width=device-width\">\n<style>\n";
+static const char style_ours[] =
+    "html{font:15px system-ui,sans-serif;overflow-wrap:break-word}\n"
+    "body{margin:0;padding:12px}\n"
+    "img,.sled-gap,.sled-picture{max-width:100%}\n"
+    "pre{white-space:pre-wrap}\n"
+    ".sled-gap,.sled-picture{display:inline-block;box-sizing:border-box}\n"
+    ".sled-picture{overflow:hidden;padding:2px 6px;margin:1px;"
+    "border:1px dashed #7a8794;border-radius:4px;font:12px/1.4 "
+    "system-ui,sans-serif;color:#4a5662;background:#f1f4f7;"
+    "text-align:left;vertical-align:middle;overflow-wrap:anywhere}\n"
+    ".sled-sized{padding:0 3px;margin:0;font-size:11px;line-height:1.2}\n";
+/* A letter that sets no colour takes those of the reader's choice; it has them
+ * all, whatever is behind its frame. */
+static const char style_plain[] =
+    ":root{color-scheme:light dark;background:Canvas;color:CanvasText}\nbody{line-height:1.45}\n"
+    "blockquote{margin:0.5em 0;padding-left:0.8em;"
+    "border-left:3px solid #9ab}\n";
+static const char style_coloured[] =
+    ":root{color-scheme:light;background:#fff;color:#000}\n";
 
 enum kind {
 	DROPPED, /* the tags, not what is between them */
@@ -364,7 +369,7 @@ take_attributes(struct page *page, const char *element, const xmlChar **list)
 
 /* ---- pictures ---- */
 
-/* So many pixels; UINT_MAX: not said. */
+/* So many pixels; UNKNOWN: not said. */
 static unsigned
 pixels(const xmlChar **list, const char *name)
 {
@@ -373,55 +378,89 @@ pixels(const xmlChar **list, const char *name)
 	unsigned long n;
 
 	if (value == NULL || *value < '0' || *value > '9')
-		return UINT32_MAX;
+		return UNKNOWN;
 	n = strtoul(value, &end, 10);
-	return *end == '%' || n > 10000 ? UINT32_MAX : (unsigned)n;
+	return *end == '%' || n > 10000 ? UNKNOWN : (unsigned)n;
+}
+
+struct size {
+	unsigned width, height; /* UNKNOWN: not said */
+};
+
+static struct size
+size_of(const xmlChar **list)
+{
+	return (struct size){ pixels(list, "width"), pixels(list, "height") };
+}
+
+static bool
+is_known(struct size size)
+{
+	return size.width != UNKNOWN && size.height != UNKNOWN;
+}
+
+/* Not to be seen, only to be fetched. */
+static bool
+is_tracker(const xmlChar **list, struct size size)
+{
+	unsigned larger = size.width > size.height ? size.width : size.height;
+	unsigned smaller = size.width < size.height ? size.width : size.height;
+
+	return sled_markup_hidden(list) || smaller == 0 || larger <= TINY ||
+	       (smaller <= TINY && larger == UNKNOWN);
 }
 
 /* As large as the picture would have been, where that is known. */
 static void
-put_box_size(struct page *page, unsigned width, unsigned height)
+put_box_size(struct page *page, struct size size)
 {
 	struct sled_buf style = { 0 };
 
-	if (width == UINT32_MAX || height == UINT32_MAX || page->failed)
+	if (!is_known(size) || page->failed)
 		return;
 	check(page, sled_buf_printf(&style, page->err, "width:%upx;height:%upx",
-	                            width, height));
+	                            size.width, size.height));
 	if (style.len > 0)
 		put_attribute(page, "style", sled_buf_span(&style));
 	sled_buf_free(&style);
 }
 
-/* In the place of the picture at URL, a whole one or empty. */
+static void
+put_box_text(struct page *page, const char *alt, const struct sled_buf *host)
+{
+	if (alt != NULL && strlen(alt) <= VALUE_MOST)
+		put_escaped(page, span_of(alt));
+	puts_to(page, alt != NULL && *alt != '\0' ? " (" : "(");
+	puts_to(page, host->len > 0 ? "picture at " : "no picture");
+	put_escaped(page, sled_buf_span(host));
+	puts_to(page, ")");
+}
+
+/* In the place of the picture at URL, a whole one or empty. Where it was only
+ * to fill a gap, the gap is kept. */
 static void
 put_box(struct page *page, const xmlChar **list, const struct sled_buf *url)
 {
-	const char *alt = sled_markup_attribute(list, "alt");
+	struct size size = size_of(list);
+	bool gap = size.width <= TINY || size.height <= TINY;
+	bool small = size.width < SMALL_WIDTH || size.height < SMALL_HEIGHT;
 	struct sled_buf host = { 0 };
 
 	check(page, sled_url_host(sled_buf_span(url), &host, page->err));
 	if (page->failed)
 		return;
-	puts_to(page, "<span class=\"sled-picture\"");
-	put_box_size(page, pixels(list, "width"), pixels(list, "height"));
-	if (url->len > 0 && url->len <= VALUE_MOST)
+	puts_to(page, gap ? "<span class=\"sled-gap\""
+	              : is_known(size)
+	                  ? "<span class=\"sled-picture sled-sized\""
+	                  : "<span class=\"sled-picture\"");
+	put_box_size(page, size);
+	if (!gap && url->len > 0 && url->len <= VALUE_MOST)
 		put_attribute(page, "title", sled_buf_span(url));
 	puts_to(page, ">");
-	if (alt != NULL && strlen(alt) <= VALUE_MOST)
-		put_escaped(page, span_of(alt));
-	puts_to(page, alt != NULL && *alt != '\0' ? " (" : "(");
-	puts_to(page, host.len > 0 ? "picture at " : "no picture");
-	put_escaped(page, sled_buf_span(&host));
-	puts_to(page, ")</span>");
+	if (!gap && !small)
+		put_box_text(page, sled_markup_attribute(list, "alt"), &host);
+	puts_to(page, "</span>");
 	sled_buf_free(&host);
-}
-
-static bool
-is_tiny(const xmlChar **list)
-{
-	return sled_markup_hidden(list) || pixels(list, "width") <= TINY ||
-	       pixels(list, "height") <= TINY;
 }
 
 static void
@@ -465,7 +504,7 @@ take_picture(struct page *page, const xmlChar **list)
 		; /* said at the end */
 	else if (own.len > 0)
 		put_picture(page, list, &own);
-	else if (is_tiny(list))
+	else if (is_tracker(list, size_of(list)))
 		page->how->trackers += far.len > 0;
 	else
 		put_box(page, list, &far);
@@ -653,11 +692,11 @@ parse(struct page *page, struct sled_span html)
 static bool
 join(struct page *page, struct sled_buf *out)
 {
-	const char *scheme = page->css.coloured ? STYLE_COLOURED : STYLE_PLAIN;
+	const char *scheme = page->css.coloured ? style_coloured : style_plain;
 
-	return sled_buf_addstr(out, HEAD_BEGIN, page->err) &&
+	return sled_buf_addstr(out, head_begin, page->err) &&
 	       sled_buf_addstr(out, scheme, page->err) &&
-	       sled_buf_addstr(out, STYLE_OURS, page->err) &&
+	       sled_buf_addstr(out, style_ours, page->err) &&
 	       sled_buf_add(out, page->sheet.data, page->sheet.len,
 	                    page->err) &&
 	       sled_buf_addstr(out, "</style></head>\n<body", page->err) &&

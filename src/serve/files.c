@@ -3,12 +3,15 @@
 
 #include "serve/internal.h"
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a declaration takes none */
 #define EMBED(symbol, file)                                            \
 	__asm__(".section .rodata\n"                                   \
 	        ".globl " #symbol "\n.globl " #symbol "_end\n" #symbol \
 	        ":\n.incbin \"src/serve/" file "\"\n" #symbol          \
 	        "_end:\n.byte 0\n.previous\n");                        \
 	extern const char symbol[], symbol##_end[]
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 EMBED(sled_serve_css, "page.css");
 EMBED(sled_serve_js, "page.js");

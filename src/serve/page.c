@@ -46,15 +46,46 @@ add_signed(struct sled_page *page, int64_t value)
 	           value < 0 ? (uint64_t) - (value + 1) + 1 : (uint64_t)value);
 }
 
+/* NOLINTBEGIN(bugprone-branch-clone): alike on some machines, not on others */
+static int64_t
+next_signed(char size, va_list *args)
+{
+	switch (size) {
+	case 'L':
+		return va_arg(*args, long long);
+	case 'l':
+		return va_arg(*args, long);
+	default:
+		return va_arg(*args, int);
+	}
+}
+
+static uint64_t
+next_unsigned(char size, va_list *args)
+{
+	switch (size) {
+	case 'L':
+		return va_arg(*args, unsigned long long);
+	case 'l':
+		return va_arg(*args, unsigned long);
+	case 'z':
+		return va_arg(*args, size_t);
+	default:
+		return va_arg(*args, unsigned);
+	}
+}
+
+/* NOLINTEND(bugprone-branch-clone) */
+
 /* What stands behind a '%'; returns where it ends. */
 static const char *
 add_value(struct sled_page *page, const char *fmt, va_list *args)
 {
-	unsigned longs = 0;
 	const char *text;
+	char size = '\0'; /* 'l', 'z', or 'L' for "ll" */
 
 	for (; *fmt == 'l' || *fmt == 'z'; fmt++)
-		longs++;
+		size = (char)(size == 'l' ? 'L' : *fmt);
 	switch (*fmt) {
 	case 's':
 		text = va_arg(*args, const char *);
@@ -63,17 +94,10 @@ add_value(struct sled_page *page, const char *fmt, va_list *args)
 			    page, (struct sled_span){ text, strlen(text) });
 		break;
 	case 'd':
-		if (longs == 0)
-			add_signed(page, va_arg(*args, int));
-		else
-			add_signed(page, va_arg(*args, long long));
+		add_signed(page, next_signed(size, args));
 		break;
 	case 'u':
-		if (longs == 0)
-			add_number(page, false, va_arg(*args, unsigned));
-		else
-			add_number(page, false,
-			           va_arg(*args, unsigned long long));
+		add_number(page, false, next_unsigned(size, args));
 		break;
 	default:
 		sled_page_markup(page, (struct sled_span){ fmt, 1 });

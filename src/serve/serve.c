@@ -25,6 +25,7 @@
 
 /* ---- what libmicrohttpd calls ---- */
 
+/* NOLINTBEGIN(readability-function-size): the form is libmicrohttpd's */
 static enum MHD_Result
 handle(void *ctx, struct MHD_Connection *http, const char *url,
        const char *method, const char *version, const char *data, size_t *size,
@@ -39,6 +40,8 @@ handle(void *ctx, struct MHD_Connection *http, const char *url,
 	return *at == NULL ? MHD_NO
 	                   : sled_visitor_go_on(*at, method, data, size);
 }
+
+/* NOLINTEND(readability-function-size) */
 
 static void
 end_request(void *ctx, struct MHD_Connection *http, void **at,

@@ -47,7 +47,7 @@ sled_serve_arg(const struct sled_serve_request *request, const char *name)
 	const struct sled_visitor *visitor = (const void *)request;
 	const char *value = NULL;
 
-	for (size_t i = 0; i < visitor->fields_len; i++)
+	for (size_t i = 0; request->post && i < visitor->fields_len; i++)
 		if (strcmp(visitor->fields[i].name, name) == 0)
 			value = visitor->fields[i].value.data;
 	if (!request->post)
@@ -56,41 +56,64 @@ sled_serve_arg(const struct sled_serve_request *request, const char *name)
 	return value != NULL && is_valid(value) ? value : NULL;
 }
 
-/* The form's fields as libmicrohttpd takes it apart. */
+static struct sled_field *
+find_field(struct sled_visitor *visitor, const char *name)
+{
+	for (size_t i = 0; i < visitor->fields_len; i++)
+		if (strcmp(visitor->fields[i].name, name) == 0)
+			return &visitor->fields[i];
+	return NULL;
+}
+
+/* The field that begins, or goes on, AT this octet of its value. Twice the same
+ * one, too many, or too long a name: no form of ours, NULL. */
+static struct sled_field *
+field_of(struct sled_visitor *visitor, const char *name, uint64_t at)
+{
+	struct sled_field *field = find_field(visitor, name);
+
+	if (field != NULL)
+		return at > 0 ? field : NULL;
+	if (visitor->fields_len == SLED_FIELDS_MAX ||
+	    strlen(name) >= sizeof(field->name))
+		return NULL;
+	field = &visitor->fields[visitor->fields_len++];
+	(void)snprintf(field->name, sizeof(field->name), "%s", name);
+	return field;
+}
+
+static bool
+add_piece(struct sled_field *field, const char *data, size_t size)
+{
+	struct sled_err err = { 0 };
+
+	if (memchr(data, '\0', size) != NULL ||
+	    !sled_buf_add(&field->value, data, size, &err) ||
+	    !sled_buf_reserve(&field->value, 1, &err))
+		return false;
+	field->value.data[field->value.len] = '\0';
+	return true;
+}
+
+/* NOLINTBEGIN(readability-function-size): the form is libmicrohttpd's */
 static enum MHD_Result
 take_field(void *ctx, enum MHD_ValueKind kind, const char *key,
            const char *filename, const char *type, const char *encoding,
            const char *data, uint64_t at, size_t size)
 {
 	struct sled_visitor *visitor = ctx;
-	struct sled_field *field = NULL;
-	struct sled_err err = { 0 };
+	struct sled_field *field =
+	    visitor->spoilt ? NULL : field_of(visitor, key, at);
 
 	(void)kind;
 	(void)filename;
 	(void)type;
 	(void)encoding;
-	for (size_t i = 0; i < visitor->fields_len; i++)
-		if (strcmp(visitor->fields[i].name, key) == 0)
-			field = &visitor->fields[i];
-	/* Twice the same one, too many, or too long a name: no form of ours. */
-	visitor->spoilt =
-	    visitor->spoilt || (field != NULL && at == 0) ||
-	    (field == NULL && visitor->fields_len == SLED_FIELDS_MAX) ||
-	    strlen(key) >= sizeof(field->name) ||
-	    memchr(data, '\0', size) != NULL;
-	if (visitor->spoilt)
-		return MHD_NO;
-	if (field == NULL) {
-		field = &visitor->fields[visitor->fields_len++];
-		(void)snprintf(field->name, sizeof(field->name), "%s", key);
-	}
-	visitor->spoilt = !sled_buf_add(&field->value, data, size, &err) ||
-	                  !sled_buf_reserve(&field->value, 1, &err);
-	if (!visitor->spoilt)
-		field->value.data[field->value.len] = '\0';
+	visitor->spoilt = field == NULL || !add_piece(field, data, size);
 	return visitor->spoilt ? MHD_NO : MHD_YES;
 }
+
+/* NOLINTEND(readability-function-size) */
 
 static void
 take_body(struct sled_visitor *visitor, const char *data, size_t size)
@@ -294,7 +317,8 @@ sled_visitor_go_on(struct sled_visitor *visitor, const char *method,
 		take_body(visitor, data, *size);
 		*size = 0;
 		/* Nobody reads on for what is refused in any case. */
-		return visitor->octets > 2 * SLED_BODY_MAX ? MHD_NO : MHD_YES;
+		return visitor->octets > (size_t)2 * SLED_BODY_MAX ? MHD_NO
+		                                                   : MHD_YES;
 	}
 	return visitor->refused ? MHD_YES : answer(visitor);
 }

@@ -118,6 +118,7 @@ free_box(struct sled_box **box_p)
 	sled_spool_close(&box->spool);
 	sled_buf_free(&box->journal);
 	sled_claims_free(&box->claims);
+	free(box->olds.list);
 	sled_held_free(box);
 	free(box->names);
 	free(box);
@@ -327,7 +328,8 @@ take_twin(void *ctx, const struct sled_message *row, struct sled_err *err)
 	return sled_row_take(&twin->copy, row, err);
 }
 
-/* Is it a row that we have? By its id's row; without an id by its hash. */
+/* Is it a row that we have? By its id's row; without an id, or with one that
+ * may be new to an old message, by its hash. */
 static bool
 find_twin(struct sled_box *box, const struct sled_digest *digest,
           struct twin *twin, struct sled_err *err)
@@ -336,7 +338,8 @@ find_twin(struct sled_box *box, const struct sled_digest *digest,
 	struct sled_ledger *ledger = box->store->ledger;
 
 	*twin = (struct twin){ .box = box, .digest = digest };
-	if (it->flags & SLED_ITEM_NOID)
+	if ((it->flags & SLED_ITEM_NOID) != 0 ||
+	    (it->row == 0 && box->olds.len > 0))
 		return sled_ledger_by_hash(ledger, box->maildrop.id,
 		                           &digest->sha256, take_twin, twin,
 		                           err);

@@ -3,9 +3,9 @@
  *   delivery  label target since through delivered waiting
  *
  * WAITING are the numbers up to THROUGH that the target lacks, as "3,7-12". A
- * line is written when a target is new, and behind each time that it got
- * something: a ledger that is lost between the two has the target get that
- * again, as far as the target itself cannot tell.
+ * line is written when a target is new, and behind each run that gave it
+ * something, or the next one when that was cut off: a ledger that is lost
+ * before has the target get that again, as far as it cannot tell by itself.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -66,14 +66,12 @@ add_line(struct sled_buf *out, const struct sled_delivery_row *row,
 }
 
 bool
-sled_store_delivery(struct sled_store *store,
-                    const struct sled_delivery_row *row, int64_t now,
-                    struct sled_err *err)
+sled_store_delivery(struct sled_store *store, struct sled_delivery_row *row,
+                    int64_t now, struct sled_err *err)
 {
 	struct ranges waiting = { .first = 0 };
 	struct sled_buf line = { 0 };
 	bool ok =
-	    sled_ledger_delivery_put(store->ledger, row, err) &&
 	    sled_ledger_undelivered(store->ledger, row, 0, 0, add_number,
 	                            &waiting, err) &&
 	    end_range(&waiting, err) &&
@@ -81,6 +79,8 @@ sled_store_delivery(struct sled_store *store,
 	             now, err) &&
 	    sled_journal_add(store, sled_buf_span(&line), now, err);
 
+	row->told = row->told || ok;
+	ok = ok && sled_ledger_delivery_put(store->ledger, row, err);
 	sled_buf_free(&line);
 	sled_buf_free(&waiting.text);
 	return ok;
@@ -123,7 +123,7 @@ bool
 sled_delivery_replay(struct sled_store *store, const char *const *fields,
                      size_t len, int64_t when, struct sled_err *err)
 {
-	struct sled_delivery_row row = { .last = when }, before;
+	struct sled_delivery_row row = { .last = when, .told = true }, before;
 	uint64_t *const numbers[] = { &row.since, &row.through,
 		                      &row.delivered };
 	bool found = false;

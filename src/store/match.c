@@ -355,7 +355,8 @@ check_row(void *ctx, const struct sled_message *row, struct sled_err *err)
 	bool seen = bsearch(&row->id, v->seen, v->seen_len, sizeof(*v->seen),
 	                    by_id) != NULL;
 
-	if (no_ids || (v->any_noid && (row->flags & SLED_MESSAGE_NOID) != 0))
+	if (no_ids || (v->any_noid && (row->flags & SLED_MESSAGE_NOID) != 0) ||
+	    (!seen && sled_box_old_wanted(v->box, row)))
 		return seen || !row->on_server ||
 		       add_lost(v, (struct lost){ row->id, false }, err);
 	v->kept += kept;
@@ -488,7 +489,9 @@ find_proved(struct sled_box *box, size_t item, struct proof *proof,
 	return sled_ledger_by_id(ledger, it->row, hold_against, proof, err) &&
 	       sled_ledger_by_uid(ledger, box->maildrop.id,
 	                          sled_listing_uid_of(box->listing, item),
-	                          hold_against, proof, err);
+	                          hold_against, proof, err) &&
+	       (proof->copy.found || sled_box_old(box, &proof->top->head_sha256,
+	                                          hold_against, proof, err));
 }
 
 static bool

@@ -1,80 +1,62 @@
 /*
- * renumber.c - a server that gives every message a new unique-id: after it was
- * moved, or at each session. What is stored is known by its size then, and by a
- * few headers, and is not fetched again [S4].
+ * renumber.c - mail whose id is new: is it mail of old? (STORE.md, "Is it the
+ * same message?")
  *
- * Three ways are tried, the cheapest first. With N messages stored and not gone:
- *   the first N of the listing have their sizes, in the order that they came in
- *   they have them in some order: what came in by size was listed otherwise
- *   some of the listing have the size of one: it was changed elsewhere, too
- * In the first two, proofs (TOP) of the first, the last and every 20th speak for
- * all; one that fails has the others proved by themselves, as in the third.
+ * A server that was moved or restored gives each message another id. Two ways
+ * to tell, the first that serves:
+ *   - all ids are new and the sizes stand in the old order, none left out: the
+ *     first, the last and every 20th are proved by their header, and speak for
+ *     the others;
+ *   - else each new message that has the size of a row which the listing lacks
+ *     is proved by itself, or known by its bytes once it came. So it is too
+ *     where a visit was cut between proofs. Until then that row is not gone.
+ * What is not proved is new, and fetched before any DELE [S4].
  */
 #include <stdlib.h>
 
 #include "store/store.h"
 
-#define SAMPLE_EVERY 20
+#define SAMPLE_EVERY 20 /* proofs that speak for those between */
 
-/* One of the listing that has an id, or one that is stored. */
-struct sized {
-	uint64_t size;
-	size_t at;  /* in the order of the listing, or of numbers */
-	int64_t id; /* its place in the listing, or its row */
-};
+/* ---- all of them ---- */
 
-struct stored {
-	struct sized *list;
-	size_t len, cap;
+struct old_order {
+	struct sled_box *box;
+	size_t at;
+	bool same;
 };
 
 static bool
-add_row(void *ctx, const struct sled_message *row, struct sled_err *err)
+compare_size(void *ctx, const struct sled_message *row, struct sled_err *err)
 {
-	struct stored *rows = ctx;
+	struct old_order *order = ctx;
+	struct sled_listing *listing = order->box->listing;
+	bool known = false;
 
-	if (rows->len == rows->cap) {
-		size_t cap = rows->cap == 0 ? 64 : rows->cap * 2;
-		struct sized *list = realloc(rows->list, cap * sizeof(*list));
-
-		if (list == NULL)
-			return sled_fail(err, SLED_ERR_NOMEM, "listing");
-		rows->list = list;
-		rows->cap = cap;
+	if (!order->same)
+		return true;
+	if (order->at >= listing->len ||
+	    (listing->items[order->at].flags & SLED_ITEM_NOID) != 0) {
+		order->same = false;
+		return true;
 	}
-	rows->list[rows->len] =
-	    (struct sized){ row->listed, rows->len, row->id };
-	rows->len++;
+	if (!sled_ledger_known_size(order->box->store->ledger, row->id,
+	                            listing->items[order->at].size, &known,
+	                            err))
+		return false;
+	order->same = known;
+	listing->items[order->at].row = row->id;
+	order->at++;
 	return true;
 }
 
-static int
-by_size(const void *a, const void *b)
-{
-	const struct sized *left = a, *right = b;
-
-	if (left->size != right->size)
-		return left->size < right->size ? -1 : 1;
-	return (left->at > right->at) - (left->at < right->at);
-}
-
 static void
-sort(struct sized *list, size_t len)
+plan_samples(struct sled_box *box, size_t len)
 {
-	qsort(list, len, sizeof(*list), by_size);
-}
+	for (size_t i = 0; i < len; i++) {
+		struct sled_item *it = &box->listing->items[i];
+		bool sample = i == 0 || i == len - 1 || i % SAMPLE_EVERY == 0;
 
-static void
-plan_samples(struct sled_box *box, const struct sized *items,
-             const struct stored *rows)
-{
-	for (size_t i = 0; i < rows->len; i++) {
-		size_t at = items[i].at;
-		struct sled_item *it = &box->listing->items[items[i].id];
-		bool sample =
-		    at == 0 || at == rows->len - 1 || at % SAMPLE_EVERY == 0;
-
-		it->row = rows->list[i].id;
 		it->verdict = sample ? SLED_ITEM_PROVE : SLED_ITEM_WAITS;
 		if (sample) {
 			it->flags |= SLED_ITEM_SAMPLE;
@@ -83,102 +65,161 @@ plan_samples(struct sled_box *box, const struct sized *items,
 	}
 }
 
-/* *done when each of the first items has a size that its row is known by. */
+/* ---- some of them ---- */
+
 static bool
-try_samples(struct sled_box *box, const struct sized *items,
-            const struct stored *rows, bool *done, struct sled_err *err)
+add_old(struct sled_olds *olds, uint64_t size, const struct sled_message *row,
+        struct sled_err *err)
 {
-	*done = true;
-	for (size_t i = 0; *done && i < rows->len; i++)
-		if (!sled_ledger_known_size(box->store->ledger,
-		                            rows->list[i].id, items[i].size,
-		                            done, err))
-			return false;
-	if (*done)
-		plan_samples(box, items, rows);
-	return true;
-}
-
-/* Both are in order of size. */
-static void
-plan_proofs(struct sled_box *box, const struct sized *items, size_t len,
-            const struct stored *rows)
-{
-	size_t i = 0, r = 0;
-
-	while (i < len && r < rows->len) {
-		struct sled_item *it = &box->listing->items[items[i].id];
-
-		if (items[i].size > rows->list[r].size) {
-			r++;
-		} else if (items[i].size < rows->list[r].size) {
-			i++;
-		} else {
-			it->row = rows->list[r++].id;
-			it->verdict = SLED_ITEM_PROVE;
-			i++;
-		}
+	if (olds->len == olds->cap) {
+		size_t cap = olds->cap == 0 ? 64 : olds->cap * 2;
+		struct sled_old *list =
+		    realloc(olds->list, cap * sizeof(*list));
+		if (list == NULL)
+			return sled_fail(err, SLED_ERR_NOMEM, "listing");
+		olds->list = list;
+		olds->cap = cap;
 	}
+	olds->list[olds->len++] =
+	    (struct sled_old){ size, row->id, row->head_sha256, false };
+	return true;
+}
+
+/* As it was listed first, and as it is: servers count either way. */
+static bool
+take_old(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct sled_box *box = ctx;
+
+	/* Without a header there is nothing to prove it by. */
+	if (row->head_octets == 0 || sled_is_claimed(&box->claims, row->id))
+		return true;
+	return add_old(&box->olds, row->listed, row, err) &&
+	       (row->octets == row->listed ||
+	        add_old(&box->olds, row->octets, row, err));
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	const struct sled_old *left = a, *right = b;
+
+	return (left->size > right->size) - (left->size < right->size);
+}
+
+/* Any of that size, but always the same one. */
+static struct sled_old *
+find_old(const struct sled_olds *olds, uint64_t size)
+{
+	struct sled_old key = { .size = size };
+
+	return olds->len == 0
+	           ? NULL
+	           : bsearch(&key, olds->list, olds->len, sizeof(key), by_size);
 }
 
 static bool
-pair(struct sled_box *box, struct sized *items, size_t len,
-     const struct stored *rows, struct sled_err *err)
+prove_each(struct sled_box *box, struct sled_err *err)
 {
-	bool fewer = rows->len <= len, done = false;
+	struct sled_olds *olds = &box->olds;
 
-	if (fewer && !try_samples(box, items, rows, &done, err))
+	if (!sled_ledger_live(box->store->ledger, box->maildrop.id, take_old,
+	                      box, err))
 		return false;
-	if (done)
+	if (olds->len > 0)
+		qsort(olds->list, olds->len, sizeof(*olds->list), by_size);
+	for (size_t i = 0; i < box->listing->len; i++) {
+		struct sled_item *it = &box->listing->items[i];
+		struct sled_old *old = find_old(olds, it->size);
+
+		if (old == NULL || it->verdict != SLED_ITEM_NEW ||
+		    it->row != 0 || (it->flags & SLED_ITEM_NOID) != 0)
+			continue;
+		old->wanted = true;
+		it->verdict = SLED_ITEM_PROVE;
+	}
+	return true;
+}
+
+bool
+sled_box_old_wanted(const struct sled_box *box, const struct sled_message *row)
+{
+	const struct sled_old *listed = find_old(&box->olds, row->listed);
+	const struct sled_old *is = find_old(&box->olds, row->octets);
+
+	return (listed != NULL && listed->wanted) || (is != NULL && is->wanted);
+}
+
+bool
+sled_box_old(struct sled_box *box, const struct sled_hash *head,
+             sled_message_fn *fn, void *ctx, struct sled_err *err)
+{
+	const struct sled_olds *olds = &box->olds;
+
+	for (size_t i = 0; i < olds->len; i++)
+		if (sled_hash_equal(&olds->list[i].head_sha256, head) &&
+		    !sled_ledger_by_id(box->store->ledger, olds->list[i].row,
+		                       fn, ctx, err))
+			return false;
+	return true;
+}
+
+/* ---- which ---- */
+
+static bool
+is_all_new(const struct sled_listing *listing)
+{
+	for (size_t i = 0; i < listing->len; i++) {
+		const struct sled_item *it = &listing->items[i];
+
+		if (it->row != 0 || (it->verdict != SLED_ITEM_NEW &&
+		                     it->verdict != SLED_ITEM_ABSENT))
+			return false;
+	}
+	return true;
+}
+
+/* Do all sizes stand in the old order? Then each such item has its row. */
+static bool
+is_old_order(struct sled_box *box, size_t *len, bool *same,
+             struct sled_err *err)
+{
+	struct old_order order = { .box = box, .same = true };
+
+	*same = false;
+	if (!is_all_new(box->listing))
 		return true;
-	sort(rows->list, rows->len);
-	sort(items, fewer ? rows->len : 0);
-	if (fewer && !try_samples(box, items, rows, &done, err))
+	if (!sled_ledger_live(box->store->ledger, box->maildrop.id,
+	                      compare_size, &order, err))
 		return false;
-	if (done)
-		return true;
-	sort(items, len);
-	plan_proofs(box, items, len, rows);
+	*len = order.at;
+	*same = order.same && order.at > 0;
+	for (size_t i = 0; !*same && i < box->listing->len; i++)
+		box->listing->items[i].row = 0;
 	return true;
 }
 
 static bool
-pair_all(struct sled_box *box, const struct stored *rows, struct sled_err *err)
+has_new(const struct sled_listing *listing)
 {
-	const struct sled_listing *listing = box->listing;
-	struct sized *items = calloc(listing->len, sizeof(*items));
-	size_t len = 0;
-	bool ok;
-
-	if (items == NULL)
-		return sled_fail(err, SLED_ERR_NOMEM, "listing");
 	for (size_t i = 0; i < listing->len; i++)
-		if ((listing->items[i].flags & SLED_ITEM_NOID) == 0) {
-			items[len] = (struct sized){ listing->items[i].size,
-				                     len, (int64_t)i };
-			len++;
-		}
-	ok = pair(box, items, len, rows, err);
-	free(items);
-	return ok;
+		if (listing->items[i].verdict == SLED_ITEM_NEW)
+			return true;
+	return false;
 }
 
 bool
 sled_box_renumbered(struct sled_box *box, struct sled_err *err)
 {
-	const struct sled_listing *listing = box->listing;
-	struct stored rows = { .len = 0 };
-	bool ok;
+	size_t len = 0;
+	bool same;
 
-	for (size_t i = 0; i < listing->len; i++)
-		if (listing->items[i].row != 0 ||
-		    listing->items[i].verdict != SLED_ITEM_NEW)
-			return true;
-	if (listing->len == 0)
+	if (!has_new(box->listing))
 		return true;
-	ok = sled_ledger_live(box->store->ledger, box->maildrop.id, add_row,
-	                      &rows, err) &&
-	     (rows.len == 0 || pair_all(box, &rows, err));
-	free(rows.list);
-	return ok;
+	if (!is_old_order(box, &len, &same, err))
+		return false;
+	if (!same)
+		return prove_each(box, err);
+	plan_samples(box, len);
+	return true;
 }

@@ -216,6 +216,18 @@ struct sled_helds {
 	size_t len, cap;
 };
 
+/* Rows that the listing lacks; see renumber.c. */
+struct sled_olds {
+	struct sled_old {
+		uint64_t size;
+		int64_t row;
+		struct sled_hash head_sha256;
+		bool wanted; /* something new has that size */
+	} * list;            /* by size; a row that has two is there twice */
+
+	size_t len, cap;
+};
+
 struct sled_box {
 	struct sled_store *store;
 	struct sled_whose whose;
@@ -237,6 +249,7 @@ struct sled_box {
 	bool spool_kept;   /* something in it is in no archive */
 	bool proof_failed; /* of a sample: no renumbering after all */
 	size_t samples;    /* proofs that others wait for */
+	struct sled_olds olds;
 	struct sled_buf journal;
 	struct sled_box_sums sums;
 	struct sled_helds held;
@@ -251,12 +264,20 @@ bool sled_whose_keep(struct sled_whose *whose, char **names,
 
 bool sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
                        uint64_t listed);
-/* When no id of the listing is known though there is mail that should be in it:
- * look by size for what is stored, to be proved. */
-bool sled_box_renumbered(struct sled_box *box, struct sled_err *err);
 /* The item is this row: note its size and id, and that it is listed. */
 bool sled_box_same(struct sled_box *box, size_t item,
                    const struct sled_message *row, struct sled_err *err);
+
+/* renumber.c: each item was judged by its id; which of those that are new may
+ * be stored ones all the same. In the caller's transaction. */
+bool sled_box_renumbered(struct sled_box *box, struct sled_err *err);
+/* Rows that the listing lacks, with that header. */
+bool sled_box_old(struct sled_box *box, const struct sled_hash *head,
+                  sled_message_fn *fn, void *ctx, struct sled_err *err);
+/* May something that is new turn out to be this row, which the listing lacks?
+ */
+bool sled_box_old_wanted(const struct sled_box *box,
+                         const struct sled_message *row);
 
 /* The row is not on the server any more; in the caller's transaction. */
 bool sled_box_is_gone(struct sled_box *box, int64_t row, int64_t now,

@@ -349,6 +349,29 @@ def test_html_is_shown_as_text_and_given_whole(tmp):
     assert sled.run("show", "nothing").status == 66
 
 
+def test_html_made_safe_is_a_page_by_itself(tmp):
+    html = ("<p onclick=x>Hello<img src='cid:a@b'><img src=http://p.example/i>"
+            "<script>bad()</script><form action=//f.example></form>")
+    mail = [b"Subject: h\nMIME-Version: 1.0\nContent-Type: multipart/related; "
+            b"boundary=b\n\n--b\nContent-Type: text/html\n\n" +
+            html.encode() + b"\n--b\nContent-Type: image/png\nContent-ID: "
+            b"<a@b>\nContent-Transfer-Encoding: base64\n\nUE5H\n--b--\n"]
+    sled = fetched(tmp, mail)
+    page = sled.run("show", "--safe", "home/1")
+    assert page.status == 0 and page.out.startswith("<!DOCTYPE html>"), page
+    assert "<p>Hello<img src=\"data:image/png;base64,UE5H\">" in page.out, page
+    assert "(picture at p.example)" in page.out
+    for word in ("bad()", "onclick", "<script", "<form", "f.example"):
+        assert word not in page.out, word
+    assert ("left out: remote pictures 1, scripts 2, forms 1, embedded "
+            "objects 0" in page.err), page
+    assert sled.run("-q", "show", "--safe", "home/1").err == ""
+    for other in ("--html", "--raw", "--thread", "--json"):
+        assert sled.run("show", "--safe", other, "home/1").status == 64
+    plain = fetched(tmp, [letter()], "plain")
+    assert plain.run("show", "--safe", "home/1").status == 66
+
+
 def test_a_thread_is_all_that_refers_to_each_other(tmp):
     def answer(number, *refs):
         return letter(f"T{number}", number=number, head="References: " + " ".join(
@@ -424,11 +447,12 @@ def test_lines_fit_the_terminal(tmp):
             letter("nothing but blanks", body="a b " * 50000 + "\n", number=4),
             letter("\u0645\u06cc\u200c\u062e\u0648 e\u0301" * 20, number=5,
                    body="\ufeff" + "\U0001f469\u200d\U0001f467 \u05e9\u05dc " * 60,
-                   head="Content-Type: text/plain; charset=utf-8\n")]
+                   head="Content-Type: text/plain; charset=utf-8\n"),
+            with_files("long name " * 30, "x" * 150)]
     sled = fetched(tmp, mail)
     for columns in (40, 60, 80, 200):
         for args in (["list"], ["search", "long"],
-                     *(["show", f"home/{n}"] for n in range(1, 6))):
+                     *(["show", f"home/{n}"] for n in range(1, 7))):
             status, out = on_terminal(sled.argv(*args), columns,
                                       {"PAGER": "cat", "NO_COLOR": "1",
                                        "TERM": "xterm"})

@@ -8,7 +8,7 @@ build=$1; seconds=$2; shift 2
 here=$(dirname "$0")
 root=$(cd "$here/../.." && pwd)
 libs="openssl zlib libarchive sqlite3 libuv inih jansson libmnl"
-libs="$libs gmime-3.0 libxml-2.0"
+libs="$libs gmime-3.0 libxml-2.0 libmicrohttpd"
 cc=${FUZZ_CC:-clang}
 flags="-std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSLED_VERSION=\"fuzz\""
 flags="$flags -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all"

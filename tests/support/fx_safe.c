@@ -251,7 +251,10 @@ check_attribute(struct scan *scan, struct sled_span element,
 	else if (is(name, "rel"))
 		ok = is(element, "a") && is(value, "noreferrer noopener");
 	else if (is(name, "class") || is(name, "id"))
-		ok = begins(value, "m-") || is(value, "sled-picture");
+		ok =
+		    begins(value, "m-") ||
+		    is_one(value, WORDS("sled-picture",
+		                        "sled-picture sled-sized", "sled-gap"));
 	if (is(element, "meta") && !scan->body)
 		ok = is_one(name,
 		            WORDS("charset", "name", "content", "http-equiv"));

@@ -86,6 +86,12 @@ void world_drop(struct world *world);
  * import of all the scene's mails. */
 SLED_CHECK bool scene_repair(struct world *world, struct sled_err *err);
 SLED_CHECK bool scene_import(struct world *world, struct sled_err *err);
+/* All mail that is there goes to TMP/M, and with MBOX to TMP/box too; false with
+ * the reason when some of it waits. Then, behind one that went well: each
+ * message of the earlier visit is there once. */
+SLED_CHECK bool scene_deliver(struct world *world, bool mbox,
+                              struct sled_err *err);
+void scene_delivered(struct world *world, bool mbox);
 /* In a child each: the scene's first state, and what happens. */
 void scene_prepare(struct world *world);
 void scene_run(struct world *world);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "crash.h"
+#include "mailsled/deliver.h"
 
 static const struct fx_mail before[] = { { "a1", 900, 21 },
 	                                 { "a2", 10, 22 },
@@ -517,6 +518,84 @@ import_again(struct world *world)
 	fx_store_close(&world->w);
 }
 
+static void
+see_delivered(void *ctx, const struct sled_delivered *delivered)
+{
+	struct sled_err *why = ctx;
+
+	if (delivered->waiting > 0 && why->kind == SLED_ERR_NONE)
+		*why = *delivered->why;
+}
+
+/* The names are the same wherever the folder is laid. */
+bool
+scene_deliver(struct world *world, bool mbox, struct sled_err *err)
+{
+	char where[2][FX_STORE_PATH];
+	struct sled_conf_target targets[] = {
+		{ SLED_CONF_MAILDIR, "maildir:M", where[0], 0 },
+		{ SLED_CONF_MBOX, "mbox:box", where[1], 0 },
+	};
+	const struct sled_conf_account account = { .name = "home",
+		                                   .user = "ada",
+		                                   .targets = targets,
+		                                   .targets_len =
+		                                       mbox ? 2 : 1 };
+	struct sled_err why = { 0 };
+	const struct sled_deliver_conf conf = { .store = world->w.store,
+		                                .account = &account,
+		                                .all = true,
+		                                .now = true,
+		                                .ctx = &why,
+		                                .done = see_delivered };
+
+	(void)snprintf(where[0], FX_STORE_PATH, "%s/M", world->w.tmp.path);
+	(void)snprintf(where[1], FX_STORE_PATH, "%s/box", world->w.tmp.path);
+	if (!sled_deliver_run(&conf, err))
+		return false;
+	*err = why;
+	return why.kind == SLED_ERR_NONE;
+}
+
+void
+scene_delivered(struct world *world, bool mbox)
+{
+	unsigned want = (unsigned)world->scene->before;
+
+	fx_store_sh(&world->w,
+	            "test $(cat M/new/* M/cur/* 2>/dev/null | "
+	            "grep -c '^Message-ID: <2[0-9]@') = %u && "
+	            "test $(ls M/new M/cur | grep -c mailsled) = %u && "
+	            "test -z \"$(ls M/tmp)\"",
+	            want, want);
+	if (mbox)
+		fx_store_sh(&world->w,
+		            "test $(grep -c '^From MAILER' box) = %u && "
+		            "test $(grep -ac '^Message-ID: <2[0-9]@' box) = %u",
+		            want, want);
+}
+
+static void
+run_deliver(struct world *world)
+{
+	if (fx_store_try(&world->w, SLED_STORE_WRITE))
+		(void)!scene_deliver(world, false, &world->w.err);
+	fx_store_close(&world->w);
+}
+
+static void
+deliver_again(struct world *world)
+{
+	struct sled_err err = { 0 };
+
+	fx_store_open(&world->w);
+	if (!scene_deliver(world, false, &err))
+		fail_msg("the next delivery: %s", err.text);
+	fx_store_close(&world->w);
+	fx_store_sh(&world->w, "rm -f M/tmp/*"); /* of a torn write */
+	scene_delivered(world, false);
+}
+
 #define BEFORE  .before = 2, .copies = 1
 #define SMALL   .mails = small, .len = 3
 #define NO_RULE .rule = { .call = FX_ANY }
@@ -545,6 +624,8 @@ const struct scene crash_scenes[] = {
 	  .again = repair_again, .damaged = true },
 	{ .name = "import", BEFORE, SMALL, .run = run_import,
 	  .again = import_again, .imported = true },
+	{ .name = "deliver", .before = 3, .copies = 1, SMALL, .group = 3,
+	  .run = run_deliver, .again = deliver_again },
 	{ .name = "rebuild", BEFORE, SMALL, .group = 3,
 	  .prepare = prepare_lost_ledger },
 	{ .name = "cut-link", BEFORE, SMALL, .group = 1, .cut_link = true },

@@ -201,6 +201,26 @@ run_import(struct world *world, struct outcome *out)
 		out->moment.gone = ((uint64_t)1 << world->scene->len) - 1;
 }
 
+static void
+run_deliver(struct world *world, struct outcome *out)
+{
+	out->ok = open_for(world, SLED_STORE_WRITE, out) &&
+	          scene_deliver(world, true, &out->err);
+}
+
+static void
+deliver_rest(struct world *world)
+{
+	struct fx_store *w = &world->w;
+	struct sled_err err = { 0 };
+
+	fx_store_open(w);
+	if (!scene_deliver(world, true, &err))
+		fail_msg("the next delivery: %s", err.text);
+	fx_store_close(w);
+	scene_delivered(world, true);
+}
+
 #ifdef WITH_READER
 static bool
 feed_index(struct world *world, struct sled_err *err)
@@ -271,6 +291,7 @@ static const struct operation operations[] = {
 	{ "verify", "next", run_verify, NULL, NULL },
 	{ "repair", "repair", run_repair, NULL, NULL },
 	{ "import", "import", run_import, NULL, NULL },
+	{ "deliver", "deliver", run_deliver, NULL, deliver_rest },
 #ifdef WITH_READER
 	{ "index", "next", run_index, NULL, find_all },
 #endif

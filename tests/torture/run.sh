@@ -3,8 +3,8 @@
 # torture, or a small share of it.
 # usage: run.sh check|torture [PART...]
 #   check    crash states, faults and kills, some of each: under a minute
-#   torture  parts states, matrix, mutants, faults, kills, cuts, control, wire:
-#            each, or those
+#   torture  parts states, matrix, mutants, faults, kills, cuts, control, soak,
+#            wire: each, or those
 # Environment: BUILD; SEED of the states; JOBS, processes at once (default: the
 # cores); LIMIT, seconds for all of it (default 3600, 0: none): a part that does
 # not end within them has failed. What cannot be done on a machine (a part ends
@@ -19,7 +19,7 @@ JOBS=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 export JOBS
 mode=${1:-}
 [ $# -gt 0 ] && shift
-parts=${*:-states matrix mutants faults kills cuts control wire}
+parts=${*:-states matrix mutants faults kills cuts control soak wire}
 limit=${LIMIT:-3600}
 passed=0
 failed=0
@@ -96,6 +96,7 @@ torture)
 	part kills python3 "$here/kills.py" --twice 2
 	part cuts python3 "$here/powercut.py" --cuts 50
 	part control python3 "$here/powercut.py" --cuts 8 --no-sync
+	part soak python3 "$here/soak.py" --days 5
 	part wire python3 "$here/wire.py" -j "$JOBS"
 	count_core
 	echo "# all of it: $(($(date +%s) - start)) s, $core s of a core," \

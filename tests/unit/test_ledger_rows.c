@@ -599,11 +599,14 @@ listing_goes_newest_first_and_volumes_in_order(void **state)
 	assert_true(sled_ledger_messages(ledger, &query, fx_ledger_collect,
 	                                 &got[0], &err));
 	assert_string_equal(got[0].text, "4 3 1 2");
-	query = (struct sled_message_query){ "home", 1700000000, 0, 1 };
+	query = (struct sled_message_query){ .label = "home",
+		                             .since = 1700000000,
+		                             .limit = 1 };
 	assert_true(sled_ledger_messages(ledger, &query, fx_ledger_collect,
 	                                 &got[1], &err));
 	assert_string_equal(got[1].text, "3");
-	query = (struct sled_message_query){ "home", 1700000000, 0, 0 };
+	query =
+	    (struct sled_message_query){ .label = "home", .since = 1700000000 };
 	assert_true(sled_ledger_messages(ledger, &query, fx_ledger_collect,
 	                                 &got[2], &err));
 	assert_string_equal(got[2].text, "3 1");
@@ -615,6 +618,56 @@ listing_goes_newest_first_and_volumes_in_order(void **state)
 	assert_true(sled_ledger_by_number(ledger, "work", 4, fx_ledger_collect,
 	                                  &got[3], &err));
 	assert_string_equal(got[3].text, "4");
+}
+
+/* Numbers of what is behind the message of this number, LIMIT at most. */
+static struct fx_numbers
+page_behind(uint64_t number, int64_t received, uint64_t limit)
+{
+	struct sled_message_query query = { .limit = limit,
+		                            .before_id = (int64_t)number,
+		                            .before = received };
+	struct fx_numbers got = { 0 };
+
+	assert_true(sled_ledger_messages(ledger, &query, fx_ledger_collect,
+	                                 &got, &err));
+	return got;
+}
+
+static struct fx_numbers
+below(const char *label, uint64_t number, uint64_t limit)
+{
+	struct sled_message_mark mark = { label, number, limit };
+	struct fx_numbers got = { 0 };
+
+	assert_true(
+	    sled_ledger_below(ledger, &mark, fx_ledger_collect, &got, &err));
+	return got;
+}
+
+static void
+a_page_begins_behind_the_last_row_of_the_one_before(void **state)
+{
+	const int64_t then = fx_ledger_message(1).received;
+	struct sled_message message;
+
+	(void)state;
+	/* 2 came before the others, which came in one second: ids decide. */
+	for (uint64_t n = 1; n <= 5; n++) {
+		message = fx_ledger_message(n);
+		message.received = n == 2 ? then - 100 : then;
+		assert_true(sled_ledger_message_put(ledger, &message, &err));
+		assert_int_equal(message.id, n);
+	}
+	assert_string_equal(page_behind(0, 0, 2).text, "5 4");
+	assert_string_equal(page_behind(4, then, 2).text, "3 1");
+	assert_string_equal(page_behind(1, then, 2).text, "2");
+	assert_string_equal(page_behind(2, then - 100, 2).text, "");
+	assert_string_equal(below("home", 0, 2).text, "5 4");
+	assert_string_equal(below("home", 4, 2).text, "3 2");
+	assert_string_equal(below("home", 2, 0).text, "1");
+	assert_string_equal(below("home", 1, 2).text, "");
+	assert_string_equal(below("work", 0, 2).text, "");
 }
 
 static void
@@ -897,6 +950,7 @@ main(void)
 		T(known_sizes_begin_with_the_first_listed),
 		T(hashes_are_found_whole_and_by_any_prefix),
 		T(listing_goes_newest_first_and_volumes_in_order),
+		T(a_page_begins_behind_the_last_row_of_the_one_before),
 		T(what_the_server_did_is_kept_and_counted),
 		T(gone_is_told_once),
 		T(visits_come_newest_first),

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "mailsled/mailbox.h"
+#include "cli/export.h"
 
 static const struct {
 	bool quote;

@@ -329,7 +329,7 @@ a_picture_elsewhere_leaves_a_box_with_its_host(void **state)
 	            "title=\"http://ada:x@Pics.example.org:81/a.png?u=1\">"
 	            "(picture at Pics.example.org:81)</span>");
 	assert_body("<img src=//p.example/a width=80 height=40 alt='A \"b\"'>",
-	            ">\n<span class=\"sled-picture\" "
+	            ">\n<span class=\"sled-picture sled-sized\" "
 	            "style=\"width:80px;height:40px\" "
 	            "title=\"https://p.example/a\">A &quot;b&quot; "
 	            "(picture at p.example)</span>");
@@ -352,6 +352,19 @@ a_tracker_leaves_nothing(void **state)
 	(void)state;
 	assert_int_equal(how.pictures, 3);
 	assert_int_equal(how.trackers, 3);
+}
+
+static void
+what_holds_a_place_goes_on_holding_it(void **state)
+{
+	(void)state;
+	assert_body("<img src=http://p.example/gap.gif width=300 height=1>",
+	            ">\n<span class=\"sled-gap\" "
+	            "style=\"width:300px;height:1px\"></span>");
+	assert_body("<img src=http://p.example/icon width=16 height=16 alt=Go>",
+	            ">\n<span class=\"sled-picture sled-sized\" "
+	            "style=\"width:16px;height:16px\" "
+	            "title=\"http://p.example/icon\"></span>");
 }
 
 static void
@@ -494,6 +507,8 @@ static const char *const bad_styles[] = {
 	"filter:url(http://x/#f)",
 	"mask:url(http://x/)",
 	"clip-path:url(http://x/)",
+	"width:1/url(x)*2;color:red/*http*/",
+	"width:1//http",
 	"width:expression(alert(1))",
 	"width:exp/**/ression(alert(1))",
 	"width:e\\xpression(alert(1))",
@@ -596,7 +611,7 @@ a_message_of_no_colour_takes_the_screen_s(void **state)
 	};
 
 	(void)state;
-	assert_has("<p style='font-size:9px'>a", "{color-scheme:light dark}",
+	assert_has("<p style='font-size:9px'>a", "{color-scheme:light dark;",
 	           "{color-scheme:light;");
 	for (size_t i = 0; i < COUNT(coloured); i++)
 		assert_has(coloured[i], "{color-scheme:light;background:#fff",
@@ -632,6 +647,17 @@ a_letter_stays_as_it_was(void **state)
 
 /* ---- what never ends ---- */
 
+/* The text of it, for the index, ends as soon. */
+static void
+read_text(struct sled_span html)
+{
+	struct sled_buf text = { 0 };
+	struct sled_err err = { 0 };
+
+	assert_true(sled_html_text(&text, html, true, &err));
+	sled_buf_free(&text);
+}
+
 static struct sled_html_safe
 make_many(const char *first, const char *more, size_t times, const char *last)
 {
@@ -644,6 +670,7 @@ make_many(const char *first, const char *more, size_t times, const char *last)
 		assert_true(sled_buf_addstr(&html, more, &err));
 	assert_true(sled_buf_addstr(&html, last, &err));
 	out = make_safe(sled_buf_span(&html), &how);
+	read_text(sled_buf_span(&html));
 	sled_buf_free(&out);
 	sled_buf_free(&html);
 	return how;
@@ -657,9 +684,10 @@ what_never_ends_is_cut(void **state)
 
 	(void)state;
 	assert_true(make_many("", "<i>", 500000, "").cut);
+	assert_true(make_many("", "<i></b></b>", 100000, "").cut);
 	assert_true(make_many("", "<img src=//a>", 300000, "").cut);
 	assert_true(make_many("", "&quot;", 3000000, "").cut);
-	for (int i = 0; i < 3000; i++)
+	for (int i = 0; i < 100000; i++)
 		assert_true(sled_buf_printf(&many, &err, " a%d", i));
 	assert_true(make_many("<a", many.data, 1, ">").cut);
 	sled_buf_free(&many);
@@ -681,6 +709,7 @@ main(void)
 		cmocka_unit_test(
 		    a_picture_elsewhere_leaves_a_box_with_its_host),
 		cmocka_unit_test(a_tracker_leaves_nothing),
+		cmocka_unit_test(what_holds_a_place_goes_on_holding_it),
 		cmocka_unit_test(pictures_of_the_message_stay),
 		cmocka_unit_test(a_message_without_pictures_asks_for_none),
 		cmocka_unit_test(links_lead_to_pages_and_mailboxes),

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "fx_store.h"
+#include "fx_stops.h"
 
 static const struct fx_mail mails[] = {
 	{ "", 100, 1 },   { "", 3000, 2 },    { "", 70000, 3 },
@@ -186,14 +186,18 @@ no_visit_takes_it_for_its_own(void **state)
 /* ---- cut off at every call ---- */
 
 static void
-begin_again(struct fx_store *w)
+begin_again(void *ctx)
 {
+	struct fx_store *w = ctx;
+
 	fx_store_sh(w, "rm -rf store copy1 && cp -a kept/* .");
 }
 
 static void
-try_to_bring(struct fx_store *w)
+try_to_bring(void *ctx)
 {
+	struct fx_store *w = ctx;
+
 	if (fx_store_try(w, SLED_STORE_WRITE))
 		(void)!fx_store_import(w, mails, COUNT(mails), NULL);
 	fx_store_close(w);
@@ -202,10 +206,12 @@ try_to_bring(struct fx_store *w)
 /* However it ended, what runs over the source again makes it as it would have
  * been, and one more changes nothing. */
 static void
-check_end(struct fx_store *w)
+check_end(void *ctx, unsigned n)
 {
+	struct fx_store *w = ctx;
 	struct sled_import_sums sums;
 
+	(void)n;
 	fx_store_open(w);
 	if (!fx_store_import(w, mails, COUNT(mails), &sums))
 		fail_msg("%s", w->err.text);
@@ -226,75 +232,31 @@ check_end(struct fx_store *w)
 	assert_int_equal(fx_sys_open_fds(&w->fx), 0);
 }
 
-static unsigned
-stride(unsigned step)
-{
-	return getenv("CHECK_ALL") != NULL ? 1 : step;
-}
+static const struct fx_attempt cut_off = { &world, begin_again, try_to_bring,
+	                                   check_end };
 
 static void
 stopped_at_any_call_it_goes_on(void **state)
 {
 	struct fx_store *w = *state;
-	unsigned stops = 0, last = 0;
-	int status = 1;
 
 	fx_store_sh(w, "mkdir kept && cp -a store copy1 kept/");
-	for (unsigned n = 1; status != 0; n += stride(23)) {
-		pid_t pid;
-
-		begin_again(w);
-		pid = fork();
-		assert_true(pid != -1);
-		if (pid == 0) {
-			fx_sys_kill(&w->fx, FX_ANY, n);
-			try_to_bring(w);
-			_exit(0);
-		}
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_true(status == 0 || WIFSIGNALED(status));
-		stops += status != 0;
-		last = n;
-		check_end(w);
-	}
-	print_message("%u stops, the last before call %u\n", stops, last);
-	assert_true(stops > 20);
-}
-
-static unsigned
-fail_each(struct fx_store *w, enum fx_call call, int errnum, unsigned step)
-{
-	unsigned faults = 0;
-	bool fired = true;
-
-	for (unsigned n = 1; fired; n += stride(step)) {
-		begin_again(w);
-		fx_sys_fail(&w->fx, call, n, errnum, false);
-		try_to_bring(w);
-		fired = fx_sys_fired(&w->fx);
-		fx_sys_calm(&w->fx);
-		faults += fired;
-		check_end(w);
-	}
-	return faults;
+	assert_true(fx_attempt_kill(w, &cut_off, 23) > 20);
 }
 
 static void
 a_failure_of_any_call_is_gone_on_from(void **state)
 {
+	static const struct fx_fault faults[] = {
+		{ FX_PWRITE, ENOSPC, 23 },  { FX_FDATASYNC, EIO, 5 },
+		{ FX_FSYNC, EIO, 8 },       { FX_OPENAT, EMFILE, 31 },
+		{ FX_PREAD, EIO, 61 },      { FX_UNLINKAT, EIO, 2 },
+		{ FX_MKDIRAT, EIO, 2 },
+	};
 	struct fx_store *w = *state;
-	unsigned faults = 0;
 
 	fx_store_sh(w, "mkdir kept && cp -a store copy1 kept/");
-	faults += fail_each(w, FX_PWRITE, ENOSPC, 23);
-	faults += fail_each(w, FX_FDATASYNC, EIO, 5);
-	faults += fail_each(w, FX_FSYNC, EIO, 8);
-	faults += fail_each(w, FX_OPENAT, EMFILE, 31);
-	faults += fail_each(w, FX_PREAD, EIO, 61);
-	faults += fail_each(w, FX_UNLINKAT, EIO, 2);
-	faults += fail_each(w, FX_MKDIRAT, EIO, 2);
-	print_message("%u faults\n", faults);
-	assert_true(faults > 10);
+	assert_true(fx_attempt_fail(w, &cut_off, faults, COUNT(faults)) > 10);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
