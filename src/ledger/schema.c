@@ -245,6 +245,15 @@ static const char growth_5[] =
     "DROP INDEX holding_place;"
     "CREATE INDEX holding_place ON holding (place, verified);"
 
+    "PRAGMA user_version = 5;";
+
+/* What 6 has more. */
+static const char growth_6[] =
+    "CREATE TABLE aside (maildrop INTEGER NOT NULL, uid TEXT NOT NULL,"
+    " size INTEGER NOT NULL, number INTEGER NOT NULL,"
+    " strikes INTEGER NOT NULL, again INTEGER NOT NULL, why TEXT NOT NULL,"
+    " PRIMARY KEY (maildrop, uid, size, number)) WITHOUT ROWID;"
+
     "PRAGMA user_version = " VERSION ";";
 
 /* 2 MiB of pages; nothing outside memory but the database and its -wal, which
@@ -324,7 +333,8 @@ make_tables(struct sled_ledger *ledger, struct sled_err *err)
 	     (ledger->version >= 2 || execute(ledger, growth_2, err)) &&
 	     (ledger->version >= 3 || execute(ledger, growth_3, err)) &&
 	     (ledger->version >= 4 || execute(ledger, growth_4, err)) &&
-	     (ledger->version >= 5 || execute(ledger, growth_5, err));
+	     (ledger->version >= 5 || execute(ledger, growth_5, err)) &&
+	     (ledger->version >= 6 || execute(ledger, growth_6, err));
 	if (!sled_sql_leave(ledger, ok, err))
 		return false;
 	ledger->version = SLED_LEDGER_SCHEMA;

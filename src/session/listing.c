@@ -133,7 +133,8 @@ sled_list_judge(struct sled_session *s, struct sled_item *item)
 {
 	if (item->verdict != SLED_ITEM_NEW)
 		return;
-	if (stays(s, item)) {
+	if (stays(s, item) ||
+	    sled_aside_stays(s, (size_t)(item - s->listing.items))) {
 		item->fate = SLED_FATE_HELD;
 		return;
 	}

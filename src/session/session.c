@@ -120,6 +120,7 @@ sled_session_fail(struct sled_session *s, const struct sled_err *err)
 {
 	if (s->closed)
 		return;
+	sled_aside_ended(s, err);
 	if (s->refusal.kind != SLED_ERR_NONE) /* it hung up on that */
 		fail(s, &s->refusal);
 	else if (!sled_reach_again(s, err))
@@ -180,6 +181,7 @@ on_stall(void *ctx)
 	if (s->tls != NULL && !s->secure)
 		(void)sled_note(&err, "TLS handshake");
 	(void)sled_hint(&err, "is the link up? Else raise `timeout =`");
+	sled_aside_ended(s, &err);
 	if (sled_eager_waits(s))
 		sled_session_fail(s, &err);
 	else

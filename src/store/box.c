@@ -119,6 +119,7 @@ free_box(struct sled_box **box_p)
 	sled_buf_free(&box->journal);
 	sled_claims_free(&box->claims);
 	sled_held_free(box);
+	sled_asides_free(box);
 	free(box->names);
 	free(box);
 	*box_p = NULL;
@@ -223,7 +224,7 @@ listed_row(const struct sled_box *box, size_t item,
 	now.on_server = true;
 	now.gone = 0;
 	now.dele_sent = 0;
-	now.flags &= ~(unsigned)SLED_MESSAGE_UNSEEN;
+	now.flags &= ~(unsigned)(SLED_MESSAGE_UNSEEN | SLED_MESSAGE_DOUBTFUL);
 	now.flags |= SLED_MESSAGE_PROVED;
 	return now;
 }
@@ -256,6 +257,23 @@ sled_box_same(struct sled_box *box, size_t item, const struct sled_message *row,
 	return note_known(box, item, row, err) &&
 	       (!is_changed(&now, row) ||
 	        sled_ledger_message_update(box->store->ledger, &now, err));
+}
+
+bool
+sled_box_doubt(struct sled_box *box, size_t item, struct sled_err *err)
+{
+	struct sled_item *it = &box->listing->items[item];
+	struct sled_row_copy copy = { .found = false };
+	struct sled_ledger *ledger = box->store->ledger;
+
+	it->flags &= (uint8_t)~SLED_ITEM_DUE;
+	if (it->row == 0)
+		return true;
+	if (!sled_ledger_by_id(ledger, it->row, sled_row_take, &copy, err))
+		return false;
+	copy.row.flags |= SLED_MESSAGE_DOUBTFUL;
+	return !copy.found ||
+	       sled_ledger_message_update(ledger, &copy.row, err);
 }
 
 /* ---- one message on its way in ---- */
@@ -781,7 +799,7 @@ note_visit(struct sled_box *box, struct sled_visit_row *visit,
 	visit->maildrop = box->maildrop.id;
 	if (box->listing != NULL)
 		box->maildrop.listed_count = (uint32_t)box->listing->len;
-	return sled_held_close(box, now, err) &&
+	return sled_held_close(box, now, err) && sled_asides_close(box, err) &&
 	       sled_ledger_maildrop_put(box->store->ledger, &box->maildrop,
 	                                err) &&
 	       sled_ledger_visit_put(box->store->ledger, visit, err) &&

@@ -194,7 +194,8 @@ judge_fit(struct sled_box *box, struct sled_item *it,
 		it->flags |= SLED_ITEM_SHORT; /* fetched once more */
 		return;
 	}
-	if (box->maildrop.reuses_ids || row->dele_sent != 0 || (stale && due)) {
+	if (box->maildrop.reuses_ids || row->dele_sent != 0 ||
+	    (row->flags & SLED_MESSAGE_DOUBTFUL) != 0 || (stale && due)) {
 		ask_for_proof(it, row);
 		return;
 	}
@@ -249,7 +250,8 @@ sled_box_standing(struct sled_box *box, const char *uid, uint64_t size,
 		*out = sled_held_decided(box, uid, size) ? SLED_STANDING_OPEN
 		                                         : SLED_STANDING_NEW;
 	else if (!c.fits || box->maildrop.reuses_ids || row->dele_sent != 0 ||
-	         (row->flags & SLED_MESSAGE_SHORT) != 0 ||
+	         (row->flags & (SLED_MESSAGE_SHORT | SLED_MESSAGE_DOUBTFUL)) !=
+	             0 ||
 	         row->received <= delete_until)
 		*out = SLED_STANDING_OPEN;
 	else
@@ -519,7 +521,7 @@ sled_box_listed(struct sled_box *box, struct sled_listing *listing,
 	    !sled_ledger_begin(box->store->ledger, err))
 		return false;
 	if (!note_first(box, now, err) || !apply_listing(box, now, err) ||
-	    !sled_held_listed(box, now, err)) {
+	    !sled_held_listed(box, now, err) || !sled_asides_listed(box, err)) {
 		sled_ledger_drop(box->store->ledger);
 		return false;
 	}

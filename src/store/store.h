@@ -216,6 +216,17 @@ struct sled_helds {
 	size_t len, cap;
 };
 
+/* A message that ended visits, and where it is listed. */
+struct sled_aside {
+	struct sled_aside_row row;
+	size_t item;
+};
+
+struct sled_asides {
+	struct sled_aside *list;
+	size_t len, cap;
+};
+
 struct sled_box {
 	struct sled_store *store;
 	struct sled_whose whose;
@@ -240,6 +251,7 @@ struct sled_box {
 	struct sled_buf journal;
 	struct sled_box_sums sums;
 	struct sled_helds held;
+	struct sled_asides asides;
 	struct sled_buf lapsed; /* decisions that came to nothing */
 	char *names;            /* label, server, user: owned */
 };
@@ -303,6 +315,15 @@ bool sled_held_dele_sent(struct sled_box *box, struct sled_err *err);
 bool sled_held_gone(struct sled_box *box, size_t item, int64_t now,
                     struct sled_err *err);
 bool sled_held_close(struct sled_box *box, int64_t now, struct sled_err *err);
+/* A decision to fetch it comes to nothing, if there is one. */
+bool sled_held_unwant(struct sled_box *box, size_t item, const char *why,
+                      int64_t now, struct sled_err *err);
+
+/* ---- aside.c ---- */
+/* Each item has its verdict; in the caller's transaction. */
+bool sled_asides_listed(struct sled_box *box, struct sled_err *err);
+bool sled_asides_close(struct sled_box *box, struct sled_err *err);
+void sled_asides_free(struct sled_box *box);
 
 /* ---- drill.c ---- */
 /* A small volume, once a month; DAMAGED when it met damage. */

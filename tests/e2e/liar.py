@@ -126,6 +126,7 @@ class Liar:
         self.mail = {name: wire(m) for name, m in mail.items()}
         self.capa, self.lies = list(capa), lies
         self.commands, self.sent, self.opened = [], [], 0
+        self.wanted = []  # ids of what was asked for by RETR, in order
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -181,7 +182,11 @@ class Liar:
             for line in ready:
                 verb, _, arg = line.decode().partition(" ")
                 self.commands.append((session.number, verb, arg))
+                if verb == "RETR":
+                    self.wanted.append(session.mail[int(arg) - 1][0])
                 self.say(conn, session, verb, arg)
+                if session.done:
+                    return
 
     def say(self, conn, session, verb, arg):
         lie = self.lies.get(verb)

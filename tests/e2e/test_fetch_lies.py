@@ -1,7 +1,8 @@
 """Servers that lie: one case for each way. Each ends by a limit of the protocol [W2]
 (what the server got rid of is counted, no clock is read), takes little memory,
 touches the message it is about and no other, is told, and has its exit status.
-Behind each lie the server is honest again, and all mail comes home."""
+Behind each lie the server is honest again, and all mail comes home. Messages
+without end, and replies out of step: see test_fetch_aside.py."""
 import collections
 import itertools
 import subprocess
@@ -284,17 +285,6 @@ def test_a_number_twice_in_one_listing(tmp):
 
 def retr(number, answer):
     return lambda s, a: answer(s) if a == str(number) else None
-
-
-def test_a_message_without_end(tmp):
-    """76 MiB at most; those behind it come in the same visit or the next, and
-    it is not asked for before them again."""
-    first, again, liar, sled = lie(
-        tmp, 76, "has no end", sent=96 * MIB, RETR=retr(2, lambda s: (
-            itertools.chain([b"+OK\r\n"], forever(b"line\r\n" * 2000)))))
-    assert first["fetched"] >= 1, first
-    assert first["deleted"] == 0, first
-    whole(tmp, sled)
 
 
 def test_a_message_that_is_cut(tmp):

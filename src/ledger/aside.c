@@ -1,0 +1,66 @@
+/* aside.c - messages whose answer ended visits. See mailsled/ledger.h. */
+#include "sql.h"
+
+bool
+sled_ledger_aside_put(struct sled_ledger *ledger,
+                      const struct sled_aside_row *row, struct sled_err *err)
+{
+	return sled_sql_run(
+	    ledger,
+	    SLED_SQL("INSERT OR REPLACE INTO aside"
+	             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	             sled_value_int(row->maildrop), sled_value_text(row->uid),
+	             sled_value_u64(row->size), sled_value_int(row->number),
+	             sled_value_int(row->strikes), sled_value_int(row->again),
+	             sled_value_text(row->why)),
+	    err);
+}
+
+struct walk {
+	sled_aside_fn *each;
+	void *ctx;
+};
+
+static bool
+give_aside(void *ctx, struct sled_row *row, struct sled_err *err)
+{
+	struct walk *walk = ctx;
+	struct sled_aside_row aside;
+
+	aside.maildrop = sled_row_int(row);
+	sled_row_text(row, aside.uid, sizeof(aside.uid));
+	aside.size = sled_row_u64(row);
+	aside.number = (uint32_t)sled_row_u64(row);
+	aside.strikes = (uint32_t)sled_row_u64(row);
+	aside.again = sled_row_int(row);
+	sled_row_text(row, aside.why, sizeof(aside.why));
+	return sled_row_end(row, err) && walk->each(walk->ctx, &aside, err);
+}
+
+bool
+sled_ledger_asides(struct sled_ledger *ledger, int64_t maildrop,
+                   sled_aside_fn *each, void *ctx, struct sled_err *err)
+{
+	struct walk walk = { each, ctx };
+
+	return ledger->version < 6 ||
+	       sled_sql_each(ledger,
+	                     SLED_SQL("SELECT maildrop, uid, size, number,"
+	                              " strikes, again, why FROM aside"
+	                              " WHERE maildrop = ?1",
+	                              sled_value_int(maildrop)),
+	                     give_aside, &walk, err);
+}
+
+bool
+sled_ledger_aside_forget(struct sled_ledger *ledger,
+                         const struct sled_aside_row *row, struct sled_err *err)
+{
+	return sled_sql_run(
+	    ledger,
+	    SLED_SQL("DELETE FROM aside WHERE maildrop = ?1 AND uid = ?2"
+	             " AND size = ?3 AND number = ?4",
+	             sled_value_int(row->maildrop), sled_value_text(row->uid),
+	             sled_value_u64(row->size), sled_value_int(row->number)),
+	    err);
+}
