@@ -32,7 +32,8 @@
 
 /* Schema 2 has what a visit learns of its server and its path; 3 has rounds and
  * their bills, held mail, and more of each visit and maildrop; 4 has the health
- * of the places; 5 tallies; 6 what is set aside. A ledger of an older schema grows when it is opened to write, in one transaction; to READ it
+ * of the places; 5 tallies; 6 what is set aside, and the order of the last
+ * listing. A ledger of an older schema grows when it is opened to write, in one transaction; to READ it
  * as it is: what it cannot hold is empty or 0. */
 #define SLED_LEDGER_SCHEMA 6
 
@@ -210,6 +211,24 @@ SLED_CHECK bool sled_ledger_seen_put(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_seen_cut(struct sled_ledger *ledger,
                                      int64_t maildrop, uint32_t from,
                                      struct sled_err *err);
+
+/* ---- the order of the last listing: which messages of ours it had; a row may
+ * be gone by now ---- */
+
+typedef bool sled_placed_fn(void *ctx, uint32_t number, int64_t message,
+                            struct sled_err *err);
+/* By number, which counts from 1 and is no message-number. */
+SLED_CHECK bool sled_ledger_placed(struct sled_ledger *ledger, int64_t maildrop,
+                                   sled_placed_fn *each, void *ctx,
+                                   struct sled_err *err);
+/* Insert or replace. */
+SLED_CHECK bool sled_ledger_placed_put(struct sled_ledger *ledger,
+                                       int64_t maildrop, uint32_t number,
+                                       int64_t message, struct sled_err *err);
+/* Forget FROM and those behind it. */
+SLED_CHECK bool sled_ledger_placed_cut(struct sled_ledger *ledger,
+                                       int64_t maildrop, uint32_t from,
+                                       struct sled_err *err);
 
 /* ---- volumes and members ---- */
 

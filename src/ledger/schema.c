@@ -253,6 +253,9 @@ static const char growth_6[] =
     " size INTEGER NOT NULL, number INTEGER NOT NULL,"
     " strikes INTEGER NOT NULL, again INTEGER NOT NULL, why TEXT NOT NULL,"
     " PRIMARY KEY (maildrop, uid, size, number)) WITHOUT ROWID;"
+    "CREATE TABLE placed (maildrop INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, message INTEGER NOT NULL,"
+    " PRIMARY KEY (maildrop, number)) WITHOUT ROWID;"
 
     "PRAGMA user_version = " VERSION ";";
 

@@ -120,6 +120,7 @@ free_box(struct sled_box **box_p)
 	sled_claims_free(&box->claims);
 	sled_held_free(box);
 	sled_asides_free(box);
+	sled_olds_free(box);
 	free(box->names);
 	free(box);
 	*box_p = NULL;
@@ -800,6 +801,7 @@ note_visit(struct sled_box *box, struct sled_visit_row *visit,
 	if (box->listing != NULL)
 		box->maildrop.listed_count = (uint32_t)box->listing->len;
 	return sled_held_close(box, now, err) && sled_asides_close(box, err) &&
+	       sled_olds_close(box, visit->deleted > 0, err) &&
 	       sled_ledger_maildrop_put(box->store->ledger, &box->maildrop,
 	                                err) &&
 	       sled_ledger_visit_put(box->store->ledger, visit, err) &&

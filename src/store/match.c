@@ -13,8 +13,6 @@
 
 #include "store/store.h"
 
-#define SAMPLE_EVERY 20 /* proofs of a renumbering */
-
 /* ---- the listing ---- */
 
 bool
@@ -309,33 +307,27 @@ disown_doubles(struct sled_box *box, struct sled_err *err)
 
 /* ---- renumbered: all ids new, the sizes in the old order ---- */
 
-struct old_order {
-	struct sled_box *box;
-	size_t at;
-	bool same;
-};
-
+/* How many items have the sizes of the rows, in their order; *same false: not
+ * all rows, and no other, are there. */
 static bool
-compare_size(void *ctx, const struct sled_message *row, struct sled_err *err)
+compare_sizes(struct sled_box *box, size_t *len, bool *same,
+              struct sled_err *err)
 {
-	struct old_order *order = ctx;
-	struct sled_listing *listing = order->box->listing;
-	bool known = false;
+	const struct sled_olds *olds = &box->olds;
+	struct sled_listing *listing = box->listing;
 
-	if (!order->same)
-		return true;
-	if (order->at >= listing->len ||
-	    (listing->items[order->at].flags & SLED_ITEM_NOID) != 0) {
-		order->same = false;
-		return true;
+	*len = 0;
+	*same = olds->len <= listing->len;
+	for (; *same && *len < olds->len; ++*len) {
+		struct sled_item *it = &listing->items[*len];
+
+		if (!sled_ledger_known_size(box->store->ledger,
+		                            olds->list[*len].row, it->size,
+		                            same, err))
+			return false;
+		*same = *same && (it->flags & SLED_ITEM_NOID) == 0;
+		it->row = olds->list[*len].row;
 	}
-	if (!sled_ledger_known_size(order->box->store->ledger, row->id,
-	                            listing->items[order->at].size, &known,
-	                            err))
-		return false;
-	order->same = known;
-	listing->items[order->at].row = row->id;
-	order->at++;
 	return true;
 }
 
@@ -344,7 +336,8 @@ plan_samples(struct sled_box *box, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		struct sled_item *it = &box->listing->items[i];
-		bool sample = i == 0 || i == len - 1 || i % SAMPLE_EVERY == 0;
+		bool sample =
+		    i == 0 || i == len - 1 || i % SLED_SAMPLE_EVERY == 0;
 
 		it->verdict = sample ? SLED_ITEM_PROVE : SLED_ITEM_WAITS;
 		if (sample) {
@@ -357,17 +350,17 @@ plan_samples(struct sled_box *box, size_t len)
 static bool
 look_for_renumbering(struct sled_box *box, struct sled_err *err)
 {
-	struct old_order order = { .box = box, .same = true };
+	bool same;
+	size_t len;
 
 	for (size_t i = 0; i < box->listing->len; i++)
 		if (box->listing->items[i].row != 0 ||
 		    box->listing->items[i].verdict != SLED_ITEM_NEW)
 			return true;
-	if (!sled_ledger_live(box->store->ledger, box->maildrop.id,
-	                      compare_size, &order, err))
+	if (!sled_olds_load(box, err) || !compare_sizes(box, &len, &same, err))
 		return false;
-	if (order.same && order.at > 0) {
-		plan_samples(box, order.at);
+	if (same && len > 0) {
+		plan_samples(box, len);
 		return true;
 	}
 	for (size_t i = 0; i < box->listing->len; i++)
@@ -495,7 +488,8 @@ apply_listing(struct sled_box *box, int64_t now, struct sled_err *err)
 	for (size_t i = 0; i < listing->len; i++)
 		if (!judge(box, i, err))
 			return false;
-	return look_for_renumbering(box, err) && note_vanished(box, now, err);
+	return look_for_renumbering(box, err) && sled_olds_match(box, err) &&
+	       note_vanished(box, now, err);
 }
 
 /* The days of trial count from here, though this run be killed. */
@@ -557,6 +551,9 @@ find_proved(struct sled_box *box, size_t item, struct proof *proof,
 
 	if (proof->top == NULL || proof->top->head_octets == 0)
 		return true;
+	if ((it->flags & SLED_ITEM_NOID) != 0)
+		return sled_olds_each(box, item, &proof->top->head_sha256,
+		                      hold_against, proof, err);
 	return sled_ledger_by_id(ledger, it->row, hold_against, proof, err) &&
 	       sled_ledger_by_uid(ledger, box->maildrop.id,
 	                          sled_listing_uid_of(box->listing, item),
@@ -602,14 +599,13 @@ apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
 
 	if (!find_proved(box, item, &proof, err))
 		return false;
-	if (proof.copy.found) {
-		if (!sled_box_same(box, item, &proof.copy.row, err))
-			return false;
-	} else {
+	if ((it->flags & SLED_ITEM_SAMPLE) != 0 &&
+	    (!proof.copy.found || proof.copy.row.id != it->row))
+		box->proof_failed = true;
+	if (!proof.copy.found)
 		it->verdict = SLED_ITEM_NEW;
-		box->proof_failed =
-		    box->proof_failed || (it->flags & SLED_ITEM_SAMPLE) != 0;
-	}
+	else if (!sled_box_same(box, item, &proof.copy.row, err))
+		return false;
 	if ((it->flags & SLED_ITEM_SAMPLE) == 0)
 		return true;
 	it->flags &= (uint8_t)~SLED_ITEM_SAMPLE;

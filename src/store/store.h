@@ -227,6 +227,27 @@ struct sled_asides {
 	size_t len, cap;
 };
 
+/* A row that a message without a known unique-id may be. */
+struct sled_old {
+	int64_t row;
+	uint64_t size;  /* as listed first */
+	uint64_t front; /* of its header's hash */
+	uint32_t place; /* in the last listing; UINT32_MAX: not known */
+	bool provable;  /* by a TOP, and not due; else its bytes are needed */
+	bool doubtful;
+	bool listed; /* in the last listing, as far as is known */
+	bool taken;  /* an item is in its place */
+};
+
+/* Those that are not gone, in the order of the last listing; behind match() of
+ * their sizes. */
+struct sled_olds {
+	struct sled_old *list;
+	size_t len, cap;
+	size_t placed; /* items that have one by their place */
+	bool loaded;
+};
+
 struct sled_box {
 	struct sled_store *store;
 	struct sled_whose whose;
@@ -252,6 +273,7 @@ struct sled_box {
 	struct sled_box_sums sums;
 	struct sled_helds held;
 	struct sled_asides asides;
+	struct sled_olds olds;
 	struct sled_buf lapsed; /* decisions that came to nothing */
 	char *names;            /* label, server, user: owned */
 };
@@ -318,6 +340,21 @@ bool sled_held_close(struct sled_box *box, int64_t now, struct sled_err *err);
 /* A decision to fetch it comes to nothing, if there is one. */
 bool sled_held_unwant(struct sled_box *box, size_t item, const char *why,
                       int64_t now, struct sled_err *err);
+
+/* ---- old.c ---- */
+#define SLED_SAMPLE_EVERY 20 /* proofs of a renumbering, and of no ids */
+
+/* Once a listing; rows that items are by their ids are claimed. */
+bool sled_olds_load(struct sled_box *box, struct sled_err *err);
+/* Of items without an id: what is to be proved, and what waits for it. */
+bool sled_olds_match(struct sled_box *box, struct sled_err *err);
+bool sled_olds_each(struct sled_box *box, size_t item,
+                    const struct sled_hash *head, sled_message_fn *each,
+                    void *ctx, struct sled_err *err);
+/* Rows that no item turned out to be are not there any more; and the order of
+ * this listing, DELETED being confirmed. */
+bool sled_olds_close(struct sled_box *box, bool deleted, struct sled_err *err);
+void sled_olds_free(struct sled_box *box);
 
 /* ---- aside.c ---- */
 /* Each item has its verdict; in the caller's transaction. */
