@@ -121,10 +121,10 @@ sled_session_fail(struct sled_session *s, const struct sled_err *err)
 	if (s->closed)
 		return;
 	sled_aside_ended(s, err);
-	if (s->refusal.kind != SLED_ERR_NONE) /* it hung up on that */
-		fail(s, &s->refusal);
+	if (s->refusal.kind != SLED_ERR_NONE && !sled_eager_misled(s, err))
+		fail(s, &s->refusal); /* it hung up on that */
 	else if (!sled_reach_again(s, err))
-		fail(s, err);
+		fail(s, s->refusal.kind != SLED_ERR_NONE ? &s->refusal : err);
 }
 
 bool

@@ -241,6 +241,9 @@ bool sled_eager_due(const struct sled_session *s);
 /* Is what left on trust to be answered now; and how long may that take? */
 bool sled_eager_waits(const struct sled_session *s);
 uint64_t sled_eager_patience(const struct sled_session *s);
+/* Was the answer to another line taken for the refusal of the login? */
+bool sled_eager_misled(const struct sled_session *s,
+                       const struct sled_err *err);
 /* May the visit begin anew, strictly? */
 bool sled_eager_again(struct sled_session *s, const struct sled_err *err);
 /* The visit ends, and not well. */
