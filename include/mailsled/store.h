@@ -516,6 +516,10 @@ SLED_CHECK bool sled_box_proof(struct sled_box *box, size_t item,
                                const struct sled_digest *top, int64_t now,
                                struct sled_err *err);
 
+/* What came with other octets than listed before the server's habit was known is
+ * short after all, if most turned out to be exact. Before DELEs; not beside a
+ * job. */
+SLED_CHECK bool sled_box_reconsider(struct sled_box *box, struct sled_err *err);
 /* The item was RETRieved in this visit, but may be another message: it is not
  * deleted before a TOP of a later visit proved it. Not beside a job. */
 SLED_CHECK bool sled_box_doubt(struct sled_box *box, size_t item,

@@ -125,8 +125,8 @@ sled_shift_landed(struct sled_session *s, size_t i, uint64_t octets)
 }
 
 /* The order is lost: where, nobody knows. */
-void
-sled_shift_check(struct sled_session *s)
+static void
+look_everywhere(struct sled_session *s)
 {
 	bool told = tells_sizes(s);
 	struct sizes sizes;
@@ -148,13 +148,28 @@ sled_shift_check(struct sled_session *s)
 }
 
 void
+sled_shift_check(struct sled_session *s)
+{
+	struct sled_err err = { 0 };
+
+	if (!sled_box_reconsider(s->box, &err))
+		sled_session_warn(s, "%s", err.text);
+	look_everywhere(s);
+}
+
+void
 sled_shift_ended(struct sled_session *s)
 {
 	const struct sled_err *err = &s->result.err;
 	size_t last = s->last_whole - 1;
 
-	if (s->store_failed || s->blamed.strike.weight > 1)
+	if (s->store_failed)
 		return;
+	if (err->kind == SLED_ERR_NONE || s->blamed.strike.weight > 1) {
+		s->shifted = false;
+		sled_shift_check(s);
+		return;
+	}
 	if (err->kind == SLED_ERR_PROTO && s->lost_order)
 		s->shifted = true;
 	if (s->shifted) {

@@ -117,6 +117,7 @@ free_box(struct sled_box **box_p)
 	sled_intake_free(&box->intake);
 	sled_spool_close(&box->spool);
 	sled_buf_free(&box->journal);
+	sled_buf_free(&box->odd);
 	sled_claims_free(&box->claims);
 	sled_held_free(box);
 	sled_asides_free(box);
@@ -450,6 +451,50 @@ keep_whole(struct sled_box *box, const struct sled_digest *digest,
 	return false;
 }
 
+/* Octets that are not those listed, nor less by one a line, before it is known
+ * how this server counts: to be judged when it is. */
+static bool
+note_odd(struct sled_box *box, struct sled_err *err)
+{
+	uint32_t item = (uint32_t)box->current;
+
+	return sled_buf_add(&box->odd, &item, sizeof(item), err);
+}
+
+static bool
+mark_short(struct sled_box *box, size_t item, struct sled_err *err)
+{
+	struct sled_item *it = &box->listing->items[item];
+	struct sled_row_copy copy = { .found = false };
+	struct sled_ledger *ledger = box->store->ledger;
+
+	if (it->row == 0 || (it->flags & SLED_ITEM_SHORT) != 0)
+		return true;
+	if (!sled_ledger_by_id(ledger, it->row, sled_row_take, &copy, err))
+		return false;
+	it->flags |= SLED_ITEM_SHORT;
+	copy.row.flags |= SLED_MESSAGE_SHORT;
+	if (box->maildrop.loose > 0)
+		box->maildrop.loose--;
+	return !copy.found ||
+	       sled_ledger_message_update(ledger, &copy.row, err);
+}
+
+bool
+sled_box_reconsider(struct sled_box *box, struct sled_err *err)
+{
+	const struct sled_maildrop *maildrop = &box->maildrop;
+	bool exact = maildrop->exact > maildrop->lf_counted + maildrop->loose;
+	uint32_t item;
+
+	for (size_t at = 0; exact && at < box->odd.len; at += sizeof(item)) {
+		memcpy(&item, box->odd.data + at, sizeof(item));
+		if (!mark_short(box, item, err))
+			return false;
+	}
+	return true;
+}
+
 static bool
 accept_new(struct sled_box *box, const struct sled_digest *digest,
            struct sled_err *err)
@@ -465,7 +510,11 @@ accept_new(struct sled_box *box, const struct sled_digest *digest,
 		flags |= SLED_MESSAGE_SHORT;
 		it->flags |= SLED_ITEM_SHORT;
 	} else {
+		uint32_t loose = box->maildrop.loose;
+
 		learn_habit(&box->maildrop, digest, it->size);
+		if (box->maildrop.loose > loose && !note_odd(box, err))
+			return false;
 	}
 	return keep_whole(box, digest, flags, err);
 }

@@ -270,6 +270,7 @@ struct sled_box {
 	bool proof_failed; /* of a sample: no renumbering after all */
 	size_t samples;    /* proofs that others wait for */
 	struct sled_buf journal;
+	struct sled_buf odd;   /* items of this visit, a uint32_t each */
 	struct sled_box_sums sums;
 	struct sled_helds held;
 	struct sled_asides asides;
