@@ -11,7 +11,8 @@ PKGS     = openssl:libssl-dev zlib:zlib1g-dev libarchive:libarchive-dev \
            jansson:libjansson-dev libmnl:libmnl-dev
 # The reading side alone needs these; WITH_READER=0 leaves it out.
 WITH_READER ?= 1
-READER_PKGS = gmime-3.0:libgmime-3.0-dev libxml-2.0:libxml2-dev
+READER_PKGS = gmime-3.0:libgmime-3.0-dev libxml-2.0:libxml2-dev \
+              libmicrohttpd:libmicrohttpd-dev
 ifneq ($(WITH_READER),0)
 ALL_PKGS = $(PKGS) $(READER_PKGS)
 READER   = $(BUILD)/mailsled-reader
@@ -29,7 +30,7 @@ ifneq ($(strip $(MISSING)),)
 $(error libraries are missing: apt-get install $(strip $(MISSING)))
 endif
 LIBFLAGS := $(shell pkg-config --cflags $(LIBS))
-LDLIBS   := $(shell pkg-config --libs $(LIBS)) -lpthread
+LDLIBS   := $(shell pkg-config --libs $(LIBS)) -lpthread -lm
 ifdef READER
 READER_LIBS   = $(foreach p,$(READER_PKGS),$(firstword $(subst :, ,$(p))))
 READER_FLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(READER_LIBS)))
@@ -59,15 +60,16 @@ HARDEN  += -D_FORTIFY_SOURCE=2
 endif
 
 # The reader's sources: a program of its own, so that a visit loads none of it.
-READ_SRC = $(sort $(wildcard src/reader/*.c src/cli/read_*.c))
-READ_HDR = include/mailsled/reader.h $(sort $(wildcard src/reader/*.h)) src/cli/read.h
+READ_SRC = $(sort $(wildcard src/reader/*.c src/serve/*.c src/cli/read_*.c))
+READ_HDR = include/mailsled/reader.h include/mailsled/serve.h \
+           $(sort $(wildcard src/reader/*.h src/serve/*.h src/cli/read*.h))
 CORE_SRC = $(filter-out $(READ_SRC),$(sort $(wildcard src/*/*.c)))
 SRC      = $(CORE_SRC) $(if $(READER),$(READ_SRC))
 HDR      = $(filter-out $(if $(READER),,$(READ_HDR)),$(sort $(wildcard include/mailsled/*.h src/*/*.h)))
 OBJ      = $(SRC:src/%.c=$(BUILD)/%.o)
 LIBOBJ   = $(filter-out $(BUILD)/cli/main.o,$(CORE_SRC:src/%.c=$(BUILD)/%.o))
 READ_OBJ = $(filter-out $(BUILD)/cli/read_main.o,$(READ_SRC:src/%.c=$(BUILD)/%.o))
-READ_TESTS = $(wildcard tests/unit/test_reader_*.c)
+READ_TESTS = $(wildcard tests/unit/test_reader_*.c tests/unit/test_serve_*.c)
 TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(if $(READER),,$(READ_TESTS)),$(wildcard tests/unit/test_*.c)))
 SUPPORT  = $(patsubst tests/support/%.c,$(BUILD)/support/%.o,$(wildcard tests/support/fx_*.c))
 CRASH    = $(patsubst tests/torture/%.c,$(BUILD)/torture/%.o,$(wildcard tests/torture/crash_*.c))
@@ -93,6 +95,7 @@ $(BUILD)/libmailsled.a: $(LIBOBJ)
 $(BUILD)/mailsled: $(BUILD)/cli/main.o $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
 $(READ_SRC:src/%.c=$(BUILD)/%.o): LIBFLAGS += $(READER_FLAGS)
+$(BUILD)/serve/files.o: src/serve/page.css src/serve/page.js src/serve/icon.svg
 $(BUILD)/libreader.a: $(READ_OBJ)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -108,7 +111,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(SUPPORT) $(BUILD)/libmailsled.a Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) -Itests/support $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< \
 	  $(SUPPORT) $(BUILD)/libmailsled.a $(LDLIBS) -lcmocka
-$(BUILD)/unit/test_reader_%: tests/unit/test_reader_%.c $(SUPPORT) $(BUILD)/libreader.a $(BUILD)/libmailsled.a Makefile
+$(READ_TESTS:tests/unit/%.c=$(BUILD)/unit/%): $(BUILD)/unit/%: tests/unit/%.c $(SUPPORT) $(BUILD)/libreader.a $(BUILD)/libmailsled.a Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(READER_FLAGS) -Itests/support $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< \
 	  $(SUPPORT) $(BUILD)/libreader.a $(BUILD)/libmailsled.a $(LDLIBS) $(READER_LDLIBS) -lcmocka
@@ -125,14 +128,22 @@ $(BUILD)/torture/%.o: tests/torture/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) -Itests/support $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/torture/faults: WRAP += malloc calloc realloc strdup
-$(BUILD)/torture/crash $(BUILD)/torture/faults: %: %.o $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
+$(BUILD)/torture/crash: %: %.o $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
+$(BUILD)/torture/faults.o: LIBFLAGS += $(if $(READER),-DWITH_READER $(READER_FLAGS))
+$(BUILD)/torture/faults: %: %.o $(CRASH) $(SUPPORT) $(if $(READER),$(BUILD)/libreader.a) $(BUILD)/libmailsled.a
+	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) $(READER_LDLIBS) -lcmocka
+# mailsled itself, forked instead of loaded for each of many visits.
+$(BUILD)/torture/ready: $(BUILD)/torture/ready.o $(BUILD)/cli/main.o $(BUILD)/libmailsled.a
+	$(Q)$(CC) $(CFLAGS) $(LINK) -Wl,--wrap=main -Wl,--wrap=uv_timer_start -o $@ $^ $(LDLIBS)
+$(BUILD)/torture/killer: $(BUILD)/torture/killer.o
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $<
 $(BUILD)/torture/forgetful: tests/torture/forgetful.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARN) $(HARDEN) \
 	  $(CFLAGS) $$(pkg-config --cflags fuse3) $(LINK) -o $@ $< $$(pkg-config --libs fuse3)
 .SECONDARY: $(SUPPORT) $(CRASH)
--include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(TESTS:=.d) $(POP3D:.o=.d) $(BENCH:=.d)
+-include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(wildcard $(BUILD)/torture/*.d) $(TESTS:=.d) $(POP3D:.o=.d) $(BENCH:=.d)
 
 check: ## every check of a change: lint, units, end to end
 	@sh tests/run.sh check "$(MAKE)" "$(BUILD)"
@@ -140,13 +151,13 @@ check-all: ## check, and what takes longer
 	@sh tests/run.sh check-all "$(MAKE)" "$(BUILD)"
 check-unit: $(TESTS) ## cmocka suites (T=pop3_replay runs one)
 	@sh tests/units.sh $(if $(T),$(BUILD)/unit/test_$(T),$^)
-check-e2e: all $(BENCH) $(BUILD)/mailsled-fast ## whole visits against real servers (T=name runs one)
+check-e2e: all $(BENCH) $(BUILD)/mailsled-fast $(BUILD)/torture/ready ## whole visits against real servers (T=name runs one)
 	@BUILD=$(BUILD) python3 tests/e2e/run.py $(T)
-TORTURE  = $(BUILD)/torture/crash $(BUILD)/torture/faults
+TORTURE  = $(addprefix $(BUILD)/torture/,crash faults killer ready)
 FORGET  := $(if $(shell pkg-config --exists fuse3 && echo y),$(BUILD)/torture/forgetful)
 check-crash: all $(TORTURE) ## 500 states of a power cut, some faults, some kills
 	@BUILD=$(BUILD) sh tests/torture/run.sh check
-torture: all $(TORTURE) $(FORGET) ## every crash state, mutant, fault, kill, power cut
+torture: all $(TORTURE) $(FORGET) $(BUILD)/mailsled-fast ## every crash state, mutant, fault, kill, cut of line or power (T=part)
 	@BUILD=$(BUILD) sh tests/torture/run.sh torture $(T)
 check-threads: ## ThreadSanitizer and helgrind over store, session and loop tests
 	@sh tests/torture/threads.sh "$(MAKE)" "$(BUILD)"

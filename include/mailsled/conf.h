@@ -18,7 +18,8 @@
  *   Lines of at most SLED_CONF_LINE_MAX bytes, LF or CRLF, a UTF-8 BOM is
  *   skipped. Keys and sections begin in the first column. `;` after a blank
  *   begins a comment, as `;` and `#` do at the start of a line. In the
- *   *-command keys two blanks must stand before the `;` of a comment.
+ *   *-command keys and in deliver two blanks must stand before the `;` of a
+ *   comment.
  */
 #ifndef MAILSLED_CONF_H
 #define MAILSLED_CONF_H
@@ -86,6 +87,24 @@ enum sled_conf_delete {
 	SLED_CONF_DELETE_NEVER,
 };
 
+/* deliver: who is given a copy of what comes. */
+enum sled_conf_target_kind {
+	SLED_CONF_MAILDIR,
+	SLED_CONF_MBOX,
+	SLED_CONF_COMMAND,
+	SLED_CONF_LMTP,
+};
+
+#define SLED_CONF_TARGET_NAME 1024 /* room for a name, with the NUL */
+#define SLED_CONF_MAILBOX_MAX 254  /* octets of an address */
+
+struct sled_conf_target {
+	enum sled_conf_target_kind kind;
+	const char *name; /* "maildir:/home/ada/Maildir": what it is known by */
+	const char *where; /* a path, a text for sh -c, or a host */
+	uint16_t port;     /* of the host; 0: .where is a socket's path */
+};
+
 struct sled_conf_account {
 	unsigned line;      /* of [account NAME] */
 	const char *name;   /* a label; the maildrop is server and user */
@@ -104,6 +123,9 @@ struct sled_conf_account {
 	struct sled_conf_hold hold_larger;
 	uint64_t quota;      /* octets the maildrop may hold; 0: not written */
 	uint32_t timeout_ms; /* default 120,000 */
+	struct sled_conf_target *targets; /* of deliver, in the order written */
+	size_t targets_len;
+	const char *deliver_to; /* whom LMTP is told; unwritten: the user */
 };
 
 /* One window of the week in local time. to_min <= from_min: it ends the day
@@ -219,6 +241,9 @@ void sled_conf_free(struct sled_conf **conf);
 
 /* Is it of the form of a label? */
 bool sled_conf_is_account_name(const char *name);
+
+/* May it stand between < and > in a protocol of mail? */
+bool sled_conf_is_mailbox(const char *text);
 
 /* The account of that name; NULL when there is none. */
 const struct sled_conf_account *sled_conf_account(const struct sled_conf *conf,

@@ -32,10 +32,11 @@
 
 /* Schema 2 has what a visit learns of its server and its path; 3 has rounds and
  * their bills, held mail, and more of each visit and maildrop; 4 has the health
- * of the places; 5 tallies; 6 what is set aside, and the order of the last
- * listing. A ledger of an older schema grows when it is opened to write, in one transaction; to READ it
- * as it is: what it cannot hold is empty or 0. */
-#define SLED_LEDGER_SCHEMA 6
+ * of the places; 5 a tally of members; 6 deliveries; 7 what is set aside, and
+ * the order of the last listing. A ledger of an older schema grows when it is
+ * opened to write, in one transaction; to READ it as it is: what it cannot hold
+ * is empty or 0. */
+#define SLED_LEDGER_SCHEMA 7
 
 struct sled_ledger; /* opaque */
 
@@ -344,6 +345,20 @@ SLED_CHECK bool sled_ledger_oldest(struct sled_ledger *ledger,
                                    const char *place, int64_t *verified,
                                    struct sled_err *err);
 
+/* What a place holds that was last read back on one day (UTC). */
+struct sled_read_row {
+	int64_t day;      /* since 1970-01-01 */
+	uint64_t members; /* of archives */
+	uint64_t octets;  /* that they take there */
+};
+
+typedef bool sled_read_fn(void *ctx, const struct sled_read_row *row,
+                          struct sled_err *err);
+/* Oldest first. */
+SLED_CHECK bool sled_ledger_read_days(struct sled_ledger *ledger,
+                                      const char *place, sled_read_fn *each,
+                                      void *ctx, struct sled_err *err);
+
 /* ---- health ---- */
 
 /* A member that PLACE was seen to hold damaged; again: the newer one stays. */
@@ -511,6 +526,9 @@ struct sled_message_query {
 	int64_t since;     /* received at or after; 0: all */
 	int64_t volume;    /* 0: all; else that volume's, in archive order */
 	uint64_t limit;    /* 0: all */
+	/* Only those behind the message of this id that was received then: the
+	 * next page. 0: from the newest on. Not with .volume. */
+	int64_t before_id, before;
 };
 
 SLED_CHECK bool sled_ledger_messages(struct sled_ledger *ledger,
@@ -530,6 +548,12 @@ SLED_CHECK bool sled_ledger_after(struct sled_ledger *ledger,
                                   sled_message_fn *each, void *ctx,
                                   struct sled_err *err);
 
+/* ... and below it (0: all), the highest first. */
+SLED_CHECK bool sled_ledger_below(struct sled_ledger *ledger,
+                                  const struct sled_message_mark *mark,
+                                  sled_message_fn *each, void *ctx,
+                                  struct sled_err *err);
+
 /* A label that has or had mail: its messages and the highest number of one. */
 struct sled_label_row {
 	char label[25];
@@ -542,6 +566,20 @@ typedef bool sled_label_fn(void *ctx, const struct sled_label_row *row,
 /* By label. To COUNT takes a walk over an index. */
 SLED_CHECK bool sled_ledger_labels(struct sled_ledger *ledger, bool count,
                                    sled_label_fn *each, void *ctx,
+                                   struct sled_err *err);
+
+/* What a label received on one day (UTC) and has in archives. */
+struct sled_growth_row {
+	char label[25];
+	int64_t day; /* since 1970-01-01 */
+	uint64_t messages, octets;
+};
+
+typedef bool sled_growth_fn(void *ctx, const struct sled_growth_row *row,
+                            struct sled_err *err);
+/* By day, then label. Reads every message's row. */
+SLED_CHECK bool sled_ledger_growth(struct sled_ledger *ledger,
+                                   sled_growth_fn *each, void *ctx,
                                    struct sled_err *err);
 
 struct sled_message_counts {
@@ -630,6 +668,10 @@ SLED_CHECK bool sled_ledger_visits(struct sled_ledger *ledger,
                                    const char *label, uint64_t limit,
                                    sled_visit_fn *each, void *ctx,
                                    struct sled_err *err);
+/* The same, of those that began at or after SINCE. */
+SLED_CHECK bool sled_ledger_visits_since(struct sled_ledger *ledger,
+                                         int64_t since, sled_visit_fn *each,
+                                         void *ctx, struct sled_err *err);
 /* The same, of one interface. */
 SLED_CHECK bool sled_ledger_visits_by(struct sled_ledger *ledger,
                                       const char *path, uint64_t limit,
@@ -749,5 +791,73 @@ SLED_CHECK bool sled_ledger_asides(struct sled_ledger *ledger, int64_t maildrop,
 SLED_CHECK bool sled_ledger_aside_forget(struct sled_ledger *ledger,
                                          const struct sled_aside_row *row,
                                          struct sled_err *err);
+
+/* ---- deliveries: what of a label's mail a target has got; see deliver.h ---- */
+
+#define SLED_TARGET 1024 /* room for its name, with the NUL */
+
+struct sled_delivery_row {
+	char label[25];
+	char target[SLED_TARGET]; /* "maildir:/home/ada/Maildir" */
+	uint64_t since;     /* up to this number mail was there before it */
+	uint64_t through;   /* mail above this number waits for it */
+	uint64_t delivered; /* how much it has got */
+	int64_t last;       /* when it got the last, or 0 */
+	/* What is being given to it, or 0; in an mbox also where it begins,
+	 * and the number of the file. */
+	uint64_t trying, trying_at, trying_node;
+	int64_t failed; /* since when nothing can be given to it, or 0 */
+	char why[512];  /* ... printable */
+	bool told;      /* the journal has all of it but .trying and .failed */
+};
+
+/* *found false and OUT untouched when there is none. */
+SLED_CHECK bool sled_ledger_delivery(struct sled_ledger *ledger,
+                                     const char *label, const char *target,
+                                     struct sled_delivery_row *out, bool *found,
+                                     struct sled_err *err);
+/* Insert or replace. */
+SLED_CHECK bool sled_ledger_delivery_put(struct sled_ledger *ledger,
+                                         const struct sled_delivery_row *row,
+                                         struct sled_err *err);
+/* FIRST to LAST are mail that no visit brought: no target of LABEL is to get
+ * it. What waits before it goes on waiting. */
+SLED_CHECK bool sled_ledger_delivery_pass(struct sled_ledger *ledger,
+                                          const char *label, uint64_t first,
+                                          uint64_t last, struct sled_err *err);
+
+/* A message up to .through that its target lacks. */
+struct sled_undelivered_row {
+	uint64_t number;
+	unsigned tries;
+	int64_t last;  /* when it was last tried, or 0 */
+	char why[512]; /* printable, or "" */
+};
+
+typedef bool sled_undelivered_fn(void *ctx,
+                                 const struct sled_undelivered_row *row,
+                                 struct sled_err *err);
+/* Insert or replace. */
+SLED_CHECK bool sled_ledger_undelivered_put(
+    struct sled_ledger *ledger, const struct sled_delivery_row *whose,
+    const struct sled_undelivered_row *row, struct sled_err *err);
+/* All messages from FIRST to LAST that there are, besides those known. */
+SLED_CHECK bool sled_ledger_undelivered_add(
+    struct sled_ledger *ledger, const struct sled_delivery_row *whose,
+    uint64_t first, uint64_t last, struct sled_err *err);
+/* NUMBER 0: all. */
+SLED_CHECK bool sled_ledger_undelivered_drop(
+    struct sled_ledger *ledger, const struct sled_delivery_row *whose,
+    uint64_t number, struct sled_err *err);
+/* In order of number, those above AFTER; LIMIT 0: all. */
+SLED_CHECK bool sled_ledger_undelivered(struct sled_ledger *ledger,
+                                        const struct sled_delivery_row *whose,
+                                        uint64_t after, uint64_t limit,
+                                        sled_undelivered_fn *each, void *ctx,
+                                        struct sled_err *err);
+/* How much waits for it, above .through too. */
+SLED_CHECK bool sled_ledger_waiting(struct sled_ledger *ledger,
+                                    const struct sled_delivery_row *whose,
+                                    uint64_t *out, struct sled_err *err);
 
 #endif

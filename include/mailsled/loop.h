@@ -113,6 +113,10 @@ SLED_CHECK bool sled_command_new(struct sled_command **out,
                                  uint64_t deadline_ms, sled_command_fn *fn,
                                  void *ctx, struct sled_err *err);
 void sled_command_free(struct sled_command **command);
+/* Before it is freed: SIGTERM to the process that TEXT began (exec: the program
+ * itself), and up to WITHIN_MS for it to end. A program that does not care for
+ * the signal ends at once. The loop stands still meanwhile. */
+void sled_command_hurry(struct sled_command *command, uint64_t within_ms);
 
 /*
  * Dial: look a name up, and connect to the first of its addresses that answers
@@ -340,8 +344,8 @@ SLED_CHECK bool sled_child_capture(struct sled_buf *out, const char *command,
                                    struct sled_err *err);
 
 /*
- * Run ARGV[0], looked for in $PATH, with these words and no shell, and wait for
- * its end; stdin is /dev/null. It needs no loop. What it prints goes to OUTPUT
+ * Run ARGV[0], a file's absolute path or looked for in $PATH, with these words
+ * and no shell, and wait for its end; stdin is /dev/null. It needs no loop. What it prints goes to OUTPUT
  * as it comes (NULL: dropped); of its stderr the last SLED_PROGRAM_SAID octets
  * are kept, as they are: escape them before they are shown. The program stays
  * in our session and process group, so that what ends us by either ends it,
@@ -349,8 +353,14 @@ SLED_CHECK bool sled_child_capture(struct sled_buf *out, const char *command,
  * False: MISSING no such program; LINK killed at the deadline, or after nothing
  * was printed to stdout for silent_ms; what OUTPUT said when it returned false,
  * which kills the program; IO. It is always reaped.
+ *
+ * With own_group it has a process group of its own, whose end is the program's:
+ * what it left in the background lives on, and holds up nothing. At the
+ * deadline the whole group gets SIGTERM, and SLED_PROGRAM_GRACE_MS later
+ * SIGKILL. From STOP's first true on it has SLED_PROGRAM_GRACE_MS.
  */
-#define SLED_PROGRAM_SAID 4096
+#define SLED_PROGRAM_SAID     4096
+#define SLED_PROGRAM_GRACE_MS 1000
 
 struct sled_program {
 	const char *const *argv; /* ends with NULL */
@@ -358,6 +368,10 @@ struct sled_program {
 	uint64_t silent_ms; /* 0: it may be silent until the deadline */
 	bool (*output)(void *ctx, struct sled_span in, struct sled_err *err);
 	void *ctx;
+	bool (*stop)(void *ctx); /* asked now and then; or NULL */
+	int input; /* its stdin, from the start of the file; 0: /dev/null */
+	const char *const *env; /* "NAME=TEXT" besides ours, ends with NULL */
+	bool own_group;
 };
 
 struct sled_program_end {

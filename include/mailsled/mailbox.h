@@ -1,6 +1,7 @@
 /*
  * mailbox.h - mail as other programs keep it: Maildir, mbox, files of one
- * message each; read, and never changed.
+ * message each; read, and never changed. And what is to be kept so, on its way
+ * out.
  *
  * Contract
  *   What a path is, its content decides:
@@ -82,5 +83,46 @@ SLED_CHECK bool sled_mailbox_walk(const struct sled_sys *sys, const char *path,
                                   const struct sled_mailbox_options *options,
                                   const struct sled_mailbox_visitor *visitor,
                                   struct sled_err *err);
+
+/* ---- the way out ---- */
+
+struct sled_mailbox_lines {
+	bool quote;      /* "From " at a line's start: one ">" more */
+	bool carriage;   /* a CR that may belong to a LF */
+	bool at_start;   /* of a line, as far as quoting looks at it */
+	bool ended;      /* by a LF */
+	uint64_t angles; /* ">" seen at this line's start */
+	unsigned from;   /* octets of "From " seen behind them */
+};
+
+/* QUOTE: as mboxrd, a line that is ">"s and "From " gets one ">" more. */
+void sled_mailbox_lines_begin(struct sled_mailbox_lines *lines, bool quote);
+/* Each CRLF becomes LF; a CR or LF alone stays. Added to OUT. */
+SLED_CHECK bool sled_mailbox_lines_add(struct sled_mailbox_lines *lines,
+                                       struct sled_span in,
+                                       struct sled_buf *out,
+                                       struct sled_err *err);
+/* What was held back. With quote: a LF where the last line has none. */
+SLED_CHECK bool sled_mailbox_lines_end(struct sled_mailbox_lines *lines,
+                                       struct sled_buf *out,
+                                       struct sled_err *err);
+/* The "From " line that an mbox has before a message, with its LF. */
+SLED_CHECK bool sled_mailbox_from_line(struct sled_buf *out, int64_t received,
+                                       struct sled_err *err);
+
+/* The names in cur and new, each without the flags that a reader gave it. */
+struct sled_mailbox_names {
+	struct sled_buf text;
+	const char **list; /* sorted */
+	size_t len;
+};
+
+/* Of the Maildir DIR. Freed by the caller when this succeeds. */
+SLED_CHECK bool sled_mailbox_names_read(struct sled_mailbox_names *out,
+                                        const struct sled_sys *sys, int dir,
+                                        struct sled_err *err);
+bool sled_mailbox_names_have(const struct sled_mailbox_names *names,
+                             const char *name);
+void sled_mailbox_names_free(struct sled_mailbox_names *names);
 
 #endif

@@ -226,4 +226,9 @@ SLED_CHECK bool sled_place_quarantine_tail(struct sled_place *place,
                                            const char *folder, const char *file,
                                            uint64_t at, struct sled_err *err);
 
+/* Should a disk be mounted at or above PATH, and is not? True below a mount
+ * point of /etc/fstab that is not mounted, and below /media, /mnt and
+ * /run/media when nothing of the path there is a mount point. */
+bool sled_mounts_expected(const char *path);
+
 #endif

@@ -43,6 +43,40 @@ SLED_CHECK bool sled_flowed_join(struct sled_buf *out, struct sled_span in,
 SLED_CHECK bool sled_html_text(struct sled_buf *out, struct sled_span html,
                                bool links, struct sled_err *err);
 
+/* ---- HTML to be shown by a browser: safe.c, css.c ---- */
+
+/* Add to URL where the picture with this Content-ID (without <>) is; nothing
+ * when there is none. */
+typedef bool sled_picture_fn(void *ctx, const char *cid, struct sled_buf *url,
+                             struct sled_err *err);
+
+/* What is asked for, and what was left out. */
+struct sled_html_safe {
+	sled_picture_fn *picture; /* NULL: there are none */
+	void *ctx;
+	/* Outcome: */
+	unsigned pictures; /* elsewhere, not loaded: each left a box that names
+	                    * its host, or was a style's */
+	unsigned trackers; /* of them: too small to be seen, no box */
+	unsigned scripts;  /* and event handlers, and links to scripts */
+	unsigned forms;    /* that would have sent something */
+	unsigned embeds;   /* frames, objects, drawings, sound, film */
+	bool cut;          /* there is more of it than can be shown */
+};
+
+/* A whole document of what is harmless in HTML (UTF-8), made anew from lists of
+ * elements, attributes and properties that are allowed: nothing in it runs,
+ * loads, sends or leads anywhere but by links of http, https and mailto, each
+ * to a page of its own that is not told where it was called from. Pictures are
+ * those that PICTURE has and "data:" of pixels. Its own policy says so too, and
+ * it is as well shown in a frame with
+ *     sandbox="allow-popups allow-popups-to-escape-sandbox"
+ * (and allow-same-origin where a cookie guards the pictures; never
+ * allow-scripts). */
+SLED_CHECK bool sled_html_safe(struct sled_buf *out, struct sled_span html,
+                               struct sled_html_safe *how,
+                               struct sled_err *err);
+
 /* ---- one message: letter.c ---- */
 
 struct sled_letter; /* opaque */
@@ -68,8 +102,9 @@ SLED_CHECK bool sled_letter_field(const struct sled_letter *letter,
 struct sled_letter_part {
 	const char *type; /* "text/plain" */
 	const char
-	    *name;     /* the file's, decoded, as the sender wrote it; or "" */
-	bool attached; /* not to be read with the text */
+	    *name; /* the file's, decoded, as the sender wrote it; or "" */
+	const char *cid; /* Content-ID without <>, as it came; or "" */
+	bool attached;   /* not to be read with the text */
 	uint64_t octets; /* about, decoded: exact after save() only */
 };
 
@@ -117,6 +152,7 @@ struct sled_query {
 	struct sled_buf match; /* for FTS5: nothing but words in quotes, the
 	                        * index's own columns and operators */
 	size_t fault;          /* when it was refused: the octet, from 0 */
+	uint64_t skip;         /* so many of the newest are passed over */
 };
 
 /* from:ada subject:pump before:2026-03 has:attachment "exact words" -word, OR,

@@ -657,6 +657,14 @@ SLED_CHECK bool sled_store_round(struct sled_store *store,
                                  struct sled_round_row *row,
                                  struct sled_err *err);
 
+/* ---- deliveries ---- */
+
+/* The journal line of the row, with what it lacks, in every place; then the row,
+ * with .told. */
+SLED_CHECK bool sled_store_delivery(struct sled_store *store,
+                                    struct sled_delivery_row *row, int64_t now,
+                                    struct sled_err *err);
+
 /* Octets and messages of this visit that are whole; and why mail of it is not
  * safe, "" when all is. */
 struct sled_box_sums {

@@ -22,6 +22,13 @@ void sled_text_clip(char *out, size_t room, struct sled_span in);
 SLED_CHECK bool sled_text_utf8(struct sled_buf *out, struct sled_span in,
                                struct sled_err *err);
 
+/* For HTML and XML, between tags and in quoted attributes: what marks up becomes
+ * a reference. Tab, LF and the joiners that emoji and Indic scripts are written
+ * with stay; what else printable() escapes is escaped likewise, but that bytes
+ * which are no UTF-8, and code points that XML forbids, become U+FFFD. */
+SLED_CHECK bool sled_text_html(struct sled_buf *out, struct sled_span in,
+                               struct sled_err *err);
+
 /* Receipt fields: bytes outside 0x21-0x7E and '%' as %XX, empty as "-",
  * a lone "-" as %2D, so that one field is always one word. */
 SLED_CHECK bool sled_text_percent(struct sled_buf *out, struct sled_span in,

@@ -6,7 +6,7 @@ _mailsled() {
 	local program=${COMP_WORDS[0]} commands command='' i
 
 	case $before in
-	-c | --*file | --config | --sizes)
+	-c | --*file | --config | --output | --sizes)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;

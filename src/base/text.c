@@ -48,6 +48,14 @@ decode(struct sled_span in, size_t *used)
 	return point;
 }
 
+/* Joiners shape the letters of many scripts, and pictures: there, they are part
+ * of what was written. */
+static bool
+is_joiner(int32_t point, int32_t before)
+{
+	return (point == 0x200c || point == 0x200d) && before >= 0xa0;
+}
+
 /* Would this code point move a cursor, hide text or turn its direction? */
 static bool
 is_unsafe(int32_t point)
@@ -60,27 +68,33 @@ is_unsafe(int32_t point)
 	       (point >= 0xe0000 && point <= 0xe007f);
 }
 
+static bool
+add_escape(struct sled_buf *out, int32_t point, struct sled_err *err)
+{
+	return sled_buf_printf(
+	    out, err, point < 0x100 ? "\\x%02x" : "\\u{%04x}", (unsigned)point);
+}
+
 bool
 sled_text_printable(struct sled_buf *out, struct sled_span in,
                     struct sled_err *err)
 {
+	int32_t before = 0;
+
 	while (in.len > 0) {
 		size_t used = 1;
 		int32_t point = decode(in, &used);
 		bool ok;
 
-		if (point < 0 || (point < 0x100 && is_unsafe(point)))
-			ok = sled_buf_printf(out, err, "\\x%02x",
-			                     point < 0
-			                         ? (unsigned char)in.data[0]
-			                         : (unsigned)point);
-		else if (is_unsafe(point))
-			ok = sled_buf_printf(out, err, "\\u{%04x}",
-			                     (unsigned)point);
+		if (point < 0)
+			ok = add_escape(out, (unsigned char)in.data[0], err);
+		else if (is_unsafe(point) && !is_joiner(point, before))
+			ok = add_escape(out, point, err);
 		else
 			ok = sled_buf_add(out, in.data, used, err);
 		if (!ok)
 			return false;
+		before = is_unsafe(point) ? 0 : point;
 		in.data += used;
 		in.len -= used;
 	}
@@ -120,11 +134,64 @@ bool
 sled_text_utf8(struct sled_buf *out, struct sled_span in, struct sled_err *err)
 {
 	while (in.len > 0) {
+		struct sled_span rest = in;
+		size_t used = 1;
+
+		while (rest.len > 0 && decode(rest, &used) >= 0) {
+			rest.data += used;
+			rest.len -= used;
+		}
+		if (!sled_buf_add(out, in.data, in.len - rest.len, err) ||
+		    (rest.len > 0 &&
+		     !sled_buf_add(out, "\xef\xbf\xbd", 3, err)))
+			return false;
+		used = rest.len > 0 ? 1 : 0;
+		in.data = rest.data + used;
+		in.len = rest.len - used;
+	}
+	return sled_buf_reserve(out, 1, err);
+}
+
+/* What stands for POINT in markup; NULL: itself. */
+static const char *
+reference_of(int32_t point)
+{
+	switch (point) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '"':
+		return "&quot;";
+	case '\'':
+		return "&#39;";
+	default:
+		return point < 0 || point == 0xfffe || point == 0xffff
+		           ? "\xef\xbf\xbd"
+		           : NULL;
+	}
+}
+
+static bool
+may_stay(int32_t point)
+{
+	return point == '\t' || point == '\n' || point == 0x200c ||
+	       point == 0x200d || !is_unsafe(point);
+}
+
+bool
+sled_text_html(struct sled_buf *out, struct sled_span in, struct sled_err *err)
+{
+	while (in.len > 0) {
 		size_t used = 1;
 		int32_t point = decode(in, &used);
+		const char *reference = reference_of(point);
 
-		if (point < 0 ? !sled_buf_add(out, "\xef\xbf\xbd", 3, err)
-		              : !sled_buf_add(out, in.data, used, err))
+		if (reference != NULL ? !sled_buf_addstr(out, reference, err)
+		    : may_stay(point) ? !sled_buf_add(out, in.data, used, err)
+		                      : !add_escape(out, point, err))
 			return false;
 		in.data += used;
 		in.len -= used;

@@ -216,26 +216,36 @@ sled_cli_budget_ends(struct sled_buf *out, const struct sled_conf_link *link,
 	    unit.name, anew);
 }
 
-static bool
-add_budget(struct sled_buf *out, const struct sled_conf_link *link,
-           const struct sled_conf_budget *budget,
-           const struct sled_budget_left *used, int64_t now,
-           struct sled_err *err)
+static void
+write_words(struct sled_cli_budget *out, const struct sled_conf_link *link,
+            const struct sled_conf_budget *budget,
+            const struct sled_budget_left *used, int64_t now)
 {
 	struct unit unit = unit_of(budget, link->currency);
 	uint64_t sum = used_of(budget, used), left = left_of(budget, sum);
-	char name[64], what[2 * SLED_CLI_WORD], anew[SLED_CLI_WORD];
-	char part[SLED_CLI_WORD], rest[SLED_CLI_WORD];
 
-	sled_text_clip(name, sizeof(name),
+	sled_text_clip(out->link, sizeof(out->link),
 	               (struct sled_span){ link->name, strlen(link->name) });
-	write_budget(what, link, budget);
-	write_anew(anew, budget, now);
-	write_amount(part, &unit, sum, true);
-	write_amount(rest, &unit, left, false);
-	return sled_buf_printf(
-	    out, err, "  %-9s %s: %s used, %s left; begins anew %s\n", name,
-	    what, part, left == 0 ? "none" : rest, anew);
+	write_budget(out->what, link, budget);
+	write_anew(out->anew, budget, now);
+	write_amount(out->used, &unit, sum, true);
+	write_amount(out->left, &unit, left, false);
+	if (left == 0)
+		(void)snprintf(out->left, sizeof(out->left), "none");
+	out->share = left == 0 ? 1 : (double)sum / (double)budget->amount;
+}
+
+static bool
+add_budget(void *ctx, const struct sled_cli_budget *budget,
+           struct sled_err *err)
+{
+	struct sled_buf *out = ctx;
+
+	return (out->len > 0 || sled_buf_addstr(out, "budgets\n", err)) &&
+	       sled_buf_printf(out, err,
+	                       "  %-9s %s: %s used, %s left; begins anew %s\n",
+	                       budget->link, budget->what, budget->used,
+	                       budget->left, budget->anew);
 }
 
 static bool
@@ -263,23 +273,38 @@ each_budget(struct sled_cli *cli, int64_t now,
 	return true;
 }
 
-static bool
-give_text(void *ctx, const struct sled_conf_link *link,
-          const struct sled_conf_budget *budget,
-          const struct sled_budget_left *used, int64_t now,
-          struct sled_err *err)
-{
-	struct sled_buf *out = ctx;
+struct giving {
+	sled_cli_budget_fn *each;
+	void *ctx;
+};
 
-	return (out->len > 0 || sled_buf_addstr(out, "budgets\n", err)) &&
-	       add_budget(out, link, budget, used, now, err);
+static bool
+give_words(void *ctx, const struct sled_conf_link *link,
+           const struct sled_conf_budget *budget,
+           const struct sled_budget_left *used, int64_t now,
+           struct sled_err *err)
+{
+	const struct giving *giving = ctx;
+	struct sled_cli_budget words;
+
+	write_words(&words, link, budget, used, now);
+	return giving->each(giving->ctx, &words, err);
+}
+
+bool
+sled_cli_budget_each(struct sled_cli *cli, int64_t now,
+                     sled_cli_budget_fn *each, void *ctx, struct sled_err *err)
+{
+	struct giving giving = { each, ctx };
+
+	return each_budget(cli, now, give_words, &giving, err);
 }
 
 bool
 sled_cli_budgets(struct sled_cli *cli, int64_t now, struct sled_buf *out,
                  struct sled_err *err)
 {
-	return each_budget(cli, now, give_text, out, err);
+	return sled_cli_budget_each(cli, now, add_budget, out, err);
 }
 
 /* Bytes, seconds, or money in whole currency. */

@@ -49,6 +49,11 @@ void sled_check_store(struct sled_check *check);
 /* One visit up to the listing to each of the accounts in ARGS, or to all. */
 void sled_check_servers(struct sled_check *check);
 
+/* ---- check_deliver.c ---- */
+
+/* The targets of the accounts in ARGS, or of all. */
+void sled_check_deliver(struct sled_check *check);
+
 /* ---- check_wire.c: what earlier visits learned to save, and what not ---- */
 
 struct sled_check_wire {

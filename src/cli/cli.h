@@ -97,11 +97,11 @@ struct sled_cli {
 };
 
 extern const struct sled_cli_command sled_cli_check, sled_cli_drill,
-    sled_cli_drop, sled_cli_event, sled_cli_export, sled_cli_extract,
-    sled_cli_fetch, sled_cli_held, sled_cli_import, sled_cli_index,
-    sled_cli_init, sled_cli_list, sled_cli_plan, sled_cli_prune,
+    sled_cli_deliver, sled_cli_drop, sled_cli_event, sled_cli_export,
+    sled_cli_extract, sled_cli_fetch, sled_cli_held, sled_cli_import,
+    sled_cli_index, sled_cli_init, sled_cli_list, sled_cli_plan, sled_cli_prune,
     sled_cli_rebuild, sled_cli_repair, sled_cli_report, sled_cli_restore,
-    sled_cli_run, sled_cli_seal, sled_cli_search, sled_cli_show,
+    sled_cli_run, sled_cli_seal, sled_cli_search, sled_cli_serve, sled_cli_show,
     sled_cli_status, sled_cli_stop, sled_cli_sync, sled_cli_tend,
     sled_cli_verify, sled_cli_want;
 
@@ -116,6 +116,8 @@ _Noreturn void sled_cli_main(struct sled_cli *cli,
 
 /* Is it there? PATH is its path, or NULL not to be told. */
 bool sled_cli_reader_there(char path[4096]);
+/* Seen from the reader: where is mailsled itself? */
+bool sled_cli_main_there(char path[4096]);
 /* Run ARGV there, in place of this program: returns when that failed. */
 int sled_cli_reader_exec(struct sled_cli *cli, char **argv);
 /* Have it add what is new to the index, for MS at most, and wait. Nothing
@@ -183,7 +185,9 @@ bool sled_cli_is_live(const struct sled_cli *cli);
 /* ---- pager.c: long output ---- */
 
 /* From here on stdout goes through the pager, when it is a terminal and neither
- * JSON nor -q is wanted. The width and colours of the terminal before that. */
+ * JSON nor -q is wanted. The width and colours of the terminal before that.
+ * Output that nobody reads any more ends the process in silence: with 0 where
+ * it was the pager, else by SIGPIPE. */
 struct sled_cli_screen {
 	unsigned columns;                   /* 0: no terminal */
 	const char *strong, *faint, *plain; /* "" where there is no colour */
@@ -201,6 +205,8 @@ void sled_cli_page_end(void);
 unsigned sled_cli_columns(int fd);
 /* Columns that TEXT takes: UTF-8, already printable. */
 unsigned sled_cli_width(const char *text);
+/* The octets of TEXT that COLUMNS have room for. */
+size_t sled_cli_fitting(const char *text, unsigned columns);
 /* TEXT cut to COLUMNS, ended by "..." then, or filled up to them when PAD. */
 SLED_CHECK bool sled_cli_fit(struct sled_buf *out, const char *text,
                              unsigned columns, bool pad, struct sled_err *err);
@@ -242,7 +248,22 @@ SLED_CHECK bool sled_cli_budget_ends(struct sled_buf *out,
                                      const struct sled_conf_budget *budget,
                                      const struct sled_budget_left *used,
                                      int64_t now, struct sled_err *err);
-/* Every budget of every link, in the order written: a block of lines headed
+
+/* A budget in words: "wwan0", "5 MiB/day", "1.25", "3.75" or "none", when it
+ * begins anew; and the share that is used, 1 at most. */
+struct sled_cli_budget {
+	char link[64], what[2 * SLED_CLI_WORD];
+	char used[SLED_CLI_WORD], left[SLED_CLI_WORD], anew[SLED_CLI_WORD];
+	double share;
+};
+
+typedef bool sled_cli_budget_fn(void *ctx, const struct sled_cli_budget *budget,
+                                struct sled_err *err);
+/* Every budget of every link, in the order written. */
+SLED_CHECK bool sled_cli_budget_each(struct sled_cli *cli, int64_t now,
+                                     sled_cli_budget_fn *each, void *ctx,
+                                     struct sled_err *err);
+/* The same as text: a block of lines headed
  * "budgets", nothing when there is none. */
 SLED_CHECK bool sled_cli_budgets(struct sled_cli *cli, int64_t now,
                                  struct sled_buf *out, struct sled_err *err);
@@ -340,5 +361,21 @@ void sled_cli_far_policy(struct sled_cli *cli, const char *listed,
 /* Bring the far places up, and say what was sent. */
 SLED_CHECK bool sled_cli_far(struct sled_cli *cli, struct sled_cli_far *far,
                              struct sled_err *err);
+
+/* ---- deliver.c ---- */
+
+struct sled_cli_delivery {
+	struct sled_cli *cli;
+	bool alone; /* a command of its own: tells all, tries all */
+	bool all;   /* as in struct sled_deliver_conf */
+	/* What came of it. */
+	bool stopped;             /* by a signal */
+	enum sled_err_kind worst; /* of what waits still; it was told */
+};
+
+/* Give the accounts of CLI's args (none: all) what waits for their targets, the
+ * store open to WRITE. False is for the store. */
+SLED_CHECK bool sled_cli_hand_out(struct sled_cli_delivery *how,
+                                  struct sled_err *err);
 
 #endif

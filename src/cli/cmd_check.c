@@ -131,6 +131,7 @@ sled_check_all(struct sled_check *check)
 		return sled_cli_fail(check->cli, &err);
 	check_config(check);
 	sled_check_store(check);
+	sled_check_deliver(check);
 	sled_check_servers(check);
 	sled_check_next(check);
 	sled_buf_free(&check->warnings);

@@ -471,6 +471,18 @@ ask_scheduler(struct fetch *fetch, bool *there, int *status,
 	return ok;
 }
 
+/* Before all that takes long: people wait for it. */
+static bool
+deliver(struct fetch *fetch, struct sled_err *err)
+{
+	struct sled_cli_delivery how = { .cli = fetch->cli };
+	bool ok = sled_cli_hand_out(&how, err);
+
+	fetch->stopped = how.stopped;
+	fetch->worst = sled_err_worse(fetch->worst, how.worst);
+	return ok;
+}
+
 /* The link is not needed any more; Ctrl-C may cut this off. */
 static bool
 tend(struct fetch *fetch, struct sled_err *err)
@@ -485,8 +497,12 @@ tend(struct fetch *fetch, struct sled_err *err)
 	(void)fflush(stdout);
 	if (fetch->stopped)
 		return true;
-	ok =
-	    sled_store_tend(fetch->cli->store, SLED_CLI_SCRUB_MS, &tended, err);
+	ok = deliver(fetch, err);
+	if (fetch->stopped)
+		return ok;
+	ok = sled_store_tend(fetch->cli->store, SLED_CLI_SCRUB_MS, &tended,
+	                     ok ? err : &second) &&
+	     ok;
 	sled_cli_reader_index(fetch->cli, SLED_CLI_INDEX_MS);
 	sled_cli_far_by(fetch->link, &far);
 	return sled_cli_far(fetch->cli, &far, ok ? err : &second) && ok;

@@ -5,9 +5,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/rounds.h"
+#include "cli/report_html.h"
 #include "mailsled/calendar.h"
 #include "mailsled/clock.h"
+#include "mailsled/history.h"
 #include "mailsled/text.h"
 
 #define DAYS      31 /* that are shown when nothing was said */
@@ -18,14 +19,14 @@ struct report {
 	struct sled_cli *cli;
 	int64_t now, since;
 	unsigned columns;
-	struct sled_cli_rounds rounds;
-	struct sled_cli_sum all;
+	struct sled_history rounds;
+	struct sled_history_sum all;
 };
 
 /* ---- what sums are by ---- */
 
-static void
-local_date(char out[80], int64_t when)
+void
+sled_report_date(char out[80], int64_t when)
 {
 	time_t t = (time_t)when;
 	struct tm tm;
@@ -37,21 +38,20 @@ local_date(char out[80], int64_t when)
 }
 
 static void
-key_day(char out[80], const struct sled_cli_round *round)
+key_day(char out[80], const struct sled_history_round *round)
 {
-	local_date(out, round->row.began);
+	sled_report_date(out, round->row.began);
 }
 
 static void
-key_month(char out[80], const struct sled_cli_round *round)
+key_month(char out[80], const struct sled_history_round *round)
 {
-	local_date(out, round->row.began);
+	sled_report_date(out, round->row.began);
 	out[sizeof("2026-11") - 1] = '\0';
 }
 
-/* The section that applied, else the interface. */
-static void
-key_link(char out[80], const struct sled_cli_round *round)
+void
+sled_report_link(char out[80], const struct sled_history_round *round)
 {
 	const char *name =
 	    round->row.link[0] != '\0' ? round->row.link : round->row.path;
@@ -64,11 +64,11 @@ key_link(char out[80], const struct sled_cli_round *round)
 
 static const struct {
 	const char *title, *member, *name;
-	sled_cli_key_fn *key;
+	sled_history_key_fn *key;
 } kinds[] = {
 	{ "days", "days", "day", key_day },
 	{ "months", "months", "month", key_month },
-	{ "links", "links", "link", key_link },
+	{ "links", "links", "link", sled_report_link },
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -104,10 +104,10 @@ add_count(struct sled_buf *out, uint64_t count, const char *what,
 	       sled_buf_printf(out, err, "; %" PRIu64 " %s", count, what);
 }
 
-/* What is not in a column: the bill first, it is what one looks for. */
-static bool
-add_notes(struct sled_buf *out, const struct sled_cli_round *round,
-          struct sled_err *err)
+/* The bill first, it is what one looks for. */
+bool
+sled_report_notes(struct sled_buf *out, const struct sled_history_round *round,
+                  struct sled_err *err)
 {
 	struct sled_buf bill = { 0 };
 	char why[600], places[140];
@@ -132,7 +132,7 @@ add_notes(struct sled_buf *out, const struct sled_cli_round *round,
 }
 
 static bool
-print_round(const struct report *report, const struct sled_cli_round *round,
+print_round(const struct report *report, const struct sled_history_round *round,
             struct sled_err *err)
 {
 	char when[SLED_CLI_WORD], mail[SLED_CLI_WORD], wire[SLED_CLI_WORD];
@@ -144,21 +144,21 @@ print_round(const struct report *report, const struct sled_cli_round *round,
 	sled_cli_bytes(mail, round->mail);
 	sled_cli_bytes(wire, round->row.wire);
 	sled_cli_span(took, round->row.ms);
-	key_link(link, round);
+	sled_report_link(link, round);
 	ok = sled_buf_printf(&line, err,
 	                     "%s %-8s %4" PRIu64 " %7s %7s wire in %s", when,
 	                     link, round->messages, mail, wire, took) &&
-	     add_notes(&line, round, err) &&
+	     sled_report_notes(&line, round, err) &&
 	     print_fitted(report, line.data, err);
 	sled_buf_free(&line);
 	return ok;
 }
 
 static bool
-add_money(struct sled_buf *out, const struct sled_cli_sum *sum,
+add_money(struct sled_buf *out, const struct sled_history_sum *sum,
           struct sled_err *err)
 {
-	for (size_t i = 0; i < SLED_CLI_CURRENCIES; i++) {
+	for (size_t i = 0; i < SLED_HISTORY_CURRENCIES; i++) {
 		char money[SLED_CLI_WORD];
 
 		if (sum->money[i].currency[0] == '\0')
@@ -173,7 +173,7 @@ add_money(struct sled_buf *out, const struct sled_cli_sum *sum,
 
 static bool
 print_sum(const struct report *report, const char *key,
-          const struct sled_cli_sum *sum, struct sled_err *err)
+          const struct sled_history_sum *sum, struct sled_err *err)
 {
 	char mail[SLED_CLI_WORD], wire[SLED_CLI_WORD], took[SLED_CLI_WORD];
 	struct sled_buf line = { 0 };
@@ -196,10 +196,10 @@ print_sum(const struct report *report, const char *key,
 static bool
 print_sums(const struct report *report, size_t kind, struct sled_err *err)
 {
-	struct sled_cli_sum *sums = NULL;
+	struct sled_history_sum *sums = NULL;
 	size_t len = 0;
-	bool ok =
-	    sled_cli_sums(&report->rounds, kinds[kind].key, &sums, &len, err);
+	bool ok = sled_history_sums(&report->rounds, kinds[kind].key, &sums,
+	                            &len, err);
 
 	if (ok)
 		(void)printf("%s\n", kinds[kind].title);
@@ -213,7 +213,7 @@ print_sums(const struct report *report, size_t kind, struct sled_err *err)
 static bool
 print_each(const struct report *report, struct sled_err *err)
 {
-	struct sled_cli_sum one = report->all;
+	struct sled_history_sum one = report->all;
 	struct sled_buf line = { 0 };
 	char wire[SLED_CLI_WORD];
 	bool ok;
@@ -221,7 +221,7 @@ print_each(const struct report *report, struct sled_err *err)
 	if (one.messages == 0)
 		return true;
 	sled_cli_bytes(wire, one.wire / one.messages);
-	for (size_t i = 0; i < SLED_CLI_CURRENCIES; i++)
+	for (size_t i = 0; i < SLED_HISTORY_CURRENCIES; i++)
 		one.money[i].amount /= one.messages;
 	ok = sled_buf_printf(&line, err, "a message cost %s on the wire",
 	                     wire) &&
@@ -295,7 +295,7 @@ add_visit_json(struct sled_json *json, const struct sled_visit_row *visit,
 }
 
 static void
-put_round(struct sled_json *json, const struct sled_cli_round *round)
+put_round(struct sled_json *json, const struct sled_history_round *round)
 {
 	const struct sled_round_row *row = &round->row;
 
@@ -324,7 +324,7 @@ put_round(struct sled_json *json, const struct sled_cli_round *round)
 }
 
 static bool
-print_round_json(const struct sled_cli_round *round, struct sled_err *err)
+print_round_json(const struct sled_history_round *round, struct sled_err *err)
 {
 	struct sled_json *json = NULL;
 
@@ -340,7 +340,7 @@ print_round_json(const struct sled_cli_round *round, struct sled_err *err)
 }
 
 static bool
-put_sum(struct sled_json *json, const struct sled_cli_sum *sum,
+put_sum(struct sled_json *json, const struct sled_history_sum *sum,
         struct sled_err *err)
 {
 	sled_json_u64(json, "rounds", sum->rounds);
@@ -350,7 +350,7 @@ put_sum(struct sled_json *json, const struct sled_cli_sum *sum,
 	sled_json_u64(json, "wire_bytes", sum->wire);
 	sled_json_real(json, "seconds", (double)sum->ms / 1000.0);
 	sled_json_add(json, "money", NULL);
-	for (size_t i = 0; i < SLED_CLI_CURRENCIES; i++) {
+	for (size_t i = 0; i < SLED_HISTORY_CURRENCIES; i++) {
 		struct sled_json *one = NULL;
 		double amount = (double)sum->money[i].amount / 1e6;
 
@@ -374,10 +374,10 @@ static bool
 add_sums_json(const struct report *report, size_t kind, struct sled_json *json,
               struct sled_err *err)
 {
-	struct sled_cli_sum *sums = NULL;
+	struct sled_history_sum *sums = NULL;
 	size_t len = 0;
-	bool ok =
-	    sled_cli_sums(&report->rounds, kinds[kind].key, &sums, &len, err);
+	bool ok = sled_history_sums(&report->rounds, kinds[kind].key, &sums,
+	                            &len, err);
 
 	sled_json_add(json, kinds[kind].member, NULL);
 	for (size_t i = 0; ok && i < len; i++) {
@@ -464,23 +464,57 @@ set_since(struct report *report, struct sled_err *err)
 	return true;
 }
 
+/* ---- the page ---- */
+
+/* Before anything is read. */
+static bool
+check_page(struct report *report, struct sled_err *err)
+{
+	const char *path = sled_cli_flag(report->cli, "output");
+
+	if (sled_cli_flag(report->cli, "html") == NULL)
+		return path == NULL ||
+		       refuse("output", path, "only together with --html", err);
+	if (report->cli->json)
+		return sled_fail(err, SLED_ERR_USAGE,
+		                 "--html: not together with --json");
+	return sled_report_may_write(report->cli, path, err);
+}
+
+static bool
+write_page(const struct report *report, struct sled_err *err)
+{
+	const struct sled_report page = { report->cli, &report->rounds,
+		                          &report->all, report->since,
+		                          report->now };
+	struct sled_buf text = { 0 };
+	bool ok =
+	    sled_report_html(&text, &page, err) &&
+	    sled_report_write(report->cli, sled_cli_flag(report->cli, "output"),
+	                      sled_buf_span(&text), err);
+
+	sled_buf_free(&text);
+	return ok;
+}
+
 static bool
 make(struct report *report, struct sled_err *err)
 {
 	struct sled_cli *cli = report->cli;
 
-	if (!set_since(report, err) ||
+	if (!set_since(report, err) || !check_page(report, err) ||
 	    !sled_cli_store(cli, SLED_STORE_READ, err))
 		return false;
 	for (unsigned i = 0; i < cli->args_len; i++)
 		if (!sled_cli_known(cli, cli->args[i], err))
 			return false;
-	if (!sled_cli_rounds_read(&report->rounds,
-	                          sled_store_ledger(cli->store), report->since,
-	                          cli->args, cli->args_len, err))
+	if (!sled_history_read(&report->rounds, sled_store_ledger(cli->store),
+	                       report->since, cli->args, cli->args_len, err))
 		return false;
 	for (size_t i = 0; i < report->rounds.len; i++)
-		sled_cli_sum_add(&report->all, &report->rounds.list[i]);
+		sled_history_add(&report->all, &report->rounds.list[i]);
+	if (sled_cli_flag(cli, "html") != NULL)
+		return write_page(report, err);
 	return cli->json ? print_json(report, err) : print_text(report, err);
 }
 
@@ -493,13 +527,15 @@ run(struct sled_cli *cli)
 	struct sled_err err = { 0 };
 	bool ok = make(&report, &err);
 
-	sled_cli_rounds_free(&report.rounds);
+	sled_history_free(&report.rounds);
 	return ok ? 0 : sled_cli_fail(cli, &err);
 }
 
 static const struct sled_cli_flag flags[] = {
 	{ "days", "N", "today and the N - 1 days before it (31)" },
 	{ "since", "DATE", "what began on this day or later" },
+	{ "html", NULL, "all of it and the copies' health, as one page" },
+	{ "output", "FILE", "the page goes there, whole, not to stdout" },
 	{ NULL, NULL, NULL },
 };
 
@@ -507,13 +543,20 @@ const struct sled_cli_command sled_cli_report = {
 	.name = "report",
 	.args = "[ACCOUNT...]",
 	.about = "what each use of a link brought and cost, and the sums",
-	.more = "A line for each use of a link, newest first: when, link, "
-		"messages, mail, bytes on\nthe wire, time, bill, what was held "
-		"and left, and how it ended. Then the sums by\nday, month and "
-		"link, and the budgets.\n",
+	.more =
+	    "A line for each use of a link, newest first: when, link, "
+	    "messages, mail, bytes on\nthe wire, time, bill, what was held "
+	    "and left, and how it ended. Then the sums by\nday, month and "
+	    "link, and the budgets.\n\n--html makes one page that needs "
+	    "nothing else, no script and no network: mail,\ncost, visits by "
+	    "phase, links, growth and health, each as a picture with its\n"
+	    "numbers. A FILE that is there is replaced once the new one is "
+	    "whole.\n",
 	.examples = "  mailsled report\n"
 		    "  mailsled report --days 7 home\n"
-		    "  mailsled --json report --since 2026-11-01\n",
+		    "  mailsled --json report --since 2026-11-01\n"
+		    "  mailsled report --html --days 90 --output "
+		    "report.html\n",
 	.flags = flags,
 	.args_max = SLED_CLI_MANY,
 	.run = run,

@@ -146,7 +146,8 @@ add_path_json(struct sled_json *json, const struct sled_path *path)
 }
 
 static bool
-print_account_json(const struct account *a, struct sled_err *err)
+print_account_json(struct status *status, const struct account *a,
+                   struct sled_err *err)
 {
 	const struct sled_visit_row *visit = &a->visit;
 	struct sled_json *json = NULL;
@@ -176,6 +177,10 @@ print_account_json(const struct account *a, struct sled_err *err)
 	sled_json_text(json, "held_expires",
 	               a->held_expires == 0 ? NULL : when);
 	sled_status_quota_json(json, a->conf, a->server_bytes);
+	if (!sled_status_deliver_json(status, a->conf, json, err)) {
+		sled_json_free(&json);
+		return false;
+	}
 	return sled_json_print(&json, stdout, err);
 }
 
@@ -336,7 +341,8 @@ print_account(struct status *status, const struct account *a,
 		print_policy(a, now);
 	}
 	print_held(a, now);
-	return sled_status_quota(status, a->conf, a->server_bytes, err);
+	return sled_status_deliver(status, a->conf, err) &&
+	       sled_status_quota(status, a->conf, a->server_bytes, err);
 }
 
 static bool
@@ -350,7 +356,7 @@ show_account(struct status *status, const char *name, struct sled_err *err)
 	if (!look_up(status, &account, err))
 		return false;
 	if (status->cli->json)
-		return print_account_json(&account, err);
+		return print_account_json(status, &account, err);
 	return print_account(status, &account, err);
 }
 

@@ -33,21 +33,37 @@ print_result(struct sled_cli *cli, const struct sled_tended *tended,
 	return true;
 }
 
+/* People wait for it: before all that takes long. What is not taken waits. */
 static bool
-tend(struct sled_cli *cli, struct sled_err *err)
+deliver(struct sled_cli *cli, enum sled_err_kind *worst, bool *stopped,
+        struct sled_err *err)
+{
+	struct sled_cli_delivery how = { .cli = cli };
+	bool ok = sled_cli_hand_out(&how, err);
+
+	*worst = how.worst;
+	*stopped = how.stopped;
+	return ok;
+}
+
+static bool
+tend(struct sled_cli *cli, enum sled_err_kind *worst, struct sled_err *err)
 {
 	struct sled_cli_far far = { .ms = SLED_CLI_FAR_MS };
 	struct sled_tended tended = { 0 };
 	struct sled_err second = { 0 };
 	uint64_t ms = SLED_CLI_SCRUB_MS;
-	bool ok;
+	bool stopped = false, ok;
 
 	cli->scheduler = sled_cli_flag(cli, "for-scheduler") != NULL;
 	if (cli->scheduler)
 		far.ms = SLED_CLI_FAR_LONG_MS;
 	if (!sled_cli_seconds(cli, 0, &ms, err) || !sled_cli_conf(cli, err) ||
-	    !sled_cli_store(cli, SLED_STORE_WRITE, err))
+	    !sled_cli_store(cli, SLED_STORE_WRITE, err) ||
+	    !deliver(cli, worst, &stopped, err))
 		return false;
+	if (stopped) /* a visit is due: all else can wait for the next time */
+		return true;
 	sled_cli_live(cli, "sealing, and reading again ...");
 	ok = sled_store_tend(cli->store, ms, &tended, err);
 	sled_cli_live(cli, "");
@@ -64,9 +80,13 @@ tend(struct sled_cli *cli, struct sled_err *err)
 static int
 run(struct sled_cli *cli)
 {
+	enum sled_err_kind worst = SLED_ERR_NONE;
 	struct sled_err err = { 0 };
 
-	return tend(cli, &err) ? 0 : sled_cli_fail(cli, &err);
+	if (tend(cli, &worst, &err))
+		return sled_err_exit(worst);
+	(void)sled_cli_fail(cli, &err);
+	return sled_err_exit(sled_err_worse(worst, err.kind));
 }
 
 static const struct sled_cli_flag flags[] = {
@@ -79,14 +99,16 @@ static const struct sled_cli_flag flags[] = {
 const struct sled_cli_command sled_cli_tend = {
 	.name = "tend",
 	.args = "",
-	.about = "seal, read old archives again, send far copies, index",
-	.more = "Volumes that are full are sealed and, where par2 is "
-		"installed, get 5 % of parity;\nwhat was read back "
-		"longest ago, more than 7\ndays, is read again from the disk "
-		"in each place that is there. New mail is added to\nthe index "
-		"that `mailsled search` uses. What far places lack is sent to "
-		"them, unless\nthe link is a dear one. `fetch` and `run` do "
-		"this of themselves when the link is no\nlonger needed.\n",
+	.about =
+	    "deliver, seal, read old archives again, send far copies, index",
+	.more =
+	    "What waits for `deliver =` is given to it. Volumes that are full are sealed and, where par2 is "
+	    "installed, get 5 % of parity;\nwhat was read back "
+	    "longest ago, more than 7\ndays, is read again from the disk "
+	    "in each place that is there. New mail is added to\nthe index "
+	    "that `mailsled search` uses. What far places lack is sent to "
+	    "them, unless\nthe link is a dear one. `fetch` and `run` do "
+	    "this of themselves when the link is no\nlonger needed.\n",
 	.examples = "  mailsled tend\n"
 		    "  mailsled tend --seconds 600\n",
 	.flags = flags,

@@ -47,7 +47,8 @@ print_progress(const struct verify *v)
 	sled_json_text(json, "event", "verify");
 	sled_json_u64(json, "percent", v->percent);
 	sled_json_u64(json, "faults", v->len);
-	(void)!sled_json_print(&json, stdout, &err);
+	if (sled_json_print(&json, stdout, &err))
+		(void)fflush(stdout); /* who reads it waits for it */
 }
 
 static void

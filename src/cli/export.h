@@ -13,26 +13,7 @@
 
 #include "cli/cli.h"
 #include "mailsled/file.h"
-
-/* ---- export_lines.c: CRLF to LF, and mboxrd's quoting ---- */
-
-struct sled_cli_lines {
-	bool quote;      /* "From " at a line's start: one ">" more */
-	bool carriage;   /* a CR that may belong to a LF */
-	bool at_start;   /* of a line, as far as quoting looks at it */
-	bool ended;      /* by a LF */
-	uint64_t angles; /* ">" seen at this line's start */
-	unsigned from;   /* octets of "From " seen behind them */
-};
-
-void sled_cli_lines_begin(struct sled_cli_lines *lines, bool quote);
-/* Each CRLF becomes LF; a CR or LF alone stays. Added to OUT. */
-SLED_CHECK bool sled_cli_lines_add(struct sled_cli_lines *lines,
-                                   struct sled_span in, struct sled_buf *out,
-                                   struct sled_err *err);
-/* What was held back. With quote: a LF where the last line has none. */
-SLED_CHECK bool sled_cli_lines_end(struct sled_cli_lines *lines,
-                                   struct sled_buf *out, struct sled_err *err);
+#include "mailsled/mailbox.h"
 
 /* ---- export_out.c: a file being written ---- */
 
@@ -89,16 +70,14 @@ struct sled_cli_export {
 	const struct sled_cli_format *format;
 	int dir; /* DIR */
 	struct sled_cli_out out;
-	struct sled_cli_lines lines;
+	struct sled_mailbox_lines lines;
 	char label[25];   /* of the open box; "" for none */
 	char name[160];   /* final name of the file being written */
 	char temp[168];   /* and its name until then */
 	int box;          /* maildir: DIR/ACCOUNT; eml: .folder; -1: none */
 	uint64_t mark;    /* mbox: where the message begins */
 	char folder[160]; /* eml: of the message before; "" for none */
-	struct sled_buf there; /* maildir: names, each NUL-ended ... */
-	const char **names;    /* ... and sorted, up to the ":" */
-	size_t names_len;
+	struct sled_mailbox_names there; /* maildir */
 	uint64_t exported, present, failed;
 };
 

@@ -4,56 +4,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli/export.h"
 #include "mailsled/text.h"
 
-static int
-compare(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool
-sort_names(struct sled_cli_export *x, struct sled_err *err)
-{
-	size_t at = 0, count = 0;
-
-	for (size_t i = 0; i < x->there.len; i++)
-		count += x->there.data[i] == '\0';
-	free(x->names);
-	x->names = calloc(count + 1, sizeof(*x->names));
-	x->names_len = count;
-	if (x->names == NULL)
-		return sled_fail_sys(err, ENOMEM, "names");
-	for (size_t i = 0; i < count; i++) {
-		char *name = x->there.data + at;
-
-		at += strlen(name) + 1;
-		name[strcspn(name, ":")] = '\0'; /* flags follow it */
-		x->names[i] = name;
-	}
-	qsort(x->names, count, sizeof(*x->names), compare);
-	return true;
-}
-
 static bool
 open_box(struct sled_cli_export *x, const char *label, struct sled_err *err)
 {
 	const struct sled_sys *sys = x->cli->sys;
 
-	x->there.len = 0;
+	sled_mailbox_names_free(&x->there);
 	return sled_dir_make(sys, x->dir, label, 0700, err) &&
 	       sled_dir_open(&x->box, sys, x->dir, label, err) &&
 	       sled_dir_make(sys, x->box, "cur", 0700, err) &&
 	       sled_dir_make(sys, x->box, "new", 0700, err) &&
 	       sled_dir_make(sys, x->box, "tmp", 0700, err) &&
-	       sled_dir_list(&x->there, sys, x->box, "cur", err) &&
-	       sled_dir_list(&x->there, sys, x->box, "new", err) &&
-	       sort_names(x, err);
+	       sled_mailbox_names_read(&x->there, sys, x->box, err);
 }
 
 /* Time, what tells it from others, whose: as Maildir has it. */
@@ -72,12 +40,10 @@ has(struct sled_cli_export *x, const struct sled_message *message, bool *there,
     struct sled_err *err)
 {
 	char name[100];
-	const char *wanted = name;
 
 	(void)err;
 	make_name(name, sizeof(name), message);
-	*there = bsearch(&wanted, x->names, x->names_len, sizeof(*x->names),
-	                 compare) != NULL;
+	*there = sled_mailbox_names_have(&x->there, name);
 	return true;
 }
 
@@ -90,14 +56,14 @@ begin(struct sled_cli_export *x, const struct sled_message *message,
 	make_name(name, sizeof(name), message);
 	(void)snprintf(x->temp, sizeof(x->temp), "tmp/%s", name);
 	(void)snprintf(x->name, sizeof(x->name), "new/%s", name);
-	sled_cli_lines_begin(&x->lines, false);
+	sled_mailbox_lines_begin(&x->lines, false);
 	return sled_cli_out_open(&x->out, x->cli->sys, x->box, x->temp, err);
 }
 
 static bool
 data(struct sled_cli_export *x, struct sled_span bytes, struct sled_err *err)
 {
-	return sled_cli_lines_add(&x->lines, bytes, &x->out.buf, err) &&
+	return sled_mailbox_lines_add(&x->lines, bytes, &x->out.buf, err) &&
 	       sled_cli_out_flush(&x->out, false, err);
 }
 
@@ -108,7 +74,7 @@ end(struct sled_cli_export *x, const struct sled_message *message,
 	const struct timespec times[] = { { 0, UTIME_OMIT },
 		                          { (time_t)message->received, 0 } };
 
-	if (!sled_cli_lines_end(&x->lines, &x->out.buf, err) ||
+	if (!sled_mailbox_lines_end(&x->lines, &x->out.buf, err) ||
 	    !sled_cli_out_flush(&x->out, true, err))
 		return false;
 	/* Readers take it for the time of receipt; without it all works. */

@@ -2,7 +2,6 @@
  * lines, and a line that is ">"s and "From " gets one ">" more. */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/export.h"
 
@@ -30,22 +29,15 @@ static bool
 begin(struct sled_cli_export *x, const struct sled_message *message,
       struct sled_err *err)
 {
-	time_t t = (time_t)message->received;
-	char when[32] = "Thu Jan  1 00:00:00 1970";
-	struct tm tm;
-
-	if (gmtime_r(&t, &tm) != NULL)
-		(void)strftime(when, sizeof(when), "%a %b %e %H:%M:%S %Y", &tm);
 	x->mark = x->out.at + x->out.buf.len;
-	sled_cli_lines_begin(&x->lines, true);
-	return sled_buf_printf(&x->out.buf, err, "From MAILER-DAEMON %s\n",
-	                       when);
+	sled_mailbox_lines_begin(&x->lines, true);
+	return sled_mailbox_from_line(&x->out.buf, message->received, err);
 }
 
 static bool
 data(struct sled_cli_export *x, struct sled_span bytes, struct sled_err *err)
 {
-	return sled_cli_lines_add(&x->lines, bytes, &x->out.buf, err) &&
+	return sled_mailbox_lines_add(&x->lines, bytes, &x->out.buf, err) &&
 	       sled_cli_out_flush(&x->out, false, err);
 }
 
@@ -54,7 +46,7 @@ end(struct sled_cli_export *x, const struct sled_message *message,
     struct sled_err *err)
 {
 	(void)message;
-	return sled_cli_lines_end(&x->lines, &x->out.buf, err) &&
+	return sled_mailbox_lines_end(&x->lines, &x->out.buf, err) &&
 	       sled_buf_add(&x->out.buf, "\n", 1, err);
 }
 

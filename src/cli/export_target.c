@@ -2,7 +2,6 @@
  * export.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/export.h"
@@ -88,8 +87,7 @@ sled_cli_export_free(struct sled_cli_export *x)
 		                    x->temp, 0);
 	sled_cli_out_drop(&x->out);
 	sled_buf_free(&x->out.buf);
-	sled_buf_free(&x->there);
-	free(x->names);
+	sled_mailbox_names_free(&x->there);
 	if (x->box != -1)
 		(void)sys->close(sys->ctx, x->box);
 	if (x->dir != -1)

@@ -1,5 +1,6 @@
 /* format.c - sizes, times and columns for people. */
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -29,11 +30,12 @@ measure(const char *text, unsigned *columns)
 {
 	mbstate_t state = { 0 };
 	wchar_t wide = 0;
-	size_t used = mbrtowc(&wide, text, strlen(text), &state);
+	size_t most = strnlen(text, MB_LEN_MAX);
+	size_t used = mbrtowc(&wide, text, most, &state);
 	int width;
 
 	*columns = 1;
-	if (used == 0 || used > strlen(text))
+	if (used == 0 || used > most)
 		return 1;
 	width = wcwidth(wide);
 	if (width >= 0)
@@ -68,6 +70,14 @@ take_what_fits(const char *text, unsigned columns, unsigned *taken)
 		len += used;
 	}
 	return len;
+}
+
+size_t
+sled_cli_fitting(const char *text, unsigned columns)
+{
+	unsigned taken = 0;
+
+	return take_what_fits(text, columns, &taken);
 }
 
 bool

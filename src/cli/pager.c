@@ -1,5 +1,6 @@
 /* pager.c - what is longer than the screen goes through a pager. */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -8,6 +9,17 @@
 #include "cli/cli.h"
 
 static pid_t pager; /* 0: none; a process has one stdout */
+
+/* Who reads has seen enough: that is no failure, and nothing is left to do. */
+static void
+end_quietly(int signal_number)
+{
+	int status;
+
+	(void)signal_number;
+	(void)waitpid(pager, &status, 0);
+	_exit(0);
+}
 
 static bool
 wants_colour(void)
@@ -21,6 +33,7 @@ wants_colour(void)
 static void
 run_pager(const int ends[2], const char *command)
 {
+	(void)signal(SIGPIPE, SIG_DFL);
 	(void)dup2(ends[0], STDIN_FILENO);
 	(void)close(ends[0]);
 	(void)close(ends[1]);
@@ -41,10 +54,12 @@ start_pager(const char *command)
 	pager = fork();
 	if (pager == 0)
 		run_pager(ends, command);
-	if (pager > 0)
+	if (pager > 0) {
 		(void)dup2(ends[1], STDOUT_FILENO);
-	else
+		(void)signal(SIGPIPE, end_quietly);
+	} else {
 		pager = 0;
+	}
 	(void)close(ends[0]);
 	(void)close(ends[1]);
 }
@@ -56,6 +71,7 @@ sled_cli_page(struct sled_cli *cli)
 	struct sled_cli_screen screen = { sled_cli_columns(STDOUT_FILENO), "",
 		                          "", "" };
 
+	(void)signal(SIGPIPE, SIG_DFL); /* `mailsled list | head` */
 	if (screen.columns == 0 || cli->json)
 		return screen;
 	if (wants_colour()) {

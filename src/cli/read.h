@@ -12,7 +12,7 @@
 #include "mailsled/reader.h"
 
 extern const struct sled_cli_command sled_cli_read_extract, sled_cli_read_index,
-    sled_cli_read_search, sled_cli_read_show;
+    sled_cli_read_search, sled_cli_read_serve, sled_cli_read_show;
 
 /* ---- read_index.c ---- */
 
@@ -48,5 +48,18 @@ SLED_CHECK bool sled_cli_read_field(const struct sled_letter *letter,
 /* Lines, escaped, on stdout; broken between words at COLUMNS (0: not). */
 SLED_CHECK bool sled_cli_read_print(const char *text, unsigned columns,
                                     struct sled_err *err);
+
+/* ---- read_safe.c ---- */
+
+/* HTML of this letter as a whole document that is harmless (reader.h), with the
+ * letter's own pictures in it. */
+SLED_CHECK bool sled_cli_read_safe(const struct sled_letter *letter,
+                                   struct sled_span html, struct sled_buf *out,
+                                   struct sled_html_safe *how,
+                                   struct sled_err *err);
+/* The rest of a line that has USED columns already, and its end; broken so too,
+ * and set in. */
+SLED_CHECK bool sled_cli_read_value(const char *text, unsigned used,
+                                    unsigned columns, struct sled_err *err);
 
 #endif

@@ -3,13 +3,10 @@
 #include "cli/read.h"
 
 static const struct sled_cli_command *const table[] = {
-	&sled_cli_list,
-	&sled_cli_read_search,
-	&sled_cli_read_show,
-	&sled_cli_read_extract,
-	&sled_cli_export,
-	&sled_cli_read_index,
-	NULL,
+	&sled_cli_list,       &sled_cli_read_search,
+	&sled_cli_read_show,  &sled_cli_read_extract,
+	&sled_cli_export,     &sled_cli_read_index,
+	&sled_cli_read_serve, NULL,
 };
 
 static bool

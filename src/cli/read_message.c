@@ -83,18 +83,21 @@ static bool
 make_printable(struct sled_span line, struct sled_buf *out,
                struct sled_err *err)
 {
+	unsigned at = 0;
+
 	while (line.len > 0) {
 		const char *tab = memchr(line.data, '\t', line.len);
 		size_t len = tab == NULL ? line.len : (size_t)(tab - line.data);
+		size_t from = out->len;
 
 		if (!sled_text_printable(
 			out, (struct sled_span){ line.data, len }, err))
 			return false;
 		if (tab != NULL) {
-			unsigned at = sled_cli_width(out->data);
-
+			at += sled_cli_width(out->data + from);
 			if (!sled_buf_add(out, "        ", 8 - at % 8, err))
 				return false;
+			at += 8 - at % 8;
 			len++;
 		}
 		line.data += len;
@@ -103,23 +106,18 @@ make_printable(struct sled_span line, struct sled_buf *out,
 	return sled_buf_reserve(out, 1, err);
 }
 
-/* Octets of TEXT that go on one line: up to a blank where that is possible. */
+/* Octets of TEXT that go on one line: all, or up to a blank where that is
+ * possible. */
 static size_t
 break_at(const char *text, unsigned columns)
 {
-	struct sled_buf fitting = { 0 };
-	struct sled_err err = { 0 };
-	size_t len, blank;
+	size_t len = sled_cli_fitting(text, columns), blank = len;
 
-	/* The dots of sled_cli_fit() take three columns of what it is given. */
-	if (!sled_cli_fit(&fitting, text, columns + 3, false, &err))
-		return strlen(text);
-	len = fitting.len > 3 ? fitting.len - 3 : 1;
-	sled_buf_free(&fitting);
-	blank = len;
+	if (text[len] == '\0')
+		return len;
 	while (blank > 0 && text[blank] != ' ')
 		blank--;
-	return blank > 0 ? blank : len;
+	return blank > 0 ? blank : len > 0 ? len : strlen(text);
 }
 
 static bool
@@ -129,28 +127,55 @@ put(const char *text, size_t len, struct sled_err *err)
 	       sled_fail(err, SLED_ERR_IO, "output: cannot be written");
 }
 
+/* TEXT, broken where COLUMNS end, USED of them before its first piece; BEFORE
+ * stands before each other one. */
+static bool
+put_pieces(const char *text, struct sled_span before, unsigned used,
+           unsigned columns, struct sled_err *err)
+{
+	unsigned room = columns > used ? columns - used : 1;
+
+	while (columns >= WRAP_LEAST) {
+		size_t len = break_at(text, room);
+
+		if (!put(text, len, err))
+			return false;
+		text += len;
+		if (*text == '\0')
+			break;
+		text += strspn(text, " ");
+		if (!put("\n", 1, err) || !put(before.data, before.len, err))
+			return false;
+		room = columns - (unsigned)before.len;
+	}
+	return put(text, strlen(text), err) && put("\n", 1, err);
+}
+
 /* A quote's marks, and blanks, stand before each piece of its line. */
 static bool
 print_line(const char *line, unsigned columns, struct sled_err *err)
 {
 	size_t marks = strspn(line, "> ");
-	const char *rest = line + marks;
-	unsigned room;
 
 	if (marks > columns / 2)
-		rest = line, marks = 0;
-	room = columns - (unsigned)marks;
-	while (columns >= WRAP_LEAST && sled_cli_width(rest) > room) {
-		size_t len = break_at(rest, room);
+		marks = 0;
+	return put(line, marks, err) &&
+	       put_pieces(line + marks, (struct sled_span){ line, marks },
+	                  (unsigned)marks, columns, err);
+}
 
-		if (!put(line, marks, err) || !put(rest, len, err) ||
-		    !put("\n", 1, err))
-			return false;
-		rest += len;
-		rest += strspn(rest, " ");
-	}
-	return put(line, marks, err) && put(rest, strlen(rest), err) &&
-	       put("\n", 1, err);
+bool
+sled_cli_read_value(const char *text, unsigned used, unsigned columns,
+                    struct sled_err *err)
+{
+	struct sled_buf shown = { 0 };
+	bool ok = sled_text_printable(
+		      &shown, (struct sled_span){ text, strlen(text) }, err) &&
+	          put_pieces(shown.data, (struct sled_span){ "    ", 4 }, used,
+	                     columns, err);
+
+	sled_buf_free(&shown);
+	return ok;
 }
 
 bool

@@ -1,6 +1,7 @@
 /* read_search.c - `mailsled search`: mail by words, people, dates. */
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/read.h"
 #include "mailsled/clock.h"
@@ -18,21 +19,44 @@ struct search {
 	bool paged;
 };
 
-/* The query, and a caret below the place that was refused. */
+/* Octets that are left out before the fault, so that it is on the screen. */
+static size_t
+leave_out(const char *before, unsigned columns)
+{
+	unsigned width = sled_cli_width(before);
+
+	return columns == 0 || width < columns * 2 / 3
+	           ? 0
+	           : sled_cli_fitting(before, width - columns / 3);
+}
+
+/* The query, as far as it has room, and a caret below the place that was
+ * refused. */
 static void
 point_at(struct sled_cli *cli, const struct sled_buf *text, size_t fault)
 {
-	struct sled_buf before = { 0 }, all = { 0 };
+	struct sled_buf before = { 0 }, all = { 0 }, shown = { 0 };
 	struct sled_err err = { 0 };
+	const unsigned columns = sled_cli_columns(STDERR_FILENO);
+	size_t out;
 
 	if (!cli->json &&
 	    sled_text_printable(
 		&before, (struct sled_span){ text->data, fault }, &err) &&
-	    sled_text_printable(&all, sled_buf_span(text), &err))
-		(void)fprintf(stderr, "  %s\n  %*s^\n", all.data,
-		              (int)sled_cli_width(before.data), "");
+	    sled_text_printable(&all, sled_buf_span(text), &err)) {
+		out = leave_out(before.data, columns);
+		if (sled_cli_fit(&shown, all.data + out,
+		                 columns == 0 ? UINT32_MAX : columns - 6, false,
+		                 &err))
+			(void)fprintf(stderr, "  %s%s\n  %*s^\n",
+			              out > 0 ? "... " : "", shown.data,
+			              (int)sled_cli_width(before.data + out) +
+			                  (out > 0 ? 4 : 0),
+			              "");
+	}
 	sled_buf_free(&before);
 	sled_buf_free(&all);
+	sled_buf_free(&shown);
 }
 
 /* The words of the command line are one query. */

@@ -33,18 +33,20 @@ static bool
 print_field(struct show *show, const struct sled_letter *letter, size_t i,
             struct sled_err *err)
 {
-	struct sled_buf text = { 0 }, shown = { 0 };
+	const char *name = fields[i].name;
+	struct sled_buf text = { 0 };
 	bool there = false;
-	bool ok = sled_cli_read_field(letter, fields[i].name, fields[i].people,
-	                              &text, &there, err) &&
-	          sled_text_printable(&shown, sled_buf_span(&text), err);
+	bool ok = sled_cli_read_field(letter, name, fields[i].people, &text,
+	                              &there, err);
 
 	if (ok && there)
-		ok = printf("%s%s:%s %s\n", show->screen.strong, fields[i].name,
-		            show->screen.plain, shown.data) > 0 ||
-		     sled_fail(err, SLED_ERR_IO, "output: cannot be written");
+		ok = (printf("%s%s:%s ", show->screen.strong, name,
+		             show->screen.plain) > 0 ||
+		      sled_fail(err, SLED_ERR_IO,
+		                "output: cannot be written")) &&
+		     sled_cli_read_value(text.data, (unsigned)strlen(name) + 2,
+		                         show->screen.columns, err);
 	sled_buf_free(&text);
-	sled_buf_free(&shown);
 	return ok;
 }
 
@@ -52,31 +54,42 @@ static bool
 print_part(struct show *show, const struct sled_letter_part *part, size_t i,
            struct sled_err *err)
 {
-	struct sled_buf name = { 0 }, type = { 0 };
+	struct sled_buf line = { 0 };
 	char bytes[SLED_CLI_WORD];
-	bool ok =
-	    sled_text_printable(
-		&name, (struct sled_span){ part->name, strlen(part->name) },
-		err) &&
-	    sled_text_printable(
-		&type, (struct sled_span){ part->type, strlen(part->type) },
-		err);
+	int used = snprintf(NULL, 0, "  %zu  ", i + 1);
+	bool ok;
 
 	sled_cli_bytes(bytes, part->octets);
-	if (ok)
-		(void)printf("  %s%zu%s  %s%s%s, %s\n", show->screen.faint,
-		             i + 1, show->screen.plain, name.data,
-		             name.len > 0 ? "  " : "", type.data, bytes);
-	sled_buf_free(&name);
-	sled_buf_free(&type);
+	ok = sled_buf_printf(&line, err, "%s%s%s, %s", part->name,
+	                     part->name[0] == '\0' ? "" : "  ", part->type,
+	                     bytes);
+	if (ok) {
+		(void)printf("  %s%zu%s  ", show->screen.faint, i + 1,
+		             show->screen.plain);
+		ok = sled_cli_read_value(line.data, (unsigned)used,
+		                         show->screen.columns, err);
+	}
+	sled_buf_free(&line);
 	return ok;
+}
+
+static bool
+print_how(const struct show *show, struct sled_err *err)
+{
+	char id[SLED_HASH_HEX], text[SLED_HASH_HEX + 40];
+
+	if (!sled_cli_id(sled_store_ledger(show->cli->store),
+	                 &show->message.sha256, id, err))
+		return false;
+	(void)snprintf(text, sizeof(text), "  (mailsled extract %s saves them)",
+	               id);
+	return sled_cli_read_value(text, 0, show->screen.columns, err);
 }
 
 static bool
 print_attachments(struct show *show, const struct sled_letter *letter,
                   struct sled_err *err)
 {
-	char id[SLED_HASH_HEX];
 	bool any = false;
 
 	for (size_t i = 0; i < sled_letter_parts(letter); i++) {
@@ -92,13 +105,7 @@ print_attachments(struct show *show, const struct sled_letter *letter,
 		if (!print_part(show, &part, i, err))
 			return false;
 	}
-	if (!any)
-		return true;
-	if (!sled_cli_id(sled_store_ledger(show->cli->store),
-	                 &show->message.sha256, id, err))
-		return false;
-	(void)printf("  (mailsled extract %s saves them)\n", id);
-	return true;
+	return !any || print_how(show, err);
 }
 
 static bool
@@ -321,14 +328,44 @@ show_thread(struct show *show, struct sled_err *err)
 
 /* ---- the command ---- */
 
-/* Its HTML part in UTF-8; on a terminal it is escaped like all else. */
+/* What was left out of it, on stderr: stdout is the page. */
+static void
+say_blocked(struct show *show, const struct sled_html_safe *how)
+{
+	char text[160];
+
+	if (show->cli->quiet)
+		return;
+	(void)snprintf(text, sizeof(text),
+	               "left out: remote pictures %u, scripts %u, forms %u, "
+	               "embedded objects %u",
+	               how->pictures, how->scripts, how->forms, how->embeds);
+	if (how->pictures + how->scripts + how->forms + how->embeds > 0)
+		sled_cli_say(show->cli, text);
+	if (how->cut)
+		sled_cli_say(show->cli, "cut: there is more of it than a "
+		                        "browser can show");
+}
+
+/* TEXT, which is HTML; on a terminal it is escaped like all else. */
 static bool
-show_html(struct show *show, struct sled_err *err)
+print_html(const struct sled_buf *text, struct sled_err *err)
+{
+	if (isatty(STDOUT_FILENO) != 0)
+		return sled_cli_read_print(text->data, 0, err);
+	return fwrite(text->data, 1, text->len, stdout) == text->len ||
+	       sled_fail(err, SLED_ERR_IO, "output: cannot be written");
+}
+
+/* Its HTML part in UTF-8 as it came, or SAFE for a browser. */
+static bool
+show_html(struct show *show, bool safe, struct sled_err *err)
 {
 	struct sled_letter_text want = { .form = SLED_LETTER_HTML,
 		                         .max = TEXT_MOST };
 	struct sled_letter *letter = NULL;
-	struct sled_buf text = { 0 };
+	struct sled_html_safe how = { .picture = NULL };
+	struct sled_buf text = { 0 }, page = { 0 };
 	bool ok =
 	    sled_cli_read_letter(show->cli, &show->message, &letter, err) &&
 	    sled_letter_text(letter, &want, &text, err);
@@ -336,12 +373,15 @@ show_html(struct show *show, struct sled_err *err)
 	if (ok && text.len == 0)
 		ok = sled_fail(err, SLED_ERR_MISSING,
 		               "this message has no HTML");
-	else if (ok && isatty(STDOUT_FILENO) != 0)
-		ok = sled_cli_read_print(text.data, 0, err);
-	else if (ok && fwrite(text.data, 1, text.len, stdout) != text.len)
-		ok = sled_fail(err, SLED_ERR_IO, "output: cannot be written");
+	if (ok && safe)
+		ok = sled_cli_read_safe(letter, sled_buf_span(&text), &page,
+		                        &how, err);
+	ok = ok && print_html(safe ? &page : &text, err);
+	if (ok)
+		say_blocked(show, &how);
 	sled_letter_free(&letter);
 	sled_buf_free(&text);
+	sled_buf_free(&page);
 	return ok;
 }
 
@@ -360,20 +400,23 @@ show_one(struct show *show, struct sled_err *err)
 	return ok;
 }
 
-/* --raw, --html and --thread are three ways to show it. */
+/* --raw, --html, --safe and --thread are four ways to show it. */
 static bool
 check_flags(struct sled_cli *cli, struct sled_err *err)
 {
-	int forms = (sled_cli_flag(cli, "html") != NULL) +
-	            (sled_cli_flag(cli, "thread") != NULL) +
+	bool html = sled_cli_flag(cli, "html") != NULL;
+	bool safe = sled_cli_flag(cli, "safe") != NULL;
+	int forms = html + safe + (sled_cli_flag(cli, "thread") != NULL) +
 	            (sled_cli_flag(cli, "raw") != NULL);
 
 	if (forms > 1)
+		return sled_fail(
+		    err, SLED_ERR_USAGE,
+		    "only one of --raw, --html, --safe and --thread");
+	if (cli->json && (html || safe))
 		return sled_fail(err, SLED_ERR_USAGE,
-		                 "only one of --raw, --html and --thread");
-	if (cli->json && sled_cli_flag(cli, "html") != NULL)
-		return sled_fail(err, SLED_ERR_USAGE,
-		                 "--html writes HTML, not JSON");
+		                 "--%s writes HTML, not JSON",
+		                 html ? "html" : "safe");
 	return true;
 }
 
@@ -382,14 +425,15 @@ run(struct sled_cli *cli)
 {
 	struct show show = { .cli = cli, .screen = { 0, "", "", "" } };
 	struct sled_err err = { 0 };
+	bool safe = sled_cli_flag(cli, "safe") != NULL;
 	bool ok = check_flags(cli, &err);
 
 	if (ok && sled_cli_flag(cli, "raw") != NULL)
 		return sled_cli_show.run(cli);
 	ok = ok && sled_cli_store(cli, SLED_STORE_READ, &err) &&
 	     sled_cli_read_find(cli, cli->args[0], &show.message, &err);
-	if (ok && sled_cli_flag(cli, "html") != NULL)
-		ok = show_html(&show, &err);
+	if (ok && (safe || sled_cli_flag(cli, "html") != NULL))
+		ok = show_html(&show, safe, &err);
 	else if (ok && sled_cli_flag(cli, "thread") != NULL)
 		ok = show_thread(&show, &err);
 	else if (ok)
@@ -399,7 +443,8 @@ run(struct sled_cli *cli)
 
 static const struct sled_cli_flag flags[] = {
 	{ "raw", NULL, "the exact bytes as received, CRLF lines" },
-	{ "html", NULL, "its HTML as UTF-8, for another program" },
+	{ "html", NULL, "its HTML in UTF-8 as it came: not for a browser" },
+	{ "safe", NULL, "its HTML made harmless, a page for any browser" },
 	{ "thread", NULL, "the whole conversation, by References" },
 	{ NULL, NULL, NULL },
 };
@@ -411,11 +456,14 @@ const struct sled_cli_command sled_cli_read_show = {
 	.more = "ID is the id that `mailsled list` shows or its first digits "
 		"(4 or more), or\nACCOUNT/NUMBER, or the number alone. HTML is "
 		"shown as text, nothing of it is ever\nfetched. What would act "
-		"on the terminal is escaped.\n",
+		"on the terminal is escaped. A browser that opens what --html\n"
+		"writes would run its scripts and fetch its pictures, which "
+		"tells the sender; what\n--safe writes does neither.\n",
 	.examples = "  mailsled show 3f9a0c51d2e8\n"
 		    "  mailsled show --thread home/17\n"
 		    "  mailsled show --raw home/17 > message.eml\n"
-		    "  mailsled show --html 3f9a | w3m -I utf-8 -T text/html\n",
+		    "  mailsled show --html 3f9a | w3m -I utf-8 -T text/html\n"
+		    "  mailsled show --safe 3f9a > letter.html\n",
 	.flags = flags,
 	.args_min = 1,
 	.args_max = 1,

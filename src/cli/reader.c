@@ -13,11 +13,14 @@
 #define NAME "mailsled-reader"
 
 /* Beside this program, as the build leaves it; or as `make install` does. */
-static const char *const places[] = { "", "../libexec/mailsled/",
-	                              "../lib/mailsled/" };
+static const char *const places[] = { NAME, "../libexec/mailsled/" NAME,
+	                              "../lib/mailsled/" NAME, NULL };
+/* ... and the way back. */
+static const char *const back[] = { "mailsled", "../../bin/mailsled", NULL };
 
-bool
-sled_cli_reader_there(char path[4096])
+/* The first of FILES, from this program's folder, that can be run. */
+static bool
+find_beside(const char *const *files, char path[4096])
 {
 	char self[4096], try[8192];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -30,8 +33,8 @@ sled_cli_reader_there(char path[4096])
 	if (slash == NULL)
 		return false;
 	slash[1] = '\0';
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-		(void)snprintf(try, sizeof(try), "%s%s" NAME, self, places[i]);
+	for (; *files != NULL; files++) {
+		(void)snprintf(try, sizeof(try), "%s%s", self, *files);
 		if (strlen(try) >= 4096 || access(try, X_OK) == -1)
 			continue;
 		if (path != NULL)
@@ -39,6 +42,18 @@ sled_cli_reader_there(char path[4096])
 		return true;
 	}
 	return false;
+}
+
+bool
+sled_cli_reader_there(char path[4096])
+{
+	return find_beside(places, path);
+}
+
+bool
+sled_cli_main_there(char path[4096])
+{
+	return find_beside(back, path);
 }
 
 int
@@ -132,3 +147,5 @@ READER_ONLY(sled_cli_extract, "extract", "ID [PART...]",
             "save a message's attachments");
 READER_ONLY(sled_cli_index, "index", "",
             "bring the index that search uses up to date");
+READER_ONLY(sled_cli_serve, "serve", "",
+            "the reading room: a web page on this machine");

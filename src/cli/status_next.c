@@ -7,16 +7,6 @@
 #include "mailsled/clock.h"
 #include "mailsled/control.h"
 
-#define SHOWN_MAX 32 /* links, and what is held off, each */
-
-/* What it answered: lines KEY=VALUE. */
-struct next {
-	struct sled_cli *cli;
-	char *pid, *doing, *when, *why, *clock;
-	char *links[SHOWN_MAX], *held_off[SHOWN_MAX];
-	size_t links_len, held_off_len;
-};
-
 static void
 keep(char **at, const char *value)
 {
@@ -27,18 +17,18 @@ keep(char **at, const char *value)
 static void
 keep_more(char **list, size_t *len, const char *value)
 {
-	if (*len < SHOWN_MAX && (list[*len] = strdup(value)) != NULL)
+	if (*len < SLED_NEXT_SHOWN && (list[*len] = strdup(value)) != NULL)
 		(*len)++;
 }
 
 static void
 take_line(void *ctx, bool out, const char *text)
 {
-	struct next *next = ctx;
+	struct sled_next *next = ctx;
 	const char *value = strchr(text, '=');
 	size_t len = value == NULL ? 0 : (size_t)(value++ - text);
 
-	if (!out)
+	if (!out && next->cli != NULL)
 		sled_cli_say(next->cli, text);
 	if (!out || value == NULL)
 		return;
@@ -58,8 +48,18 @@ take_line(void *ctx, bool out, const char *text)
 		keep_more(next->held_off, &next->held_off_len, value);
 }
 
-static void
-free_next(struct next *next)
+bool
+sled_next_ask(struct sled_next *next, const char *socket, struct sled_err *err)
+{
+	const char *const words[] = { "status" };
+	int exit_status = 0;
+
+	return sled_control_ask(socket, words, 1, take_line, next, &next->there,
+	                        &exit_status, err);
+}
+
+void
+sled_next_free(struct sled_next *next)
 {
 	free(next->pid);
 	free(next->doing);
@@ -70,6 +70,7 @@ free_next(struct next *next)
 		free(next->links[i]);
 	for (size_t i = 0; i < next->held_off_len; i++)
 		free(next->held_off[i]);
+	*next = (struct sled_next){ .cli = next->cli };
 }
 
 static const char *
@@ -81,7 +82,7 @@ word(const char *text)
 /* How long it is from the answer on: a second may have gone since the command
  * began, and then an hour would be said for what is 59 minutes. */
 static void
-print_next(const struct next *next)
+print_next(const struct sled_next *next)
 {
 	char when[SLED_CLI_WORD], in[SLED_CLI_WORD];
 	int64_t at = 0, now = sled_clock_now();
@@ -114,13 +115,13 @@ print_next(const struct next *next)
 }
 
 static bool
-print_json(const struct next *next, bool there, struct sled_err *err)
+print_json(const struct sled_next *next, struct sled_err *err)
 {
 	struct sled_json *json = NULL;
 
 	if (!sled_json_new(&json, err))
 		return false;
-	sled_json_bool(json, "scheduler", there);
+	sled_json_bool(json, "scheduler", next->there);
 	sled_json_text(json, "doing", next->doing);
 	sled_json_text(json, "next_visit", next->when);
 	sled_json_text(json, "why", next->why);
@@ -131,26 +132,21 @@ print_json(const struct next *next, bool there, struct sled_err *err)
 bool
 sled_status_next(struct status *status, struct sled_err *err)
 {
-	const char *const words[] = { "status" };
 	struct sled_err why = { 0 };
 	struct sled_buf path = { 0 };
-	struct next next = { .cli = status->cli };
-	bool there = false, ok;
-	int exit_status = 0;
+	struct sled_next next = { .cli = status->cli };
+	bool ok = sled_cli_socket(status->cli, &path, err);
 
-	ok = sled_cli_socket(status->cli, &path, err);
-	if (ok && path.len > 0 &&
-	    !sled_control_ask(path.data, words, 1, take_line, &next, &there,
-	                      &exit_status, &why))
+	if (ok && path.len > 0 && !sled_next_ask(&next, path.data, &why))
 		sled_cli_complain(status->cli, &why);
 	sled_buf_free(&path);
 	if (ok && status->cli->json)
-		ok = print_json(&next, there, err);
-	else if (ok && there)
+		ok = print_json(&next, err);
+	else if (ok && next.there)
 		print_next(&next);
 	else if (ok)
 		(void)printf("next visit\n  no scheduler runs: `mailsled run` "
 		             "starts one, `mailsled fetch` visits now\n");
-	free_next(&next);
+	sled_next_free(&next);
 	return ok;
 }

@@ -71,13 +71,6 @@ find_growth(struct status *status, uint64_t *out, struct sled_err *err)
 	return true;
 }
 
-struct outlook {
-	uint64_t total; /* octets of the file system; 0: not known */
-	uint64_t days;  /* until it is full; 0: not soon, or not known */
-	unsigned share; /* percent that is free, when total is known */
-	bool low;
-};
-
 /* Places on one disk fill it together. */
 static bool
 count_disk(struct status *status, const struct sled_place_status *place,
@@ -98,14 +91,15 @@ count_disk(struct status *status, const struct sled_place_status *place,
 	return true;
 }
 
-static bool
-look_ahead(struct status *status, const struct sled_place_status *place,
-           uint64_t growth, struct outlook *out, struct sled_err *err)
+bool
+sled_status_outlook(struct status *status,
+                    const struct sled_place_status *place, uint64_t growth,
+                    struct sled_outlook *out, struct sled_err *err)
 {
 	struct statvfs vfs;
 	uint64_t count = 1, days;
 
-	*out = (struct outlook){ 0 };
+	*out = (struct sled_outlook){ 0 };
 	if (!place->present)
 		return true;
 	if (!count_disk(status, place, &count, err))
@@ -127,7 +121,7 @@ look_ahead(struct status *status, const struct sled_place_status *place,
 }
 
 static void
-add_outlook_json(struct sled_json *json, const struct outlook *outlook)
+add_outlook_json(struct sled_json *json, const struct sled_outlook *outlook)
 {
 	if (outlook->total == 0)
 		sled_json_null(json, "total_bytes");
@@ -140,21 +134,23 @@ add_outlook_json(struct sled_json *json, const struct outlook *outlook)
 	sled_json_bool(json, "low", outlook->low);
 }
 
-static void
-print_outlook(const struct outlook *outlook)
+static bool
+add_outlook(struct sled_buf *out, const struct sled_outlook *outlook,
+            struct sled_err *err)
 {
-	if (outlook->low)
-		(void)printf(" (LOW: %u %% of it)", outlook->share);
-	if (outlook->days > 0)
-		(void)printf(", full in about %" PRIu64 " day%s", outlook->days,
-		             outlook->days == 1 ? "" : "s");
+	return (!outlook->low ||
+	        sled_buf_printf(out, err, " (LOW: %u %% of it)",
+	                        outlook->share)) &&
+	       (outlook->days == 0 ||
+	        sled_buf_printf(out, err, ", full in about %" PRIu64 " day%s",
+	                        outlook->days, outlook->days == 1 ? "" : "s"));
 }
 
 /* ---- places ---- */
 
 static bool
 print_place_json(const struct sled_place_status *place,
-                 const struct outlook *outlook, struct sled_err *err)
+                 const struct sled_outlook *outlook, struct sled_err *err)
 {
 	struct sled_json *json = NULL;
 	char seen[SLED_TIME_TEXT];
@@ -195,84 +191,119 @@ print_health(const struct sled_place_status *place, int64_t now)
 		             days);
 }
 
+static bool
+add_late(struct sled_buf *out, bool late, int64_t since, int64_t now,
+         struct sled_err *err)
+{
+	return !late ||
+	       sled_buf_printf(out, err, " (LATE: %" PRId64 " days ago)",
+	                       (now - since) / DAY_S);
+}
+
 /* When it was last whole, and whether the last try to send came to grief. */
-static void
-print_far(const struct sled_place_status *place, int64_t now)
+static bool
+add_far(struct sled_buf *out, const struct sled_place_status *place,
+        int64_t now, struct sled_err *err)
 {
 	char word[SLED_CLI_WORD];
 
-	if (place->seen == 0) {
-		(void)printf("far away, never whole");
-	} else {
-		sled_cli_time(word, place->seen);
-		(void)printf("far away, %s %s",
-		             place->lacks == 0 ? "whole, looked at"
-		                               : "last whole",
-		             word);
-	}
-	if (place->late)
-		(void)printf(" (LATE: %" PRId64 " days ago)",
-		             (now - place->seen) / DAY_S);
+	sled_cli_time(word, place->seen);
+	return (place->seen == 0
+	            ? sled_buf_addstr(out, "far away, never whole", err)
+	            : sled_buf_printf(out, err, "far away, %s %s",
+	                              place->lacks == 0 ? "whole, looked at"
+	                                                : "last whole",
+	                              word)) &&
+	       add_late(out, place->late, place->seen, now, err);
 }
 
-static void
-print_place(const struct sled_place_status *place,
-            const struct outlook *outlook, int64_t now)
+static bool
+add_near(struct sled_buf *out, const struct sled_place_status *place,
+         const struct sled_outlook *outlook, int64_t now, struct sled_err *err)
 {
-	char path[256], why[300], lacks[SLED_CLI_WORD], word[SLED_CLI_WORD];
+	char word[SLED_CLI_WORD];
 
-	sled_text_clip(path, sizeof(path),
-	               (struct sled_span){ place->path, strlen(place->path) });
+	if (place->present) {
+		sled_cli_bytes(word, place->free_bytes);
+		return sled_buf_printf(out, err, "there, %s free", word) &&
+		       add_outlook(out, outlook, err);
+	}
+	if (place->seen == 0)
+		return sled_buf_addstr(out, "absent, never seen", err);
+	sled_cli_time(word, place->seen);
+	return sled_buf_printf(out, err, "absent, last seen %s", word) &&
+	       add_late(out, now - place->seen >= LATE_DAYS * DAY_S,
+	                place->seen, now, err);
+}
+
+bool
+sled_status_place_text(struct sled_buf *out,
+                       const struct sled_place_status *place,
+                       const struct sled_outlook *outlook, int64_t now,
+                       struct sled_err *err)
+{
+	char why[300], lacks[SLED_CLI_WORD];
+
 	sled_text_clip(why, sizeof(why),
 	               (struct sled_span){ place->why, strlen(place->why) });
 	sled_cli_bytes(lacks, place->lacks);
-	(void)printf("  %s  ", path);
-	if (place->far) {
-		print_far(place, now);
-	} else if (place->present) {
-		sled_cli_bytes(word, place->free_bytes);
-		(void)printf("there, %s free", word);
-		print_outlook(outlook);
-	} else if (place->seen != 0) {
-		sled_cli_time(word, place->seen);
-		(void)printf("absent, last seen %s", word);
-		if (now - place->seen >= LATE_DAYS * DAY_S)
-			(void)printf(" (LATE: %" PRId64 " days ago)",
-			             (now - place->seen) / DAY_S);
-	} else {
-		(void)printf("absent, never seen");
+	return (place->far ? add_far(out, place, now, err)
+	                   : add_near(out, place, outlook, now, err)) &&
+	       (place->lacks == 0 ||
+	        sled_buf_printf(out, err, ", lacks %s", lacks)) &&
+	       (why[0] == '\0' || sled_buf_printf(out, err, ": %s", why));
+}
+
+bool
+sled_status_each_place(struct status *status, sled_status_place_fn *each,
+                       void *ctx, struct sled_err *err)
+{
+	struct sled_store *store = status->cli->store;
+	uint64_t growth = 0;
+
+	if (!find_growth(status, &growth, err))
+		return false;
+	for (size_t i = 0; i < sled_store_places(store); i++) {
+		struct sled_place_status place = { 0 };
+		struct sled_outlook outlook = { 0 };
+
+		if (!sled_store_place(store, i, &place, err) ||
+		    !sled_status_outlook(status, &place, growth, &outlook,
+		                         err) ||
+		    !each(ctx, &place, &outlook, err))
+			return false;
 	}
-	if (place->lacks > 0)
-		(void)printf(", lacks %s", lacks);
-	(void)printf("%s%s\n", why[0] == '\0' ? "" : ": ", why);
+	return true;
+}
+
+static bool
+print_place(void *ctx, const struct sled_place_status *place,
+            const struct sled_outlook *outlook, struct sled_err *err)
+{
+	const struct status *status = ctx;
+	struct sled_buf text = { 0 };
+	char path[256];
+
+	if (status->cli->json)
+		return print_place_json(place, outlook, err);
+	sled_text_clip(path, sizeof(path),
+	               (struct sled_span){ place->path, strlen(place->path) });
+	if (!sled_status_place_text(&text, place, outlook, status->now, err)) {
+		sled_buf_free(&text);
+		return false;
+	}
+	(void)printf("  %s  %s\n", path, text.data);
+	sled_buf_free(&text);
+	print_health(place, status->now);
+	return true;
 }
 
 bool
 sled_status_places(struct status *status, struct sled_err *err)
 {
-	struct sled_store *store = status->cli->store;
-
-	uint64_t growth = 0;
-
-	if (!find_growth(status, &growth, err))
-		return false;
 	if (!status->cli->json)
 		(void)printf("places\n");
-	for (size_t i = 0; i < sled_store_places(store); i++) {
-		struct sled_place_status place = { 0 };
-		struct outlook outlook = { 0 };
-
-		if (!sled_store_place(store, i, &place, err) ||
-		    !look_ahead(status, &place, growth, &outlook, err))
-			return false;
-		if (!status->cli->json) {
-			print_place(&place, &outlook, status->now);
-			print_health(&place, status->now);
-		} else if (!print_place_json(&place, &outlook, err)) {
-			return false;
-		}
-	}
-	return true;
+	return sled_status_each_place(status, print_place, status, err);
 }
 
 /* ---- the store ---- */

@@ -125,6 +125,40 @@ check_secret(struct sled_conf_parse *p)
 	return true;
 }
 
+static bool
+is_near(const char *host)
+{
+	return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+	       strncmp(host, "127.", 4) == 0;
+}
+
+static bool
+check_targets(struct sled_conf_parse *p)
+{
+	const struct sled_conf_account *account = sled_conf_this_account(p);
+	unsigned line = sled_conf_line_of(p, "deliver");
+
+	for (size_t i = 0; i < account->targets_len; i++) {
+		const struct sled_conf_target *target = &account->targets[i];
+
+		if (target->kind != SLED_CONF_LMTP)
+			continue;
+		if (account->deliver_to == NULL &&
+		    !sled_conf_is_mailbox(account->user))
+			return sled_conf_bad_at(p, line,
+			                        "deliver: the user is no "
+			                        "address for lmtp: name one "
+			                        "in deliver-to");
+		if (target->port != 0 && !is_near(target->where) &&
+		    !sled_conf_warn(p, line,
+		                    "deliver: LMTP has no TLS: mail goes to "
+		                    "%s in the clear",
+		                    sled_conf_show(target->where).text))
+			return false;
+	}
+	return true;
+}
+
 bool
 sled_conf_check_account(struct sled_conf_parse *p)
 {
@@ -137,7 +171,43 @@ sled_conf_check_account(struct sled_conf_parse *p)
 	if (account->port == 0)
 		account->port =
 		    account->tls == SLED_CONF_TLS_IMPLICIT ? 995 : 110;
-	return check_secret(p);
+	return check_secret(p) && check_targets(p);
+}
+
+static bool
+check_outside(struct sled_conf_parse *p,
+              const struct sled_conf_account *account, const char *path,
+              const char *place)
+{
+	if (!is_inside(path, place))
+		return true;
+	return sled_conf_bad_at(p, account->line,
+	                        "[account %s] delivers to %s, which lies in a "
+	                        "place of the store",
+	                        account->name, sled_conf_show(path).text);
+}
+
+/* A place has archives, and nothing else. */
+static bool
+check_deliveries(struct sled_conf_parse *p,
+                 const struct sled_conf_account *account)
+{
+	const struct sled_conf_store *store = &p->conf->store;
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < account->targets_len; i++) {
+		const struct sled_conf_target *target = &account->targets[i];
+
+		if (target->kind != SLED_CONF_MAILDIR &&
+		    target->kind != SLED_CONF_MBOX)
+			continue;
+		ok = check_outside(p, account, target->where, store->path);
+		for (size_t k = 0; ok && k < store->copies_len; k++)
+			ok = store->copies[k].rclone ||
+			     check_outside(p, account, target->where,
+			                   store->copies[k].where);
+	}
+	return ok;
 }
 
 static bool
@@ -170,11 +240,14 @@ sled_conf_check_whole(struct sled_conf_parse *p)
 		                        "no [store] section: say where "
 		                        "the mail goes, as in path = "
 		                        "~/mail");
-	for (size_t i = 0; i < conf->accounts_len; i++)
+	for (size_t i = 0; i < conf->accounts_len; i++) {
+		if (!check_deliveries(p, &conf->accounts[i]))
+			return false;
 		for (size_t j = 0; j < i; j++)
 			if (!check_maildrops(p, &conf->accounts[j],
 			                     &conf->accounts[i]))
 				return false;
+	}
 	if (conf->accounts_len == 0)
 		return sled_conf_warn(p, 0,
 		                      "no [account NAME] section: there is "

@@ -31,6 +31,8 @@ static const struct row rows[] = {
 	{ SLED_CONF_ACCOUNT, "hold-larger", sled_conf_set_account_hold },
 	{ SLED_CONF_ACCOUNT, "timeout", sled_conf_set_timeout },
 	{ SLED_CONF_ACCOUNT, "quota", sled_conf_set_quota },
+	{ SLED_CONF_ACCOUNT, "deliver", sled_conf_set_deliver },
+	{ SLED_CONF_ACCOUNT, "deliver-to", sled_conf_set_deliver_to },
 	{ SLED_CONF_SCHEDULE, "every", sled_conf_set_every },
 	{ SLED_CONF_SCHEDULE, "windows", sled_conf_set_windows },
 	{ SLED_CONF_SCHEDULE, "on-link", sled_conf_set_on_link },
@@ -125,8 +127,8 @@ unknown(struct sled_conf_parse *p, const char *key)
 static bool
 check_value(struct sled_conf_parse *p, const char *key, const char *value)
 {
-	size_t len = strlen(key);
-	bool command = len > 8 && strcmp(key + len - 8, "-command") == 0;
+	bool command =
+	    sled_conf_bears_command((struct sled_span){ key, strlen(key) });
 
 	if (*value == '\0')
 		return sled_conf_bad(p, "%s has no value", key);

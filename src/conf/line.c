@@ -116,14 +116,17 @@ check_command(struct sled_conf_parse *p, struct sled_span value)
 	                     "script; two blanks before \";\" begin a comment");
 }
 
-static bool
-is_command(struct sled_span name)
+bool
+sled_conf_bears_command(struct sled_span key)
 {
-	static const char tail[] = "-command";
+	static const char tail[] = "-command", deliver[] = "deliver";
 	size_t len = sizeof(tail) - 1;
 
-	return name.len > len &&
-	       memcmp(name.data + name.len - len, tail, len) == 0;
+	key = trim(key);
+	return (key.len > len &&
+	        memcmp(key.data + key.len - len, tail, len) == 0) ||
+	       (key.len == sizeof(deliver) - 1 &&
+	        memcmp(key.data, deliver, key.len) == 0);
 }
 
 static bool
@@ -147,7 +150,7 @@ check_key(struct sled_conf_parse *p, struct sled_span line)
 		return sled_conf_bad(p, "a key of %zu bytes; none has over %d",
 		                     name.len, NAME_MAX_BYTES);
 	value = (struct sled_span){ equals + 1, line.len - at - 1 };
-	if (is_command(name) && !check_command(p, value))
+	if (sled_conf_bears_command(name) && !check_command(p, value))
 		return false;
 	p->pending = true;
 	return true;

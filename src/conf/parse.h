@@ -56,6 +56,8 @@ SLED_CHECK bool sled_conf_warn(struct sled_conf_parse *p, unsigned line,
 
 /* line.c: what the library calls for a line, as fgets() would be. */
 char *sled_conf_read_line(char *out, int room, void *parse);
+/* May the value of KEY be, or hold, a text for sh -c? */
+bool sled_conf_bears_command(struct sled_span key);
 
 /* section.c: a section begins; the one before it, or the last one, ends. */
 SLED_CHECK bool sled_conf_open_section(struct sled_conf_parse *p,
@@ -86,7 +88,8 @@ sled_conf_setter sled_conf_set_server, sled_conf_set_port, sled_conf_set_tls,
     sled_conf_set_auth, sled_conf_set_user, sled_conf_set_password_command,
     sled_conf_set_password_file, sled_conf_set_credential,
     sled_conf_set_ca_file, sled_conf_set_delete, sled_conf_set_account_hold,
-    sled_conf_set_timeout, sled_conf_set_quota;
+    sled_conf_set_timeout, sled_conf_set_quota, sled_conf_set_deliver,
+    sled_conf_set_deliver_to;
 sled_conf_setter sled_conf_set_every, sled_conf_set_windows,
     sled_conf_set_on_link, sled_conf_set_jitter;
 sled_conf_setter sled_conf_set_link_hold, sled_conf_set_budget,

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "mailsled/conf.h"
+#include "conf/parse.h"
 
 static const char *const words[] = { "pass", "secret", "credential", "token",
 	                             "pin=" };
@@ -48,19 +48,6 @@ tells(struct sled_span text)
 	return false;
 }
 
-static bool
-is_command(struct sled_span key)
-{
-	static const char tail[] = "-command";
-	size_t len = sizeof(tail) - 1;
-
-	while (key.len > 0 &&
-	       (key.data[key.len - 1] == ' ' || key.data[key.len - 1] == '\t'))
-		key.len--;
-	return key.len > len &&
-	       memcmp(key.data + key.len - len, tail, len) == 0;
-}
-
 /* LINE up to a comment behind something else. */
 static struct sled_span
 before_comment(struct sled_span line)
@@ -84,7 +71,7 @@ is_harmless(struct sled_span text)
 	if (equals == NULL)
 		return false;
 	text.len = (size_t)(equals - text.data);
-	return !tells(text) && !is_command(text);
+	return !tells(text) && !sled_conf_bears_command(text);
 }
 
 static bool

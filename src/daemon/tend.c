@@ -1,12 +1,15 @@
 /* tend.c - upkeep of the store, by a child of its own: it may take long, and a
  * visit that becomes due must not wait for it. Every step of it may be cut off,
- * so it is killed then, and begun again later. */
+ * so it is killed then, and begun again later. A message that is being handed
+ * over may end: nobody shall get it twice because a visit was due. */
 #include <string.h>
 
 #include "daemon/internal.h"
 #include "mailsled/clock.h"
 
-#define SOON_MS  INT64_C(5000)     /* behind a round */
+#define SOON_MS INT64_C(5000) /* behind a round */
+#define HURRY_MS \
+	2500 /* for a delivery that is under way; all else is cut off */
 #define DAILY_MS INT64_C(86400000) /* behind the last one */
 /* More than it ever takes: far copies are sent for 5 h at most. */
 #define LONG_MS UINT64_C(21600000)
@@ -33,6 +36,7 @@ sled_daemon_tend_stop(struct sled_daemon *d)
 {
 	if (d->tending == NULL)
 		return;
+	sled_command_hurry(d->tending, HURRY_MS);
 	sled_command_free(&d->tending);
 	sled_daemon_tend_soon(d);
 }

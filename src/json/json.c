@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mailsled/buf.h"
 #include "mailsled/text.h"
 
 struct sled_json {
@@ -181,10 +180,10 @@ make_line(struct sled_buf *out, const char *dump, struct sled_err *err)
 }
 
 bool
-sled_json_print(struct sled_json **json, FILE *out, struct sled_err *err)
+sled_json_line(struct sled_json **json, struct sled_buf *out,
+               struct sled_err *err)
 {
 	char *dump = NULL;
-	struct sled_buf line = { 0 };
 	bool ok;
 
 	if (!(*json)->failed)
@@ -193,10 +192,54 @@ sled_json_print(struct sled_json **json, FILE *out, struct sled_err *err)
 	sled_json_free(json);
 	if (dump == NULL)
 		return sled_fail_sys(err, ENOMEM, "json");
-	ok = make_line(&line, dump, err);
+	ok = make_line(out, dump, err);
 	free(dump);
+	return ok;
+}
+
+bool
+sled_json_print(struct sled_json **json, FILE *out, struct sled_err *err)
+{
+	struct sled_buf line = { 0 };
+	bool ok = sled_json_line(json, &line, err);
+
 	if (ok && fwrite(line.data, 1, line.len, out) != line.len)
 		ok = sled_fail(err, SLED_ERR_IO, "output: %s", strerror(errno));
 	sled_buf_free(&line);
 	return ok;
+}
+
+/* ---- read ---- */
+
+bool
+sled_json_read(struct sled_json **out, struct sled_span line,
+               struct sled_err *err)
+{
+	struct sled_json *json = calloc(1, sizeof(*json));
+
+	*out = json;
+	if (json == NULL)
+		return sled_fail_sys(err, ENOMEM, "json");
+	json->object =
+	    json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(json->object))
+		return true;
+	sled_json_free(out);
+	return sled_fail(err, SLED_ERR_PROTO, "no JSON object");
+}
+
+const char *
+sled_json_get_text(const struct sled_json *json, const char *key)
+{
+	return json_string_value(json_object_get(json->object, key));
+}
+
+bool
+sled_json_get_u64(const struct sled_json *json, const char *key, uint64_t *out)
+{
+	const json_t *value = json_object_get(json->object, key);
+	json_int_t number = json_integer_value(value);
+
+	*out = number < 0 ? 0 : (uint64_t)number;
+	return json_is_integer(value) && number >= 0;
 }

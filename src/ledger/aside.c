@@ -44,7 +44,7 @@ sled_ledger_asides(struct sled_ledger *ledger, int64_t maildrop,
 {
 	struct walk walk = { each, ctx };
 
-	return ledger->version < 6 ||
+	return ledger->version < 7 ||
 	       sled_sql_each(ledger,
 	                     SLED_SQL("SELECT maildrop, uid, size, number,"
 	                              " strikes, again, why FROM aside"
@@ -90,7 +90,7 @@ sled_ledger_placed(struct sled_ledger *ledger, int64_t maildrop,
 {
 	struct placed_walk walk = { each, ctx };
 
-	return ledger->version < 6 ||
+	return ledger->version < 7 ||
 	       sled_sql_each(ledger,
 	                     SLED_SQL("SELECT number, message FROM placed"
 	                              " WHERE maildrop = ?1 ORDER BY number",

@@ -320,10 +320,15 @@ sled_ledger_messages(struct sled_ledger *ledger,
 	    SLED_SQL(
 		"SELECT " COLUMNS " FROM message"
 		" WHERE (?1 IS NULL OR +label = ?1) AND received >= ?2"
+		" AND (received, id) < (?4, ?5)"
 		" ORDER BY received DESC, id DESC LIMIT ?3",
 		sled_value_text(query->label),
 		sled_value_int(query->since == 0 ? INT64_MIN : query->since),
-		limit_of(query->limit)),
+		limit_of(query->limit),
+		sled_value_int(query->before_id == 0 ? INT64_MAX
+	                                             : query->before),
+		sled_value_int(query->before_id == 0 ? INT64_MAX
+	                                             : query->before_id)),
 	    each, ctx, err);
 }
 
@@ -339,6 +344,23 @@ sled_ledger_after(struct sled_ledger *ledger,
 	             " LIMIT ?3",
 	             sled_value_text(mark->label), sled_value_u64(mark->number),
 	             limit_of(mark->limit)),
+	    each, ctx, err);
+}
+
+bool
+sled_ledger_below(struct sled_ledger *ledger,
+                  const struct sled_message_mark *mark, sled_message_fn *each,
+                  void *ctx, struct sled_err *err)
+{
+	return sled_message_each(
+	    ledger,
+	    SLED_SQL(
+		"SELECT " COLUMNS " FROM message"
+		" WHERE label = ?1 AND number < ?2"
+		" ORDER BY number DESC LIMIT ?3",
+		sled_value_text(mark->label),
+		sled_value_u64(mark->number == 0 ? INT64_MAX : mark->number),
+		limit_of(mark->limit)),
 	    each, ctx, err);
 }
 

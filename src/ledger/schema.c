@@ -249,6 +249,22 @@ static const char growth_5[] =
 
 /* What 6 has more. */
 static const char growth_6[] =
+    "CREATE TABLE delivery (label TEXT NOT NULL, target TEXT NOT NULL,"
+    " since INTEGER NOT NULL, through INTEGER NOT NULL,"
+    " delivered INTEGER NOT NULL, last INTEGER NOT NULL,"
+    " trying INTEGER NOT NULL, trying_at INTEGER NOT NULL,"
+    " trying_node INTEGER NOT NULL, failed INTEGER NOT NULL,"
+    " why TEXT NOT NULL, told INTEGER NOT NULL, PRIMARY KEY (label, target)) WITHOUT ROWID;"
+
+    "CREATE TABLE undelivered (label TEXT NOT NULL, target TEXT NOT NULL,"
+    " number INTEGER NOT NULL, tries INTEGER NOT NULL,"
+    " last INTEGER NOT NULL, why TEXT NOT NULL,"
+    " PRIMARY KEY (label, target, number)) WITHOUT ROWID;"
+
+    "PRAGMA user_version = 6;";
+
+/* What 7 has more. */
+static const char growth_7[] =
     "CREATE TABLE aside (maildrop INTEGER NOT NULL, uid TEXT NOT NULL,"
     " size INTEGER NOT NULL, number INTEGER NOT NULL,"
     " strikes INTEGER NOT NULL, again INTEGER NOT NULL, why TEXT NOT NULL,"
@@ -337,7 +353,8 @@ make_tables(struct sled_ledger *ledger, struct sled_err *err)
 	     (ledger->version >= 3 || execute(ledger, growth_3, err)) &&
 	     (ledger->version >= 4 || execute(ledger, growth_4, err)) &&
 	     (ledger->version >= 5 || execute(ledger, growth_5, err)) &&
-	     (ledger->version >= 6 || execute(ledger, growth_6, err));
+	     (ledger->version >= 6 || execute(ledger, growth_6, err)) &&
+	     (ledger->version >= 7 || execute(ledger, growth_7, err));
 	if (!sled_sql_leave(ledger, ok, err))
 		return false;
 	ledger->version = SLED_LEDGER_SCHEMA;

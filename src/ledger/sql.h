@@ -22,7 +22,7 @@
 
 #define SLED_REBUILD_HINT \
 	"rebuild the ledger from the archives: mailsled rebuild"
-#define SLED_SQL_CACHED 96 /* more than there are statements */
+#define SLED_SQL_CACHED 128 /* more than there are statements */
 
 struct sled_sql_slot {
 	const char *text;

@@ -17,8 +17,8 @@
 	"?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14," \
 	" ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26," \
 	" ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38"
-#define NEWEST                                       \
-	" FROM visit WHERE ?1 IS NULL OR label = ?1" \
+#define NEWEST                                                         \
+	" FROM visit WHERE (?1 IS NULL OR label = ?1) AND began >= ?3" \
 	" ORDER BY began DESC, id DESC LIMIT ?2"
 #define NEWEST_BY                     \
 	" FROM visit WHERE path = ?1" \
@@ -142,15 +142,11 @@ limit_value(uint64_t limit)
 	                                                      : (int64_t)limit);
 }
 
-bool
-sled_ledger_visits(struct sled_ledger *ledger, const char *label,
-                   uint64_t limit, sled_visit_fn *each, void *ctx,
-                   struct sled_err *err)
+static bool
+each_visit(struct sled_ledger *ledger, const struct sled_value values[3],
+           struct walk *walk, struct sled_err *err)
 {
-	const struct sled_value values[] = { sled_value_text(label),
-		                             limit_value(limit) };
-	struct sled_sql sql = { "SELECT id, " COLUMNS NEWEST, values, 2 };
-	struct walk walk = { each, ctx };
+	struct sled_sql sql = { "SELECT id, " COLUMNS NEWEST, values, 3 };
 
 	if (ledger->version == 1)
 		sql.text =
@@ -158,7 +154,30 @@ sled_ledger_visits(struct sled_ledger *ledger, const char *label,
 	else if (ledger->version == 2)
 		sql.text =
 		    "SELECT id, " COLUMNS_1 ", " COLUMNS_2 ", " NONE_3 NEWEST;
-	return sled_sql_each(ledger, &sql, give_visit, &walk, err);
+	return sled_sql_each(ledger, &sql, give_visit, walk, err);
+}
+
+bool
+sled_ledger_visits(struct sled_ledger *ledger, const char *label,
+                   uint64_t limit, sled_visit_fn *each, void *ctx,
+                   struct sled_err *err)
+{
+	const struct sled_value values[] = { sled_value_text(label),
+		                             limit_value(limit),
+		                             sled_value_int(INT64_MIN) };
+
+	return each_visit(ledger, values, &(struct walk){ each, ctx }, err);
+}
+
+bool
+sled_ledger_visits_since(struct sled_ledger *ledger, int64_t since,
+                         sled_visit_fn *each, void *ctx, struct sled_err *err)
+{
+	const struct sled_value values[] = { sled_value_text(NULL),
+		                             limit_value(0),
+		                             sled_value_int(since) };
+
+	return each_visit(ledger, values, &(struct walk){ each, ctx }, err);
 }
 
 bool

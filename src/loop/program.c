@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,22 +20,28 @@
 #include "mailsled/loop.h"
 
 #define NOT_STARTED 127
+#define ASK_MS      250 /* between two calls of stop() */
+#define LATE_READS  64  /* of what is in the pipes of one that has ended */
 
 struct running {
 	const struct sled_program *program;
 	struct sled_program_end *end;
 	pid_t pid;
 	int out, said; /* our ends; -1: at their end */
+	int ended;     /* can be read when it has ended; or -1 */
 	int64_t ends_ms, heard_ms;
+	bool stopping;
 };
 
-/* The file of NAME in $PATH; freed by the caller. */
+/* The file of NAME in $PATH, or that it is; freed by the caller. */
 static char *
 find_program(const char *name)
 {
 	const char *path = getenv("PATH");
 	struct sled_err err = { 0 };
 
+	if (*name == '/')
+		return access(name, X_OK) == 0 ? strdup(name) : NULL;
 	if (path == NULL)
 		path = "/usr/local/bin:/usr/bin:/bin";
 	while (*path != '\0') {
@@ -65,21 +72,49 @@ sled_program_exists(const char *name)
 
 /* In the child: only what a fork of a process with threads may call. */
 static void
-become(const char *file, char *const *argv, pid_t parent, const int *fds)
+become(const struct sled_program *program, const char *file, char *const *env,
+       pid_t parent, const int *fds)
 {
-	int none = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	char *const *argv = NULL;
+	int in = program->input;
 	sigset_t all;
 
+	/* execve() takes them as they are, and changes none. */
+	memcpy(&argv, &program->argv, sizeof(program->argv));
+	if (in == 0)
+		in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	(void)sigemptyset(&all);
-	if (none == -1 || dup2(none, STDIN_FILENO) == -1 ||
+	if (in == -1 || dup2(in, STDIN_FILENO) == -1 ||
 	    dup2(fds[0], STDOUT_FILENO) == -1 ||
 	    dup2(fds[1], STDERR_FILENO) == -1 ||
+	    (program->own_group && setpgid(0, 0) == -1) ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent ||
 	    sigprocmask(SIG_SETMASK, &all, NULL) == -1 ||
 	    signal(SIGPIPE, SIG_DFL) == SIG_ERR)
 		_exit(NOT_STARTED);
-	(void)execv(file, argv);
+	(void)execve(file, argv, env);
 	_exit(NOT_STARTED);
+}
+
+/* Ours and the program's own, in one array; freed by the caller, the strings
+ * are not its. */
+static char **
+make_env(const char *const *more)
+{
+	size_t ours = 0, own = 0;
+	char **env;
+
+	while (environ[ours] != NULL)
+		ours++;
+	while (more != NULL && more[own] != NULL)
+		own++;
+	env = calloc(ours + own + 1, sizeof(*env));
+	if (env == NULL)
+		return NULL;
+	if (own > 0)
+		memcpy(env, more, own * sizeof(*env));
+	memcpy(env + own, environ, ours * sizeof(*env));
+	return env;
 }
 
 static void
@@ -93,21 +128,27 @@ close_end(int *fd)
 static bool
 start(struct running *run, const char *file, struct sled_err *err)
 {
-	/* execv() takes them as they are, and changes none. */
-	char *const *argv = NULL;
-
+	const struct sled_program *program = run->program;
 	int out[2] = { -1, -1 }, said[2] = { -1, -1 };
+	char **env = make_env(program->env);
 	pid_t parent = getpid();
-	bool ok = pipe2(out, O_CLOEXEC) == 0 && pipe2(said, O_CLOEXEC) == 0;
+	bool ok =
+	    env != NULL && pipe2(out, O_CLOEXEC) == 0 &&
+	    pipe2(said, O_CLOEXEC) == 0 &&
+	    (program->input == 0 || lseek(program->input, 0, SEEK_SET) == 0);
 
-	memcpy(&argv, &run->program->argv, sizeof(run->program->argv));
 	run->pid = ok ? fork() : -1;
 	if (run->pid == 0)
-		become(file, argv, parent, (const int[]){ out[1], said[1] });
+		become(program, file, env, parent,
+		       (const int[]){ out[1], said[1] });
 	ok = run->pid != -1;
 	if (!ok)
-		(void)sled_fail_sys(err, errno, "run %s",
-		                    run->program->argv[0]);
+		(void)sled_fail_sys(err, errno, "run %s", program->argv[0]);
+	if (ok && program->own_group) {
+		(void)setpgid(run->pid, run->pid);
+		run->ended = pidfd_open(run->pid, 0);
+	}
+	free(env);
 	close_end(&out[1]);
 	close_end(&said[1]);
 	run->out = out[0];
@@ -156,41 +197,78 @@ take(struct running *run, int *fd, struct sled_err *err)
 
 /* How long it may still take; 0: its time is over. */
 static int
-time_left(const struct running *run)
+time_left(struct running *run)
 {
-	int64_t now = sled_clock_ms(), left = run->ends_ms - now;
+	const struct sled_program *program = run->program;
+	int64_t now = sled_clock_ms(), most = 60000, left;
 
-	if (run->program->silent_ms > 0) {
+	if (program->stop != NULL) {
+		most = ASK_MS;
+		if (!run->stopping && program->stop(program->ctx)) {
+			run->stopping = true;
+			if (run->ends_ms > now + SLED_PROGRAM_GRACE_MS)
+				run->ends_ms = now + SLED_PROGRAM_GRACE_MS;
+		}
+	}
+	left = run->ends_ms - now;
+	if (program->silent_ms > 0) {
 		int64_t silent =
-		    run->heard_ms + (int64_t)run->program->silent_ms - now;
+		    run->heard_ms + (int64_t)program->silent_ms - now;
 
 		if (silent < left)
 			left = silent;
 	}
-	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
+	return left < 0 ? 0 : left > most ? (int)most : (int)left;
 }
 
 static bool
 attend(struct running *run, struct sled_err *err)
 {
-	while (run->out != -1 || run->said != -1) {
-		struct pollfd fds[2] = { { run->out, POLLIN, 0 },
-			                 { run->said, POLLIN, 0 } };
-		int left = time_left(run);
+	unsigned late = 0;
+
+	while (run->out != -1 || run->said != -1 || run->ended != -1) {
+		struct pollfd fds[3] = { { run->out, POLLIN, 0 },
+			                 { run->said, POLLIN, 0 },
+			                 { run->ended, POLLIN, 0 } };
+		int left = time_left(run), ready;
 
 		if (left == 0)
 			return sled_fail(err, SLED_ERR_LINK,
 			                 "%s was silent for too long, or did "
 			                 "not end in time",
 			                 run->program->argv[0]);
-		if (poll(fds, 2, left) == -1 && errno != EINTR)
+		ready = poll(fds, 3, left);
+		if (ready == -1 && errno != EINTR)
 			return sled_fail_sys(err, errno, "poll");
+		if (ready <= 0)
+			continue;
+		/* What it said before it ended is there already; what it left
+		 * in the background may say more. */
+		if (fds[2].revents != 0 &&
+		    ((fds[0].revents == 0 && fds[1].revents == 0) ||
+		     late++ > LATE_READS))
+			return true;
 		if (fds[1].revents != 0 && !take(run, &run->said, err))
 			return false;
 		if (fds[0].revents != 0 && !take(run, &run->out, err))
 			return false;
 	}
 	return true;
+}
+
+/* It, or all of its group. */
+static void
+end_it(const struct running *run)
+{
+	struct pollfd ended = { run->ended, POLLIN, 0 };
+
+	if (!run->program->own_group) {
+		(void)kill(run->pid, SIGKILL);
+		return;
+	}
+	(void)kill(-run->pid, SIGTERM);
+	(void)poll(&ended, 1, SLED_PROGRAM_GRACE_MS);
+	(void)kill(-run->pid, SIGKILL);
 }
 
 static void
@@ -208,7 +286,7 @@ bool
 sled_program_run(const struct sled_program *program,
                  struct sled_program_end *end, struct sled_err *err)
 {
-	struct running run = { .program = program, .end = end };
+	struct running run = { .program = program, .end = end, .ended = -1 };
 	char *file = find_program(program->argv[0]);
 	bool ok;
 
@@ -224,10 +302,11 @@ sled_program_run(const struct sled_program *program,
 	if (ok) {
 		ok = attend(&run, err);
 		if (!ok)
-			(void)kill(run.pid, SIGKILL);
+			end_it(&run);
 		reap(&run);
 	}
 	close_end(&run.out);
 	close_end(&run.said);
+	close_end(&run.ended);
 	return ok;
 }

@@ -6,11 +6,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Should a disk be mounted at or above PATH, and is not? True below a mount
- * point of /etc/fstab that is not mounted, and below /media, /mnt and
- * /run/media when nothing of the path there is a mount point. */
-bool sled_mounts_expected(const char *path);
-
 struct sled_disk {
 	uint64_t id; /* equal for all file systems on one disk; 0: not known */
 	bool removable; /* it can be unplugged */

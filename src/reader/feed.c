@@ -1,10 +1,10 @@
 /*
  * feed.c - what the store has and the index lacks; see mailsled/reader.h.
  *
- * Each account is a stream of messages in order of number, a member of its
- * archive read at a time; of the streams' next messages the one received first
- * goes in, so that ids follow the time received. A batch is one transaction: how
- * far each account is in stands in it too, so a kill costs what the batch had.
+ * Each account is a stream of messages in order of the time received; of the
+ * streams' next messages the one received first goes in, so that ids follow that
+ * time. A batch is one transaction: how far each account is in stands in it too,
+ * so a kill costs what the batch had.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,148 +13,39 @@
 #include "mailsled/clock.h"
 #include "reader/internal.h"
 
-#define ROWS_MOST    256  /* of a stream that are looked at together */
 #define BATCH_MS     3000 /* a kill costs no more work than this */
 #define RETRY_MOST   1000 /* unread ones that are tried again at a time */
 #define UNUSED_LEAST 1000 /* pages: not worth a write */
-
-struct row {
-	uint64_t number;
-	int64_t received, member;
-	struct sled_letter *letter; /* once its member was read; may be NULL */
-};
-
-struct stream {
-	char name[25];
-	int64_t label;
-	uint64_t done, last;
-	struct row rows[ROWS_MOST];
-	size_t len, at, loaded; /* rows below loaded have their letters */
-};
+#define RUN_LEAST    200  /* messages; fewer are rather late than a run */
+#define RUN_AGE_S    INT64_C(2592000) /* and those that are so much older */
+#define RUNS_MOST    64
 
 struct feeding {
 	struct sled_index *index;
 	struct sled_feed *feed;
 	sled_feed_fn *each;
 	void *ctx;
-	struct stream *streams;
+	struct sled_stream *streams;
 	size_t len;
-	sqlite3_stmt *text, *doc, *label, *late, *unread, *reread;
+	sqlite3_stmt *text, *doc, *label, *late, *run, *unread, *reread;
 	int64_t end_ms; /* 0: none */
-	int64_t rowid, newest, changes;
+	int64_t rowid, newest, runs, changes;
 	uint64_t total;
-	struct stream *loading;
 	struct sled_letter *letter; /* whose bytes are coming */
 };
 
-/* ---- streams ---- */
-
-static void
-drop_rows(struct stream *stream)
-{
-	for (size_t i = 0; i < stream->len; i++)
-		sled_letter_free(&stream->rows[i].letter);
-	stream->len = stream->at = stream->loaded = 0;
-}
-
-static bool
-note_row(void *ctx, const struct sled_message *message, struct sled_err *err)
-{
-	struct stream *stream = ctx;
-
-	(void)err;
-	stream->rows[stream->len++] =
-	    (struct row){ message->number, message->received, message->member,
-		          NULL };
-	return true;
-}
-
-/* The next rows, when those at hand are used up. */
-static bool
-fill_rows(struct feeding *f, struct stream *stream, struct sled_err *err)
-{
-	const struct sled_message_mark mark = { stream->name, stream->done,
-		                                ROWS_MOST };
-
-	if (stream->at < stream->len || stream->done >= stream->last)
-		return true;
-	drop_rows(stream);
-	if (!sled_ledger_after(sled_store_ledger(f->index->store), &mark,
-	                       note_row, stream, err))
-		return false;
-	if (stream->len == 0)
-		stream->done = stream->last;
-	return true;
-}
-
-static bool
-begin_letter(void *ctx, uint64_t number, uint64_t octets, struct sled_err *err)
-{
-	struct feeding *f = ctx;
-	struct stream *stream = f->loading;
-	const struct sled_sys *sys = NULL;
-
-	(void)octets;
-	f->letter = NULL;
-	for (size_t i = stream->at; i < stream->len; i++) {
-		struct row *row = &stream->rows[i];
-
-		if (row->number != number ||
-		    row->member != stream->rows[stream->at].member)
-			continue;
-		sled_letter_free(&row->letter); /* of a place that failed */
-		if (!sled_letter_new(&row->letter,
-		                     sled_store_state(f->index->store, &sys),
-		                     err))
-			return false;
-		f->letter = row->letter;
-		return true;
-	}
-	return true;
-}
-
-static bool
-add_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
-{
-	struct feeding *f = ctx;
-
-	return f->letter == NULL || sled_letter_add(f->letter, data, len, err);
-}
-
-/* All rows from the next one on that lie in its member get their letters. */
-static bool
-load_member(struct feeding *f, struct stream *stream, struct sled_err *err)
-{
-	const struct sled_member_reader reader = { f, begin_letter, add_bytes };
-	const int64_t member = stream->rows[stream->at].member;
-	struct sled_err why = { 0 };
-
-	f->loading = stream;
-	stream->loaded = stream->at;
-	while (stream->loaded < stream->len &&
-	       stream->rows[stream->loaded].member == member)
-		stream->loaded++;
-	if (sled_store_read_member(f->index->store, member, &reader, &why))
-		return true;
-	if (why.kind == SLED_ERR_NOMEM) {
-		*err = why;
-		return false;
-	}
-	/* No place gives it now: told, and tried again another day. */
-	for (size_t i = stream->at; i < stream->loaded; i++)
-		sled_letter_free(&stream->rows[i].letter);
-	return true;
-}
+/* ---- one message ---- */
 
 /* The stream whose next message was received first; NULL: all is in. */
 static bool
-pick_stream(struct feeding *f, struct stream **out, struct sled_err *err)
+pick_stream(struct feeding *f, struct sled_stream **out, struct sled_err *err)
 {
 	*out = NULL;
 	for (size_t i = 0; i < f->len; i++) {
-		struct stream *stream = &f->streams[i];
+		struct sled_stream *stream = &f->streams[i];
 
-		if (!fill_rows(f, stream, err))
+		if (!sled_stream_fill(stream,
+		                      sled_store_ledger(f->index->store), err))
 			return false;
 		if (stream->at == stream->len)
 			continue;
@@ -164,8 +55,6 @@ pick_stream(struct feeding *f, struct stream **out, struct sled_err *err)
 	}
 	return true;
 }
-
-/* ---- one message ---- */
 
 static bool
 run_once(struct feeding *f, sqlite3_stmt *stmt, struct sled_err *err)
@@ -183,34 +72,57 @@ add_id(struct feeding *f, sqlite3_stmt *stmt, struct sled_err *err)
 	return run_once(f, stmt, err);
 }
 
+/* Where years of older mail begin, ids begin to follow the time anew; a few
+ * such messages, or the last minutes of another account, are only late. */
 static bool
-add_doc(struct feeding *f, struct stream *stream, const struct row *row,
+begins_run(const struct feeding *f, const struct sled_stream *stream)
+{
+	return f->runs < RUNS_MOST &&
+	       sled_stream_older(stream, RUN_LEAST, f->newest - RUN_AGE_S);
+}
+
+static bool
+add_place(struct feeding *f, const struct sled_stream *stream,
+          struct sled_err *err)
+{
+	const struct sled_stream_row *row = &stream->rows[stream->at];
+
+	if (row->received >= f->newest) {
+		f->newest = row->received;
+		return true;
+	}
+	if (begins_run(f, stream)) {
+		f->runs++;
+		f->newest = row->received;
+		return add_id(f, f->run, err);
+	}
+	(void)sqlite3_bind_int64(f->late, 2, f->newest);
+	return add_id(f, f->late, err);
+}
+
+static bool
+add_doc(struct feeding *f, const struct sled_stream *stream,
         struct sled_err *err)
 {
+	const struct sled_stream_row *row = &stream->rows[stream->at];
+
 	(void)sqlite3_bind_int64(f->doc, 1, ++f->rowid);
 	(void)sqlite3_bind_int64(f->doc, 2, stream->label);
 	(void)sqlite3_bind_int64(f->doc, 3, (int64_t)row->number);
 	(void)sqlite3_bind_int64(f->doc, 4, row->received);
-	if (!run_once(f, f->doc, err))
-		return false;
-	if (row->received < f->newest)
-		return add_id(f, f->late, err);
-	f->newest = row->received;
-	return true;
+	return run_once(f, f->doc, err) && add_place(f, stream, err);
 }
 
 static bool
-add_message(struct feeding *f, struct stream *stream, struct sled_err *err)
+add_message(struct feeding *f, struct sled_stream *stream, struct sled_err *err)
 {
-	struct row *row = &stream->rows[stream->at];
+	const struct sled_stream_row *row = &stream->rows[stream->at];
 	struct sled_entry_row entry = { f->rowid + 1, stream->name,
 		                        row->received };
 	uint64_t octets = 0;
-	bool ok;
+	bool ok = sled_stream_load(stream, f->index->store, err) &&
+	          add_doc(f, stream, err);
 
-	if (stream->at >= stream->loaded && !load_member(f, stream, err))
-		return false;
-	ok = add_doc(f, stream, row, err);
 	if (ok && row->letter != NULL)
 		ok = sled_letter_parse(row->letter, err) &&
 		     sled_entry_add(f->index, f->text, &entry, row->letter,
@@ -222,9 +134,7 @@ add_message(struct feeding *f, struct stream *stream, struct sled_err *err)
 	f->feed->unread += row->letter == NULL ? 1 : 0;
 	f->feed->octets += octets;
 	f->feed->added++;
-	sled_letter_free(&row->letter);
-	stream->done = row->number;
-	stream->at++;
+	sled_stream_next(stream);
 	return true;
 }
 
@@ -234,9 +144,14 @@ static bool
 keep_progress(struct feeding *f, struct sled_err *err)
 {
 	for (size_t i = 0; i < f->len; i++) {
-		(void)sqlite3_bind_int64(f->label, 1,
-		                         (int64_t)f->streams[i].done);
-		(void)sqlite3_bind_int64(f->label, 2, f->streams[i].label);
+		const struct sled_stream *stream = &f->streams[i];
+
+		(void)sqlite3_bind_int64(f->label, 1, (int64_t)stream->done);
+		(void)sqlite3_bind_int64(f->label, 2, (int64_t)stream->upto);
+		(void)sqlite3_bind_int64(f->label, 3, stream->in_received);
+		(void)sqlite3_bind_int64(f->label, 4,
+		                         (int64_t)stream->in_number);
+		(void)sqlite3_bind_int64(f->label, 5, stream->label);
 		if (!run_once(f, f->label, err))
 			return false;
 	}
@@ -258,7 +173,7 @@ static bool
 add_batch(struct feeding *f, bool *over, struct sled_err *err)
 {
 	const int64_t began = sled_clock_ms();
-	struct stream *stream = NULL;
+	struct sled_stream *stream = NULL;
 
 	do {
 		if (!pick_stream(f, &stream, err))
@@ -287,7 +202,7 @@ note_label(void *ctx, const struct sled_label_row *row, struct sled_err *err)
 	struct joining *joining = ctx;
 	struct feeding *f = joining->f;
 	size_t cap = joining->cap == 0 ? 4 : joining->cap * 2;
-	struct stream *more;
+	struct sled_stream *more;
 
 	if (f->len == joining->cap) {
 		more = reallocarray(f->streams, cap, sizeof(*more));
@@ -303,17 +218,30 @@ note_label(void *ctx, const struct sled_label_row *row, struct sled_err *err)
 	return true;
 }
 
+static void
+take_label(struct sled_stream *stream, sqlite3_stmt *stmt)
+{
+	stream->label = sqlite3_column_int64(stmt, 0);
+	stream->done = (uint64_t)sqlite3_column_int64(stmt, 1);
+	stream->upto = (uint64_t)sqlite3_column_int64(stmt, 2);
+	stream->in_received = sqlite3_column_int64(stmt, 3);
+	stream->in_number = (uint64_t)sqlite3_column_int64(stmt, 4);
+}
+
 /* How far the account is in; a row for one that is new when WRITING. */
 static bool
-find_label(struct feeding *f, struct stream *stream, bool writing,
+find_label(struct feeding *f, struct sled_stream *stream, bool writing,
            struct sled_err *err)
 {
 	static const char *const sql[] = {
-		"INSERT INTO label (name, done) VALUES (?1, 0)"
-		" ON CONFLICT DO NOTHING",
-		"SELECT id, done FROM label WHERE name = ?1",
+		"INSERT INTO label (name, done, upto, in_received, in_number)"
+		" VALUES (?1, 0, 0, 0, 0) ON CONFLICT DO NOTHING",
+		"SELECT id, done, upto, in_received, in_number FROM label"
+		" WHERE name = ?1",
 	};
 	bool ok = true;
+
+	stream->done = stream->upto = 0;
 
 	for (int i = writing ? 0 : 1; ok && i < 2; i++) {
 		sqlite3_stmt *stmt = NULL;
@@ -326,10 +254,8 @@ find_label(struct feeding *f, struct stream *stream, bool writing,
 		code = sqlite3_step(stmt);
 		ok = code == SQLITE_ROW || code == SQLITE_DONE ||
 		     sled_index_fail(f->index, code, err);
-		if (code == SQLITE_ROW) {
-			stream->label = sqlite3_column_int64(stmt, 0);
-			stream->done = (uint64_t)sqlite3_column_int64(stmt, 1);
-		}
+		if (code == SQLITE_ROW)
+			take_label(stream, stmt);
 		(void)sqlite3_finalize(stmt);
 	}
 	return ok;
@@ -347,31 +273,31 @@ find_place(struct feeding *f, bool writing, struct sled_err *err)
 	    !sled_index_number(f->index, "SELECT max(id) FROM doc", &f->rowid,
 	                       err) ||
 	    !sled_index_number(f->index,
-	                       "SELECT received FROM doc WHERE id ="
-	                       " (SELECT max(id) FROM doc"
-	                       " WHERE id NOT IN (SELECT id FROM late))",
-	                       &f->newest, err))
+	                       "SELECT coalesce(late.newest, doc.received)"
+	                       " FROM doc LEFT JOIN late USING (id)"
+	                       " ORDER BY id DESC LIMIT 1",
+	                       &f->newest, err) ||
+	    !sled_index_number(f->index, "SELECT count(*) FROM run", &f->runs,
+	                       err))
 		return false;
 	if (f->changes == changes)
 		return true;
 	f->changes = changes;
 	for (size_t i = 0; i < f->len; i++) {
-		drop_rows(&f->streams[i]);
+		sled_stream_drop(&f->streams[i]);
 		if (!find_label(f, &f->streams[i], writing, err))
 			return false;
 	}
 	return true;
 }
 
-/* Numbers have gaps where mail was forgotten, so this is at most. */
 static uint64_t
 count_missing(const struct feeding *f)
 {
 	uint64_t missing = 0;
 
 	for (size_t i = 0; i < f->len; i++)
-		if (f->streams[i].last > f->streams[i].done)
-			missing += f->streams[i].last - f->streams[i].done;
+		missing += sled_stream_missing(&f->streams[i]);
 	return missing;
 }
 
@@ -398,12 +324,17 @@ check_order(struct feeding *f, struct sled_err *err)
 	                       err))
 		return false;
 	for (size_t i = 0; i < f->len; i++) {
-		/* Exactly, where all that is missing fits a page of rows. */
-		if (!fill_rows(f, &f->streams[i], err))
+		struct sled_stream *stream = &f->streams[i];
+
+		if (!sled_stream_fill(stream,
+		                      sled_store_ledger(f->index->store), err))
 			return false;
-		missing += f->streams[i].len - f->streams[i].at;
+		/* Exactly, where all that is missing fits its window. */
+		if (stream->read && stream->upto < stream->last)
+			return true;
+		missing += stream->len - stream->at;
 	}
-	if (missing >= ROWS_MOST || (uint64_t)docs + missing == stored)
+	if ((uint64_t)docs + missing == stored)
 		return true;
 	if (!sled_index_clear(f->index, err))
 		return false;
@@ -412,6 +343,14 @@ check_order(struct feeding *f, struct sled_err *err)
 }
 
 /* ---- what no place gave before ---- */
+
+static bool
+add_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
+{
+	struct feeding *f = ctx;
+
+	return sled_letter_add(f->letter, data, len, err);
+}
 
 struct retry {
 	struct sled_hit hits[RETRY_MOST];
@@ -427,19 +366,14 @@ list_unread(struct feeding *f, struct retry *retry, struct sled_err *err)
 	int code;
 
 	if (!sled_index_prepare(f->index,
-	                        "SELECT doc.id, label, number, received"
-	                        " FROM unread JOIN doc USING (id)"
-	                        " ORDER BY id DESC",
+	                        "SELECT " SLED_HIT
+	                        " FROM unread JOIN doc USING (id)" SLED_HIT_JOIN
+	                        " ORDER BY unread.id DESC",
 	                        &stmt, err))
 		return false;
 	while ((code = sqlite3_step(stmt)) == SQLITE_ROW &&
 	       retry->len < RETRY_MOST)
-		retry->hits[retry->len++] = (struct sled_hit){
-			sqlite3_column_int64(stmt, 0),
-			sqlite3_column_int64(stmt, 1),
-			(uint64_t)sqlite3_column_int64(stmt, 2),
-			sqlite3_column_int64(stmt, 3),
-		};
+		sled_index_hit(stmt, &retry->hits[retry->len++]);
 	(void)sqlite3_finalize(stmt);
 	return code == SQLITE_ROW || code == SQLITE_DONE ||
 	       sled_index_fail(f->index, code, err);
@@ -564,10 +498,14 @@ prepare(struct feeding *f, struct sled_err *err)
 	                          "INSERT INTO doc VALUES (?1, ?2, ?3, ?4)",
 	                          &f->doc, err) &&
 	       sled_index_prepare(index,
-	                          "UPDATE label SET done = ?1 WHERE id = ?2",
+	                          "UPDATE label SET done = ?1, upto = ?2,"
+	                          " in_received = ?3, in_number = ?4"
+	                          " WHERE id = ?5",
 	                          &f->label, err) &&
-	       sled_index_prepare(index, "INSERT INTO late VALUES (?1)",
+	       sled_index_prepare(index, "INSERT INTO late VALUES (?1, ?2)",
 	                          &f->late, err) &&
+	       sled_index_prepare(index, "INSERT INTO run VALUES (?1)", &f->run,
+	                          err) &&
 	       sled_index_prepare(index, "INSERT INTO unread VALUES (?1)",
 	                          &f->unread, err) &&
 	       sled_index_prepare(index, "DELETE FROM unread WHERE id = ?1",
@@ -597,12 +535,13 @@ static void
 free_feeding(struct feeding *f)
 {
 	for (size_t i = 0; i < f->len; i++)
-		drop_rows(&f->streams[i]);
+		sled_stream_drop(&f->streams[i]);
 	free(f->streams);
 	(void)sqlite3_finalize(f->text);
 	(void)sqlite3_finalize(f->doc);
 	(void)sqlite3_finalize(f->label);
 	(void)sqlite3_finalize(f->late);
+	(void)sqlite3_finalize(f->run);
 	(void)sqlite3_finalize(f->unread);
 	(void)sqlite3_finalize(f->reread);
 }
@@ -621,14 +560,15 @@ sled_index_feed(struct sled_index *index, struct sled_feed *feed,
 
 	if (feed->ms > 0)
 		f.end_ms = sled_clock_ms() + (int64_t)feed->ms;
-	ok = sled_ledger_labels(sled_store_ledger(index->store), false,
+	ok = (!feed->thorough || sled_index_to_write(index, err)) &&
+	     sled_ledger_labels(sled_store_ledger(index->store), false,
 	                        note_label, &joining, err) &&
 	     find_place(&f, false, err) &&
 	     (!feed->thorough || check_order(&f, err));
 	f.total = count_missing(&f);
 	if (ok && (f.total > 0 || feed->thorough)) {
 		f.changes = -1;
-		ok = prepare(&f, err) &&
+		ok = sled_index_to_write(index, err) && prepare(&f, err) &&
 		     (f.total == 0 || run_batches(&f, err)) &&
 		     (!feed->thorough || retry_unread(&f, err));
 	}

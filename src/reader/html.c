@@ -1,22 +1,19 @@
 /*
  * html.c - what a person would read of an HTML part; see mailsled/reader.h.
  *
- * libxml2 reads the tags, with its recovery from what is broken, and no tree is
- * made: memory stays flat. Nothing is ever fetched. Layout is that of a letter:
- * paragraphs, lists, quotes; the tables of mail are mostly layout, so a row is
- * a line and a cell a gap.
+ * Layout is that of a letter: paragraphs, lists, quotes; the tables of mail are
+ * mostly layout, so a row is a line and a cell a gap.
  */
-#include <libxml/HTMLparser.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "reader/internal.h"
+#include "mailsled/reader.h"
+#include "reader/markup.h"
 
-#define DEPTH_MOST 64    /* lists and quotes deeper than this look alike */
-#define LINKS_MOST 500   /* that are listed */
-#define OPEN_MOST  4096  /* elements inside each other that are counted */
-#define PIECE      65536 /* octets given to the parser at once */
+#define DEPTH_MOST 64   /* lists and quotes deeper than this look alike */
+#define LINKS_MOST 500  /* that are listed */
+#define OPEN_MOST  4096 /* elements inside each other that are counted */
 
 enum kind {
 	INLINE,
@@ -34,7 +31,7 @@ enum kind {
 	NEXT_LINE,
 };
 
-static const struct {
+static const struct element {
 	const char *name;
 	enum kind kind;
 } elements[] = {
@@ -209,46 +206,11 @@ on_text(void *ctx, const xmlChar *text, int len)
 static enum kind
 kind_of(const char *name)
 {
-	size_t low = 0, high = sizeof(elements) / sizeof(*elements);
+	const struct element *found =
+	    bsearch(name, elements, sizeof(elements) / sizeof(*elements),
+	            sizeof(*elements), sled_markup_compare);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		int order = strcmp(name, elements[middle].name);
-
-		if (order == 0)
-			return elements[middle].kind;
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return INLINE;
-}
-
-static const char *
-attribute(const xmlChar **list, const char *name)
-{
-	for (; list != NULL && list[0] != NULL; list += 2)
-		if (strcmp((const char *)list[0], name) == 0)
-			return (const char *)list[1];
-	return NULL;
-}
-
-/* Previews and trackers hide text from who reads the page. */
-static bool
-is_hidden(const xmlChar **list)
-{
-	const char *style = attribute(list, "style");
-	const char *at;
-
-	if (style == NULL)
-		return false;
-	at = strcasestr(style, "display");
-	if (at == NULL)
-		return false;
-	at += strlen("display");
-	at += strspn(at, " \t\r\n:");
-	return strncasecmp(at, "none", 4) == 0;
+	return found == NULL ? INLINE : found->kind;
 }
 
 static void
@@ -303,7 +265,6 @@ begin_item(struct page *page)
 	char mark[16] = "* ";
 	unsigned at = page->lists - 1;
 
-	owe_lines(page, 1);
 	if (page->lists > 0 && page->lists <= DEPTH_MOST &&
 	    page->count[at] >= 0 && page->count[at] < 100000)
 		(void)snprintf(mark, sizeof(mark), "%d. ", ++page->count[at]);
@@ -314,7 +275,6 @@ begin_item(struct page *page)
 static void
 begin_list(struct page *page, bool numbered)
 {
-	owe_lines(page, page->lists == 0 ? 2 : 1);
 	if (page->lists < DEPTH_MOST)
 		page->count[page->lists] = numbered ? 0 : -1;
 	page->lists++;
@@ -332,55 +292,42 @@ show_image(struct page *page, const char *alt)
 	puts_to(page, "]");
 }
 
+/* What stands on lines of its own does so at both its ends. */
+static void
+set_off(struct page *page, enum kind kind)
+{
+	if (kind == BREAK || kind == ITEM)
+		owe_lines(page, 1);
+	if (kind == BLOCK || kind == QUOTE || kind == PRE || kind == RULE)
+		owe_lines(page, 2);
+	if (kind == LIST)
+		owe_lines(page, page->lists == 0 ? 2 : 1);
+}
+
 static void
 begin_kind(struct page *page, enum kind kind, const char *name,
            const xmlChar **list)
 {
-	switch (kind) {
-	case BREAK:
-		owe_lines(page, 1);
-		break;
-	case BLOCK:
-		owe_lines(page, 2);
-		break;
-	case QUOTE:
-		owe_lines(page, 2);
-		page->quotes++;
-		break;
-	case PRE:
-		owe_lines(page, 2);
-		page->pre++;
-		break;
-	case LIST:
+	set_off(page, kind);
+	page->quotes += kind == QUOTE;
+	page->pre += kind == PRE;
+	if (kind == LIST)
 		begin_list(page, strcmp(name, "ol") == 0);
-		break;
-	case ITEM:
+	if (kind == ITEM)
 		begin_item(page);
-		break;
-	case CELL:
+	if (kind == CELL)
 		page->gap = page->begun && page->lines == 0;
-		break;
-	case RULE:
-		owe_lines(page, 2);
+	if (kind == RULE) {
 		begin_text(page);
 		puts_to(page, "----");
-		owe_lines(page, 2);
-		break;
-	case LINK:
-		if (page->links)
-			begin_link(page, attribute(list, "href"));
-		break;
-	case IMAGE:
-		show_image(page, attribute(list, "alt"));
-		break;
-	case NEXT_LINE:
-		if (page->begun && page->lines < 4)
-			page->lines++;
+	}
+	if (kind == LINK && page->links)
+		begin_link(page, sled_markup_attribute(list, "href"));
+	if (kind == IMAGE)
+		show_image(page, sled_markup_attribute(list, "alt"));
+	if (kind == NEXT_LINE) {
+		page->lines += page->begun && page->lines < 4;
 		page->blank = page->gap = false;
-		break;
-	case INLINE:
-	case HIDDEN:
-		break;
 	}
 }
 
@@ -393,7 +340,8 @@ on_begin(void *ctx, const xmlChar *name, const xmlChar **list)
 	page->open++;
 	if (page->hidden > 0)
 		return;
-	if (page->open < OPEN_MOST && (kind == HIDDEN || is_hidden(list)))
+	if (page->open < OPEN_MOST &&
+	    (kind == HIDDEN || sled_markup_hidden(list)))
 		page->hidden = page->open;
 	else
 		begin_kind(page, kind, (const char *)name, list);
@@ -402,37 +350,12 @@ on_begin(void *ctx, const xmlChar *name, const xmlChar **list)
 static void
 end_kind(struct page *page, enum kind kind)
 {
-	switch (kind) {
-	case BREAK:
-	case ITEM:
-		owe_lines(page, 1);
-		break;
-	case BLOCK:
-		owe_lines(page, 2);
-		break;
-	case QUOTE:
-		owe_lines(page, 2);
-		page->quotes -= page->quotes > 0;
-		break;
-	case PRE:
-		owe_lines(page, 2);
-		page->pre -= page->pre > 0;
-		break;
-	case LIST:
-		page->lists -= page->lists > 0;
-		owe_lines(page, page->lists == 0 ? 2 : 1);
-		break;
-	case LINK:
+	page->quotes -= kind == QUOTE && page->quotes > 0;
+	page->pre -= kind == PRE && page->pre > 0;
+	page->lists -= kind == LIST && page->lists > 0;
+	if (kind == LINK)
 		end_link(page);
-		break;
-	case INLINE:
-	case HIDDEN:
-	case CELL:
-	case RULE:
-	case IMAGE:
-	case NEXT_LINE:
-		break;
-	}
+	set_off(page, kind);
 }
 
 static void
@@ -468,32 +391,14 @@ list_links(struct page *page)
 static bool
 parse(struct page *page, struct sled_span html)
 {
-	static xmlSAXHandler handler = { .startElement = on_begin,
-		                         .endElement = on_end,
-		                         .characters = on_text,
-		                         .ignorableWhitespace = on_text,
-		                         .cdataBlock = on_text };
-	htmlParserCtxtPtr parser = htmlCreatePushParserCtxt(
-	    &handler, page, NULL, 0, NULL, XML_CHAR_ENCODING_UTF8);
+	struct sled_markup events = { .begin = on_begin,
+		                      .end = on_end,
+		                      .text = on_text,
+		                      .raw = on_text,
+		                      .stop = &page->failed,
+		                      .open = &page->open };
 
-	if (parser == NULL)
-		return sled_fail(page->err, SLED_ERR_NOMEM, "HTML");
-	(void)htmlCtxtUseOptions(parser,
-	                         HTML_PARSE_RECOVER | HTML_PARSE_NOERROR |
-	                             HTML_PARSE_NOWARNING | HTML_PARSE_NONET |
-	                             HTML_PARSE_IGNORE_ENC);
-	while (!page->failed && html.len > 0) {
-		size_t len = html.len < PIECE ? html.len : PIECE;
-
-		(void)htmlParseChunk(parser, html.data, (int)len, 0);
-		html.data += len;
-		html.len -= len;
-	}
-	(void)htmlParseChunk(parser, NULL, 0, 1);
-	if (parser->myDoc != NULL)
-		xmlFreeDoc(parser->myDoc);
-	htmlFreeParserCtxt(parser);
-	return !page->failed;
+	return sled_markup_parse(&events, page, html, page->err);
 }
 
 bool

@@ -4,9 +4,12 @@
  * It is a cache of the archives: it may be thrown away at any time. SQLite keeps
  * it whole over kill and power cut (WAL; what a power cut takes is added again).
  *
- *   label(id, name, done)   messages of the account up to number done are in
+ *   label(id, name, done, ...)   messages of the account up to number done are
+ *                           in; the rest: see stream.c
  *   doc(id, label, number, received)   one a message; ids follow received
- *   late(id)                docs whose id does not: older than one before them
+ *   run(first)              docs where that begins anew, with older mail
+ *   late(id, newest)        docs older than one before them in their run, which
+ *                           was received at newest
  *   unread(id)              docs without text: no place gave their bytes
  *   text                    FTS5 without content; rowid is doc's id
  *   fact(key, value)        store, and a number that each change makes higher
@@ -20,11 +23,13 @@
 #include "reader/internal.h"
 
 #define APPLICATION "1397507401" /* "SLDI" */
-#define VERSION     "1" /* of schema and of what is made of a message */
+#define VERSION     "2" /* of schema and of what is made of a message */
 #define BUSY_MS     1000
 
-static const char settings[] = "PRAGMA auto_vacuum = INCREMENTAL;"
-			       "PRAGMA synchronous = NORMAL;"
+/* Debian has SQLite write zeros over all that goes: what merges leave behind, in
+ * a file whose text lies beside it in archives. */
+static const char settings[] = "PRAGMA synchronous = NORMAL;"
+			       "PRAGMA secure_delete = OFF;"
 			       "PRAGMA cache_size = -16384;"
 			       "PRAGMA temp_store = MEMORY;"
 			       "PRAGMA mmap_size = 0;"
@@ -35,10 +40,12 @@ static const char settings[] = "PRAGMA auto_vacuum = INCREMENTAL;"
 static const char schema[] =
     "CREATE TABLE fact (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE label (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-    " done INTEGER NOT NULL);"
+    " done INTEGER NOT NULL, upto INTEGER NOT NULL,"
+    " in_received INTEGER NOT NULL, in_number INTEGER NOT NULL);"
     "CREATE TABLE doc (id INTEGER PRIMARY KEY, label INTEGER NOT NULL,"
     " number INTEGER NOT NULL, received INTEGER NOT NULL);"
-    "CREATE TABLE late (id INTEGER PRIMARY KEY);"
+    "CREATE TABLE run (first INTEGER PRIMARY KEY);"
+    "CREATE TABLE late (id INTEGER PRIMARY KEY, newest INTEGER NOT NULL);"
     "CREATE TABLE unread (id INTEGER PRIMARY KEY);"
     /* The first column costs no mark in each word's list of places. */
     "CREATE VIRTUAL TABLE text USING fts5 (body, subject, sender, rcpt,"
@@ -54,6 +61,7 @@ static const char wipe[] = "DROP TABLE IF EXISTS text;"
 			   "DROP TABLE IF EXISTS fact;"
 			   "DROP TABLE IF EXISTS label;"
 			   "DROP TABLE IF EXISTS doc;"
+			   "DROP TABLE IF EXISTS run;"
 			   "DROP TABLE IF EXISTS late;"
 			   "DROP TABLE IF EXISTS unread;";
 
@@ -160,26 +168,43 @@ close_database(struct sled_index *index)
 	if (index->db != NULL)
 		(void)sqlite3_close(index->db);
 	index->db = NULL;
+	index->writing = false;
 	sled_vfs_free(&index->vfs);
 }
 
 static bool
-open_database(struct sled_index *index, struct sled_err *err)
+open_database(struct sled_index *index, bool writing, struct sled_err *err)
 {
 	const struct sled_sys *sys = NULL;
 	int code;
 
 	(void)sled_store_state(index->store, &sys);
-	if (!sled_vfs_new(&index->vfs, sys, index->path.data, false, err))
+	if (!sled_vfs_new(&index->vfs, sys, index->path.data, !writing, err))
 		return sled_note(err, "index %s", index->shown);
 	code = sqlite3_open_v2(index->path.data, &index->db,
-	                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+	                       (writing
+	                            ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+	                            : SQLITE_OPEN_READONLY) |
 	                           SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
 	                       index->vfs->base.zName);
 	if (code != SQLITE_OK)
 		return sled_index_fail(index, code, err);
+	index->writing = writing;
 	(void)sqlite3_busy_timeout(index->db, BUSY_MS);
-	return sled_index_run(index, settings, err) &&
+	return sled_index_run(index, settings, err);
+}
+
+/* What must be said before the first table is made, and at no other time: it
+ * writes. */
+static bool
+begin_file(struct sled_index *index, struct sled_err *err)
+{
+	int64_t pages = 0;
+
+	return sled_index_number(index, "PRAGMA page_count", &pages, err) &&
+	       (pages > 0 ||
+	        sled_index_run(index, "PRAGMA auto_vacuum = INCREMENTAL",
+	                       err)) &&
 	       sled_index_run(index, "PRAGMA journal_mode = WAL", err);
 }
 
@@ -249,16 +274,47 @@ make_tables(struct sled_index *index, bool unless_ours, struct sled_err *err)
 bool
 sled_index_clear(struct sled_index *index, struct sled_err *err)
 {
-	return make_tables(index, false, err);
+	return sled_index_to_write(index, err) &&
+	       make_tables(index, false, err);
+}
+
+static bool
+open_to_write(struct sled_index *index, struct sled_err *err)
+{
+	bool ours = false;
+
+	close_database(index);
+	return open_database(index, true, err) && begin_file(index, err) &&
+	       is_ours(index, &ours, err) &&
+	       (ours || make_tables(index, true, err));
+}
+
+/* Most have only questions: they write nothing and wait for no disk. */
+static bool
+open_to_read(struct sled_index *index, struct sled_err *err)
+{
+	const struct sled_sys *sys = NULL;
+	struct stat st;
+	bool ours = false;
+	int dir = sled_store_state(index->store, &sys);
+
+	return sys->fstatat(sys->ctx, dir, "index.db", &st, 0) == 0 &&
+	       open_database(index, false, err) && is_ours(index, &ours, err) &&
+	       ours;
 }
 
 static bool
 open_once(struct sled_index *index, struct sled_err *err)
 {
-	bool ours = false;
+	struct sled_err why = { 0 };
 
-	return open_database(index, err) && is_ours(index, &ours, err) &&
-	       (ours || make_tables(index, true, err));
+	return open_to_read(index, &why) || open_to_write(index, err);
+}
+
+bool
+sled_index_to_write(struct sled_index *index, struct sled_err *err)
+{
+	return index->writing || open_to_write(index, err);
 }
 
 /* Its file is of no use to anyone. */
@@ -307,7 +363,7 @@ sled_index_open(struct sled_index **out, struct sled_store *store,
 bool
 sled_index_mend(struct sled_index *index, struct sled_err *err)
 {
-	return throw_away(index, err) && open_once(index, err);
+	return throw_away(index, err) && open_to_write(index, err);
 }
 
 void
@@ -325,35 +381,22 @@ sled_index_close(struct sled_index **closing)
 
 /* ---- from a row to its message ---- */
 
-static bool
-label_name(struct sled_index *index, int64_t id, char out[25],
-           struct sled_err *err)
+void
+sled_index_hit(sqlite3_stmt *stmt, struct sled_hit *out)
 {
-	sqlite3_stmt *stmt = NULL;
-	int code;
-
-	out[0] = '\0';
-	if (!sled_index_prepare(index, "SELECT name FROM label WHERE id = ?1",
-	                        &stmt, err))
-		return false;
-	(void)sqlite3_bind_int64(stmt, 1, id);
-	code = sqlite3_step(stmt);
-	if (code == SQLITE_ROW)
-		(void)snprintf(out, 25, "%s",
-		               (const char *)sqlite3_column_text(stmt, 0));
-	else if (code != SQLITE_DONE)
-		(void)sled_index_fail(index, code, err);
-	(void)sqlite3_finalize(stmt);
-	return code == SQLITE_ROW || code == SQLITE_DONE;
+	*out = (struct sled_hit){
+		.id = sqlite3_column_int64(stmt, 0),
+		.number = (uint64_t)sqlite3_column_int64(stmt, 1),
+		.received = sqlite3_column_int64(stmt, 2),
+	};
+	(void)snprintf(out->label, sizeof(out->label), "%s",
+	               (const char *)sqlite3_column_text(stmt, 3));
 }
 
 bool
 sled_index_message(struct sled_index *index, const struct sled_hit *hit,
                    sled_message_fn *each, void *ctx, struct sled_err *err)
 {
-	char name[25];
-
-	return label_name(index, hit->label, name, err) &&
-	       sled_ledger_by_number(sled_store_ledger(index->store), name,
-	                             hit->number, each, ctx, err);
+	return sled_ledger_by_number(sled_store_ledger(index->store),
+	                             hit->label, hit->number, each, ctx, err);
 }

@@ -50,8 +50,14 @@ struct sled_index {
 	struct sled_store *store;
 	struct sled_buf path;
 	char shown[128];
-	bool broken; /* SQLite calls the file damaged */
+	bool writing; /* it was opened for that */
+	bool broken;  /* SQLite calls the file damaged */
 };
+
+/* From now on it may be written: opened anew unless it was for that. No
+ * statement of it may be left. */
+SLED_CHECK bool sled_index_to_write(struct sled_index *index,
+                                    struct sled_err *err);
 
 /* What SQLite's last failure CODE was, as ours. Always returns false. */
 bool sled_index_fail(struct sled_index *index, int code, struct sled_err *err);
@@ -69,18 +75,62 @@ SLED_CHECK bool sled_index_begin(struct sled_index *index, bool *busy,
 SLED_CHECK bool sled_index_end(struct sled_index *index, bool ok,
                                struct sled_err *err);
 
-/* A row of doc. */
+/* A row of doc, with its account's name. */
 struct sled_hit {
-	int64_t id, label;
+	int64_t id, received;
 	uint64_t number;
-	int64_t received;
+	char label[25];
 };
 
+#define SLED_HIT      "doc.id, doc.number, doc.received, label.name"
+#define SLED_HIT_JOIN " JOIN label ON label.id = doc.label"
+/* The row of a statement whose first columns are SLED_HIT. */
+void sled_index_hit(sqlite3_stmt *stmt, struct sled_hit *out);
 /* Its message; EACH is not called when the archive is gone. */
 SLED_CHECK bool sled_index_message(struct sled_index *index,
                                    const struct sled_hit *hit,
                                    sled_message_fn *each, void *ctx,
                                    struct sled_err *err);
+
+/* ---- stream.c: what the index lacks of an account ---- */
+
+struct sled_stream_row {
+	uint64_t number, octets;
+	int64_t received, member;
+	struct sled_letter *letter; /* once loaded; NULL: no place gave it */
+	bool loaded;
+};
+
+struct sled_stream {
+	char name[25];
+	int64_t label;
+	uint64_t done, last; /* all up to done are in; last: of the account */
+	/* A window that is being added: numbers above done, up to upto. Of it
+	 * is in what is no later than this. */
+	uint64_t upto, in_number;
+	int64_t in_received;
+	struct sled_stream_row *rows; /* the window, sorted */
+	size_t len, cap, at;
+	uint64_t held; /* octets of letters */
+	bool read;     /* rows are there */
+};
+
+/* The next row, if there is one: at < len then. */
+SLED_CHECK bool sled_stream_fill(struct sled_stream *stream,
+                                 struct sled_ledger *ledger,
+                                 struct sled_err *err);
+/* Its letter, unless no place has it. */
+SLED_CHECK bool sled_stream_load(struct sled_stream *stream,
+                                 struct sled_store *store,
+                                 struct sled_err *err);
+/* It is in. */
+void sled_stream_next(struct sled_stream *stream);
+void sled_stream_drop(struct sled_stream *stream);
+/* Numbers have gaps where mail was forgotten, so this is at most. */
+uint64_t sled_stream_missing(const struct sled_stream *stream);
+/* The next COUNT rows were all received before THAN. */
+bool sled_stream_older(const struct sled_stream *stream, size_t count,
+                       int64_t than);
 
 /* ---- entry.c: one message on its way in ---- */
 

@@ -255,12 +255,15 @@ sled_letter_part(const struct sled_letter *letter, size_t i,
 	GMimeStream *stream =
 	    content == NULL ? NULL : g_mime_data_wrapper_get_stream(content);
 	gint64 octets = stream == NULL ? 0 : g_mime_stream_length(stream);
+	const char *cid = g_mime_object_get_content_id(
+	    g_ptr_array_index(letter->parts, (guint)i));
 
 	if (octets > 0 && g_mime_data_wrapper_get_encoding(content) ==
 	                      GMIME_CONTENT_ENCODING_BASE64)
 		octets = octets / 78 * 57 + octets % 78 * 3 / 4;
 	out->type = g_ptr_array_index(letter->types, (guint)i);
 	out->name = g_ptr_array_index(letter->names, (guint)i);
+	out->cid = cid == NULL ? "" : cid;
 	out->attached = g_array_index(letter->attached, gboolean, (guint)i);
 	out->octets = octets < 0 ? 0 : (uint64_t)octets;
 }
@@ -334,10 +337,13 @@ sled_letter_field(const struct sled_letter *letter, const char *name,
 		return sled_buf_reserve(out, 1, err);
 	*there = true;
 	raw = g_mime_header_get_raw_value(header);
-	for (; raw != NULL && *raw != '\0'; raw++)
-		if (*raw != '\r' && *raw != '\n' &&
-		    !sled_buf_add(out, raw, 1, err))
+	while (raw != NULL && *raw != '\0') {
+		size_t len = strcspn(raw, "\r\n");
+
+		if (!sled_buf_add(out, raw, len, err))
 			return false;
+		raw += len + strspn(raw + len, "\r\n");
+	}
 	return sled_buf_reserve(out, 1, err);
 }
 
@@ -412,6 +418,16 @@ gather(GMimePart *part, struct gathered *all, struct sled_err *err)
 	return ok && sled_buf_reserve(&all->bytes, 1, err);
 }
 
+/* What tells the order of octets is none of the text. */
+static void
+drop_order_mark(struct sled_buf *text)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	if (text->len >= 3 && memcmp(text->data, mark, 3) == 0)
+		sled_buf_shift(text, 3);
+}
+
 /* LF for CRLF; a CR alone too was meant to end a line. */
 static void
 drop_carriage(struct sled_buf *text)
@@ -469,6 +485,7 @@ add_leaf(struct reading *r, GMimePart *part)
 		 &text, sled_buf_span(&all.bytes),
 		 g_mime_content_type_get_parameter(type, "charset"), r->err);
 	r->want->cut = r->want->cut || all.cut;
+	drop_order_mark(&text);
 	if (ok && r->want->form == SLED_LETTER_HTML)
 		ok = sled_buf_add(r->out, text.data, text.len, r->err);
 	else if (ok && html)

@@ -101,9 +101,10 @@ sled_mark_day(struct sled_buf *out, int64_t day, struct sled_err *err)
 	year = tm.tm_year + 1900;
 	month = tm.tm_mon + 1;
 	return sled_buf_printf(out, err,
-	                       " " SLED_MARK "y%d " SLED_MARK
+	                       " " SLED_MARK "t%d " SLED_MARK "y%d " SLED_MARK
 	                       "m%d%02d " SLED_MARK "d%d%02d%02d",
-	                       year, year, month, year, month, tm.tm_mday);
+	                       year / 10, year, year, month, year, month,
+	                       tm.tm_mday);
 }
 
 /* One word for as many days from FIRST on as fit; the day behind them. */
@@ -113,13 +114,20 @@ add_span(struct sled_buf *out, int64_t first, int64_t last, int64_t *next,
 {
 	struct tm tm;
 	int year, month;
-	int64_t year_end, month_end;
+	int64_t ten_end, year_end, month_end;
 
 	to_date(first, &tm);
 	year = tm.tm_year + 1900;
 	month = tm.tm_mon + 1;
+	ten_end = sled_day_from(year + 10, 1, 1);
 	year_end = sled_day_from(year + 1, 1, 1);
 	month_end = month == 12 ? year_end : sled_day_from(year, month + 1, 1);
+	if (year % 10 == 0 && month == 1 && tm.tm_mday == 1 &&
+	    ten_end - 1 <= last) {
+		*next = ten_end;
+		return sled_buf_printf(out, err, "\"" SLED_MARK "t%d\"",
+		                       year / 10);
+	}
 	if (month == 1 && tm.tm_mday == 1 && year_end - 1 <= last) {
 		*next = year_end;
 		return sled_buf_printf(out, err, "\"" SLED_MARK "y%d\"", year);

@@ -26,7 +26,7 @@ SLED_CHECK bool sled_mark_id(struct sled_buf *out, const char *id,
 /* Days since 1970-01-01. */
 int64_t sled_day_of(int64_t when);
 int64_t sled_day_from(int year, int month, int day);
-/* The day's year, month and day. */
+/* The day's ten years, year, month and day. */
 SLED_CHECK bool sled_mark_day(struct sled_buf *out, int64_t day,
                               struct sled_err *err);
 #define SLED_DAY_FIRST 0     /* mail that says it is older says wrong */

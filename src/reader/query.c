@@ -377,9 +377,10 @@ static bool
 add_unit(struct parse *p, struct sled_buf *out, bool *negative)
 {
 	enum field field = ANY;
+	const size_t from = p->at;
 
 	if (take_operator(p, "OR"))
-		return refuse(p, p->at, "OR stands between two things");
+		return refuse(p, from, "OR stands between two things");
 	*negative = take_operator(p, "NOT");
 	if (p->text[p->at] == '-') {
 		*negative = !*negative;
@@ -461,8 +462,10 @@ add_clauses(struct parse *p, struct sled_buf *must, struct sled_buf *mustnt)
 	if (p->text[p->at] == '\0' || p->text[p->at] == ')')
 		return refuse(p, p->at, "something is missing here");
 	while (p->text[p->at] != '\0' && p->text[p->at] != ')') {
+		const size_t from = p->at;
+
 		if (take_operator(p, "OR"))
-			return refuse(p, p->at, "OR stands between two things");
+			return refuse(p, from, "OR stands between two things");
 		(void)take_operator(p, "AND");
 		if (!add_clause(p, must, mustnt))
 			return false;

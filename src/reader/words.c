@@ -1,4 +1,5 @@
 /* words.c - header fields as people wrote them (RFC 2047, RFC 5322). */
+#include <signal.h>
 #include <string.h>
 
 #include "mailsled/text.h"
@@ -10,9 +11,13 @@ void
 sled_gmime_begin(void)
 {
 	static gsize once;
+	struct sigaction pipe;
 
 	if (g_once_init_enter(&once)) {
+		/* A library below it would have SIGPIPE ignored for good. */
+		(void)sigaction(SIGPIPE, NULL, &pipe);
 		g_mime_init();
+		(void)sigaction(SIGPIPE, &pipe, NULL);
 		g_once_init_leave(&once, 1);
 	}
 }
@@ -106,14 +111,15 @@ static bool
 unfold(struct sled_buf *out, struct sled_span raw, struct sled_err *err)
 {
 	struct sled_buf line = { 0 }, text = { 0 };
-	bool ok = true;
+	bool ok;
 
 	if (raw.len > FIELD_MOST)
 		raw.len = FIELD_MOST;
+	ok = sled_buf_reserve(&line, raw.len, err);
 	for (size_t i = 0; ok && i < raw.len; i++)
 		if (raw.data[i] != '\r' && raw.data[i] != '\n' &&
 		    raw.data[i] != '\0')
-			ok = sled_buf_add(&line, raw.data + i, 1, err);
+			line.data[line.len++] = raw.data[i];
 	ok = ok && sled_charset_utf8(&text, sled_buf_span(&line), NULL, err) &&
 	     mend_words(out, text.data, err);
 	sled_buf_free(&line);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mailsled/clock.h"
+#include "mailsled/deliver.h"
 #include "mailsled/secret.h"
 #include "round/internal.h"
 
@@ -365,7 +366,9 @@ prepare(struct sled_round_part *part, struct sled_err *err)
 {
 	const struct sled_round *round = part->round;
 
-	return sled_secret_get(&part->secret, round->conf.sys, part->account,
+	return sled_deliver_begin(round->conf.store, part->account,
+	                          sled_clock_now(), err) &&
+	       sled_secret_get(&part->secret, round->conf.sys, part->account,
 	                       err) &&
 	       sled_tls_trust_new(&part->trust, part->account->ca_file, err) &&
 	       sled_plan_join(round->plan, &part->lane, err);

@@ -95,20 +95,32 @@ from_credential(struct sled_buf *out, const struct sled_sys *sys,
 }
 
 bool
-sled_secret_get(struct sled_buf *out, const struct sled_sys *sys,
-                const struct sled_conf_account *account, struct sled_err *err)
+sled_secret_read(struct sled_buf *out, const struct sled_sys *sys,
+                 const struct sled_secret_source *source, struct sled_err *err)
 {
 	bool ok;
 
-	if (account->password_command != NULL)
-		ok = sled_child_capture(out, account->password_command,
-		                        SECRET_MAX, SLED_SECRET_WAIT_MS, err) &&
+	if (source->command != NULL)
+		ok = sled_child_capture(out, source->command, SECRET_MAX,
+		                        SLED_SECRET_WAIT_MS, err) &&
 		     take_line(out, "password-command", err);
-	else if (account->password_file != NULL)
-		ok = from_file(out, sys, account->password_file, true, err);
+	else if (source->file != NULL)
+		ok = from_file(out, sys, source->file, true, err);
 	else
-		ok = from_credential(out, sys, account->credential, err);
+		ok = from_credential(out, sys, source->credential, err);
 	if (!ok)
 		sled_buf_wipe(out);
-	return ok || sled_note(err, "account %s", account->name);
+	return ok;
+}
+
+bool
+sled_secret_get(struct sled_buf *out, const struct sled_sys *sys,
+                const struct sled_conf_account *account, struct sled_err *err)
+{
+	const struct sled_secret_source source = { account->password_command,
+		                                   account->password_file,
+		                                   account->credential };
+
+	return sled_secret_read(out, sys, &source, err) ||
+	       sled_note(err, "account %s", account->name);
 }

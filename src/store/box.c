@@ -119,9 +119,10 @@ free_box(struct sled_box **box_p)
 	sled_buf_free(&box->journal);
 	sled_buf_free(&box->odd);
 	sled_claims_free(&box->claims);
+	free(box->olds.list);
 	sled_held_free(box);
 	sled_asides_free(box);
-	sled_olds_free(box);
+	sled_stays_free(box);
 	free(box->names);
 	free(box);
 	*box_p = NULL;
@@ -347,7 +348,8 @@ take_twin(void *ctx, const struct sled_message *row, struct sled_err *err)
 	return sled_row_take(&twin->copy, row, err);
 }
 
-/* Is it a row that we have? By its id's row; without an id by its hash. */
+/* Is it a row that we have? By its id's row; without an id, or with one that
+ * may be new to an old message, by its hash. */
 static bool
 find_twin(struct sled_box *box, const struct sled_digest *digest,
           struct twin *twin, struct sled_err *err)
@@ -356,7 +358,8 @@ find_twin(struct sled_box *box, const struct sled_digest *digest,
 	struct sled_ledger *ledger = box->store->ledger;
 
 	*twin = (struct twin){ .box = box, .digest = digest };
-	if (it->flags & SLED_ITEM_NOID)
+	if ((it->flags & SLED_ITEM_NOID) != 0 ||
+	    (it->row == 0 && box->olds.len > 0))
 		return sled_ledger_by_hash(ledger, box->maildrop.id,
 		                           &digest->sha256, take_twin, twin,
 		                           err);
@@ -850,7 +853,7 @@ note_visit(struct sled_box *box, struct sled_visit_row *visit,
 	if (box->listing != NULL)
 		box->maildrop.listed_count = (uint32_t)box->listing->len;
 	return sled_held_close(box, now, err) && sled_asides_close(box, err) &&
-	       sled_olds_close(box, visit->deleted > 0, err) &&
+	       sled_stays_close(box, visit->deleted > 0, err) &&
 	       sled_ledger_maildrop_put(box->store->ledger, &box->maildrop,
 	                                err) &&
 	       sled_ledger_visit_put(box->store->ledger, visit, err) &&

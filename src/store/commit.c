@@ -402,6 +402,10 @@ record_all(struct commit *c, struct sled_err *err)
 			                    safe, err))
 				return false;
 	}
+	if (c->whose->brought &&
+	    !sled_ledger_delivery_pass(c->store->ledger, c->whose->owner.label,
+	                               c->number, c->number + c->len - 1, err))
+		return false;
 	return sled_ledger_gone_told(c->store->ledger, c->whose->owner.label,
 	                             err);
 }

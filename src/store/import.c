@@ -8,8 +8,8 @@
  *   I1  whole in a spool below salvage/ the next start commits it
  *   I2  committed                       the ledger has the rows
  *   I3  the spool is unlinked           the next batch has a spool of its own
- * Whatever cut it off, the same source is gone through again: what the account
- * has, counted by hash, is passed over.
+ * Whatever cut it off, the same source is gone through again [R5]: what the
+ * account has, counted by hash, is passed over.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -10,6 +10,7 @@
  *            failed mail_bytes wire_down wire_up resumed exit error
  *            round path up_ms alive_ms cut held_bytes left_bytes
  *   round    see round.c
+ *   delivery see delivery.c
  *
  * States of an append
  *   J0  whole lines
@@ -595,8 +596,8 @@ replay_round(struct sled_store *store, const struct fields *f,
 }
 
 static bool
-replay_decision(struct sled_store *store, const struct fields *f, int64_t when,
-                struct sled_err *err)
+replay_other(struct sled_store *store, const struct fields *f, int64_t when,
+             struct sled_err *err)
 {
 	const char *fields[FIELDS];
 	size_t len = f->len - 2;
@@ -604,7 +605,10 @@ replay_decision(struct sled_store *store, const struct fields *f, int64_t when,
 	for (size_t i = 0; i < len; i++)
 		fields[i] =
 		    f->text[2 + i].data == NULL ? "" : f->text[2 + i].data;
-	return sled_decide_replay(store, f->text[1].data, fields, len, when,
+	if (strcmp(f->text[1].data, "delivery") == 0)
+		return sled_delivery_replay(store, fields, len, when, err);
+	return !sled_decide_is(f->text[1].data) ||
+	       sled_decide_replay(store, f->text[1].data, fields, len, when,
 	                          err);
 }
 
@@ -627,8 +631,8 @@ replay_line(struct sled_store *store, struct sled_span line,
 			ok = replay_visit(store, &fields, err);
 		else if (strcmp(fields.text[1].data, "round") == 0)
 			ok = replay_round(store, &fields, err);
-		else if (sled_decide_is(fields.text[1].data))
-			ok = replay_decision(store, &fields, when, err);
+		else
+			ok = replay_other(store, &fields, when, err);
 	}
 	free_fields(&fields);
 	return ok;

@@ -305,69 +305,6 @@ disown_doubles(struct sled_box *box, struct sled_err *err)
 	return true;
 }
 
-/* ---- renumbered: all ids new, the sizes in the old order ---- */
-
-/* How many items have the sizes of the rows, in their order; *same false: not
- * all rows, and no other, are there. */
-static bool
-compare_sizes(struct sled_box *box, size_t *len, bool *same,
-              struct sled_err *err)
-{
-	const struct sled_olds *olds = &box->olds;
-	struct sled_listing *listing = box->listing;
-
-	*len = 0;
-	*same = olds->len <= listing->len;
-	for (; *same && *len < olds->len; ++*len) {
-		struct sled_item *it = &listing->items[*len];
-
-		if (!sled_ledger_known_size(box->store->ledger,
-		                            olds->list[*len].row, it->size,
-		                            same, err))
-			return false;
-		*same = *same && (it->flags & SLED_ITEM_NOID) == 0;
-		it->row = olds->list[*len].row;
-	}
-	return true;
-}
-
-static void
-plan_samples(struct sled_box *box, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		struct sled_item *it = &box->listing->items[i];
-		bool sample =
-		    i == 0 || i == len - 1 || i % SLED_SAMPLE_EVERY == 0;
-
-		it->verdict = sample ? SLED_ITEM_PROVE : SLED_ITEM_WAITS;
-		if (sample) {
-			it->flags |= SLED_ITEM_SAMPLE;
-			box->samples++;
-		}
-	}
-}
-
-static bool
-look_for_renumbering(struct sled_box *box, struct sled_err *err)
-{
-	bool same;
-	size_t len;
-
-	for (size_t i = 0; i < box->listing->len; i++)
-		if (box->listing->items[i].row != 0 ||
-		    box->listing->items[i].verdict != SLED_ITEM_NEW)
-			return true;
-	if (!sled_olds_load(box, err) || !compare_sizes(box, &len, &same, err))
-		return false;
-	if (same && len > 0) {
-		plan_samples(box, len);
-		return true;
-	}
-	for (size_t i = 0; i < box->listing->len; i++)
-		box->listing->items[i].row = 0;
-	return true;
-}
-
 /* ---- rows that the listing lacks ---- */
 
 static int
@@ -420,7 +357,8 @@ check_row(void *ctx, const struct sled_message *row, struct sled_err *err)
 	bool seen = bsearch(&row->id, v->seen, v->seen_len, sizeof(*v->seen),
 	                    by_id) != NULL;
 
-	if (no_ids || (v->any_noid && (row->flags & SLED_MESSAGE_NOID) != 0))
+	if (no_ids || (v->any_noid && (row->flags & SLED_MESSAGE_NOID) != 0) ||
+	    (!seen && sled_box_old_wanted(v->box, row)))
 		return seen || !row->on_server ||
 		       add_lost(v, (struct lost){ row->id, false }, err);
 	v->kept += kept;
@@ -488,7 +426,7 @@ apply_listing(struct sled_box *box, int64_t now, struct sled_err *err)
 	for (size_t i = 0; i < listing->len; i++)
 		if (!judge(box, i, err))
 			return false;
-	return look_for_renumbering(box, err) && sled_olds_match(box, err) &&
+	return sled_box_renumbered(box, err) && sled_stays_match(box, err) &&
 	       note_vanished(box, now, err);
 }
 
@@ -552,12 +490,14 @@ find_proved(struct sled_box *box, size_t item, struct proof *proof,
 	if (proof->top == NULL || proof->top->head_octets == 0)
 		return true;
 	if ((it->flags & SLED_ITEM_NOID) != 0)
-		return sled_olds_each(box, item, &proof->top->head_sha256,
-		                      hold_against, proof, err);
+		return sled_stays_each(box, item, &proof->top->head_sha256,
+		                       hold_against, proof, err);
 	return sled_ledger_by_id(ledger, it->row, hold_against, proof, err) &&
 	       sled_ledger_by_uid(ledger, box->maildrop.id,
 	                          sled_listing_uid_of(box->listing, item),
-	                          hold_against, proof, err);
+	                          hold_against, proof, err) &&
+	       (proof->copy.found || sled_box_old(box, &proof->top->head_sha256,
+	                                          hold_against, proof, err));
 }
 
 static bool

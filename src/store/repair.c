@@ -15,6 +15,7 @@
  *   P2  the same                       ledger: new, in one transaction: from
  *                                      here on the old file is not read
  *   P3  the old file in quarantine, the new one in every place
+ * Cut off anywhere, it is run again [R5].
  */
 #include "store/repair.h"
 

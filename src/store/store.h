@@ -227,8 +227,8 @@ struct sled_asides {
 	size_t len, cap;
 };
 
-/* A row that a message without a known unique-id may be. */
-struct sled_old {
+/* A row that is not gone: one that a message without an id may be. */
+struct sled_stay {
 	int64_t row;
 	uint64_t size;  /* as listed first */
 	uint64_t front; /* of its header's hash */
@@ -239,13 +239,24 @@ struct sled_old {
 	bool taken;  /* an item is in its place */
 };
 
-/* Those that are not gone, in the order of the last listing; behind match() of
- * their sizes. */
-struct sled_olds {
-	struct sled_old *list;
+/* In the order of the last listing; behind match() of their sizes. */
+struct sled_stays {
+	struct sled_stay *list;
 	size_t len, cap;
 	size_t placed; /* items that have one by their place */
 	bool loaded;
+};
+
+/* Rows that the listing lacks; see renumber.c. */
+struct sled_olds {
+	struct sled_old {
+		uint64_t size;
+		int64_t row;
+		struct sled_hash head_sha256;
+		bool wanted; /* something new has that size */
+	} * list;            /* by size; a row that has two is there twice */
+
+	size_t len, cap;
 };
 
 struct sled_box {
@@ -269,12 +280,13 @@ struct sled_box {
 	bool spool_kept;   /* something in it is in no archive */
 	bool proof_failed; /* of a sample: no renumbering after all */
 	size_t samples;    /* proofs that others wait for */
+	struct sled_olds olds;
 	struct sled_buf journal;
-	struct sled_buf odd;   /* items of this visit, a uint32_t each */
+	struct sled_buf odd; /* items of this visit, a uint32_t each */
 	struct sled_box_sums sums;
 	struct sled_helds held;
 	struct sled_asides asides;
-	struct sled_olds olds;
+	struct sled_stays stays;
 	struct sled_buf lapsed; /* decisions that came to nothing */
 	char *names;            /* label, server, user: owned */
 };
@@ -289,6 +301,17 @@ bool sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
 /* The item is this row: note its size and id, and that it is listed. */
 bool sled_box_same(struct sled_box *box, size_t item,
                    const struct sled_message *row, struct sled_err *err);
+
+/* renumber.c: each item was judged by its id; which of those that are new may
+ * be stored ones all the same. In the caller's transaction. */
+bool sled_box_renumbered(struct sled_box *box, struct sled_err *err);
+/* Rows that the listing lacks, with that header. */
+bool sled_box_old(struct sled_box *box, const struct sled_hash *head,
+                  sled_message_fn *fn, void *ctx, struct sled_err *err);
+/* May something that is new turn out to be this row, which the listing lacks?
+ */
+bool sled_box_old_wanted(const struct sled_box *box,
+                         const struct sled_message *row);
 
 /* The row is not on the server any more; in the caller's transaction. */
 bool sled_box_is_gone(struct sled_box *box, int64_t row, int64_t now,
@@ -342,20 +365,20 @@ bool sled_held_close(struct sled_box *box, int64_t now, struct sled_err *err);
 bool sled_held_unwant(struct sled_box *box, size_t item, const char *why,
                       int64_t now, struct sled_err *err);
 
-/* ---- old.c ---- */
+/* ---- stay.c ---- */
 #define SLED_SAMPLE_EVERY 20 /* proofs of a renumbering, and of no ids */
 
 /* Once a listing; rows that items are by their ids are claimed. */
-bool sled_olds_load(struct sled_box *box, struct sled_err *err);
+bool sled_stays_load(struct sled_box *box, struct sled_err *err);
 /* Of items without an id: what is to be proved, and what waits for it. */
-bool sled_olds_match(struct sled_box *box, struct sled_err *err);
-bool sled_olds_each(struct sled_box *box, size_t item,
-                    const struct sled_hash *head, sled_message_fn *each,
-                    void *ctx, struct sled_err *err);
+bool sled_stays_match(struct sled_box *box, struct sled_err *err);
+bool sled_stays_each(struct sled_box *box, size_t item,
+                     const struct sled_hash *head, sled_message_fn *each,
+                     void *ctx, struct sled_err *err);
 /* Rows that no item turned out to be are not there any more; and the order of
  * this listing, DELETED being confirmed. */
-bool sled_olds_close(struct sled_box *box, bool deleted, struct sled_err *err);
-void sled_olds_free(struct sled_box *box);
+bool sled_stays_close(struct sled_box *box, bool deleted, struct sled_err *err);
+void sled_stays_free(struct sled_box *box);
 
 /* ---- aside.c ---- */
 /* Each item has its verdict; in the caller's transaction. */
@@ -380,6 +403,10 @@ bool sled_decide_replay(struct sled_store *store, const char *kind,
                         struct sled_err *err);
 /* All was replayed: only what is still decided stays. */
 bool sled_decide_replayed(struct sled_store *store, struct sled_err *err);
+
+/* ---- delivery.c ---- */
+bool sled_delivery_replay(struct sled_store *store, const char *const *fields,
+                          size_t len, int64_t when, struct sled_err *err);
 
 /* ---- commit.c ---- */
 /* A member's tar octets, after how the last ones were compressed: where mail

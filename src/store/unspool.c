@@ -64,6 +64,43 @@ digest_record(struct unspool *u, const struct sled_record *record,
 	return true;
 }
 
+struct twin {
+	const struct sled_record *record;
+	bool found;
+};
+
+static bool
+take_twin(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct twin *twin = ctx;
+
+	(void)err;
+	twin->found = twin->found ||
+	              (row->octets == twin->record->octets &&
+	               sled_hash_equal(&row->sha256, &twin->record->sha256));
+	return true;
+}
+
+/* In an archive? By its record; or the same octets under the same id: fetched
+ * again while this spool was away with its disk, or brought by the spool of
+ * another copy that went the same way. */
+static bool
+is_known(const struct unspool *u, const struct sled_record *record, bool *known,
+         struct sled_err *err)
+{
+	struct twin twin = { .record = record };
+
+	if (!sled_ledger_record_known(u->store->ledger, record->id, known, err))
+		return false;
+	if (*known || record->uid[0] == '\0')
+		return true;
+	if (!sled_ledger_by_uid(u->store->ledger, u->maildrop.id, record->uid,
+	                        take_twin, &twin, err))
+		return false;
+	*known = twin.found;
+	return true;
+}
+
 static bool
 on_record(void *ctx, const struct sled_record *record, struct sled_err *err)
 {
@@ -72,8 +109,7 @@ on_record(void *ctx, const struct sled_record *record, struct sled_err *err)
 	unsigned flags = u->flags;
 	bool known = false;
 
-	if (!sled_ledger_record_known(u->store->ledger, record->id, &known,
-	                              err))
+	if (!is_known(u, record, &known, err))
 		return false;
 	if (known)
 		return true;

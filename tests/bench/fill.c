@@ -2,10 +2,10 @@
  * fill.c - a store with as much mail as a bench wants, without a server: made
  * of the lines of real mail, each message other than all before.
  *
- * usage: fill STORE COUNT SECONDS FOLDER
- *   COUNT messages, received SECONDS apart up to now, into the new store, as one
- *   account, "home". Their words are those of the *.eml in FOLDER; where there
- *   are none, made-up ones.
+ * usage: fill STORE COUNT SECONDS FOLDER [ACCOUNT DAYS]
+ *   COUNT messages, received SECONDS apart up to DAYS ago (0), into the store,
+ *   as mail of ACCOUNT ("home"), which is new. Their words are those of the
+ *   *.eml in FOLDER; where there are none, made-up ones.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -216,11 +216,10 @@ take_letter(struct sled_box *box, size_t item, const struct sled_buf *letter,
 }
 
 static void
-visit(struct sled_store *store, uint64_t first, size_t count, int64_t now,
-      int64_t step)
+visit(struct sled_store *store, const char *label, uint64_t first, size_t count,
+      int64_t now, int64_t step)
 {
-	static const struct sled_spool_owner owner = { "home", "mx.example",
-		                                       "base" };
+	const struct sled_spool_owner owner = { label, "mx.example", label };
 	struct sled_buf letter = { 0 };
 	struct sled_listing listing = { 0 };
 	struct sled_box *box = NULL;
@@ -265,10 +264,13 @@ main(int argc, char **argv)
 	uint64_t count, done = 0;
 	int64_t step, now = (int64_t)time(NULL);
 
-	if (argc != 5)
-		die(NULL, "usage: fill STORE COUNT SECONDS FOLDER");
+	if (argc != 5 && argc != 7)
+		die(NULL, "usage: fill STORE COUNT SECONDS FOLDER "
+		          "[ACCOUNT DAYS]");
 	count = strtoull(argv[2], NULL, 10);
 	step = strtoll(argv[3], NULL, 10);
+	if (argc == 7)
+		now -= strtoll(argv[6], NULL, 10) * 86400;
 	conf.path = argv[1];
 	read_words(argv[4]);
 	if (!sled_store_open(&store, sled_sys_posix(), &conf, SLED_STORE_WRITE,
@@ -277,8 +279,8 @@ main(int argc, char **argv)
 	while (done < count) {
 		size_t part = count - done < VISIT ? count - done : VISIT;
 
-		visit(store, done + 1, part, now - (int64_t)(count - done) * step,
-		      step);
+		visit(store, argc == 7 ? argv[5] : "home", done + 1, part,
+		      now - (int64_t)(count - done) * step, step);
 		done += part;
 	}
 	sled_store_close(&store);

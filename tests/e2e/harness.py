@@ -13,10 +13,12 @@ import fcntl
 import grp
 import json
 import os
+import poplib
 import pwd
 import re
 import shutil
 import signal
+import smtplib
 import socket
 import ssl
 import subprocess
@@ -607,12 +609,16 @@ class Inetd(Process):
             self.process = subprocess.Popen(
                 [*self.wrap, "socat",
                  f"OPENSSL-LISTEN:{self.port},bind=127.0.0.1,{tls},"
-                 "verify=0,reuseaddr,fork", f"EXEC:{self.command}"],
+                 "verify=0,reuseaddr,fork", self.address()],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             if wait_for(self.answers, "socat") == "yes":
                 return
             self.process.wait()
         raise AssertionError("socat did not start")
+
+    def address(self):
+        """Where socat has the server."""
+        return f"EXEC:{self.command}"
 
     def answers(self):
         if self.process.poll() is not None:
@@ -790,6 +796,193 @@ class Popa3d(Inetd):
     def account(self):
         return Account("localhost", self.port, self.user, self.password,
                        self.ca, "implicit")
+
+
+# The unpacked packages and a few files of our own lie over /usr and /etc, for
+# this mount namespace only; all that was started ends with the first process.
+OVERLAY = ("unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c", """set -e
+cd "$1"
+shift
+mount -t overlay overlay -o "lowerdir=$PWD/own:/etc" /etc
+mount -t overlay overlay -o "lowerdir=$PWD/deb/usr:/usr" /usr
+mount -t tmpfs none /run
+. ./begin
+exec "$@"
+""", "sh")
+
+
+class Installed(Inetd):
+    """A server that runs as if its PACKAGES were installed. Of a subclass:
+    .FILES, of /etc and BEGIN, the shell lines that start what it needs."""
+
+    user, password, uid, gid = "sledtest", "secret", 64002, 64002
+    packages, begin_script = (), ""
+
+    def __init__(self, prefix, messages):
+        super().__init__(prefix)
+        try:
+            if subprocess.run([*OVERLAY[:5], "true"],
+                              capture_output=True).returncode != 0:
+                raise Skip("no namespaces here")
+            for package in self.packages:
+                unpacked(package, "", self.dir / "deb")
+        except BaseException:
+            self.stop()
+            raise
+        self.wrap = (*OVERLAY, str(self.dir))
+        self.begin(messages)
+
+    def prepare(self):
+        secret = subprocess.run(["openssl", "passwd", "-6", self.password],
+                                capture_output=True, text=True, check=True)
+        users = {"root": (0, "*"), self.user: (self.uid, secret.stdout.strip()),
+                 "cyrus": (64010, "*")}
+        files = {
+            "passwd": "".join(f"{name}:x:{uid}:{uid}::{self.dir}/home:/bin/sh"
+                              "\n" for name, (uid, _) in users.items()),
+            "group": "".join(f"{name}:x:{uid}:\n" for name, (uid, _) in
+                             {**users, "mail": (8, "")}.items()),
+            "shadow": "".join(f"{name}:{hashed}:20000:0:99999:7:::\n"
+                              for name, (_, hashed) in users.items()),
+            **self.files(),
+        }
+        for name, text in files.items():
+            path = self.dir / "own" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        (self.dir / "begin").write_text(self.begin_script)
+
+    def account(self):
+        return Account("localhost", self.port, self.user, self.password,
+                       self.ca, "implicit")
+
+
+class Courier(Installed):
+    """courier-pop, over a Maildir, with PAM behind its authdaemond."""
+
+    packages = ("courier-pop", "courier-authlib", "libcourier-unicode4",
+                "libidn12")
+    command = ("/usr/lib/courier/courier/courierpop3login "
+               "/usr/lib/courier/courier/courierpop3d Maildir")
+    begin_script = """mkdir -p /run/courier/authdaemon
+export POP3AUTH="PLAIN LOGIN" POP3AUTH_TLS="PLAIN LOGIN" POP3_TLS=1
+export AUTHMODULES=authdaemon MAILDIRPATH=Maildir
+export TCPREMOTEIP=127.0.0.1 TCPREMOTEPORT=1 TCPLOCALPORT=995
+/usr/lib/courier/courier-authlib/authdaemond 2>auth.log &
+while [ ! -S /run/courier/authdaemon/socket ]; do sleep 0.05; done
+"""
+
+    def __init__(self, messages=()):
+        self.made = 0
+        super().__init__("cour.", messages)
+
+    @staticmethod
+    def files():
+        return {"courier/authdaemonrc":
+                'authmodulelist="authpam"\nauthmodulelistorig="authpam"\n'
+                "daemons=2\nauthdaemonvar=/run/courier/authdaemon\n",
+                "pam.d/pop3": "auth required pam_unix.so\n"
+                              "account required pam_unix.so\n"}
+
+    def prepare(self):
+        super().prepare()
+        self.inbox = self.dir / "home/Maildir"
+        for part in ("tmp", "new", "cur"):
+            (self.inbox / part).mkdir(parents=True)
+        subprocess.run(["chown", "-R", f"{self.uid}:{self.gid}",
+                        str(self.dir / "home")], check=True)
+
+    def fill(self, messages):
+        for data in messages:
+            self.made += 1
+            name = f"{1790000000 + self.made}.M{self.made}P1.test"
+            (self.inbox / "tmp" / name).write_bytes(data)
+            os.chown(self.inbox / "tmp" / name, self.uid, self.gid)
+            (self.inbox / "tmp" / name).rename(self.inbox / "new" / name)
+
+    def left(self):
+        return sum(1 for part in ("new", "cur")
+                   for _ in (self.inbox / part).iterdir())
+
+
+CYRUS_CONF = """configdirectory: {dir}/var/lib
+defaultpartition: default
+partition-default: {dir}/var/spool
+admins: cyrus
+sasl_pwcheck_method: auxprop
+sasl_auxprop_plugin: sasldb
+sasl_sasldb_path: {dir}/var/sasldb2
+sasl_mech_list: PLAIN
+allowplaintext: yes
+autocreate_quota: 0
+autocreate_post: yes
+duplicatesuppression: 0
+lmtpsocket: {dir}/var/lmtp
+"""
+CYRUS_SERVICES = """START {{
+  recover cmd="/usr/lib/cyrus/bin/ctl_cyrusdb -r"
+}}
+SERVICES {{
+  pop3 cmd="pop3d -U 30" listen="127.0.0.1:{port}" prefork=0
+  lmtpunix cmd="lmtpd -a" listen="{dir}/var/lmtp" prefork=0
+}}
+EVENTS {{
+}}
+"""
+
+
+class Cyrus(Installed):
+    """cyrus-pop3d below Cyrus' master; mail is delivered by LMTP, and gets
+    header fields on its way."""
+
+    packages = ("cyrus-common", "cyrus-pop3d", "libical3", "sasl2-bin",
+                "libsasl2-modules-db")
+    added = (rb"\AReturn-Path: .*\r\nReceived: .*\r\n(?:[ \t].*\r\n)*"
+             rb"X-Cyrus-Session-Id: .*\r\nX-Sieve: .*\r\n")
+    begin_script = """echo secret |
+saslpasswd2 -p -c -f var/sasldb2 -u "$(hostname)" sledtest
+chown -R cyrus var own
+/usr/lib/cyrus/bin/master -D -L var/master.log >/dev/null 2>&1 &
+while [ ! -S var/lmtp ]; do sleep 0.05; done
+"""
+
+    def __init__(self, messages=()):
+        (self.inside,) = free_ports(1)
+        super().__init__("cyr.", ())
+        self.fill(messages)
+
+    def files(self):
+        return {"imapd.conf": CYRUS_CONF.format(dir=self.dir),
+                "cyrus.conf": CYRUS_SERVICES.format(dir=self.dir,
+                                                    port=self.inside)}
+
+    def prepare(self):
+        super().prepare()
+        for name in ("lib/socket", "lib/proc", "spool"):
+            (self.dir / "var" / name).mkdir(parents=True)
+
+    def address(self):
+        return f"TCP:127.0.0.1:{self.inside}"
+
+    def fill(self, messages):
+        if not messages:
+            return
+        with smtplib.LMTP(str(self.dir / "var/lmtp")) as lmtp:
+            for data in messages:
+                lmtp.sendmail("a@example.org", [self.user], wire(data))
+
+    def left(self):
+        context = ssl.create_default_context(cafile=self.ca)
+        pop = poplib.POP3_SSL("localhost", self.port, context=context)
+        try:
+            pop.user(self.user)
+            pop.pass_(self.password)
+            return pop.stat()[0]
+        finally:
+            pop.quit()
+
+    def plain(self, data):
+        return re.sub(self.added, b"", data)
 
 
 Account = collections.namedtuple("Account",

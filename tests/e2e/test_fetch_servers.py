@@ -5,7 +5,7 @@ import collections
 import socket
 import ssl
 
-from harness import (Dovecot, Mailutils, Pop3d, Popa3d, Sdbox, Skip, Sled,
+from harness import (Courier, Cyrus, Dovecot, Mailutils, Pop3d, Popa3d, Sdbox, Skip, Sled,
                      account_of, fill_folder, message, odd_messages,
                      same_mail, untar, wire)
 from test_fetch_mail import report
@@ -103,7 +103,7 @@ def capabilities(server):
 
 def test_what_each_offers(tmp):
     """A table to look at: the README has it."""
-    for make in (Dovecot, Mailutils, Popa3d):
+    for make in (Dovecot, Mailutils, Popa3d, Courier, Cyrus):
         try:
             with make() as server:
                 print(f"# {make.__name__}: {capabilities(server)}",
@@ -121,6 +121,17 @@ def test_mailutils(tmp):
 def test_popa3d(tmp):
     with Popa3d() as server:
         three_visits(tmp, "popa3d", server, server.fill, server.left)
+
+
+def test_courier(tmp):
+    with Courier() as server:
+        three_visits(tmp, "courier", server, server.fill, server.left)
+
+
+def test_cyrus(tmp):
+    with Cyrus() as server:
+        three_visits(tmp, "cyrus", server, server.fill, server.left,
+                     server.plain)
 
 
 def with_pop3d(tmp, *args):

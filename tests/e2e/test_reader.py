@@ -8,6 +8,7 @@ import pty
 import random
 import re
 import select
+import signal
 import subprocess
 import time
 
@@ -348,6 +349,29 @@ def test_html_is_shown_as_text_and_given_whole(tmp):
     assert sled.run("show", "nothing").status == 66
 
 
+def test_html_made_safe_is_a_page_by_itself(tmp):
+    html = ("<p onclick=x>Hello<img src='cid:a@b'><img src=http://p.example/i>"
+            "<script>bad()</script><form action=//f.example></form>")
+    mail = [b"Subject: h\nMIME-Version: 1.0\nContent-Type: multipart/related; "
+            b"boundary=b\n\n--b\nContent-Type: text/html\n\n" +
+            html.encode() + b"\n--b\nContent-Type: image/png\nContent-ID: "
+            b"<a@b>\nContent-Transfer-Encoding: base64\n\nUE5H\n--b--\n"]
+    sled = fetched(tmp, mail)
+    page = sled.run("show", "--safe", "home/1")
+    assert page.status == 0 and page.out.startswith("<!DOCTYPE html>"), page
+    assert "<p>Hello<img src=\"data:image/png;base64,UE5H\">" in page.out, page
+    assert "(picture at p.example)" in page.out
+    for word in ("bad()", "onclick", "<script", "<form", "f.example"):
+        assert word not in page.out, word
+    assert ("left out: remote pictures 1, scripts 2, forms 1, embedded "
+            "objects 0" in page.err), page
+    assert sled.run("-q", "show", "--safe", "home/1").err == ""
+    for other in ("--html", "--raw", "--thread", "--json"):
+        assert sled.run("show", "--safe", other, "home/1").status == 64
+    plain = fetched(tmp, [letter()], "plain")
+    assert plain.run("show", "--safe", "home/1").status == 66
+
+
 def test_a_thread_is_all_that_refers_to_each_other(tmp):
     def answer(number, *refs):
         return letter(f"T{number}", number=number, head="References: " + " ".join(
@@ -408,7 +432,7 @@ def on_terminal(argv, columns, env):
 
 def columns_of(line):
     import unicodedata
-    return sum(0 if unicodedata.combining(c) else
+    return sum(0 if unicodedata.combining(c) or c in "\u200c\u200d" else
                2 if unicodedata.east_asian_width(c) in "WF" else 1
                for c in line)
 
@@ -417,19 +441,50 @@ def test_lines_fit_the_terminal(tmp):
     mail = [letter("\u9577\u3044\u984c\u540d" * 30, "\u592a\u90ce <t@x.org>",
                    number=1, head="Content-Type: text/plain; charset=utf-8\n",
                    body="long words " * 60 + "\n> quoted " * 30 + "\n"),
-            letter("x" * 300, number=2)]
+            letter("x" * 300, number=2),
+            letter("no blank", body="x" * 200000 + "\n" + "\t" * 5000 + "\n",
+                   number=3),
+            letter("nothing but blanks", body="a b " * 50000 + "\n", number=4),
+            letter("\u0645\u06cc\u200c\u062e\u0648 e\u0301" * 20, number=5,
+                   body="\ufeff" + "\U0001f469\u200d\U0001f467 \u05e9\u05dc " * 60,
+                   head="Content-Type: text/plain; charset=utf-8\n"),
+            with_files("long name " * 30, "x" * 150)]
     sled = fetched(tmp, mail)
-    for columns in (40, 80, 120):
-        for args in (["list"], ["show", "home/1"], ["search", "long"]):
+    for columns in (40, 60, 80, 200):
+        for args in (["list"], ["search", "long"],
+                     *(["show", f"home/{n}"] for n in range(1, 7))):
             status, out = on_terminal(sled.argv(*args), columns,
                                       {"PAGER": "cat", "NO_COLOR": "1",
                                        "TERM": "xterm"})
             assert status == 0, out
             lines = out.replace("\r\n", "\n").split("\n")
             body = [line for line in lines
-                    if not re.match("Subject|From|mailsled", line)]
-            assert max(map(columns_of, body)) <= columns, (columns, body)
+                    if not line.startswith("mailsled")]
+            widest = max(body, key=columns_of)
+            assert columns_of(widest) <= columns, (columns, widest)
             assert "\x1b" not in out
+            assert "\\u{" not in out, out
+    # The caret stands below the mistake, whatever stands before it.
+    for before in ("", "\u65e5\u672c\u8a9e ", "e\u0301 " * 9, "word " * 40,
+                   "\u9577" * 90 + " "):
+        status, out = on_terminal(sled.argv(
+            "search", before + "form:x" + " tail" * 30), 60, {"TERM": "xterm"})
+        told, caret = out.replace("\r\n", "\n").split("\n")[:2]
+        assert status == 64 and columns_of(told) <= 60, out
+        assert caret.strip() == "^", out
+        assert columns_of(told[:told.index("form:x")]) == len(caret) - 1, out
+    # Who leaves the pager, or takes a few lines only, has not failed.
+    (row,) = [row for row in sled.list() if row["subject"] == "no blank"]
+    status, out = on_terminal(sled.argv("show", row["id"]), 80,
+                              {"PAGER": "head -n 1", "TERM": "xterm"})
+    assert status == 0 and "output" not in out, out
+    with subprocess.Popen(sled.argv("show", row["id"]), text=True,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline().startswith("From")
+        process.stdout.close()
+        assert "output" not in process.stderr.read()
+    assert process.returncode == -signal.SIGPIPE, process.returncode
     _, coloured = on_terminal(sled.argv("list"), 80, {
         "PAGER": "cat", "TERM": "xterm", "NO_COLOR": ""})
     assert "\x1b[" in coloured

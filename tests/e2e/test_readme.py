@@ -175,7 +175,7 @@ def test_manual_names_every_configuration_key(tmp):
 def test_manual_has_examples_that_are_accepted(tmp):
     blocks = re.findall(r"(?ms)^\.Bd -literal[^\n]*\n(.*?)^\.Ed$",
                         chapter(CONF_PAGE, "EXAMPLES"))
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     config = tmp / "config.ini"
     for block in blocks:
         config.write_text(block)

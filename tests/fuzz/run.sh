@@ -8,7 +8,7 @@ build=$1; seconds=$2; shift 2
 here=$(dirname "$0")
 root=$(cd "$here/../.." && pwd)
 libs="openssl zlib libarchive sqlite3 libuv inih jansson libmnl"
-libs="$libs gmime-3.0 libxml-2.0"
+libs="$libs gmime-3.0 libxml-2.0 libmicrohttpd"
 cc=${FUZZ_CC:-clang}
 flags="-std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSLED_VERSION=\"fuzz\""
 flags="$flags -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all"
@@ -19,7 +19,7 @@ cflags=$(pkg-config --cflags $libs)
 ldlibs=$(pkg-config --libs $libs)
 
 objects=
-for source in src/*/*.c; do
+for source in src/*/*.c tests/support/fx_safe.c; do
 	case $source in src/cli/main.c | src/cli/read_main.c) continue ;; esac
 	object=$build/fuzz/obj/$(echo "${source#src/}" | tr / -).o
 	objects="$objects $object"
@@ -34,7 +34,7 @@ for target in tests/fuzz/fuzz_*.c; do
 	name=$(basename "$target" .c); name=${name#fuzz_}
 	[ $# = 0 ] || case " $* " in *" $name "*) ;; *) continue ;; esac
 	$cc $flags -Iinclude -Isrc $cflags -fsanitize=fuzzer,address,undefined \
-		-o "$build/fuzz/fuzz_$name" "$target" $objects $ldlibs -lpthread
+		-Itests/support -o "$build/fuzz/fuzz_$name" "$target" $objects $ldlibs -lpthread
 	mkdir -p "$build/fuzz/$name"
 	seeds=tests/fuzz/seeds/$name
 	[ -d "$seeds" ] || { echo "fuzz: no seeds in $seeds"; exit 1; }

@@ -260,9 +260,16 @@ static uint64_t
 mix(uint64_t hash, const void *data, size_t len)
 {
 	const uint8_t *at = data;
+	uint64_t word = 0;
 
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ at[i]) * 0x100000001b3;
+	/* Eight octets a step: megabytes go through here for each state. */
+	for (; len >= sizeof(word); len -= sizeof(word), at += sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 29;
+	}
+	for (; len > 0; len--)
+		hash = (hash ^ *at++) * 0x100000001b3;
 	return hash;
 }
 

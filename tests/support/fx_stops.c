@@ -79,6 +79,9 @@ static const char *const answers_exact[] = {
 	"SELECT 'far', place, file, octets, hex(sha256) FROM far",
 	"SELECT 'in', label, number, " MEMBER ", record, entry FROM message",
 	"SELECT 'place', id, path, suspect FROM place",
+	"SELECT 'delivery', label, target, since, through, delivered, trying,"
+	" told FROM delivery",
+	"SELECT 'undelivered', label, target, number FROM undelivered",
 };
 
 static const char *const answers_loose[] = {
@@ -234,6 +237,17 @@ begin_again(struct work *work)
 	copy_all(work->kept.path, work->w->tmp.path);
 }
 
+static struct sled_buf
+state_of(struct work *work)
+{
+	struct sled_buf out = { 0 };
+
+	if (work->stops->only == NULL)
+		return fx_stops_state(work->w, work->stops->loose);
+	add_output(&out, work->w, work->stops->only);
+	return out;
+}
+
 static void
 write_state(struct work *work, const char *name, const struct sled_buf *state)
 {
@@ -281,7 +295,7 @@ run_to_the_end(struct work *work, const char *when, unsigned n)
 		struct sled_buf now;
 
 		run_whole(work, when, n);
-		now = fx_stops_state(work->w, work->stops->loose);
+		now = state_of(work);
 		assert_same(work, &now, i == 0 ? when : "a further run behind",
 		            n);
 		sled_buf_free(&now);
@@ -328,13 +342,19 @@ stop_at_each(struct work *work, bool torn, unsigned step)
 	return stops;
 }
 
+static unsigned
+stride(unsigned step)
+{
+	return getenv("CHECK_ALL") != NULL || step == 0 ? 1 : step;
+}
+
 static void
 begin(struct work *work)
 {
 	fx_tmp_make(&work->kept);
 	copy_all(work->w->tmp.path, work->kept.path);
 	run_whole(work, "the run", 1);
-	work->whole = fx_stops_state(work->w, work->stops->loose);
+	work->whole = state_of(work);
 	run_to_the_end(work, "the run", 2);
 }
 
@@ -342,10 +362,8 @@ unsigned
 fx_stops_run(struct fx_store *w, const struct fx_stops *stops)
 {
 	struct work work = { .w = w, .stops = stops };
-	unsigned step = stops->step == 0 ? 1 : stops->step, killed, torn;
+	unsigned step = stride(stops->step), killed, torn;
 
-	if (getenv("CHECK_ALL") != NULL)
-		step = 1;
 	begin(&work);
 	killed = stop_at_each(&work, false, step);
 	torn = stop_at_each(&work, true, step < 4 ? 1 : step / 4);
@@ -355,4 +373,105 @@ fx_stops_run(struct fx_store *w, const struct fx_stops *stops)
 	sled_buf_free(&work.whole);
 	fx_tmp_drop(&work.kept);
 	return killed + torn;
+}
+
+/* ---- by hand ---- */
+
+unsigned
+fx_attempt_kill(struct fx_store *w, const struct fx_attempt *attempt,
+                unsigned step)
+{
+	unsigned kills = 0;
+	int status = 1;
+
+	for (unsigned n = 1; status != 0; n += stride(step)) {
+		pid_t pid;
+
+		attempt->again(attempt->ctx);
+		(void)fflush(NULL);
+		pid = fork();
+		assert_true(pid != -1);
+		if (pid == 0) {
+			fx_sys_kill(&w->fx, FX_ANY, n);
+			attempt->attempt(attempt->ctx);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(status == 0 || WIFSIGNALED(status));
+		kills += status != 0;
+		attempt->check(attempt->ctx, n);
+	}
+	print_message("%u kills\n", kills);
+	return kills;
+}
+
+static unsigned
+fail_each(struct fx_store *w, const struct fx_attempt *attempt,
+          const struct fx_fault *fault)
+{
+	unsigned faults = 0;
+	bool fired = true;
+
+	for (unsigned n = 1; fired; n += stride(fault->step)) {
+		attempt->again(attempt->ctx);
+		fx_sys_fail(&w->fx, fault->call, n, fault->errnum, false);
+		attempt->attempt(attempt->ctx);
+		fired = fx_sys_fired(&w->fx);
+		fx_sys_calm(&w->fx);
+		faults += fired;
+		attempt->check(attempt->ctx, n);
+	}
+	return faults;
+}
+
+unsigned
+fx_attempt_fail(struct fx_store *w, const struct fx_attempt *attempt,
+                const struct fx_fault *faults, size_t len)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < len; i++)
+		count += fail_each(w, attempt, &faults[i]);
+	print_message("%u faults\n", count);
+	return count;
+}
+
+/* ---- the faults ---- */
+
+static void
+again(void *ctx)
+{
+	begin_again(ctx);
+}
+
+static void
+try_it(void *ctx)
+{
+	const struct work *work = ctx;
+
+	(void)work->stops->run(work->w);
+}
+
+static void
+must_end(void *ctx, unsigned n)
+{
+	struct work *work = ctx;
+
+	work->w->err = (struct sled_err){ 0 };
+	run_to_the_end(work, "behind a failure of call", n);
+}
+
+unsigned
+fx_stops_fail(struct fx_store *w, const struct fx_stops *stops,
+              const struct fx_fault *faults, size_t len)
+{
+	struct work work = { .w = w, .stops = stops };
+	const struct fx_attempt attempt = { &work, again, try_it, must_end };
+	unsigned count;
+
+	begin(&work);
+	count = fx_attempt_fail(w, &attempt, faults, len);
+	sled_buf_free(&work.whole);
+	fx_tmp_drop(&work.kept);
+	return count;
 }

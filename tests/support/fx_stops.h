@@ -38,9 +38,39 @@ struct fx_stops {
 	bool loose;
 	/* More to be held, after each run that was not killed; may be NULL. */
 	void (*check)(struct fx_store *w);
+	/* Compare this alone: what a shell command in TMP prints. May be NULL. */
+	const char *only;
 };
 
 unsigned fx_stops_run(struct fx_store *w, const struct fx_stops *stops);
+
+/* A call that fails. */
+struct fx_fault {
+	enum fx_call call;
+	int errnum;
+	unsigned step; /* as above */
+};
+
+/* The same with the Nth call of a kind failing in the first run, for each of
+ * FAULTS: that run may fail, the next one must not. How many faults it were. */
+unsigned fx_stops_fail(struct fx_store *w, const struct fx_stops *stops,
+                       const struct fx_fault *faults, size_t len);
+
+/* ---- for what is compared by hand ---- */
+
+/* An attempt that may end in any way, and what must hold behind it. */
+struct fx_attempt {
+	void *ctx;
+	void (*again)(void *ctx); /* TMP as it was */
+	void (*attempt)(void *ctx);
+	void (*check)(void *ctx, unsigned n);
+};
+
+/* A child is killed before its Nth call, n = 1, 1 + STEP ...; how many were. */
+unsigned fx_attempt_kill(struct fx_store *w, const struct fx_attempt *attempt,
+                         unsigned step);
+unsigned fx_attempt_fail(struct fx_store *w, const struct fx_attempt *attempt,
+                         const struct fx_fault *faults, size_t len);
 
 /* All that is compared, as lines of text; freed by the caller. */
 struct sled_buf fx_stops_state(struct fx_store *w, bool loose);

@@ -107,6 +107,19 @@ SLED_CHECK bool fx_visit_run(struct fx_visit *v, struct fx_store *w,
                              const struct fx_mail *mails, size_t len,
                              size_t group, bool deleting);
 
+/* ---- mail that no visit brings ---- */
+
+extern const struct sled_spool_owner fx_import_owner; /* "home", on no server */
+
+/* One message, in two pieces, as files come. */
+SLED_CHECK bool fx_store_import_one(struct fx_store *w,
+                                    struct sled_import *import,
+                                    const struct fx_mail *mail);
+/* All of MAILS, in two batches; what is there is not added again. SUMS may be
+ * NULL. */
+SLED_CHECK bool fx_store_import(struct fx_store *w, const struct fx_mail *mails,
+                                size_t len, struct sled_import_sums *sums);
+
 /* ---- promises; the store is open ---- */
 
 /* How many rows have this mail's hash? */

@@ -19,7 +19,8 @@
 enum {
 	DO_FAIL = 1,
 	DO_KILL,
-	DO_TEAR
+	DO_TEAR,
+	DO_HALVE,
 };
 
 static const char *const names[] = {
@@ -366,6 +367,8 @@ fx_pwrite(void *ctx, int fd, const void *data, size_t len, off_t at)
 		(void)!pwrite(fd, data, len / 2, at);
 		(void)kill(getpid(), SIGKILL);
 	}
+	if (step.action == DO_HALVE && len > 1)
+		len /= 2;
 	if (fx->short_write > 0 && len > fx->short_write)
 		len = fx->short_write;
 	return leave(&step, write_within(fx, fd, data, len, at));
@@ -636,6 +639,13 @@ fx_sys_tear(struct fx_sys *fx, unsigned nth)
 {
 	arm(fx, (struct fx_plan){
 		    .call = FX_PWRITE, .action = DO_TEAR, .left = nth });
+}
+
+void
+fx_sys_halve(struct fx_sys *fx, unsigned nth)
+{
+	arm(fx, (struct fx_plan){
+		    .call = FX_PWRITE, .action = DO_HALVE, .left = nth });
 }
 
 void

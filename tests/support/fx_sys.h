@@ -92,6 +92,8 @@ void fx_sys_fail(struct fx_sys *fx, enum fx_call call, unsigned nth, int errnum,
  * the Nth pwrite, of which the first half was written. */
 void fx_sys_kill(struct fx_sys *fx, enum fx_call call, unsigned nth);
 void fx_sys_tear(struct fx_sys *fx, unsigned nth);
+/* The Nth pwrite writes the first half of it, and says so. */
+void fx_sys_halve(struct fx_sys *fx, unsigned nth);
 /* No pread or pwrite moves more than this many bytes at once. 0: whole. */
 void fx_sys_short(struct fx_sys *fx, size_t read_most, size_t write_most);
 /* Files below the folder PATH may grow by BYTES more: then short writes and

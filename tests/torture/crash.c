@@ -3,8 +3,9 @@
  *
  * usage: crash check             about 500 states, spread over all scenes
  *        crash torture           all of them: every cut, its ways up to CUTS
- *        crash matrix            killed at each call, or each sync failed, then
- *                                cut (STEP=n: each nth, WANT=n states each)
+ *        crash matrix [WORD]     killed at each call, or each sync failed, then
+ *                                cut (STEP=n: each nth, WANT=n states each);
+ *                                WORD: of scenes that have it in their name
  *        crash mutants [WORD]    the table of mistakes: which state saw each
  *        crash SCENE [STATE]     one scene; one state, and say what it is
  * Environment: SEED=n (1), CUTS=n (most ways a cut), JOBS=n.
@@ -318,6 +319,9 @@ look_at(struct look *look, size_t n, char why[WHY])
 	status = in_child(do_look, look, why);
 	if (status >= 256)
 		(void)snprintf(why, WHY, "ended by signal %d", status - 256);
+	else if (status != 0 && why[0] == '\0')
+		(void)snprintf(why, WHY, "ended with %d, without a word",
+		               status);
 	if (status != 0 && getenv("KEEP") != NULL) {
 		(void)printf("kept: %s\n", look->world->w.tmp.path);
 		(void)fflush(stdout);
@@ -534,11 +538,12 @@ has_lost_sync(const struct fx_log *log)
 }
 
 /* Each sync of a kind fails once, and what it should have kept is lost though
- * later syncs succeed; another run goes on; then the power is cut. */
+ * later syncs succeed; it goes on as it can; then the power is cut. */
 static void
-play_lost_syncs(enum fx_call call, size_t step, size_t want, struct sum *sum)
+play_lost_syncs(const char *name, enum fx_call call, size_t step, size_t want,
+                struct sum *sum)
 {
-	struct scene scene = *crash_scene("sync-fails");
+	struct scene scene = *crash_scene(name);
 	size_t faults = 0, before = sum->states;
 	bool more = true;
 
@@ -556,23 +561,31 @@ play_lost_syncs(enum fx_call call, size_t step, size_t want, struct sum *sum)
 		}
 		play_end(&play);
 	}
-	(void)printf("%-18s %zu times, then %zu states\n",
-	             call == FX_FSYNC ? "fsync fails" : "fdatasync fails",
-	             faults, sum->states - before);
+	(void)printf("%-18s %s fails at %zu calls, then %zu states\n", name,
+	             call == FX_FSYNC ? "fsync" : "fdatasync", faults,
+	             sum->states - before);
 	(void)fflush(stdout);
 }
 
 static int
-play_matrix(size_t step, size_t want)
+play_matrix(size_t step, size_t want, const char *word)
 {
-	static const char *const names[] = { "next", "seal", "beside",
-		                             "three" };
+	static const char *const names[] = { "next",  "seal",   "beside",
+		                             "three", "repair", "import" };
+	static const char *const syncs[] = { "sync-fails", "seal", "repair",
+		                             "import" };
 	struct sum sum = { 0, 0 };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		play_killed(names[i], step, want, &sum);
-	play_lost_syncs(FX_FDATASYNC, step > 4 ? step / 4 : 1, want, &sum);
-	play_lost_syncs(FX_FSYNC, step > 4 ? step / 4 : 1, want, &sum);
+		if (strstr(names[i], word) != NULL)
+			play_killed(names[i], step, want, &sum);
+	step = step > 4 ? step / 4 : 1;
+	for (size_t i = 0; i < sizeof(syncs) / sizeof(syncs[0]); i++) {
+		if (strstr(syncs[i], word) == NULL)
+			continue;
+		play_lost_syncs(syncs[i], FX_FDATASYNC, step, want, &sum);
+		play_lost_syncs(syncs[i], FX_FSYNC, step, want, &sum);
+	}
 	(void)printf("crash states behind kills and lost syncs: %zu tried, %zu "
 	             "failed\n",
 	             sum.states, sum.failed);
@@ -676,7 +689,8 @@ main(int argc, char **argv)
 	if (strcmp(what, "torture") == 0)
 		return play_all(number_of("CUTS", 32), 0);
 	if (strcmp(what, "matrix") == 0)
-		return play_matrix(number_of("STEP", 1), number_of("WANT", 24));
+		return play_matrix(number_of("STEP", 1), number_of("WANT", 24),
+		                   argc > 2 ? argv[2] : "");
 	if (strcmp(what, "mutants") == 0)
 		return play_mutants(number_of("CUTS", 16),
 		                    argc > 2 ? argv[2] : "");

@@ -46,11 +46,16 @@ struct scene {
 	size_t len, group;
 	void (*prepare)(struct world *); /* NULL: the visit of BEFORE */
 	void (*run)(struct world *);     /* NULL: one visit, all deleted */
+	void (*again)(struct world *);   /* what is done again at the next
+	                                  * start, before its visit */
 	struct fx_rule rule;             /* a fault of the disk; call FX_ANY: no */
 	size_t die_at;      /* killed at this op, then run again; 0: no */
 	bool cut_link;      /* the link is cut in the second message */
 	bool beside;        /* the second message comes in during a commit */
 	bool pruned;        /* the first place need not hold all */
+	bool no_ids;        /* so they have to come again */
+	bool imported;      /* the mails are on no server */
+	bool damaged;       /* from the start, and mended by AGAIN */
 	size_t cuts;        /* most ways a cut; 0: the run's */
 };
 
@@ -77,6 +82,16 @@ extern bool crash_hashes_equal, crash_members_hold;
 void world_make(struct world *world, const struct scene *scene,
                 const struct mutant *mutant);
 void world_drop(struct world *world);
+/* What may fail, and what has to go well: a repair that loses nothing, an
+ * import of all the scene's mails. */
+SLED_CHECK bool scene_repair(struct world *world, struct sled_err *err);
+SLED_CHECK bool scene_import(struct world *world, struct sled_err *err);
+/* All mail that is there goes to TMP/M, and with MBOX to TMP/box too; false with
+ * the reason when some of it waits. Then, behind one that went well: each
+ * message of the earlier visit is there once. */
+SLED_CHECK bool scene_deliver(struct world *world, bool mbox,
+                              struct sled_err *err);
+void scene_delivered(struct world *world, bool mbox);
 /* In a child each: the scene's first state, and what happens. */
 void scene_prepare(struct world *world);
 void scene_run(struct world *world);

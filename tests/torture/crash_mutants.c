@@ -60,5 +60,11 @@ const struct mutant crash_mutants[] = {
 	  .in_check = true },
 	{ .name = "pruned before it is counted", .scene = "prune",
 	  .rule = { NO_SYNC("/copy1/home/"), NO_SYNC("/copy2/home/") } },
+	{ .name = "mended volume is not synced", .scene = "repair",
+	  .rule = { NO_SYNC("/store/home/") } },
+	{ .name = "no folder sync after a repair's rename", .scene = "repair",
+	  .rule = { NO_FOLDER("$/home") } },
+	{ .name = "import is not synced", .scene = "import",
+	  .rule = { NO_SYNC("/copy1/home/") } },
 };
 const size_t crash_mutants_len = sizeof(crash_mutants) / sizeof(*crash_mutants);

@@ -10,11 +10,17 @@
 #include <cmocka.h>
 
 #include "crash.h"
+#include "mailsled/deliver.h"
 
-static const struct fx_mail before[] = { { "a1", 900, 21 }, { "a2", 10, 22 } };
+static const struct fx_mail before[] = { { "a1", 900, 21 },
+	                                 { "a2", 10, 22 },
+	                                 { "a3", 2000, 23 } };
 static const struct fx_mail small[] = {
 	{ "u1", 100, 1 }, { "u2", 3000, 2 }, { "u3", 700, 3 }
 };
+static const struct fx_mail nameless[] = { { "", 100, 1 },
+	                                   { "", 3000, 2 },
+	                                   { "", 700, 3 } };
 static const struct fx_mail large[] = { { "u1", 200, 1 },
 	                                { "u2", 1300000, 2 },
 	                                { "u3", 70000, 3 } };
@@ -270,11 +276,21 @@ prepare_visit(struct world *world)
 }
 
 static void
-prepare_sealed(struct world *world)
+bring(struct world *world, const struct fx_mail *mail)
+{
+	struct fx_visit v;
+
+	fx_store_open(&world->w);
+	if (!fx_visit_run(&v, &world->w, mail, 1, 1, true))
+		fail_msg("%s", v.err.text);
+	fx_store_close(&world->w);
+}
+
+static void
+seal(struct world *world)
 {
 	uint64_t sealed = 0;
 
-	prepare_visit(world);
 	fx_store_open(&world->w);
 	if (!sled_store_seal(world->w.store, NULL, true, &sealed,
 	                     &world->w.err))
@@ -284,10 +300,24 @@ prepare_sealed(struct world *world)
 }
 
 static void
+prepare_sealed(struct world *world)
+{
+	prepare_visit(world);
+	seal(world);
+}
+
+static void
 prepare_unplugged(struct world *world)
 {
 	prepare_visit(world);
 	fx_store_sh(&world->w, "mv copy1 copy1.away");
+}
+
+static void
+prepare_wiped(struct world *world)
+{
+	prepare_visit(world);
+	fx_store_sh(&world->w, "rm -rf copy1/*");
 }
 
 static void
@@ -334,12 +364,37 @@ run_prune(struct world *world)
 	visit_all(world);
 }
 
+static bool
+sync_places(struct world *world)
+{
+	struct fx_store *w = &world->w;
+	uint64_t octets = 0;
+
+	return fx_store_try(w, SLED_STORE_WRITE) &&
+	       sled_store_sync(w->store, NULL, &octets, &w->err);
+}
+
+static void
+run_wiped(struct world *world)
+{
+	(void)!sync_places(world);
+	fx_store_close(&world->w);
+	visit_all(world);
+}
+
+static void
+sync_again(struct world *world)
+{
+	if (!sync_places(world))
+		fail_msg("the next sync: %s", world->w.err.text);
+	fx_store_close(&world->w);
+}
+
 static void
 run_plugged_late(struct world *world)
 {
 	struct sled_sys *sys = &world->disk.sys;
 	struct fx_store *w = &world->w;
-	uint64_t octets = 0;
 
 	visit(world, 0, world->scene->len);
 	fx_store_close(w);
@@ -347,8 +402,7 @@ run_plugged_late(struct world *world)
 	                               w->tmp.dir, "copy1"),
 	                 0);
 	(void)sys->syncfs(sys->ctx, w->tmp.dir);
-	fx_store_open(w);
-	if (!sled_store_sync(w->store, NULL, &octets, &w->err))
+	if (!sync_places(world))
 		fail_msg("%s", w->err.text);
 	fx_store_close(w);
 	visit_all(world);
@@ -365,6 +419,183 @@ run_twice(struct world *world)
 	visit_all(world);
 }
 
+/* A sealed volume of which each place has another member damaged, so that both
+ * get a new file; an open one that is damaged in one. */
+static void
+prepare_damaged(struct world *world)
+{
+	struct fx_store *w = &world->w;
+	size_t first;
+
+	bring(world, &before[0]);
+	first = fx_store_size(w, "store/home/2026-11-001.open.tar.gz");
+	bring(world, &before[1]);
+	seal(world);
+	bring(world, &before[2]);
+	fx_store_damage(w, "store/home/*-001.tar.gz", (unsigned)first - 100);
+	fx_store_damage(w, "copy1/home/*-001.tar.gz", (unsigned)first + 100);
+	fx_store_damage(w, "copy1/home/*-002.open.tar.gz", 300);
+}
+
+static void
+see_volume(void *ctx, const struct sled_repaired *volume)
+{
+	(void)ctx;
+	(void)volume;
+}
+
+bool
+scene_repair(struct world *world, struct sled_err *err)
+{
+	const struct sled_repair_conf conf = { .dry = false };
+	const struct sled_repair_reader reader = { .volume = see_volume };
+	struct sled_repair_report report = { 0 };
+
+	if (!sled_store_repair(world->w.store, &conf, &reader, &report, err))
+		return false;
+	return report.lost == 0 ||
+	       sled_fail(err, SLED_ERR_DAMAGED, "repair lost %u messages",
+	                 (unsigned)report.lost);
+}
+
+static void
+run_repair(struct world *world)
+{
+	if (fx_store_try(&world->w, SLED_STORE_REPAIR))
+		(void)!scene_repair(world, &world->w.err);
+	fx_store_close(&world->w);
+	visit_all(world);
+}
+
+static void
+repair_again(struct world *world)
+{
+	struct sled_err err = { 0 };
+
+	if (!fx_store_try(&world->w, SLED_STORE_REPAIR))
+		fail_msg("the next start: %s", world->w.err.text);
+	if (!scene_repair(world, &err))
+		fail_msg("the next repair: %s", err.text);
+	fx_store_close(&world->w);
+}
+
+bool
+scene_import(struct world *world, struct sled_err *err)
+{
+	struct fx_store *w = &world->w;
+	struct sled_import_sums sums;
+
+	if (!fx_store_import(w, world->scene->mails, world->scene->len, &sums)) {
+		*err = w->err;
+		return false;
+	}
+	return sums.unsafe == 0 ||
+	       sled_fail(err, SLED_ERR_PLACE, "%u of the import are not safe",
+	                 (unsigned)sums.unsafe);
+}
+
+/* Once it has said so, all of it is safe: as if a server had had it. */
+static void
+run_import(struct world *world)
+{
+	struct sled_err err = { 0 };
+
+	if (fx_store_try(&world->w, SLED_STORE_WRITE) &&
+	    scene_import(world, &err))
+		fx_disk_note(&world->disk, NOTE_QUIT,
+		             ((uint64_t)1 << world->scene->len) - 1);
+	fx_store_close(&world->w);
+}
+
+static void
+import_again(struct world *world)
+{
+	struct sled_err err = { 0 };
+
+	fx_store_open(&world->w);
+	if (!scene_import(world, &err))
+		fail_msg("the next import: %s", err.text);
+	fx_store_close(&world->w);
+}
+
+static void
+see_delivered(void *ctx, const struct sled_delivered *delivered)
+{
+	struct sled_err *why = ctx;
+
+	if (delivered->waiting > 0 && why->kind == SLED_ERR_NONE)
+		*why = *delivered->why;
+}
+
+/* The names are the same wherever the folder is laid. */
+bool
+scene_deliver(struct world *world, bool mbox, struct sled_err *err)
+{
+	char where[2][FX_STORE_PATH];
+	struct sled_conf_target targets[] = {
+		{ SLED_CONF_MAILDIR, "maildir:M", where[0], 0 },
+		{ SLED_CONF_MBOX, "mbox:box", where[1], 0 },
+	};
+	const struct sled_conf_account account = { .name = "home",
+		                                   .user = "ada",
+		                                   .targets = targets,
+		                                   .targets_len =
+		                                       mbox ? 2 : 1 };
+	struct sled_err why = { 0 };
+	const struct sled_deliver_conf conf = { .store = world->w.store,
+		                                .account = &account,
+		                                .all = true,
+		                                .now = true,
+		                                .ctx = &why,
+		                                .done = see_delivered };
+
+	(void)snprintf(where[0], FX_STORE_PATH, "%s/M", world->w.tmp.path);
+	(void)snprintf(where[1], FX_STORE_PATH, "%s/box", world->w.tmp.path);
+	if (!sled_deliver_run(&conf, err))
+		return false;
+	*err = why;
+	return why.kind == SLED_ERR_NONE;
+}
+
+void
+scene_delivered(struct world *world, bool mbox)
+{
+	unsigned want = (unsigned)world->scene->before;
+
+	fx_store_sh(&world->w,
+	            "test $(cat M/new/* M/cur/* 2>/dev/null | "
+	            "grep -c '^Message-ID: <2[0-9]@') = %u && "
+	            "test $(ls M/new M/cur | grep -c mailsled) = %u && "
+	            "test -z \"$(ls M/tmp)\"",
+	            want, want);
+	if (mbox)
+		fx_store_sh(&world->w,
+		            "test $(grep -c '^From MAILER' box) = %u && "
+		            "test $(grep -ac '^Message-ID: <2[0-9]@' box) = %u",
+		            want, want);
+}
+
+static void
+run_deliver(struct world *world)
+{
+	if (fx_store_try(&world->w, SLED_STORE_WRITE))
+		(void)!scene_deliver(world, false, &world->w.err);
+	fx_store_close(&world->w);
+}
+
+static void
+deliver_again(struct world *world)
+{
+	struct sled_err err = { 0 };
+
+	fx_store_open(&world->w);
+	if (!scene_deliver(world, false, &err))
+		fail_msg("the next delivery: %s", err.text);
+	fx_store_close(&world->w);
+	fx_store_sh(&world->w, "rm -f M/tmp/*"); /* of a torn write */
+	scene_delivered(world, false);
+}
+
 #define BEFORE  .before = 2, .copies = 1
 #define SMALL   .mails = small, .len = 3
 #define NO_RULE .rule = { .call = FX_ANY }
@@ -376,6 +607,8 @@ const struct scene crash_scenes[] = {
 	{ .name = "three", .before = 2, .copies = 2, SMALL, .group = 3,
 	  .min_copies = 2 },
 	{ .name = "beside", BEFORE, SMALL, .group = 1, .beside = true },
+	{ .name = "no-ids", BEFORE, .mails = nameless, .len = 3, .group = 2,
+	  .no_ids = true },
 	{ .name = "seal", BEFORE, SMALL, .group = 2, .run = run_seal },
 	{ .name = "large", BEFORE, .mails = large, .len = 3, .group = 1,
 	  .cuts = 12 },
@@ -384,6 +617,15 @@ const struct scene crash_scenes[] = {
 	{ .name = "prune", .before = 2, .copies = 2, .min_copies = 2, SMALL,
 	  .group = 3, .prepare = prepare_sealed, .run = run_prune,
 	  .pruned = true },
+	{ .name = "wiped", BEFORE, SMALL, .group = 3, .prepare = prepare_wiped,
+	  .run = run_wiped, .again = sync_again, .damaged = true },
+	{ .name = "repair", .before = 3, .copies = 1, SMALL, .group = 3,
+	  .prepare = prepare_damaged, .run = run_repair,
+	  .again = repair_again, .damaged = true },
+	{ .name = "import", BEFORE, SMALL, .run = run_import,
+	  .again = import_again, .imported = true },
+	{ .name = "deliver", .before = 3, .copies = 1, SMALL, .group = 3,
+	  .run = run_deliver, .again = deliver_again },
 	{ .name = "rebuild", BEFORE, SMALL, .group = 3,
 	  .prepare = prepare_lost_ledger },
 	{ .name = "cut-link", BEFORE, SMALL, .group = 1, .cut_link = true },

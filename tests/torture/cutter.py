@@ -11,13 +11,15 @@ does: "close" says that no more will come (a FIN), "reset" ends both ways at
 once (a RST), "silent" says nothing: what comes that way is lost; "held" is the
 same, and the server does not learn either that its client has gone, until
 release(). Where one way alone ends, the other one goes on: a line that is half
-open."""
+open. A subclass may choose for each connection, and slow it down: see take().
+"""
 import collections
 import os
 import select
 import socket
 import struct
 import threading
+import time
 
 Cut = collections.namedtuple("Cut", "way mode at")
 HARD = struct.pack("ii", 1, 0)
@@ -27,8 +29,9 @@ DEADLINE = 60
 class Pair:
     """One connection: what came from the client goes up, the other down."""
 
-    def __init__(self, client, server, cut):
+    def __init__(self, client, server, cut, rate=None):
         self.client, self.server, self.cut = client, server, cut
+        self.rate = rate  # octets a second, each way; None: at once
         self.passed = {"up": 0, "down": 0}
         self.done = not cut
         self.released = threading.Event()
@@ -59,6 +62,8 @@ class Pair:
         if not self.done and way == self.cut.way:
             data = data[:self.cut.at - self.passed[way]]
         try:
+            if self.rate:
+                time.sleep(len(data) / self.rate)
             self.other(way).sendall(data)
             self.passed[way] += len(data)
         except OSError:
@@ -98,12 +103,13 @@ class Pair:
 
 
 class Cutter:
-    def __init__(self, server_port):
+    def __init__(self, server_port, host="127.0.0.1"):
         self.server_port = server_port
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=16)
+        self.listener = socket.create_server((host, 0), backlog=16)
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
         self.cut, self.armed, self.threads = None, None, []
+        self.pairs = set()  # that carry now
         self.thread = threading.Thread(target=self.accept, daemon=True)
         self.thread.start()
 
@@ -119,18 +125,27 @@ class Cutter:
         with self.lock:
             self.cut, self.armed = cut, None
 
+    def take(self):
+        """(server's port, Cut or None, rate) of a connection that begins."""
+        with self.lock:
+            cut, self.cut = self.cut, None
+            return self.server_port, cut, None
+
     def accept(self):
         while True:
             try:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            with self.lock:
-                cut, self.cut = self.cut, None
-            server = socket.create_connection(("127.0.0.1", self.server_port))
+            port, cut, rate = self.take()
+            try:
+                server = socket.create_connection(("127.0.0.1", port))
+            except OSError:
+                client.close()
+                continue
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            pair = Pair(client, server, cut)
+            pair = Pair(client, server, cut, rate)
             with self.lock:
                 if cut:
                     self.armed = pair
@@ -139,15 +154,28 @@ class Cutter:
                 self.threads.append(thread)
                 thread.start()
 
-    @staticmethod
-    def run(pair):
+    def run(self, pair):
+        with self.lock:
+            self.pairs.add(pair)
         try:
             pair.carry()
         except (OSError, ValueError):
             pass  # reset: there is no end left to wait for
         finally:
-            pair.client.close()
-            pair.server.close()
+            with self.lock:
+                self.pairs.discard(pair)
+                pair.client.close()
+                pair.server.close()
+
+    def hang_up(self):
+        """All that is connected, as a server does that has waited enough."""
+        with self.lock:
+            for end in (end for p in self.pairs for end in (p.client, p.server)
+                        if end.fileno() != -1):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
 
     def release(self):
         self.armed.released.set()

@@ -7,12 +7,12 @@
  * Environment: JOBS=n, STRIDE=n.
  *
  * A row is an operation and a way to fail: the Nth call of a kind is answered
- * with an errno, once or from then on, or the Nth allocation gives nothing, for
- * N = 1, 2, 3 ... until a run meets no fault. Each fault has a process of its
- * own, which says no word but of what is wrong: the operation ends in time,
- * with success or an error that names itself, no descriptor is left, and the
- * next start makes all good (state_check() of crash.h), with nothing that was
- * whole fetched again.
+ * with an errno, once, twice or from then on, the Nth write is a short one, or
+ * the Nth allocation gives nothing, for N = 1, 2, 3 ... until a run meets no
+ * fault. Each fault has a process of its own, which says no word but of what is
+ * wrong: the operation ends in time, with success or an error that names itself,
+ * no descriptor is left, and the next start makes all good (state_check() of
+ * crash.h), with nothing that was whole fetched again.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -29,6 +29,9 @@
 #include <cmocka.h>
 
 #include "crash.h"
+#ifdef WITH_READER
+#include "mailsled/reader.h"
+#endif
 
 #define PATIENCE_S 600 /* of a loaded machine */
 #define WHY        1024
@@ -93,6 +96,8 @@ struct operation {
 	const char *name;
 	const char *scene; /* whose store it is, and who checks it */
 	void (*run)(struct world *world, struct outcome *out);
+	void (*before)(struct world *world); /* or NULL: no fault in it */
+	void (*behind)(struct world *world); /* or NULL: it has to go well now */
 };
 
 static bool
@@ -179,20 +184,133 @@ run_verify(struct world *world, struct outcome *out)
 		                            &out->err);
 }
 
+static void
+run_repair(struct world *world, struct outcome *out)
+{
+	out->ok = open_for(world, SLED_STORE_REPAIR, out) &&
+	          scene_repair(world, &out->err);
+}
+
+/* What it says is safe has to be in all places from then on. */
+static void
+run_import(struct world *world, struct outcome *out)
+{
+	out->ok = open_for(world, SLED_STORE_WRITE, out) &&
+	          scene_import(world, &out->err);
+	if (out->ok)
+		out->moment.gone = ((uint64_t)1 << world->scene->len) - 1;
+}
+
+static void
+run_deliver(struct world *world, struct outcome *out)
+{
+	out->ok = open_for(world, SLED_STORE_WRITE, out) &&
+	          scene_deliver(world, true, &out->err);
+}
+
+static void
+deliver_rest(struct world *world)
+{
+	struct fx_store *w = &world->w;
+	struct sled_err err = { 0 };
+
+	fx_store_open(w);
+	if (!scene_deliver(world, true, &err))
+		fail_msg("the next delivery: %s", err.text);
+	fx_store_close(w);
+	scene_delivered(world, true);
+}
+
+#ifdef WITH_READER
+static bool
+feed_index(struct world *world, struct sled_err *err)
+{
+	struct sled_feed feed = { .thorough = true };
+	struct sled_index *index = NULL;
+	bool ok = sled_index_open(&index, world->w.store, err) &&
+	          sled_index_feed(index, &feed, NULL, NULL, err);
+
+	sled_index_close(&index);
+	return ok;
+}
+
+static void
+run_index(struct world *world, struct outcome *out)
+{
+	out->ok = open_for(world, SLED_STORE_READ, out) &&
+	          feed_index(world, &out->err);
+}
+
+static bool
+count_found(void *ctx, const struct sled_message *message, struct sled_err *err)
+{
+	(void)message;
+	(void)err;
+	++*(size_t *)ctx;
+	return true;
+}
+
+/* A search finds each message, once. */
+static void
+find_all(struct world *world)
+{
+	struct fx_store *w = &world->w;
+	struct sled_index *index = NULL;
+	struct sled_err err = { 0 };
+	struct sled_query query;
+	size_t found = 0;
+
+	if (!fx_store_try(w, SLED_STORE_READ) || !feed_index(world, &err))
+		fail_msg("the next index: %s%s", w->err.text, err.text);
+	if (!sled_query_parse(&query, "-nowhere", w->now, &err) ||
+	    !sled_index_open(&index, w->store, &err) ||
+	    !sled_index_find(index, &query, 0, count_found, &found, &err))
+		fail_msg("the next search: %s", err.text);
+	sled_index_close(&index);
+	sled_query_free(&query);
+	fx_store_close(w);
+	assert_int_equal(found, world->scene->before);
+}
+#endif
+
+static void
+plug_copy(struct world *world)
+{
+	fx_store_sh(&world->w, "mv copy1.away copy1");
+}
+
 /* A new operation of the store is one row more. */
 static const struct operation operations[] = {
-	{ "visit", "next", run_visit },     { "found", "first", run_visit },
-	{ "large", "large", run_visit },    { "sync", "late", run_sync },
-	{ "seal", "next", run_seal },       { "prune", "prune", run_prune },
-	{ "rebuild", "next", run_rebuild }, { "verify", "next", run_verify },
+	{ "visit", "next", run_visit, NULL, NULL },
+	{ "found", "first", run_visit, NULL, NULL },
+	{ "large", "large", run_visit, NULL, NULL },
+	{ "sync", "late", run_sync, plug_copy, NULL },
+	{ "seal", "next", run_seal, NULL, NULL },
+	{ "prune", "prune", run_prune, NULL, NULL },
+	{ "rebuild", "next", run_rebuild, NULL, NULL },
+	{ "verify", "next", run_verify, NULL, NULL },
+	{ "repair", "repair", run_repair, NULL, NULL },
+	{ "import", "import", run_import, NULL, NULL },
+	{ "deliver", "deliver", run_deliver, NULL, deliver_rest },
+#ifdef WITH_READER
+	{ "index", "next", run_index, NULL, find_all },
+#endif
 };
 
 /* ---- ways to fail ---- */
 
+/* Instead of an errno. */
+enum {
+	ALLOCATION = -1,
+	HALF = -2, /* a short write, and all is well */
+	FULL = -3, /* a short write, and then there is no room any more */
+	TWICE = -4, /* EIO, and EIO once more in what it does about that */
+};
+
 struct way {
 	const char *name;
 	enum fx_call call;
-	int errnum; /* 0: an allocation */
+	int errnum;
 	bool forever;
 	unsigned stride; /* of `check` */
 };
@@ -200,6 +318,7 @@ struct way {
 static const struct way ways[] = {
 	{ "any call: EIO, once", FX_ANY, EIO, false, 61 },
 	{ "any call: EIO, for ever", FX_ANY, EIO, true, 97 },
+	{ "any call: EIO, twice", FX_ANY, TWICE, false, 83 },
 	{ "any call: ENOMEM, once", FX_ANY, ENOMEM, false, 151 },
 	{ "any call: EINTR, once", FX_ANY, EINTR, false, 89 },
 	{ "pwrite: ENOSPC, once", FX_PWRITE, ENOSPC, false, 29 },
@@ -216,7 +335,9 @@ static const struct way ways[] = {
 	{ "fdatasync: ENOSPC, once", FX_FDATASYNC, ENOSPC, false, 17 },
 	{ "fsync: EIO, once", FX_FSYNC, EIO, false, 13 },
 	{ "fsync: EIO, for ever", FX_FSYNC, EIO, true, 17 },
-	{ "allocation, once", FX_ANY, 0, false, 71 },
+	{ "pwrite: short, once", FX_PWRITE, HALF, false, 67 },
+	{ "pwrite: short, then ENOSPC", FX_PWRITE, FULL, false, 73 },
+	{ "allocation, once", FX_ANY, ALLOCATION, false, 71 },
 };
 
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
@@ -242,11 +363,24 @@ arm(const struct trial *trial)
 {
 	struct fx_sys *fx = &trial->world->w.fx;
 
-	if (trial->way->errnum == 0)
+	if (trial->way->errnum == ALLOCATION) {
 		alloc_left = trial->n;
-	else
+		return;
+	}
+	if (trial->way->errnum > 0) {
 		fx_sys_fail(fx, trial->way->call, trial->n, trial->way->errnum,
 		            trial->way->forever);
+		return;
+	}
+	if (trial->way->errnum == TWICE) {
+		fx_sys_fail(fx, FX_ANY, trial->n, EIO, false);
+		fx_sys_fail(fx, FX_ANY, trial->n + 1 + trial->n % 7, EIO,
+		            false);
+		return;
+	}
+	fx_sys_halve(fx, trial->n);
+	if (trial->way->errnum == FULL)
+		fx_sys_fail(fx, FX_PWRITE, trial->n + 1, ENOSPC, true);
 }
 
 static void
@@ -275,8 +409,8 @@ in_the_child(struct trial *trial)
 
 	assert_non_null(out);
 	w->now += 600;
-	if (strcmp(trial->operation->name, "sync") == 0)
-		fx_store_sh(w, "mv copy1.away copy1");
+	if (trial->operation->before != NULL)
+		trial->operation->before(world);
 	arm(trial);
 	trial->operation->run(world, out);
 	fx_store_close(w);
@@ -285,6 +419,8 @@ in_the_child(struct trial *trial)
 	alloc_left = 0;
 	fx_sys_calm(&w->fx);
 	check_outcome(trial, out);
+	if (trial->operation->behind != NULL)
+		trial->operation->behind(world);
 	state_check(world, &out->moment, false);
 	free(out);
 }
@@ -318,6 +454,9 @@ try_fault(struct trial *trial, char why[WHY])
 	if (WIFSIGNALED(status))
 		(void)snprintf(why, WHY, "ended by signal %d",
 		               WTERMSIG(status));
+	else if (status != 0 && why[0] == '\0')
+		(void)snprintf(why, WHY, "ended with %d, without a word",
+		               WEXITSTATUS(status));
 	for (char *at = why; *at != '\0'; at++)
 		*at = *at == '\n' ? ' ' : *at;
 	fx_tmp_empty(&trial->world->w.tmp);
@@ -344,7 +483,7 @@ run_row(struct trial *trial, unsigned stride, struct sum *sum)
 				             trial->operation->name,
 				             trial->way->name, n, why);
 			/* It may have died before it could tell. */
-			if (n > 20000)
+			if (failed >= 100)
 				break;
 		} else if (!trial->answer->fired) {
 			break;
@@ -463,7 +602,7 @@ run_some(int argc, char **argv)
 {
 	struct sum *sum = calloc(1, sizeof(*sum));
 	const char *stride = getenv("STRIDE");
-	size_t failed;
+	size_t rows = 0, failed;
 
 	assert_non_null(sum);
 	for (size_t i = 0; i < OPERATIONS * WAYS; i++) {
@@ -473,13 +612,16 @@ run_some(int argc, char **argv)
 		if (strcmp(operation->name, argv[1]) != 0 ||
 		    (argc > 2 && strcmp(way->name, argv[2]) != 0))
 			continue;
+		rows++;
 		run_rows(operation, way,
 		         stride == NULL ? 1 : (unsigned)atoi(stride),
 		         argc > 3 ? (unsigned)atoi(argv[3]) : 0, sum);
 	}
 	failed = sum->failed;
 	free(sum);
-	return failed == 0 ? 0 : 1;
+	if (rows == 0)
+		(void)fprintf(stderr, "faults: there is no such row\n");
+	return rows == 0 ? 64 : failed == 0 ? 0 : 1;
 }
 
 int

@@ -1,17 +1,25 @@
 #!/usr/bin/env python3
-"""SIGKILL at each system call of a whole `mailsled fetch`.
+"""[R1] [R5] SIGKILL at each call by which mailsled changes a disk, or says
+something to the network.
 
-usage: kills.py [--every N] [--offset N] [--jobs N]
+usage: kills.py [--every N] [--offset N] [--twice N] [--jobs N]
+                [--scenes NAME,...]
+       kills.py --scenes NAME --at N[,M]      one kill again, or two
 
-strace kills the program at the Nth call of a kind, N = 1, 2, 3 ... until a
-run comes through: for the calls that change a disk or the link, each (--every
-1) or some of them. Behind each kill:
-  - what the server has no more is whole in both places, read by Python alone
-  - the next visit ends with 0, brings nothing that was whole before, and
-    empties the server; every message is in both places once, by GNU tar
-The last line counts.
+For each scene (a command on a store, see below) the program is run and killed
+at its Nth such call, N = 1, 2, 3 ... until a run comes through (killer.c): each
+(--every 1), or every so manieth. At each --twiceth (0: none) the run that goes
+on from there is killed too, at a call that N picks. Behind the kill:
+  - what the server has no more, and what was there before, is whole in as many
+    places as it must be, read by Python alone;
+  - the same command, run again, ends with 0; a visit brings nothing that was
+    whole before, and leaves the server empty;
+  - every message is in each place, once, by GNU tar; verify --deep finds
+    nothing, a visit finds nothing to do.
+The last line counts. Where programs cannot be traced it ends with 77.
 """
 import argparse
+import collections
 import multiprocessing
 import os
 import shutil
@@ -21,135 +29,470 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "e2e"))
-from harness import Pop3d, Sled, fill_folder, message, same_mail, untar, wire  # noqa: E402
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+
+from far_peer import Far  # noqa: E402
+from harness import (BUILD, Pop3d, Sled, fill_folder, message,  # noqa: E402
+                     same_mail, untar, volumes, wire)
+from ready import ReadySled  # noqa: E402
 from test_fetch_kill import Disk, digest  # noqa: E402
 
-CALLS = ("pwrite64", "fdatasync", "fsync", "openat", "close", "renameat",
-         "unlinkat", "mkdirat", "ftruncate", "fchmod", "pread64", "fadvise64",
-         "write", "sendto", "read", "recvfrom", "futex", "mmap", "fcntl")
-MAILS = 6
+EARLY = [message(n, f"line {n}\n" * 40) for n in (1, 2, 3)]
+SKIPPED = 77
+AWAY = [message(n, f"line {n}\n" * 90) for n in (7, 8)]
+READING = ("index", "search")  # commands that are another program's
+LATE = [message(n, f"line {n}\n" * ((n - 9) ** 3 * 40)) for n in (10, 11, 12)]
 
 
-class Trial:
-    """One store and its server, laid out anew for each kill."""
+def damage(path, at):
+    path.chmod(0o644)
+    with open(path, "r+b") as file:
+        file.seek(at)
+        file.write(b"\0" * 40)
+
+
+class Scene:
+    """A command, what was there before it, and what has to be there behind.
+
+    EARLY mail came with an earlier visit, and more on the server is LATE; a
+    message has to be in LEAST places right behind the kill (0: all)."""
+
+    argv = ("fetch",)
+    early, late = EARLY, LATE
+    copies, least = 1, 0
+    store, account = {}, {}
 
     def __init__(self, tmp):
         self.tmp = Path(tmp)
-        self.early = [message(n) for n in (1, 2)]
-        self.late = [message(n, f"line {n}\n" * (n * n * 30))
-                     for n in range(10, 10 + MAILS)]
-        self.folder = self.tmp / "mail"
-        self.fill(self.early)
-        self.server = Pop3d(self.tmp, folder=self.folder)
-        self.sled = Sled(self.tmp, {"home": self.server}, copies=1)
-        done = self.sled.fetch()
-        assert done.status == 0, done
+        self.server = Pop3d(self.tmp, folder=fill_folder(
+            self.tmp / "mail", self.named(self.early)))
+        self.sled = ReadySled(self.tmp, {"home": self.server},
+                              copies=self.copies, store=self.store,
+                              account=self.account)
+        if self.early:
+            for _ in range(2):  # the second one makes the server known
+                self.expect("fetch")
+        self.prepare()
         shutil.copytree(self.sled.dir, self.tmp / "kept", symlinks=True)
+
+    def end(self):
+        self.server.stop()
+        self.sled.end()
 
     @staticmethod
     def name(mail):
         return f"m{digest(mail).hex()[:12]}"
 
-    def fill(self, mails):
-        shutil.rmtree(self.folder, ignore_errors=True)
-        fill_folder(self.folder, {self.name(m): m for m in mails})
+    def named(self, mails):
+        return {self.name(m): m for m in mails}
+
+    def prepare(self):
+        """Once, behind the earlier visit."""
+
+    def expect(self, *argv):
+        kind = Sled if argv[0] in READING else ReadySled
+        done = kind.run(self.sled, *argv)
+        self.server.wait_closed()
+        assert done.status == 0, done
+        return done
+
+    # ---- one kill ----
 
     def begin_again(self):
-        self.server.stop()
-        self.fill(self.late)
-        self.server.start(self.server.port)
+        shutil.rmtree(self.server.folder)
+        fill_folder(self.server.folder, self.named(self.late))
         shutil.rmtree(self.sled.dir)
         shutil.copytree(self.tmp / "kept", self.sled.dir, symlinks=True)
-        self.sled.write()
+        if self.server.log.exists():
+            os.truncate(self.server.log, 0)
 
-    def kill(self, call, nth):
-        """Whether it came to that call."""
-        argv = ["strace", "-f", "-qq", "-o", "/dev/null", "-e",
-                f"trace={call}", "-e",
-                f"inject={call}:signal=SIGKILL:when={nth}",
-                *self.sled.argv("fetch")]
-        done = subprocess.run(argv, capture_output=True, timeout=300,
-                              check=False)
+    def kill(self, nth):
+        """The call it was killed at, or None."""
+        note = self.tmp / "note"
+        argv = [BUILD / "torture/killer", note, str(nth),
+                *self.sled.argv(*self.argv)]
+        done = subprocess.run(argv, capture_output=True, text=True,
+                              timeout=300, check=False)
         self.server.wait_closed()
-        return done.returncode != 0
+        words = note.read_text().split()
+        if words[0] == "killed":
+            return words[2]
+        assert done.returncode == 0, done
+        return None
+
+    def check_law(self, disk):
+        """What came before, and what the server has no more."""
+        left = set(self.server.left())
+        held = collections.Counter()
+        for place in self.sled.places:
+            held.update(disk.archived(place))
+        for mail in self.early + self.late:
+            gone = mail in self.early or f"{self.name(mail)}.eml" not in left
+            count = held[digest(wire(mail))]
+            assert not gone or count >= (self.least or
+                                         len(self.sled.places)), (
+                f"{self.name(mail)} is in {count} places")
 
     def check(self):
-        left = set(self.server.left())
-        gone = [m for m in self.late if f"{self.name(m)}.eml" not in left]
-        must = {digest(wire(m)) for m in self.early + gone}
         disk = Disk(self.sled)
-        for place in self.sled.places:
-            lacks = must - disk.archived(place)
-            assert not lacks, f"{place.name} lacks {len(lacks)} messages"
         whole = disk.archived(self.sled.path) | disk.spooled()
         before = len(self.server.mails("RETR"))
-        done = self.sled.fetch()
-        assert done.status == 0, done
-        twice = [name for name in self.server.mails("RETR")[before:]
-                 if name in {f"{self.name(m)}.eml" for m in self.late
-                             if digest(wire(m)) in whole}]
+        self.expect(*self.argv)
+        self.check_again()
+        self.expect("fetch")
+        asked = self.server.mails("RETR")[before:]
+        twice = [self.name(m) for m in self.late if digest(wire(m)) in whole
+                 and f"{self.name(m)}.eml" in asked]
         assert not twice, f"whole before, and fetched again: {twice}"
+        assert len(asked) == len(set(asked)), asked
         assert not self.server.left(), self.server.left()
+        self.check_end()
+
+    def check_again(self):
+        """Behind the command's second run."""
+
+    def mails(self):
+        return self.early + self.late
+
+    def check_end(self):
         for place in self.sled.places:
             folder = self.tmp / "out"
-            same_mail(untar(place, folder),
-                      [wire(m) for m in self.early + self.late])
+            same_mail(untar(place, folder), [wire(m) for m in self.mails()])
             shutil.rmtree(folder)
+        self.expect("verify", "--deep")
 
 
-def run_call(task):
-    """(kills, failures) of one call."""
-    call, every, offset = task
-    where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    tmp = tempfile.mkdtemp(prefix="kills.", dir=where)
-    kills, failures, trial = 0, [], None
+class First(Scene):
+    """A visit to a store that is not there yet."""
+    early = []
+
+
+class Next(Scene):
+    """A visit to a server that is known."""
+
+
+class LostLedger(Scene):
+    """A visit that finds the ledger gone."""
+
+    def prepare(self):
+        for path in self.sled.path.glob(".mailsled/ledger.db*"):
+            path.unlink()
+
+
+class Large(Scene):
+    """A message that streams through a member of its own."""
+    late = [message(20, "a long line of a large message\n" * 45000), LATE[0]]
+
+
+class Turning(Scene):
+    """The volume is full, so that the visit's end seals it; so is the next."""
+    store = {"rotate": "1KiB"}
+
+
+class CatchUp(Scene):
+    """A place that was away for a visit, and is there again at this one."""
+    copies, least = 2, 2
+
+    def prepare(self):
+        copy = self.sled.copies[0]
+        copy.rename(self.tmp / "away")
+        fill_folder(self.server.folder, self.named(AWAY))
+        self.expect("fetch")
+        (self.tmp / "away").rename(copy)
+
+    def mails(self):
+        return EARLY + AWAY + LATE
+
+
+class Drop(Scene):
+    """A held message is dropped; nothing else may go with it."""
+    account = {"hold-larger": "1KiB"}
+    early, late = [message(n) for n in (4, 5)], LATE[2:]
+
+    def prepare(self):
+        fill_folder(self.server.folder, self.named(self.late))
+        self.expect("fetch")
+        held, = self.expect("held", "--json").json
+        self.argv = ("drop", "--yes", held["id"])
+
+    def check_law(self, disk):
+        assert self.server.left(), "a drop made no visit"
+
+    def mails(self):
+        return self.early
+
+
+class Dropped(Drop):
+    """The visit that deletes it."""
+
+    def prepare(self):
+        super().prepare()
+        self.expect(*self.argv)
+        self.argv = ("fetch",)
+
+    def check_law(self, disk):
+        """There is no other mail that could go."""
+
+
+class Sync(Scene):
+    """A place that was away for a visit, and holds nothing new."""
+    argv = ("sync",)
+    copies, least = 2, 2
+    late = []
+
+    def prepare(self):
+        copy = self.sled.copies[0]
+        copy.rename(self.tmp / "away")
+        fill_folder(self.server.folder, self.named(LATE))
+        self.expect("fetch")
+        (self.tmp / "away").rename(copy)
+
+    def mails(self):
+        return EARLY + LATE
+
+
+class Emptied(Sync):
+    """A place that was emptied, but for its mark."""
+
+    def prepare(self):
+        super().prepare()
+        self.expect("sync")
+        for volume in volumes(self.sled.copies[1]):
+            volume.unlink()
+
+
+class FarSync(Scene):
+    """What a far place lacks is sent there: a sealed volume, and ranges of an
+    open one."""
+    argv = ("sync",)
+    late = []
+
+    def prepare(self):
+        self.far = Far(self.sled.dir, "local")
+        self.sled.end()  # the next one has its RCLONE_CONFIG
+        self.sled.store_keys["copies"] += f", {self.far.place}"
+        self.sled.write()
+        self.expect("seal", "--now")
+        fill_folder(self.server.folder, self.named(LATE))
+        self.expect("fetch")
+
+    def mails(self):
+        return EARLY + LATE
+
+    def check_again(self):
+        got = untar(self.far.mirror(self.tmp / "mirror"), self.tmp / "out")
+        same_mail(got, [wire(m) for m in self.mails()])
+        shutil.rmtree(self.tmp / "mirror")
+        shutil.rmtree(self.tmp / "out")
+
+
+class Seal(Scene):
+    """A volume that still has room; the next visit begins another."""
+    argv = ("seal", "--now")
+
+
+class Repair(Scene):
+    """In a sealed volume one place has damage in one member, the other one in
+    another; in the open volume the one has."""
+    argv = ("repair",)
+    late = []
+
+    def prepare(self):
+        fill_folder(self.server.folder, self.named(LATE[:1]))
+        self.expect("fetch")
+        self.expect("seal", "--now")
+        fill_folder(self.server.folder, self.named(LATE[1:]))
+        self.expect("fetch")
+        sealed, still_open = volumes(self.sled.path)
+        damage(sealed, sealed.stat().st_size * 7 // 8)
+        damage(still_open, still_open.stat().st_size // 2)
+        damage(volumes(self.sled.copies[0])[0], 100)
+
+    def check_law(self, disk):
+        """What reads without a ledger ends at damage: that nothing is lost is
+        seen when all is mended."""
+
+    def mails(self):
+        return EARLY + LATE
+
+
+class Rebuild(Scene):
+    """The ledger is made anew."""
+    argv = ("rebuild",)
+
+    def prepare(self):
+        self.expect("seal", "--now")
+
+
+class Import(Scene):
+    """Mail of another program comes in; stopped, and run again."""
+    late = []
+
+    def __init__(self, tmp):
+        box = fill_folder(Path(tmp) / "box", self.named(LATE))
+        self.argv = ("import", str(box), "--account", "past")
+        super().__init__(tmp)
+
+    def mails(self):
+        return EARLY + LATE
+
+
+class Export(Scene):
+    """A Maildir beside the store: each message once, and whole."""
+    late = []
+
+    def __init__(self, tmp):
+        self.argv = ("export", "--to", str(Path(tmp) / "sled/Maildir"),
+                     "--format", "maildir")
+        super().__init__(tmp)
+
+    def check_again(self):
+        box = self.sled.dir / "Maildir/home"
+        same_mail([p.read_bytes() for name in ("cur", "new")
+                   for p in (box / name).iterdir()], EARLY)
+
+
+class Index(Scene):
+    """The index of the reading side."""
+    argv = ("index",)
+    late = []
+
+    def prepare(self):
+        for path in self.sled.path.glob(".mailsled/*index*"):
+            path.unlink()
+
+    def check_again(self):
+        done = self.expect("search", "--json", "Note", "--limit", "0")
+        found = sorted(row["sha256"] for row in done.json)
+        assert found == sorted(digest(wire(m)).hex() for m in EARLY), done
+
+
+SCENES = {kind.__name__.lower(): kind
+          for kind in (First, Next, Large, Turning, CatchUp, LostLedger,
+                       Drop, Dropped, FarSync, Sync, Emptied, Seal, Repair,
+                       Rebuild, Import, Export, Index)}
+
+
+# ---- many ----
+
+def try_kills(scene, *moments):
+    """(calls it was killed at; why a law did not hold, or None)"""
+    calls = []
+    scene.begin_again()
     try:
-        trial = Trial(tmp)
-        nth = 1 + offset % every
-        while True:
-            trial.begin_again()
-            killed = trial.kill(call, nth)
-            try:
-                trial.check()
-            except AssertionError as why:
-                failures.append(f"{call} {nth}: {why}")
-            if not killed:
+        for nth in moments:
+            call = scene.kill(nth)
+            if call is None:
                 break
-            kills += 1
-            nth += every
-    except Exception as why:  # of the test itself: a failure all the same
-        failures.append(f"{call}: {type(why).__name__}: {why}")
-    finally:
-        if trial is not None:
-            trial.server.stop()
-        shutil.rmtree(tmp, ignore_errors=True)
-    return call, kills, failures
+            calls.append(call)
+            scene.check_law(Disk(scene.sled))
+        scene.check()
+    except AssertionError as why:
+        return calls, str(why)
+    return calls, None
+
+
+def second(nth, last):
+    """A call of the run behind the kill at NTH, which had LAST at most."""
+    return 1 + nth * 7919 % max(1, last)
+
+
+def run_share(task):
+    """Of one scene, the kills first, first + step ...: [(nth, calls, why)]"""
+    name, first, step, twice = task
+    where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    out = []
+    with tempfile.TemporaryDirectory(prefix="kills.", dir=where) as tmp:
+        scene = None
+        try:
+            scene = SCENES[name](tmp)
+            nth, calls = first, True
+            while calls:
+                calls, why = try_kills(scene, nth)
+                out.append((nth, calls, why))
+                nth += step
+            last = nth - step
+            for nth in range(first, last, step):
+                if twice and (nth - first) // step % twice == 0:
+                    pair = nth, second(nth, last)
+                    out.append((pair, *try_kills(scene, *pair)))
+        except Exception as why:  # of the test itself: a failure all the same
+            out.append((0, [], f"{type(why).__name__}: {why}"))
+        finally:
+            if scene is not None:
+                scene.end()
+    return name, out
+
+
+def tell(name, got):
+    """(kills, failures) of a scene."""
+    kills = collections.Counter(call for _, calls, _ in got for call in calls)
+    failures = [one for one in got if one[2]]
+    print(f"{name:10} {kills.total():5} kills, {len(failures)} failed: " +
+          ", ".join(f"{call} {n}" for call, n in kills.most_common()),
+          flush=True)
+    for at, calls, why in failures[:5]:
+        print(f"  {name} {at} ({', '.join(calls)}): {why[:1500]}", flush=True)
+    return kills.total(), len(failures)
+
+
+def kill_all(names, jobs, every, offset, twice):
+    shares = max(1, jobs)
+    tasks = [(name, 1 + offset % every + share * every, every * shares, twice)
+             for name in names for share in range(shares)]
+    got = collections.defaultdict(list)
+    ended = collections.Counter()
+    kills = failed = 0
+    with multiprocessing.Pool(jobs) as pool:
+        for name, out in pool.imap_unordered(run_share, tasks, 1):
+            got[name] += out
+            ended[name] += 1
+            if ended[name] == shares:
+                more = tell(name, got[name])
+                kills, failed = kills + more[0], failed + more[1]
+    print(f"kills: {kills} made, {failed} failed")
+    return 0 if kills and not failed else 1
+
+
+def can_trace():
+    with tempfile.TemporaryDirectory() as tmp:
+        return subprocess.run(
+            [BUILD / "torture/killer", Path(tmp) / "note", "0", "true"],
+            capture_output=True, check=False).returncode == 0
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--calls", default=",".join(CALLS))
+    parser.add_argument("--jobs", type=int, default=int(
+        os.environ.get("JOBS") or os.cpu_count() or 1))
+    parser.add_argument("--scenes", default=",".join(SCENES))
+    parser.add_argument("--twice", type=int, default=0)
+    parser.add_argument("--at")
     options = parser.parse_args()
-    if shutil.which("strace") is None:
-        print("kills: skipped: strace is not installed")
-        return 0
-    tasks = [(call, options.every, options.offset)
-             for call in options.calls.split(",")]
-    kills = failed = 0
-    with multiprocessing.Pool(options.jobs) as pool:
-        for call, count, failures in pool.imap_unordered(run_call, tasks, 1):
-            print(f"{call:10} {count:5} kills, {len(failures)} failed",
-                  flush=True)
-            for failure in failures[:5]:
-                print(f"  {failure[:600]}")
-            kills += count
-            failed += len(failures)
-    print(f"kills: {kills} made, {failed} failed")
-    return 0 if failed == 0 else 1
+    names = options.scenes.split(",")
+    if not can_trace():
+        print("kills: skipped: programs cannot be traced here")
+        return SKIPPED
+    for name, there, why in (
+            ("index", (BUILD / "mailsled-reader").exists(),
+             "built without the reading side"),
+            ("farsync", shutil.which("rclone"), "rclone is not installed")):
+        if name in names and not there:
+            print(f"{name}: skipped: {why}")
+            names.remove(name)
+    if options.at is None:
+        return kill_all(names, options.jobs, options.every, options.offset,
+                        options.twice)
+    with tempfile.TemporaryDirectory() as tmp:
+        scene = SCENES[names[0]](tmp)
+        try:
+            calls, why = try_kills(scene, *map(int, options.at.split(",")))
+        finally:
+            scene.end()
+    print(f"{names[0]} {options.at} ({', '.join(calls)}): {why or 'holds'}")
+    return 0 if why is None else 1
 
 
 if __name__ == "__main__":

@@ -59,6 +59,15 @@ test_printable_keeps_text_and_escapes_what_acts(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		expect(sled_text_printable, span(cases[i][0]), cases[i][1]);
+	/* Joiners only where letters of such scripts, or pictures, are joined. */
+	expect(sled_text_printable, span("\u0645\u06cc\u200c\u062e"),
+	       "\u0645\u06cc\u200c\u062e");
+	expect(sled_text_printable, span("\U0001f469\u200d\U0001f467"),
+	       "\U0001f469\u200d\U0001f467");
+	expect(sled_text_printable, span("ad\u200da\u200b"),
+	       "ad\\u{200d}a\\u{200b}");
+	expect(sled_text_printable, span("\u202e\u200d"),
+	       "\\u{202e}\\u{200d}");
 	expect(sled_text_printable, (struct sled_span){ "a\0b", 3 }, "a\\x00b");
 }
 
@@ -138,6 +147,32 @@ test_clip_fits_any_room_and_cuts_no_character(void **state)
 	               span("ab\xe2\x82\xac"
 	                    "cdefgh"));
 	assert_string_equal(out, "ab...");
+}
+
+static void
+test_html_marks_up_nothing_and_turns_nothing_around(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "", "" },
+		{ "plain \xe2\x82\xac\t1\n", "plain \xe2\x82\xac\t1\n" },
+		{ "<b a=\"1\" b='2'>&amp;",
+		  "&lt;b a=&quot;1&quot; b=&#39;2&#39;&gt;&amp;amp;" },
+		{ "]]>", "]]&gt;" },
+		{ "\r\x1b\x7f\xc2\x85", "\\x0d\\x1b\\x7f\\x85" },
+		{ "\xe2\x80\xae"
+		  "x\xe2\x81\xa6",
+		  "\\u{202e}x\\u{2066}" },
+		{ "\xe2\x80\x8d\xe2\x80\x8c",
+		  "\xe2\x80\x8d\xe2\x80\x8c" },             /* ZWJ, ZWNJ */
+		{ "\xef\xbf\xbe", "\xef\xbf\xbd" },         /* U+FFFE */
+		{ "\xff<", "\xef\xbf\xbd&lt;" },            /* no UTF-8 */
+		{ "\xc0\xbc", "\xef\xbf\xbd\xef\xbf\xbd" }, /* overlong < */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		expect(sled_text_html, span(cases[i][0]), cases[i][1]);
+	expect(sled_text_html, (struct sled_span){ "a\0b", 3 }, "a\\x00b");
 }
 
 static void
@@ -352,6 +387,8 @@ main(void)
 		    test_printable_escapes_each_byte_that_is_no_utf8),
 		cmocka_unit_test(test_printable_never_lets_a_control_through),
 		cmocka_unit_test(test_clip_fits_any_room_and_cuts_no_character),
+		cmocka_unit_test(
+		    test_html_marks_up_nothing_and_turns_nothing_around),
 		cmocka_unit_test(test_utf8_replaces_each_stray_byte),
 		cmocka_unit_test(test_percent_makes_one_word_of_anything),
 		cmocka_unit_test(test_percent_comes_back_exactly),

@@ -293,6 +293,76 @@ one_sample_that_fails_has_the_rest_proved_one_by_one(void **state)
 	fx_box_drop(&fx);
 }
 
+/* As when another client deleted some while the server was moved. */
+static void
+ids_all_given_anew_to_some_of_them_are_proved_one_by_one(void **state)
+{
+	struct many many;
+	struct fx_letter some[MANY + 2];
+	struct fx_box fx;
+	size_t len = 0;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	make_many(&many, "old-", MANY);
+	fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+	make_many(&many, "new-", MANY + 2);
+	for (size_t i = 0; i < MANY + 2; i++)
+		if (i != 0 && i != 7 && i != 30)
+			some[len++] = many.mail[i];
+	fx_box_visit(&fx, some, len, FX_NEVER);
+	assert_int_equal(fx.retrs, 2);
+	assert_int_equal(fx_box_rows(&fx), MANY + 2);
+	assert_false(fx_box_habits(&fx).reuses_ids);
+	fx_box_visit(&fx, some, len, FX_ALWAYS);
+	assert_int_equal(fx.tops + fx.retrs, 0);
+	assert_int_equal(fx.deles, len);
+	fx_box_drop(&fx);
+}
+
+static void
+without_top_ids_given_anew_are_told_by_the_bytes(void **state)
+{
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	make_many(&many, "old-", MANY);
+	fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+	make_many(&many, "new-", MANY);
+	fx.no_top = true;
+	fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+	assert_int_equal(fx_box_rows(&fx), MANY);
+	fx_box_drop(&fx);
+}
+
+/* A server that makes ids of the bytes has one id for two equal messages. */
+static void
+ids_given_anew_twice_over_cost_no_message_its_row(void **state)
+{
+	struct fx_letter mail[] = {
+		{ "a", HEAD("one") "1\r\n", 0 },
+		{ "b", HEAD("same") "as the other\r\n", 0 },
+		{ "c", HEAD("same") "as the other\r\n", 0 },
+		{ "d", HEAD("four") "444\r\n", 0 },
+	};
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, mail, 4, FX_NEVER);
+	mail[0].uid = "hash-1";
+	mail[1].uid = mail[2].uid = "hash-2";
+	mail[3].uid = "hash-4";
+	fx_box_visit(&fx, mail, 4, FX_NEVER);
+	assert_int_equal(fx.retrs, 0); /* told by size and header */
+	assert_int_equal(fx_box_rows(&fx), 4);
+	fx_box_visit(&fx, mail, 4, FX_ALWAYS);
+	assert_int_equal(fx_box_rows(&fx), 4);
+	fx_box_drop(&fx);
+}
+
 static void
 waiting_messages_are_never_deleted_nor_fetched(void **state)
 {
@@ -468,6 +538,10 @@ main(void)
 		cmocka_unit_test(ids_all_given_anew_are_taken_over_by_samples),
 		cmocka_unit_test(
 		    one_sample_that_fails_has_the_rest_proved_one_by_one),
+		cmocka_unit_test(
+		    ids_all_given_anew_to_some_of_them_are_proved_one_by_one),
+		cmocka_unit_test(without_top_ids_given_anew_are_told_by_the_bytes),
+		cmocka_unit_test(ids_given_anew_twice_over_cost_no_message_its_row),
 		cmocka_unit_test(
 		    waiting_messages_are_never_deleted_nor_fetched),
 		cmocka_unit_test(

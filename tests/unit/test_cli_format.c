@@ -47,6 +47,11 @@ wide_and_combining_characters_count_as_shown(void **state)
 	     "\xe6\x97\xa5...");
 	fits("\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", 4, true, "... ");
 	fits("\xc3\xa9t\xc3\xa9", 4, true, "\xc3\xa9t\xc3\xa9 ");
+	/* A mark belongs to the letter before it, and takes no room. */
+	assert_int_equal(sled_cli_fitting("e\xcc\x81t\xc3\xa9", 1), 3);
+	assert_int_equal(sled_cli_fitting("\xe6\x97\xa5\xe6\x9c\xac", 3), 3);
+	assert_int_equal(sled_cli_fitting("\xe6\x97\xa5", 1), 0);
+	assert_int_equal(sled_cli_fitting("abc", 9), 3);
 }
 
 static void

@@ -125,6 +125,50 @@ large_numbers_stay_numbers(void **state)
 }
 
 static void
+what_another_printed_is_read(void **state)
+{
+	struct sled_json *json = NULL;
+	struct sled_err err = { 0 };
+	uint64_t number = 1;
+
+	(void)state;
+	assert_true(sled_json_read(
+	    &json, SPAN("{\"a\":\"one\",\"n\":7,\"m\":-1,\"r\":0.5,"
+	                "\"list\":[{}],\"none\":null}\n"),
+	    &err));
+	assert_string_equal(sled_json_get_text(json, "a"), "one");
+	assert_null(sled_json_get_text(json, "n"));
+	assert_null(sled_json_get_text(json, "none"));
+	assert_null(sled_json_get_text(json, "away"));
+	assert_true(sled_json_get_u64(json, "n", &number));
+	assert_int_equal(number, 7);
+	assert_false(sled_json_get_u64(json, "m", &number));
+	assert_int_equal(number, 0);
+	assert_false(sled_json_get_u64(json, "r", &number));
+	assert_false(sled_json_get_u64(json, "a", &number));
+	sled_json_free(&json);
+}
+
+static void
+what_is_no_object_is_refused(void **state)
+{
+	static const char *const bad[] = { "", "{", "[]", "7", "{} {}",
+		                           "{\"a\":1,\"a\":2}",
+		                           "{\"a\":\"\xff\"}" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct sled_json *json = NULL;
+		struct sled_err err = { 0 };
+
+		assert_false(sled_json_read(
+		    &json, (struct sled_span){ bad[i], strlen(bad[i]) }, &err));
+		assert_int_equal(err.kind, SLED_ERR_PROTO);
+		assert_null(json);
+	}
+}
+
+static void
 a_failed_stream_is_told(void **state)
 {
 	struct sled_json *json = begin();
@@ -148,6 +192,8 @@ main(void)
 		cmocka_unit_test(every_byte_gives_valid_utf8_without_controls),
 		cmocka_unit_test(what_a_terminal_acts_on_is_escaped),
 		cmocka_unit_test(large_numbers_stay_numbers),
+		cmocka_unit_test(what_another_printed_is_read),
+		cmocka_unit_test(what_is_no_object_is_refused),
 		cmocka_unit_test(a_failed_stream_is_told),
 	};
 

@@ -599,11 +599,14 @@ listing_goes_newest_first_and_volumes_in_order(void **state)
 	assert_true(sled_ledger_messages(ledger, &query, fx_ledger_collect,
 	                                 &got[0], &err));
 	assert_string_equal(got[0].text, "4 3 1 2");
-	query = (struct sled_message_query){ "home", 1700000000, 0, 1 };
+	query = (struct sled_message_query){ .label = "home",
+		                             .since = 1700000000,
+		                             .limit = 1 };
 	assert_true(sled_ledger_messages(ledger, &query, fx_ledger_collect,
 	                                 &got[1], &err));
 	assert_string_equal(got[1].text, "3");
-	query = (struct sled_message_query){ "home", 1700000000, 0, 0 };
+	query =
+	    (struct sled_message_query){ .label = "home", .since = 1700000000 };
 	assert_true(sled_ledger_messages(ledger, &query, fx_ledger_collect,
 	                                 &got[2], &err));
 	assert_string_equal(got[2].text, "3 1");
@@ -615,6 +618,56 @@ listing_goes_newest_first_and_volumes_in_order(void **state)
 	assert_true(sled_ledger_by_number(ledger, "work", 4, fx_ledger_collect,
 	                                  &got[3], &err));
 	assert_string_equal(got[3].text, "4");
+}
+
+/* Numbers of what is behind the message of this number, LIMIT at most. */
+static struct fx_numbers
+page_behind(uint64_t number, int64_t received, uint64_t limit)
+{
+	struct sled_message_query query = { .limit = limit,
+		                            .before_id = (int64_t)number,
+		                            .before = received };
+	struct fx_numbers got = { 0 };
+
+	assert_true(sled_ledger_messages(ledger, &query, fx_ledger_collect,
+	                                 &got, &err));
+	return got;
+}
+
+static struct fx_numbers
+below(const char *label, uint64_t number, uint64_t limit)
+{
+	struct sled_message_mark mark = { label, number, limit };
+	struct fx_numbers got = { 0 };
+
+	assert_true(
+	    sled_ledger_below(ledger, &mark, fx_ledger_collect, &got, &err));
+	return got;
+}
+
+static void
+a_page_begins_behind_the_last_row_of_the_one_before(void **state)
+{
+	const int64_t then = fx_ledger_message(1).received;
+	struct sled_message message;
+
+	(void)state;
+	/* 2 came before the others, which came in one second: ids decide. */
+	for (uint64_t n = 1; n <= 5; n++) {
+		message = fx_ledger_message(n);
+		message.received = n == 2 ? then - 100 : then;
+		assert_true(sled_ledger_message_put(ledger, &message, &err));
+		assert_int_equal(message.id, n);
+	}
+	assert_string_equal(page_behind(0, 0, 2).text, "5 4");
+	assert_string_equal(page_behind(4, then, 2).text, "3 1");
+	assert_string_equal(page_behind(1, then, 2).text, "2");
+	assert_string_equal(page_behind(2, then - 100, 2).text, "");
+	assert_string_equal(below("home", 0, 2).text, "5 4");
+	assert_string_equal(below("home", 4, 2).text, "3 2");
+	assert_string_equal(below("home", 2, 0).text, "1");
+	assert_string_equal(below("home", 1, 2).text, "");
+	assert_string_equal(below("work", 0, 2).text, "");
 }
 
 static void
@@ -755,6 +808,128 @@ visits_come_newest_first(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+struct days {
+	char text[512];
+};
+
+static bool
+take_growth(void *ctx, const struct sled_growth_row *row, struct sled_err *e)
+{
+	char *text = ((struct days *)ctx)->text;
+	size_t len = strlen(text);
+
+	(void)e;
+	(void)snprintf(text + len, sizeof(struct days) - len, "%s %d %d %d; ",
+	               row->label, (int)row->day, (int)row->messages,
+	               (int)row->octets);
+	return true;
+}
+
+static void
+growth_is_summed_by_day_and_label(void **state)
+{
+	static const struct {
+		const char *label;
+		int64_t received;
+		uint64_t octets;
+	} rows[] = {
+		{ "work", 2 * 86400, 10 },       { "home", 2 * 86400 + 1, 20 },
+		{ "home", 3 * 86400 - 1, 30 },   { "home", 3 * 86400, 40 },
+		{ "home", 9 * 86400 + 5000, 1 },
+	};
+	struct days days = { "" };
+
+	(void)state;
+	assert_true(sled_ledger_growth(ledger, take_growth, &days, &err));
+	assert_string_equal(days.text, "");
+	for (uint64_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sled_message message = fx_ledger_message(i + 1);
+
+		(void)snprintf(message.label, sizeof(message.label), "%s",
+		               rows[i].label);
+		message.received = rows[i].received;
+		message.octets = rows[i].octets;
+		assert_true(sled_ledger_message_put(ledger, &message, &err));
+	}
+	assert_true(sled_ledger_growth(ledger, take_growth, &days, &err));
+	assert_string_equal(days.text, "home 2 2 50; work 2 1 10; "
+	                               "home 3 1 40; home 9 1 1; ");
+}
+
+static bool
+take_read(void *ctx, const struct sled_read_row *row, struct sled_err *e)
+{
+	char *text = ((struct days *)ctx)->text;
+	size_t len = strlen(text);
+
+	(void)e;
+	(void)snprintf(text + len, sizeof(struct days) - len, "%d %d %d; ",
+	               (int)row->day, (int)row->members, (int)row->octets);
+	return true;
+}
+
+static void
+what_was_read_back_is_summed_by_day_and_place(void **state)
+{
+	struct sled_volume_row volume = { .label = "home",
+		                          .name = "2026-11-1" };
+	struct days days = { "" };
+
+	(void)state;
+	assert_true(sled_ledger_volume_put(ledger, &volume, &err));
+	for (unsigned i = 0; i < 3; i++) {
+		struct sled_member_row member = { .volume = volume.id,
+			                          .at = i * 100,
+			                          .length = 100 + i };
+
+		assert_true(sled_ledger_member_put(ledger, &member, &err));
+		assert_true(sled_ledger_hold(ledger, member.id, "one",
+		                             86400 * (5 + i / 2), &err));
+		if (i == 1)
+			assert_true(sled_ledger_hold(ledger, member.id, "two",
+			                             86400, &err));
+	}
+	assert_true(
+	    sled_ledger_read_days(ledger, "one", take_read, &days, &err));
+	assert_string_equal(days.text, "5 2 201; 6 1 102; ");
+	days.text[0] = '\0';
+	assert_true(
+	    sled_ledger_read_days(ledger, "two", take_read, &days, &err));
+	assert_string_equal(days.text, "1 1 101; ");
+}
+
+static bool
+take_began(void *ctx, const struct sled_visit_row *row, struct sled_err *e)
+{
+	char *text = ((struct days *)ctx)->text;
+	size_t len = strlen(text);
+
+	(void)e;
+	(void)snprintf(text + len, sizeof(struct days) - len, "%d ",
+	               (int)row->began);
+	return true;
+}
+
+static void
+visits_since_a_time_are_those_alone(void **state)
+{
+	struct days days = { "" };
+
+	(void)state;
+	for (int64_t began = 10; began <= 40; began += 10) {
+		struct sled_visit_row row = { .label = "home", .began = began };
+
+		assert_true(sled_ledger_visit_put(ledger, &row, &err));
+	}
+	assert_true(
+	    sled_ledger_visits_since(ledger, 20, take_began, &days, &err));
+	assert_string_equal(days.text, "40 30 20 ");
+	days.text[0] = '\0';
+	assert_true(
+	    sled_ledger_visits(ledger, "home", 2, take_began, &days, &err));
+	assert_string_equal(days.text, "40 30 ");
+}
+
 int
 main(void)
 {
@@ -775,9 +950,13 @@ main(void)
 		T(known_sizes_begin_with_the_first_listed),
 		T(hashes_are_found_whole_and_by_any_prefix),
 		T(listing_goes_newest_first_and_volumes_in_order),
+		T(a_page_begins_behind_the_last_row_of_the_one_before),
 		T(what_the_server_did_is_kept_and_counted),
 		T(gone_is_told_once),
 		T(visits_come_newest_first),
+		T(visits_since_a_time_are_those_alone),
+		T(growth_is_summed_by_day_and_label),
+		T(what_was_read_back_is_summed_by_day_and_place),
 	};
 
 	return cmocka_run_group_tests_name("ledger_rows", tests, NULL, NULL);

@@ -423,6 +423,40 @@ it_may_be_freed_when_it_tells(void **state)
 	teardown(&world);
 }
 
+/* One that cares for SIGTERM has time to end its work, and no more. */
+static void
+one_that_is_hurried_ends_its_work(void **state)
+{
+	char text[16] = "";
+	struct world world;
+	int64_t began;
+
+	(void)state;
+	setup(&world);
+	capture_stderr(&world);
+	start(&world,
+	      "exec sh -c 'trap \"echo end >&2; exit 0\" TERM; echo a >&2; "
+	      "while :; do sleep 0.05; done'",
+	      LONG_MS);
+	restore_stderr(&world);
+	assert_int_equal(read(world.said, text, 2), 2); /* it has begun */
+	sled_command_hurry(world.command, LONG_MS);
+	assert_int_equal(read(world.said, text, sizeof(text) - 1), 4);
+	assert_string_equal(text, "end\n");
+	sled_command_free(&world.command);
+	teardown(&world);
+	setup(&world);
+	start(&world, "exec sh -c 'trap : TERM; while :; do sleep 0.05; done'",
+	      LONG_MS);
+	run_for(&world, 300);
+	began = sled_clock_ms();
+	sled_command_hurry(world.command, 200);
+	assert_true(sled_clock_ms() - began >= 200);
+	sled_command_free(&world.command);
+	teardown(&world);
+	assert_int_equal(world.calls, 0);
+}
+
 /* The first child opens what libuv keeps for the whole process. */
 static int
 open_what_stays(void **state)
@@ -463,6 +497,7 @@ main(void)
 		cmocka_unit_test(
 		    one_that_not_even_a_kill_ends_leaves_no_zombie_when_it_does),
 		cmocka_unit_test(it_may_be_freed_when_it_tells),
+		cmocka_unit_test(one_that_is_hurried_ends_its_work),
 	};
 
 	(void)alarm(120); /* what hangs fails */

@@ -25,16 +25,16 @@ setup(void **state)
 	    "INSERT INTO text (rowid, body, subject, sender, rcpt, files,"
 	    " marks) VALUES (1, 'the new pump is here', 'P\u00fcmpe', "
 	    "'Ada Lovelace <ada@example.org>', 'bo@example.org', 'plan.pdf',"
-	    " '\u16a0every \u16a0attachment \u16a0a686f6d65 \u16a0y2026 "
-	    "\u16a0m202603 \u16a0d20260314');"
+	    " '\u16a0every \u16a0attachment \u16a0a686f6d65 \u16a0t202 "
+	    "\u16a0y2026 \u16a0m202603 \u16a0d20260314');"
 	    "INSERT INTO text (rowid, body, subject, sender, rcpt, files,"
 	    " marks) VALUES (2, 'pump new or old', 'Tea', 'Bo',"
 	    " 'ada@example.org', '', '\u16a0every \u16a0a776f726b"
-	    " \u16a0y2025 \u16a0m202512 \u16a0d20251231');"
+	    " \u16a0t202 \u16a0y2025 \u16a0m202512 \u16a0d20251231');"
 	    "INSERT INTO text (rowid, body, subject, sender, rcpt, files,"
 	    " marks) VALUES (3, ' \u65e5  \u672c  \u8a9e ', 'every', 'Cy',"
-	    " '', '', '\u16a0every \u16a0a776f726b \u16a0y2026 \u16a0m202611"
-	    " \u16a0d20261123');";
+	    " '', '', '\u16a0every \u16a0a776f726b \u16a0t202"
+	    " \u16a0y2026 \u16a0m202611 \u16a0d20261123');";
 	sqlite3 *db = NULL;
 
 	(void)setenv("TZ", "UTC", 1);
@@ -126,6 +126,8 @@ queries_find_what_they_say(void **state)
 		{ "after:0d", "3" },
 		{ "after:1y", "123" },
 		{ "before:30d", "12" },
+		{ "after:2019", "123" },
+		{ "before:2030 after:2020", "123" },
 		{ "before:2020 after:2021", "" },
 		{ "after:2026-11 before:2026-10", "" },
 		{ "before:2026 OR on:2026-11", "23" },
@@ -165,8 +167,8 @@ mistakes_are_told_with_their_place(void **state)
 		{ "pump tea)", 8 },
 		{ "()", 1 },
 		{ "pump OR", 7 },
-		{ "OR pump", 3 },
-		{ "pump OR OR tea", 11 },
+		{ "OR pump", 0 },
+		{ "pump OR OR tea", 8 },
 		{ "pump - tea", 6 },
 		{ "pump -", 6 },
 		{ "!!!", 0 },

@@ -390,6 +390,30 @@ test_messages_of_a_copy_that_went_another_way_are_taken_over(void **state)
 	assert_united(w);
 }
 
+/* The first place was away and others went on without it: what both of them
+ * have comes in once. */
+static void
+test_what_two_copies_have_alike_is_taken_over_once(void **state)
+{
+	struct fx_store w;
+
+	(void)state;
+	fx_store_make(&w, 2);
+	members(&w, 0, 1);
+	fx_store_sh(&w, "mkdir base && cp -a store copy1 copy2 base/");
+	members(&w, 3, 3);
+	fx_store_sh(&w, "mkdir other && mv copy1 copy2 other/ && "
+	                "rm -r store && mv base/* .");
+	members(&w, 1, 2);
+	fx_store_sh(&w, "rm -r copy1 copy2 && mv other/* .");
+	fx_store_open(&w);
+	assert_store_has(&w, mails, 6);
+	assert_place_has(w.path, mails, 6, NULL);
+	assert_place_has(w.copy[0], mails, 6, NULL);
+	assert_place_has(w.copy[1], mails, 6, NULL);
+	fx_store_drop(&w);
+}
+
 static void
 test_an_id_of_a_salvaged_message_is_proved_before_a_delete(void **state)
 {
@@ -587,6 +611,7 @@ main(void)
 		    test_a_right_copy_is_not_given_up_for_a_damaged_first_place),
 		TEST(
 		    test_messages_of_a_copy_that_went_another_way_are_taken_over),
+		TEST(test_what_two_copies_have_alike_is_taken_over_once),
 		TEST(
 		    test_an_id_of_a_salvaged_message_is_proved_before_a_delete),
 		TEST(test_a_salvage_that_is_cut_off_comes_in_once),

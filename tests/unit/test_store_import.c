@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "fx_store.h"
+#include "fx_stops.h"
 
 static const struct fx_mail mails[] = {
 	{ "", 100, 1 },   { "", 3000, 2 },    { "", 70000, 3 },
@@ -25,61 +25,10 @@ static const struct fx_mail all[] = {
 	{ "u1", 500, 90 }, { "", 100, 1 },     { "", 3000, 2 }, { "", 70000, 3 },
 	{ "", 40, 4 },     { "", 1200000, 5 }, { "", 9, 6 },
 };
-static const struct sled_spool_owner whose = { "home", SLED_IMPORTED, "home" };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static struct fx_store world;
-
-/* ---- steps ---- */
-
-static bool
-bring_one(struct fx_store *w, struct sled_import *import,
-          const struct fx_mail *mail)
-{
-	struct sled_buf bytes = { 0 };
-	struct sled_incoming incoming = { .sha256 = fx_store_hash(mail),
-		                          .received = FX_STORE_NOW - 86400 };
-	bool wanted = false, ok;
-
-	fx_store_bytes(&bytes, mail);
-	incoming.octets = incoming.listed = bytes.len;
-	ok = sled_import_begin(import, &incoming, &wanted, &w->err);
-	/* In two pieces, as files come. */
-	if (ok && wanted)
-		ok = sled_import_data(import,
-		                      (struct sled_span){ bytes.data, 7 },
-		                      &w->err) &&
-		     sled_import_data(import,
-		                      (struct sled_span){ bytes.data + 7,
-		                                          bytes.len - 7 },
-		                      &w->err) &&
-		     sled_import_end(import, &w->err);
-	sled_buf_free(&bytes);
-	return ok;
-}
-
-/* Two batches: the second begins where a flush came between. */
-static bool
-bring(struct fx_store *w, const struct fx_mail *list, size_t len,
-      struct sled_import_sums *sums)
-{
-	struct sled_import *import = NULL;
-	struct sled_import_sums ignored;
-	const struct sled_spool_owner other = { "home", SLED_IMPORTED, "b" };
-	bool ok = sled_import_open(&import, w->store, &w->err);
-
-	for (size_t i = 0; ok && i < len; i++) {
-		/* Another maildrop's turn commits what is there. */
-		if (i == len / 2)
-			ok = sled_import_whose(import, &other, &w->err);
-		ok = ok && sled_import_whose(import, &whose, &w->err) &&
-		     bring_one(w, import, &list[i]);
-	}
-	return sled_import_close(&import, ok, sums != NULL ? sums : &ignored,
-	                         &w->err) &&
-	       ok;
-}
 
 static int
 set_up(void **state)
@@ -143,7 +92,7 @@ it_is_stored_in_every_place_and_counted(void **state)
 	struct sled_import_sums sums;
 
 	fx_store_open(w);
-	assert_true(bring(w, mails, COUNT(mails), &sums));
+	assert_true(fx_store_import(w, mails, COUNT(mails), &sums));
 	assert_int_equal(sums.added, COUNT(mails));
 	assert_int_equal(sums.present + sums.unsafe, 0);
 	assert_store_has(w, all, COUNT(all));
@@ -163,10 +112,10 @@ the_nth_of_equal_bytes_is_there_when_there_are_n(void **state)
 	struct sled_import_sums sums;
 
 	fx_store_open(w);
-	assert_true(bring(w, twice, COUNT(twice), &sums));
+	assert_true(fx_store_import(w, twice, COUNT(twice), &sums));
 	assert_int_equal(sums.added, 2);
 	assert_int_equal(sums.present, 1); /* it was fetched */
-	assert_true(bring(w, twice, COUNT(twice), &sums));
+	assert_true(fx_store_import(w, twice, COUNT(twice), &sums));
 	assert_int_equal(sums.added, 0);
 	assert_int_equal(sums.present, 3);
 	assert_int_equal(fx_store_rows(w, &mails[0]), 2);
@@ -185,7 +134,7 @@ other_bytes_than_were_expected_are_not_kept(void **state)
 
 	fx_store_open(w);
 	assert_true(sled_import_open(&import, w->store, &w->err) &&
-	            sled_import_whose(import, &whose, &w->err));
+	            sled_import_whose(import, &fx_import_owner, &w->err));
 	assert_true(sled_import_begin(import, &incoming, &wanted, &w->err));
 	assert_true(wanted);
 	assert_true(sled_import_data(import, (struct sled_span){ "a\r\n", 3 },
@@ -193,7 +142,7 @@ other_bytes_than_were_expected_are_not_kept(void **state)
 	assert_false(sled_import_end(import, &w->err));
 	assert_int_equal(w->err.kind, SLED_ERR_DAMAGED);
 	w->err = (struct sled_err){ 0 };
-	assert_true(bring_one(w, import, &mails[0]));
+	assert_true(fx_store_import_one(w, import, &mails[0]));
 	assert_true(sled_import_close(&import, true, &sums, &w->err));
 	assert_int_equal(sums.added, 1);
 	assert_int_equal(fx_store_rows(w, &mails[0]), 1);
@@ -206,7 +155,7 @@ a_rebuild_gives_the_same_rows(void **state)
 	struct fx_store *w = *state;
 
 	fx_store_open(w);
-	assert_true(bring(w, mails, COUNT(mails), NULL));
+	assert_true(fx_store_import(w, mails, COUNT(mails), NULL));
 	fx_store_close(w);
 	fx_store_sh(w, "rm -rf store/.mailsled/ledger.db*");
 	fx_store_open(w);
@@ -222,7 +171,7 @@ no_visit_takes_it_for_its_own(void **state)
 	struct fx_visit v;
 
 	fx_store_open(w);
-	assert_true(bring(w, mails, COUNT(mails), NULL));
+	assert_true(fx_store_import(w, mails, COUNT(mails), NULL));
 	/* An empty maildrop: what was in it is gone, this was not. */
 	if (!fx_visit_run(&v, w, fetched, 0, 2, true))
 		fail_msg("%s", v.err.text);
@@ -237,28 +186,34 @@ no_visit_takes_it_for_its_own(void **state)
 /* ---- cut off at every call ---- */
 
 static void
-begin_again(struct fx_store *w)
+begin_again(void *ctx)
 {
+	struct fx_store *w = ctx;
+
 	fx_store_sh(w, "rm -rf store copy1 && cp -a kept/* .");
 }
 
 static void
-try_to_bring(struct fx_store *w)
+try_to_bring(void *ctx)
 {
+	struct fx_store *w = ctx;
+
 	if (fx_store_try(w, SLED_STORE_WRITE))
-		(void)!bring(w, mails, COUNT(mails), NULL);
+		(void)!fx_store_import(w, mails, COUNT(mails), NULL);
 	fx_store_close(w);
 }
 
 /* However it ended, what runs over the source again makes it as it would have
  * been, and one more changes nothing. */
 static void
-check_end(struct fx_store *w)
+check_end(void *ctx, unsigned n)
 {
+	struct fx_store *w = ctx;
 	struct sled_import_sums sums;
 
+	(void)n;
 	fx_store_open(w);
-	if (!bring(w, mails, COUNT(mails), &sums))
+	if (!fx_store_import(w, mails, COUNT(mails), &sums))
 		fail_msg("%s", w->err.text);
 	assert_int_equal(sums.added + sums.present, COUNT(mails));
 	assert_store_has(w, all, COUNT(all));
@@ -269,7 +224,7 @@ check_end(struct fx_store *w)
 	               "rm -rf was && mkdir was && cp -a store/home was/1 && "
 	               "cp -a copy1/home was/2");
 	fx_store_open(w);
-	assert_true(bring(w, mails, COUNT(mails), &sums));
+	assert_true(fx_store_import(w, mails, COUNT(mails), &sums));
 	assert_int_equal(sums.added, 0);
 	fx_store_close(w);
 	fx_store_sh(w, "diff -r was/1 store/home && diff -r was/2 copy1/home");
@@ -277,75 +232,31 @@ check_end(struct fx_store *w)
 	assert_int_equal(fx_sys_open_fds(&w->fx), 0);
 }
 
-static unsigned
-stride(unsigned step)
-{
-	return getenv("CHECK_ALL") != NULL ? 1 : step;
-}
+static const struct fx_attempt cut_off = { &world, begin_again, try_to_bring,
+	                                   check_end };
 
 static void
 stopped_at_any_call_it_goes_on(void **state)
 {
 	struct fx_store *w = *state;
-	unsigned stops = 0, last = 0;
-	int status = 1;
 
 	fx_store_sh(w, "mkdir kept && cp -a store copy1 kept/");
-	for (unsigned n = 1; status != 0; n += stride(23)) {
-		pid_t pid;
-
-		begin_again(w);
-		pid = fork();
-		assert_true(pid != -1);
-		if (pid == 0) {
-			fx_sys_kill(&w->fx, FX_ANY, n);
-			try_to_bring(w);
-			_exit(0);
-		}
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_true(status == 0 || WIFSIGNALED(status));
-		stops += status != 0;
-		last = n;
-		check_end(w);
-	}
-	print_message("%u stops, the last before call %u\n", stops, last);
-	assert_true(stops > 20);
-}
-
-static unsigned
-fail_each(struct fx_store *w, enum fx_call call, int errnum, unsigned step)
-{
-	unsigned faults = 0;
-	bool fired = true;
-
-	for (unsigned n = 1; fired; n += stride(step)) {
-		begin_again(w);
-		fx_sys_fail(&w->fx, call, n, errnum, false);
-		try_to_bring(w);
-		fired = fx_sys_fired(&w->fx);
-		fx_sys_calm(&w->fx);
-		faults += fired;
-		check_end(w);
-	}
-	return faults;
+	assert_true(fx_attempt_kill(w, &cut_off, 23) > 20);
 }
 
 static void
 a_failure_of_any_call_is_gone_on_from(void **state)
 {
+	static const struct fx_fault faults[] = {
+		{ FX_PWRITE, ENOSPC, 23 },  { FX_FDATASYNC, EIO, 5 },
+		{ FX_FSYNC, EIO, 8 },       { FX_OPENAT, EMFILE, 31 },
+		{ FX_PREAD, EIO, 61 },      { FX_UNLINKAT, EIO, 2 },
+		{ FX_MKDIRAT, EIO, 2 },
+	};
 	struct fx_store *w = *state;
-	unsigned faults = 0;
 
 	fx_store_sh(w, "mkdir kept && cp -a store copy1 kept/");
-	faults += fail_each(w, FX_PWRITE, ENOSPC, 23);
-	faults += fail_each(w, FX_FDATASYNC, EIO, 5);
-	faults += fail_each(w, FX_FSYNC, EIO, 8);
-	faults += fail_each(w, FX_OPENAT, EMFILE, 31);
-	faults += fail_each(w, FX_PREAD, EIO, 61);
-	faults += fail_each(w, FX_UNLINKAT, EIO, 2);
-	faults += fail_each(w, FX_MKDIRAT, EIO, 2);
-	print_message("%u faults\n", faults);
-	assert_true(faults > 10);
+	assert_true(fx_attempt_fail(w, &cut_off, faults, COUNT(faults)) > 10);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)

@@ -665,6 +665,24 @@ test_a_spool_left_by_a_killed_run_is_archived_once(void **state)
 	assert_place_has(w->path, mails, 3, NULL);
 }
 
+/* It was away with its disk, and the mail was fetched again without it. */
+static void
+test_a_spool_that_comes_back_late_brings_nothing_twice(void **state)
+{
+	struct fx_store *w = *state;
+
+	leave_a_spool(w, 0, 3);
+	fx_store_sh(w, "mkdir away && mv store/.mailsled/spool/* away/");
+	fx_store_open(w);
+	assert_int_equal(visit(w, 0, 3, false).fetched, 3);
+	fx_store_close(w);
+	fx_store_sh(w, "mv away/* store/.mailsled/spool/");
+	fx_store_open(w);
+	assert_store_has(w, mails, 3);
+	assert_place_has(w->path, mails, 3, NULL);
+	fx_store_sh(w, "test -z \"$(ls store/.mailsled/spool)\"");
+}
+
 static void
 test_a_torn_spool_gives_what_is_whole(void **state)
 {
@@ -780,6 +798,7 @@ main(void)
 		TEST(test_numbers_are_not_given_again_after_a_rebuild),
 		TEST(test_a_rebuild_knows_what_receipts_have_told),
 		TEST(test_a_spool_left_by_a_killed_run_is_archived_once),
+		TEST(test_a_spool_that_comes_back_late_brings_nothing_twice),
 		TEST(test_a_torn_spool_gives_what_is_whole),
 		TEST(
 		    test_a_spool_without_messages_goes_and_a_damaged_one_is_kept),

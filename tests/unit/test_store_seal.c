@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "fx_store.h"
+#include "fx_stops.h"
 
 static const struct fx_mail mails[] = {
 	{ "u1", 100, 1 },
@@ -315,14 +315,17 @@ keep(struct fx_store *w)
 }
 
 static void
-begin_again(struct fx_store *w)
+begin_again(void *ctx)
 {
+	struct fx_store *w = ctx;
+
 	fx_store_sh(w, "rm -rf store copy1 && cp -a kept/* .");
 }
 
 static void
-try_to_seal(struct fx_store *w)
+try_to_seal(void *ctx)
 {
+	struct fx_store *w = ctx;
 	uint64_t sealed = 0;
 
 	if (fx_store_try(w, SLED_STORE_WRITE))
@@ -332,11 +335,13 @@ try_to_seal(struct fx_store *w)
 
 /* However it ended: everything is there, and the next one ends it. */
 static void
-check_end(struct fx_store *w)
+check_end(void *ctx, unsigned n)
 {
+	struct fx_store *w = ctx;
 	struct fx_visit v;
 	uint64_t sealed = 0;
 
+	(void)n;
 	assert_place_untars(w, w->path, mails, COUNT(mails));
 	assert_place_untars(w, w->copy[0], mails, COUNT(mails));
 	fx_store_open(w);
@@ -355,73 +360,30 @@ check_end(struct fx_store *w)
 	assert_int_equal(fx_sys_open_fds(&w->fx), 0);
 }
 
-static unsigned
-stride(unsigned step)
-{
-	return getenv("CHECK_ALL") != NULL ? 1 : step;
-}
+static const struct fx_attempt cut_off = { &world, begin_again, try_to_seal,
+	                                   check_end };
 
 static void
 a_kill_at_any_call_is_gone_on_from(void **state)
 {
 	struct fx_store *w = *state;
-	unsigned kills = 0;
-	int status = 1;
 
 	keep(w);
-	for (unsigned n = 1; status != 0; n += stride(5)) {
-		pid_t pid;
-
-		begin_again(w);
-		pid = fork();
-		assert_true(pid != -1);
-		if (pid == 0) {
-			fx_sys_kill(&w->fx, FX_ANY, n);
-			try_to_seal(w);
-			_exit(0);
-		}
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_true(status == 0 || WIFSIGNALED(status));
-		kills += status != 0;
-		check_end(w);
-	}
-	print_message("%u kills\n", kills);
-	assert_true(kills > 10);
-}
-
-static unsigned
-fail_each(struct fx_store *w, enum fx_call call, int errnum, unsigned step)
-{
-	unsigned faults = 0;
-	bool fired = true;
-
-	for (unsigned n = 1; fired; n += stride(step)) {
-		begin_again(w);
-		fx_sys_fail(&w->fx, call, n, errnum, false);
-		try_to_seal(w);
-		fired = fx_sys_fired(&w->fx);
-		fx_sys_calm(&w->fx);
-		faults += fired;
-		check_end(w);
-	}
-	return faults;
+	assert_true(fx_attempt_kill(w, &cut_off, 5) > 10);
 }
 
 static void
 a_failure_of_any_call_is_gone_on_from(void **state)
 {
+	static const struct fx_fault faults[] = {
+		{ FX_PWRITE, ENOSPC, 1 }, { FX_FDATASYNC, EIO, 1 },
+		{ FX_FSYNC, EIO, 2 },     { FX_RENAMEAT, EIO, 1 },
+		{ FX_OPENAT, EMFILE, 4 }, { FX_PREAD, EIO, 6 },
+	};
 	struct fx_store *w = *state;
-	unsigned faults = 0;
 
 	keep(w);
-	faults += fail_each(w, FX_PWRITE, ENOSPC, 1);
-	faults += fail_each(w, FX_FDATASYNC, EIO, 1);
-	faults += fail_each(w, FX_FSYNC, EIO, 2);
-	faults += fail_each(w, FX_RENAMEAT, EIO, 1);
-	faults += fail_each(w, FX_OPENAT, EMFILE, 4);
-	faults += fail_each(w, FX_PREAD, EIO, 6);
-	print_message("%u faults\n", faults);
-	assert_true(faults > 20);
+	assert_true(fx_attempt_fail(w, &cut_off, faults, COUNT(faults)) > 20);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)

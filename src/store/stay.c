@@ -1,5 +1,5 @@
 /*
- * old.c - rows in the order in which they were listed last; and mail without
+ * stay.c - rows in the order in which they were listed last; and mail without
  * unique-ids that stays on its server: which of it is stored? (STORE.md, "Is it
  * the same message?")
  *
@@ -36,9 +36,9 @@ static bool
 take_row(void *ctx, const struct sled_message *row, struct sled_err *err)
 {
 	struct sled_box *box = ctx;
-	struct sled_olds *out = &box->olds;
+	struct sled_stays *out = &box->stays;
 	size_t cap = out->cap == 0 ? 64 : out->cap * 2;
-	struct sled_old *list;
+	struct sled_stay *list;
 
 	if (sled_is_claimed(&box->claims, row->id))
 		return true;
@@ -49,7 +49,7 @@ take_row(void *ctx, const struct sled_message *row, struct sled_err *err)
 		out->list = list;
 		out->cap = cap;
 	}
-	out->list[out->len++] = (struct sled_old){
+	out->list[out->len++] = (struct sled_stay){
 		.row = row->id,
 		.size = row->listed,
 		.front = front_of(&row->head_sha256),
@@ -64,7 +64,7 @@ take_row(void *ctx, const struct sled_message *row, struct sled_err *err)
 static int
 by_row(const void *a, const void *b)
 {
-	const struct sled_old *left = a, *right = b;
+	const struct sled_stay *left = a, *right = b;
 
 	return (left->row > right->row) - (left->row < right->row);
 }
@@ -72,7 +72,7 @@ by_row(const void *a, const void *b)
 static int
 by_place(const void *a, const void *b)
 {
-	const struct sled_old *left = a, *right = b;
+	const struct sled_stay *left = a, *right = b;
 
 	if (left->place != right->place)
 		return left->place < right->place ? -1 : 1;
@@ -82,10 +82,10 @@ by_place(const void *a, const void *b)
 static bool
 take_place_of(void *ctx, uint32_t number, int64_t message, struct sled_err *err)
 {
-	struct sled_olds *olds = ctx;
-	const struct sled_old key = { .row = message };
-	struct sled_old *old =
-	    bsearch(&key, olds->list, olds->len, sizeof(*olds->list), by_row);
+	struct sled_stays *stays = ctx;
+	const struct sled_stay key = { .row = message };
+	struct sled_stay *old = bsearch(&key, stays->list, stays->len,
+	                                sizeof(*stays->list), by_row);
 
 	(void)err;
 	if (old != NULL)
@@ -94,30 +94,30 @@ take_place_of(void *ctx, uint32_t number, int64_t message, struct sled_err *err)
 }
 
 bool
-sled_olds_load(struct sled_box *box, struct sled_err *err)
+sled_stays_load(struct sled_box *box, struct sled_err *err)
 {
-	struct sled_olds *olds = &box->olds;
+	struct sled_stays *stays = &box->stays;
 	struct sled_ledger *ledger = box->store->ledger;
 
-	if (olds->loaded)
+	if (stays->loaded)
 		return true;
-	olds->loaded = true;
+	stays->loaded = true;
 	if (!sled_ledger_live(ledger, box->maildrop.id, take_row, box, err))
 		return false;
-	if (olds->len == 0)
+	if (stays->len == 0)
 		return true;
-	qsort(olds->list, olds->len, sizeof(*olds->list), by_row);
-	if (!sled_ledger_placed(ledger, box->maildrop.id, take_place_of, olds,
+	qsort(stays->list, stays->len, sizeof(*stays->list), by_row);
+	if (!sled_ledger_placed(ledger, box->maildrop.id, take_place_of, stays,
 	                        err))
 		return false;
-	qsort(olds->list, olds->len, sizeof(*olds->list), by_place);
+	qsort(stays->list, stays->len, sizeof(*stays->list), by_place);
 	return true;
 }
 
 static int
 by_size(const void *a, const void *b)
 {
-	const struct sled_old *left = a, *right = b;
+	const struct sled_stay *left = a, *right = b;
 
 	if (left->size != right->size)
 		return left->size < right->size ? -1 : 1;
@@ -126,14 +126,14 @@ by_size(const void *a, const void *b)
 
 /* Behind the sort: the first of this size, or the end. */
 static size_t
-first_of(const struct sled_olds *olds, uint64_t size)
+first_of(const struct sled_stays *stays, uint64_t size)
 {
-	size_t low = 0, high = olds->len;
+	size_t low = 0, high = stays->len;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (olds->list[mid].size < size)
+		if (stays->list[mid].size < size)
 			low = mid + 1;
 		else
 			high = mid;
@@ -163,9 +163,9 @@ make_sample(struct sled_box *box, struct sled_item *it)
 /* The row at AT is taken for the item; GAP: rows before it were passed over. */
 static void
 take_place(struct sled_box *box, struct sled_item *it,
-           const struct sled_old *old, bool gap)
+           const struct sled_stay *old, bool gap)
 {
-	size_t nth = box->olds.placed++;
+	size_t nth = box->stays.placed++;
 
 	it->row = old->row;
 	it->verdict = SLED_ITEM_WAITS;
@@ -175,11 +175,11 @@ take_place(struct sled_box *box, struct sled_item *it,
 
 /* The next row from AT on that was listed last, of SIZE if there is one. */
 static size_t
-next_listed(const struct sled_olds *olds, size_t at, const uint64_t *size)
+next_listed(const struct sled_stays *stays, size_t at, const uint64_t *size)
 {
-	while (at < olds->len &&
-	       (!olds->list[at].listed ||
-	        (size != NULL && olds->list[at].size != *size)))
+	while (at < stays->len &&
+	       (!stays->list[at].listed ||
+	        (size != NULL && stays->list[at].size != *size)))
 		at++;
 	return at;
 }
@@ -188,20 +188,20 @@ next_listed(const struct sled_olds *olds, size_t at, const uint64_t *size)
 static void
 align(struct sled_box *box, size_t *end)
 {
-	struct sled_olds *olds = &box->olds;
+	struct sled_stays *stays = &box->stays;
 	struct sled_item *last = NULL;
 	size_t at = 0;
 
 	for (*end = 0; *end < box->listing->len; ++*end) {
 		struct sled_item *it = &box->listing->items[*end];
-		size_t k = next_listed(olds, at, &it->size);
+		size_t k = next_listed(stays, at, &it->size);
 
-		if (k == olds->len || !is_open(it))
+		if (k == stays->len || !is_open(it))
 			break;
-		olds->list[k].taken = true;
-		if (olds->list[k].provable) {
-			take_place(box, it, &olds->list[k],
-			           k != next_listed(olds, at, NULL));
+		stays->list[k].taken = true;
+		if (stays->list[k].provable) {
+			take_place(box, it, &stays->list[k],
+			           k != next_listed(stays, at, NULL));
 			last = it;
 		}
 		at = k + 1;
@@ -215,18 +215,18 @@ align(struct sled_box *box, size_t *end)
 static void
 ask_if_any(struct sled_box *box, struct sled_item *it)
 {
-	const struct sled_olds *olds = &box->olds;
+	const struct sled_stays *stays = &box->stays;
 
-	for (size_t k = first_of(olds, it->size);
-	     k < olds->len && olds->list[k].size == it->size; k++)
-		if (olds->list[k].provable && !olds->list[k].taken) {
+	for (size_t k = first_of(stays, it->size);
+	     k < stays->len && stays->list[k].size == it->size; k++)
+		if (stays->list[k].provable && !stays->list[k].taken) {
 			it->verdict = SLED_ITEM_PROVE;
 			return;
 		}
 }
 
 bool
-sled_olds_match(struct sled_box *box, struct sled_err *err)
+sled_stays_match(struct sled_box *box, struct sled_err *err)
 {
 	struct sled_listing *listing = box->listing;
 	bool any = false;
@@ -236,12 +236,12 @@ sled_olds_match(struct sled_box *box, struct sled_err *err)
 		any = any || is_open(&listing->items[i]);
 	if (!any)
 		return true;
-	if (!sled_olds_load(box, err))
+	if (!sled_stays_load(box, err))
 		return false;
 	if (!listing->has_uidl)
 		align(box, &from);
-	if (box->olds.len > 0)
-		qsort(box->olds.list, box->olds.len, sizeof(*box->olds.list),
+	if (box->stays.len > 0)
+		qsort(box->stays.list, box->stays.len, sizeof(*box->stays.list),
 		      by_size);
 	for (; from < listing->len; from++)
 		if (is_open(&listing->items[from]))
@@ -251,21 +251,21 @@ sled_olds_match(struct sled_box *box, struct sled_err *err)
 
 /* The rows that a header may prove this item to be: that of its place first. */
 bool
-sled_olds_each(struct sled_box *box, size_t item, const struct sled_hash *head,
-               sled_message_fn *each, void *ctx, struct sled_err *err)
+sled_stays_each(struct sled_box *box, size_t item, const struct sled_hash *head,
+                sled_message_fn *each, void *ctx, struct sled_err *err)
 {
 	const struct sled_item *it = &box->listing->items[item];
-	const struct sled_olds *olds = &box->olds;
+	const struct sled_stays *stays = &box->stays;
 	struct sled_ledger *ledger = box->store->ledger;
 
 	if (it->row != 0 && !sled_ledger_by_id(ledger, it->row, each, ctx, err))
 		return false;
-	for (size_t k = first_of(olds, it->size);
-	     k < olds->len && olds->list[k].size == it->size; k++)
-		if (olds->list[k].provable &&
-		    olds->list[k].front == front_of(head) &&
-		    !sled_is_claimed(&box->claims, olds->list[k].row) &&
-		    !sled_ledger_by_id(ledger, olds->list[k].row, each, ctx,
+	for (size_t k = first_of(stays, it->size);
+	     k < stays->len && stays->list[k].size == it->size; k++)
+		if (stays->list[k].provable &&
+		    stays->list[k].front == front_of(head) &&
+		    !sled_is_claimed(&box->claims, stays->list[k].row) &&
+		    !sled_ledger_by_id(ledger, stays->list[k].row, each, ctx,
 		                       err))
 			return false;
 	return true;
@@ -288,13 +288,13 @@ is_settled(const struct sled_listing *listing)
 static bool
 forget_listed(struct sled_box *box, struct sled_err *err)
 {
-	const struct sled_olds *olds = &box->olds;
+	const struct sled_stays *stays = &box->stays;
 
-	for (size_t k = 0; k < olds->len; k++)
-		if (olds->list[k].listed &&
-		    !sled_is_claimed(&box->claims, olds->list[k].row) &&
+	for (size_t k = 0; k < stays->len; k++)
+		if (stays->list[k].listed &&
+		    !sled_is_claimed(&box->claims, stays->list[k].row) &&
 		    !sled_ledger_set_on_server(box->store->ledger,
-		                               olds->list[k].row, false, err))
+		                               stays->list[k].row, false, err))
 			return false;
 	return true;
 }
@@ -379,7 +379,7 @@ any_open(const struct sled_listing *listing)
 }
 
 bool
-sled_olds_close(struct sled_box *box, bool deleted, struct sled_err *err)
+sled_stays_close(struct sled_box *box, bool deleted, struct sled_err *err)
 {
 	struct sled_ledger *ledger = box->store->ledger;
 
@@ -387,7 +387,7 @@ sled_olds_close(struct sled_box *box, bool deleted, struct sled_err *err)
 		return true;
 	if (!sled_ledger_begin(ledger, err))
 		return false;
-	if ((box->olds.len > 0 && is_settled(box->listing) &&
+	if ((box->stays.len > 0 && is_settled(box->listing) &&
 	     !forget_listed(box, err)) ||
 	    !keep_order(box, deleted, err)) {
 		sled_ledger_drop(ledger);
@@ -397,8 +397,8 @@ sled_olds_close(struct sled_box *box, bool deleted, struct sled_err *err)
 }
 
 void
-sled_olds_free(struct sled_box *box)
+sled_stays_free(struct sled_box *box)
 {
-	free(box->olds.list);
-	box->olds = (struct sled_olds){ 0 };
+	free(box->stays.list);
+	box->stays = (struct sled_stays){ 0 };
 }

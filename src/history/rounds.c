@@ -1,12 +1,11 @@
-/* rounds.c - see cli/rounds.h. */
-#include "cli/rounds.h"
-
+/* rounds.c - see mailsled/history.h. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "mailsled/history.h"
+
 struct reading {
-	struct sled_cli_rounds *out;
-	int64_t since;
+	struct sled_history *out;
 	const char *const *names;
 	size_t names_len;
 };
@@ -22,14 +21,14 @@ make_room(void **list, size_t len, size_t *cap, size_t size,
 		return true;
 	grown = reallocarray(*list, more, size);
 	if (grown == NULL)
-		return sled_fail(err, SLED_ERR_NOMEM, "report");
+		return sled_fail(err, SLED_ERR_NOMEM, "history");
 	*list = grown;
 	*cap = more;
 	return true;
 }
 
 static bool
-add_round(struct sled_cli_rounds *out, const struct sled_round_row *row,
+add_round(struct sled_history *out, const struct sled_round_row *row,
           struct sled_err *err)
 {
 	void *list = out->list;
@@ -37,7 +36,7 @@ add_round(struct sled_cli_rounds *out, const struct sled_round_row *row,
 	if (!make_room(&list, out->len, &out->cap, sizeof(*out->list), err))
 		return false;
 	out->list = list;
-	out->list[out->len++] = (struct sled_cli_round){ .row = *row };
+	out->list[out->len++] = (struct sled_history_round){ .row = *row };
 	return true;
 }
 
@@ -62,10 +61,10 @@ static bool
 take_visit(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
 {
 	const struct reading *reading = ctx;
-	struct sled_cli_rounds *out = reading->out;
+	struct sled_history *out = reading->out;
 	void *list = out->visits;
 
-	if (row->began < reading->since || !is_wanted(reading, row))
+	if (!is_wanted(reading, row))
 		return true;
 	if (!make_room(&list, out->visits_len, &out->visits_cap,
 	               sizeof(*out->visits), err))
@@ -92,7 +91,7 @@ by_round(const void *a, const void *b)
 static int
 by_id(const void *a, const void *b)
 {
-	const struct sled_cli_round *left = a, *right = b;
+	const struct sled_history_round *left = a, *right = b;
 
 	return (left->row.id > right->row.id) - (left->row.id < right->row.id);
 }
@@ -100,7 +99,7 @@ by_id(const void *a, const void *b)
 static int
 newest_first(const void *a, const void *b)
 {
-	const struct sled_cli_round *left = a, *right = b;
+	const struct sled_history_round *left = a, *right = b;
 
 	if (left->row.began != right->row.began)
 		return left->row.began > right->row.began ? -1 : 1;
@@ -108,7 +107,7 @@ newest_first(const void *a, const void *b)
 }
 
 static void
-give_visit(struct sled_cli_round *round, const struct sled_visit_row *visit)
+give_visit(struct sled_history_round *round, const struct sled_visit_row *visit)
 {
 	if (round->len++ == 0)
 		round->visits = visit;
@@ -123,7 +122,7 @@ give_visit(struct sled_cli_round *round, const struct sled_visit_row *visit)
 }
 
 static bool
-add_alone(struct sled_cli_rounds *out, const struct sled_visit_row *visit,
+add_alone(struct sled_history *out, const struct sled_visit_row *visit,
           struct sled_err *err)
 {
 	struct sled_round_row row = { .began = visit->began,
@@ -141,7 +140,7 @@ add_alone(struct sled_cli_rounds *out, const struct sled_visit_row *visit,
 
 /* The visits are sorted by round and do not move any more. */
 static bool
-join(struct sled_cli_rounds *out, struct sled_err *err)
+join(struct sled_history *out, struct sled_err *err)
 {
 	size_t known = out->len;
 
@@ -152,8 +151,8 @@ join(struct sled_cli_rounds *out, struct sled_err *err)
 		      by_round);
 	for (size_t i = 0; i < out->visits_len; i++) {
 		const struct sled_visit_row *visit = &out->visits[i];
-		struct sled_cli_round key = { .row.id = visit->round };
-		struct sled_cli_round *round =
+		struct sled_history_round key = { .row.id = visit->round };
+		struct sled_history_round *round =
 		    known == 0
 			? NULL
 			: bsearch(&key, out->list, known, sizeof(key), by_id);
@@ -168,7 +167,7 @@ join(struct sled_cli_rounds *out, struct sled_err *err)
 
 /* Rounds that went to none of the accounts asked for. */
 static void
-drop_strangers(struct sled_cli_rounds *out)
+drop_strangers(struct sled_history *out)
 {
 	size_t kept = 0;
 
@@ -179,17 +178,18 @@ drop_strangers(struct sled_cli_rounds *out)
 }
 
 bool
-sled_cli_rounds_read(struct sled_cli_rounds *out, struct sled_ledger *ledger,
-                     int64_t since, const char *const *names, size_t names_len,
-                     struct sled_err *err)
+sled_history_read(struct sled_history *out, struct sled_ledger *ledger,
+                  int64_t since, const char *const *names, size_t names_len,
+                  struct sled_err *err)
 {
-	struct reading reading = { out, since, names, names_len };
+	struct reading reading = { out, names, names_len };
 
-	*out = (struct sled_cli_rounds){ 0 };
+	*out = (struct sled_history){ .whole = names_len == 0 };
 	if (!sled_ledger_rounds(ledger, since, 0, take_round, &reading, err) ||
-	    !sled_ledger_visits(ledger, NULL, 0, take_visit, &reading, err) ||
+	    !sled_ledger_visits_since(ledger, since, take_visit, &reading,
+	                              err) ||
 	    !join(out, err)) {
-		sled_cli_rounds_free(out);
+		sled_history_free(out);
 		return false;
 	}
 	if (names_len > 0)
@@ -200,20 +200,20 @@ sled_cli_rounds_read(struct sled_cli_rounds *out, struct sled_ledger *ledger,
 }
 
 void
-sled_cli_rounds_free(struct sled_cli_rounds *rounds)
+sled_history_free(struct sled_history *rounds)
 {
 	free(rounds->list);
 	free(rounds->visits);
-	*rounds = (struct sled_cli_rounds){ 0 };
+	*rounds = (struct sled_history){ 0 };
 }
 
 /* ---- sums ---- */
 
 static void
-add_money(struct sled_cli_sum *sum, const struct sled_round_row *row)
+add_money(struct sled_history_sum *sum, const struct sled_round_row *row)
 {
-	for (size_t i = 0; i < SLED_CLI_CURRENCIES; i++) {
-		struct sled_cli_money_sum *one = &sum->money[i];
+	for (size_t i = 0; i < SLED_HISTORY_CURRENCIES; i++) {
+		struct sled_history_money *one = &sum->money[i];
 
 		if (one->currency[0] == '\0')
 			memcpy(one->currency, row->currency,
@@ -228,7 +228,8 @@ add_money(struct sled_cli_sum *sum, const struct sled_round_row *row)
 }
 
 void
-sled_cli_sum_add(struct sled_cli_sum *sum, const struct sled_cli_round *round)
+sled_history_add(struct sled_history_sum *sum,
+                 const struct sled_history_round *round)
 {
 	sum->rounds++;
 	sum->visits += round->len;
@@ -241,13 +242,14 @@ sled_cli_sum_add(struct sled_cli_sum *sum, const struct sled_cli_round *round)
 }
 
 bool
-sled_cli_sums(const struct sled_cli_rounds *rounds, sled_cli_key_fn *key,
-              struct sled_cli_sum **out, size_t *len, struct sled_err *err)
+sled_history_sums(const struct sled_history *rounds, sled_history_key_fn *key,
+                  struct sled_history_sum **out, size_t *len,
+                  struct sled_err *err)
 {
 	*len = 0;
 	*out = calloc(rounds->len + 1, sizeof(**out));
 	if (*out == NULL)
-		return sled_fail(err, SLED_ERR_NOMEM, "report");
+		return sled_fail(err, SLED_ERR_NOMEM, "history");
 	for (size_t i = 0; i < rounds->len; i++) {
 		char name[80];
 		size_t at = 0;
@@ -257,7 +259,7 @@ sled_cli_sums(const struct sled_cli_rounds *rounds, sled_cli_key_fn *key,
 			at++;
 		if (at == *len)
 			memcpy((*out)[(*len)++].key, name, sizeof(name));
-		sled_cli_sum_add(&(*out)[at], &rounds->list[i]);
+		sled_history_add(&(*out)[at], &rounds->list[i]);
 	}
 	return true;
 }

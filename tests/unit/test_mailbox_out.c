@@ -34,15 +34,15 @@ static void
 convert(bool quote, const char *in, size_t len, size_t cut,
         struct sled_buf *out)
 {
-	struct sled_cli_lines lines;
+	struct sled_mailbox_lines lines;
 	struct sled_err err = { 0 };
 
-	sled_cli_lines_begin(&lines, quote);
-	assert_true(sled_cli_lines_add(&lines, (struct sled_span){ in, cut },
+	sled_mailbox_lines_begin(&lines, quote);
+	assert_true(sled_mailbox_lines_add(&lines, (struct sled_span){ in, cut },
 	                               out, &err));
-	assert_true(sled_cli_lines_add(
+	assert_true(sled_mailbox_lines_add(
 	    &lines, (struct sled_span){ in + cut, len - cut }, out, &err));
-	assert_true(sled_cli_lines_end(&lines, out, &err));
+	assert_true(sled_mailbox_lines_end(&lines, out, &err));
 }
 
 static void
