@@ -425,7 +425,10 @@ bool sled_volume_turn_if_due(struct sled_store *store, const char *label,
 /* No more members: note the hash of the volume as the seal will leave it. */
 bool sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
                       struct sled_err *err);
-/* The hash that its members and tar's end give, into row->sha256. */
+/* What the ledger says of a member's bytes. */
+struct sled_member_sum sled_row_sum(const struct sled_member_row *row);
+/* The hash that its members and tar's end give, into row->sha256: each member
+ * from a place where it is what the ledger says. */
 bool sled_volume_hash(struct sled_store *store, struct sled_volume_row *row,
                       struct sled_err *err);
 /* What its VOLUME.txt says, where that is lost: after the ledger and the volume
