@@ -121,20 +121,42 @@ def test_ids_that_move_up_are_seen(tmp):
         assert {wire(m) for m in mail + more} <= have, "deleted unseen"
 
 
-def test_renumbered_ids_fetch_nothing(tmp):
-    mail = [message(i, "line\n" * i) for i in range(45)]
+def renumbered(tmp, step):
+    """Sizes in the order of the listing for STEP 1, mixed for others: a visit
+    fetches the small ones first."""
+    mail = [message(i, "line\n" * (i * step % 45)) for i in range(45)]
     with serve(tmp, mail, "--uid-mode", "renumber") as server:
         sled = Sled(tmp, {"home": server}, account=KEEP)
         assert report(sled.fetch())["fetched"] == 45
         for _ in range(2):
             row = report(sled.fetch())
             assert (row["fetched"], row["kept"]) == (0, 45), row
-        assert server.count("TOP") <= 2 * 5, "first, last, every 20th"
+        # First, last, every 20th; without the order, each one.
+        assert server.count("TOP") <= 2 * (5 if step == 1 else 45)
         delete_now(sled)
         row = report(sled.fetch())
         assert (row["fetched"], row["deleted"]) == (0, 45), row
         assert server.retrs() == 45 and server.left() == []
         stored_whole(sled, mail, tmp)
+
+
+def test_renumbered_ids_fetch_nothing(tmp):
+    renumbered(tmp, 1)
+
+
+def test_renumbered_ids_of_mail_in_another_order_fetch_nothing(tmp):
+    renumbered(tmp, 7)
+
+
+def test_renumbered_ids_of_mail_that_came_in_another_order(tmp):
+    """Small first: the order of the listing is what counts."""
+    mail = [message(i, "line\n" * (i * 7 % 45)) for i in range(45)]
+    with serve(tmp, mail, "--uid-mode", "renumber") as server:
+        sled = Sled(tmp, {"home": server}, account=KEEP)
+        assert report(sled.fetch())["fetched"] == 45
+        row = report(sled.fetch())
+        assert (row["fetched"], row["kept"]) == (0, 45), row
+        assert server.count("TOP") <= 5, "first, last, every 20th"
 
 
 def test_renumbered_ids_with_new_mail_behind(tmp):
@@ -198,6 +220,22 @@ def test_ids_of_no_use(tmp):
             row = report(sled.fetch())
             assert row["deleted"] == 7 and server.left() == [], (option, row)
             stored_whole(sled, mail, here)
+
+
+def test_without_ids_what_stays_is_fetched_once(tmp):
+    """[S2] By its size and header; a TOP for each is not needed."""
+    mail = [message(i, "line\n" * (i % 5)) for i in range(50)]
+    with serve(tmp, mail[:48], "--no-uidl") as server:
+        sled = Sled(tmp, {"home": server}, account=KEEP)
+        assert report(sled.fetch())["fetched"] == 48
+        exchange(server, mail, "--no-uidl")
+        row = report(sled.fetch())
+        assert (row["fetched"], row["kept"]) == (2, 50), row
+        assert server.count("TOP") <= 5, server.lines()
+        assert report(sled.fetch())["fetched"] == 0
+        delete_now(sled)
+        assert report(sled.fetch())["deleted"] == 50 and not server.left()
+        stored_whole(sled, mail, tmp)
 
 
 def test_sizes_of_no_use(tmp):
