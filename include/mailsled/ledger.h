@@ -32,10 +32,11 @@
 
 /* Schema 2 has what a visit learns of its server and its path; 3 has rounds and
  * their bills, held mail, and more of each visit and maildrop; 4 has the health
- * of the places; 5 a tally of members; 6 deliveries. A ledger of an older schema
- * grows when it is opened to write, in one transaction; to READ it as it is:
- * what it cannot hold is empty or 0. */
-#define SLED_LEDGER_SCHEMA 6
+ * of the places; 5 a tally of members; 6 deliveries; 7 what is set aside, and
+ * the order of the last listing. A ledger of an older schema grows when it is
+ * opened to write, in one transaction; to READ it as it is: what it cannot hold
+ * is empty or 0. */
+#define SLED_LEDGER_SCHEMA 7
 
 struct sled_ledger; /* opaque */
 
@@ -211,6 +212,24 @@ SLED_CHECK bool sled_ledger_seen_put(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_seen_cut(struct sled_ledger *ledger,
                                      int64_t maildrop, uint32_t from,
                                      struct sled_err *err);
+
+/* ---- the order of the last listing: which messages of ours it had; a row may
+ * be gone by now ---- */
+
+typedef bool sled_placed_fn(void *ctx, uint32_t number, int64_t message,
+                            struct sled_err *err);
+/* By number, which counts from 1 and is no message-number. */
+SLED_CHECK bool sled_ledger_placed(struct sled_ledger *ledger, int64_t maildrop,
+                                   sled_placed_fn *each, void *ctx,
+                                   struct sled_err *err);
+/* Insert or replace. */
+SLED_CHECK bool sled_ledger_placed_put(struct sled_ledger *ledger,
+                                       int64_t maildrop, uint32_t number,
+                                       int64_t message, struct sled_err *err);
+/* Forget FROM and those behind it. */
+SLED_CHECK bool sled_ledger_placed_cut(struct sled_ledger *ledger,
+                                       int64_t maildrop, uint32_t from,
+                                       struct sled_err *err);
 
 /* ---- volumes and members ---- */
 
@@ -426,6 +445,9 @@ enum {
 	SLED_MESSAGE_BODY_OTHER = 128,
 	SLED_MESSAGE_BODY_UNKNOWN = 256,
 	SLED_MESSAGE_IMPORTED = 512, /* it was on no server that we know */
+	/* It may be another message than its unique-id says, until a TOP proves
+	 * it. */
+	SLED_MESSAGE_DOUBTFUL = 1024,
 };
 
 struct sled_message {
@@ -743,6 +765,33 @@ SLED_CHECK bool sled_ledger_held(struct sled_ledger *ledger, int64_t maildrop,
 SLED_CHECK bool sled_ledger_held_forget(struct sled_ledger *ledger,
                                         const char *id, struct sled_err *err);
 
+/* ---- set aside: messages whose answer ended visits. A cache: a rebuild
+ * forgets it, and they end one visit more ---- */
+
+struct sled_aside_row {
+	int64_t maildrop;
+	char uid[SLED_UID_MAX + 1];
+	uint64_t size;    /* as listed */
+	uint32_t number;  /* where there is no unique-id; else 0 */
+	uint32_t strikes; /* visits that it ended, some count more */
+	int64_t again;    /* not asked for before */
+	char why[128];    /* printable */
+};
+
+typedef bool sled_aside_fn(void *ctx, const struct sled_aside_row *row,
+                           struct sled_err *err);
+/* Insert or replace, by maildrop, uid, size and number. */
+SLED_CHECK bool sled_ledger_aside_put(struct sled_ledger *ledger,
+                                      const struct sled_aside_row *row,
+                                      struct sled_err *err);
+SLED_CHECK bool sled_ledger_asides(struct sled_ledger *ledger, int64_t maildrop,
+                                   sled_aside_fn *each, void *ctx,
+                                   struct sled_err *err);
+/* No failure when there is none. */
+SLED_CHECK bool sled_ledger_aside_forget(struct sled_ledger *ledger,
+                                         const struct sled_aside_row *row,
+                                         struct sled_err *err);
+
 /* ---- deliveries: what of a label's mail a target has got; see deliver.h ---- */
 
 #define SLED_TARGET 1024 /* room for its name, with the NUL */
@@ -800,12 +849,17 @@ SLED_CHECK bool sled_ledger_undelivered_add(
 SLED_CHECK bool sled_ledger_undelivered_drop(
     struct sled_ledger *ledger, const struct sled_delivery_row *whose,
     uint64_t number, struct sled_err *err);
-/* In order of number, those above AFTER; LIMIT 0: all. */
-SLED_CHECK bool sled_ledger_undelivered(struct sled_ledger *ledger,
-                                        const struct sled_delivery_row *whose,
-                                        uint64_t after, uint64_t limit,
-                                        sled_undelivered_fn *each, void *ctx,
-                                        struct sled_err *err);
+
+struct sled_undelivered_query {
+	uint64_t after; /* numbers above it */
+	uint64_t limit; /* 0: all */
+};
+
+/* In order of number. */
+SLED_CHECK bool sled_ledger_undelivered(
+    struct sled_ledger *ledger, const struct sled_delivery_row *whose,
+    const struct sled_undelivered_query *query, sled_undelivered_fn *each,
+    void *ctx, struct sled_err *err);
 /* How much waits for it, above .through too. */
 SLED_CHECK bool sled_ledger_waiting(struct sled_ledger *ledger,
                                     const struct sled_delivery_row *whose,

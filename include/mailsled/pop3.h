@@ -118,6 +118,8 @@ const char *sled_pop3_word(enum sled_pop3_verb verb);
 size_t sled_pop3_room(const struct sled_pop3 *pop);
 /* How many are queued and not fully answered. */
 size_t sled_pop3_waiting(const struct sled_pop3 *pop);
+/* The message-number of the oldest of them; 0: it has none. */
+uint32_t sled_pop3_due(const struct sled_pop3 *pop);
 
 /* Queue a command. INTERNAL when the queue is full or a message-number is 0;
  * USAGE when an argument holds CR or LF, is over ARG_MAX, or is empty or holds

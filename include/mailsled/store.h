@@ -516,6 +516,15 @@ SLED_CHECK bool sled_box_proof(struct sled_box *box, size_t item,
                                const struct sled_digest *top, int64_t now,
                                struct sled_err *err);
 
+/* What came with other octets than listed before the server's habit was known is
+ * short after all, if most turned out to be exact. Before DELEs; not beside a
+ * job. */
+SLED_CHECK bool sled_box_reconsider(struct sled_box *box, struct sled_err *err);
+/* The item was RETRieved in this visit, but may be another message: it is not
+ * deleted before a TOP of a later visit proved it. Not beside a job. */
+SLED_CHECK bool sled_box_doubt(struct sled_box *box, size_t item,
+                               struct sled_err *err);
+
 /* One message on its way in: begin, data, end; or cancel. */
 SLED_CHECK bool sled_box_begin(struct sled_box *box, size_t item, int64_t now,
                                struct sled_err *err);
@@ -616,6 +625,29 @@ SLED_CHECK bool sled_box_drop_check(struct sled_box *box, size_t item,
 SLED_CHECK bool sled_store_decide(struct sled_store *store, const char *id,
                                   enum sled_decision decision, int64_t now,
                                   struct sled_err *err);
+
+/* ---- set aside: messages whose answer ended visits ---- */
+
+/* From so many strikes on a message is not asked for before an hour has gone,
+ * then two, four, and so on, SLED_ASIDE_MOST_S at most. */
+#define SLED_ASIDE_STRIKES 3
+#define SLED_ASIDE_MOST_S  INT64_C(604800) /* 7 days */
+
+struct sled_strike {
+	unsigned weight; /* how much it counts */
+	unsigned most;   /* no more strikes than these by it; 0: any number */
+	const char *why; /* printable */
+};
+
+/* Behind listed(): what is known of the item; NULL: it is as others are. Until
+ * the next call on the box. */
+const struct sled_aside_row *sled_box_aside(const struct sled_box *box,
+                                            size_t item);
+/* Its answer ended this visit. With an id it has a held row from the third
+ * strike on; a decision to fetch it lapses. Not beside a job. */
+SLED_CHECK bool sled_box_set_aside(struct sled_box *box, size_t item,
+                                   const struct sled_strike *by, int64_t now,
+                                   struct sled_err *err);
 
 /* ---- rounds ---- */
 

@@ -153,22 +153,27 @@ keeps_for_long(const struct sled_conf_account *account)
 }
 
 static void
-judge_uidl(const struct visit *v)
+judge_uidl(const struct visit *v, bool top)
 {
+	bool after = v->account->del == SLED_CONF_DELETE_AFTER;
 	struct sled_check *check = v->tour->check;
 	struct sled_err err = { 0 };
 
-	if (!keeps_for_long(v->account)) {
+	if (top || !keeps_for_long(v->account)) {
 		sled_check_warn(check, NULL,
 		                "it gives no unique-ids (UIDL): what it keeps "
-		                "is fetched again by each visit");
+		                "is %s%s",
+		                top ? "told by its size and header"
+		                    : "fetched again by each visit",
+		                after ? ", and fetched once more when it is "
+		                        "deleted"
+		                      : "");
 		return;
 	}
 	(void)sled_fail(&err, SLED_ERR_CONFIG,
-	                "it gives no unique-ids (UIDL): with delete = %s each "
-	                "visit would fetch all mail again",
-	                v->account->del == SLED_CONF_DELETE_NEVER ? "never"
-	                                                          : "after");
+	                "it gives no unique-ids (UIDL), and no TOP: with "
+	                "delete = %s each visit would fetch all mail again",
+	                after ? "after" : "never");
 	(void)sled_hint(&err, "write delete = verified in [account]");
 	sled_check_error(check, &err);
 }
@@ -183,7 +188,7 @@ judge_offer(const struct visit *v, const struct sled_visit_result *result)
 	    result->top ? " TOP," : "",
 	    result->pipelining ? " pipelining" : " no pipelining: slower");
 	if (result->no_uidl)
-		judge_uidl(v);
+		judge_uidl(v, result->top);
 	if (!result->expire_0)
 		return;
 	if (v->account->del == SLED_CONF_DELETE_VERIFIED)

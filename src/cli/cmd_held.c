@@ -7,12 +7,19 @@
 #include "cli/held.h"
 #include "mailsled/clock.h"
 
+/* What was set aside of the account at hand. */
+struct asides {
+	struct sled_aside_row *list;
+	size_t len;
+};
+
 struct list {
 	struct sled_cli *cli;
 	unsigned columns;
 	const struct sled_conf_account *account; /* the one at hand */
 	struct sled_maildrop maildrop;
 	struct sled_cli_way way;
+	struct asides asides;
 	char (*ids)[SLED_HELD_ID]; /* these only; all when there are none */
 	size_t ids_len;
 	bool any_account, headed;
@@ -31,6 +38,33 @@ decision_of(const struct sled_held_row *row)
 	default:
 		return NULL;
 	}
+}
+
+/* ---- set aside ---- */
+
+static bool
+take_aside(void *ctx, const struct sled_aside_row *row, struct sled_err *err)
+{
+	struct asides *asides = ctx;
+	struct sled_aside_row *more =
+	    reallocarray(asides->list, asides->len + 1, sizeof(*more));
+
+	if (more == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "held mail");
+	asides->list = more;
+	asides->list[asides->len++] = *row;
+	return true;
+}
+
+/* NULL: the policy holds it, and nothing else. */
+static const struct sled_aside_row *
+aside_of(const struct list *list, const struct sled_held_row *row)
+{
+	for (size_t i = 0; i < list->asides.len; i++)
+		if (list->asides.list[i].size == row->size &&
+		    strcmp(list->asides.list[i].uid, row->uid) == 0)
+			return &list->asides.list[i];
+	return NULL;
 }
 
 /* ---- for programs ---- */
@@ -86,6 +120,7 @@ static bool
 print_json(const struct list *list, const struct sled_held_row *row,
            struct sled_err *err)
 {
+	const struct sled_aside_row *aside = aside_of(list, row);
 	struct sled_json *json = NULL;
 
 	if (!sled_json_new(&json, err))
@@ -105,6 +140,8 @@ print_json(const struct list *list, const struct sled_held_row *row,
 	               row->lapsed[0] == '\0' ? NULL : row->lapsed);
 	add_cost(json, &list->way, row->size);
 	sled_json_bool(json, "previewed", row->previewed);
+	sled_json_text(json, "aside", aside == NULL ? NULL : aside->why);
+	add_time(json, "again", aside == NULL ? 0 : aside->again);
 	return sled_json_print(&json, stdout, err);
 }
 
@@ -133,8 +170,14 @@ static void
 print_state(const struct list *list, const struct sled_held_row *row)
 {
 	int64_t expires = sled_cli_expires(&list->maildrop, row->first_seen);
+	const struct sled_aside_row *aside = aside_of(list, row);
 	char when[SLED_CLI_WORD];
 
+	if (aside != NULL) {
+		sled_cli_time(when, aside->again);
+		(void)printf("    set aside %s; asked for again from %s on\n",
+		             aside->why, when);
+	}
 	if (row->decision == SLED_DECIDE_WANT)
 		(void)printf("    wanted    the next visit fetches it\n");
 	if (row->decision == SLED_DECIDE_DROP)
@@ -222,6 +265,22 @@ is_account(const struct list *list, const char *name)
 }
 
 static bool
+show_rows(struct list *list, struct sled_err *err)
+{
+	struct sled_ledger *ledger = sled_store_ledger(list->cli->store);
+
+	free(list->asides.list);
+	list->asides = (struct asides){ NULL, 0 };
+	return sled_cli_way(list->cli, &list->maildrop,
+	                    sled_cli_flag(list->cli, "link"), &list->way,
+	                    err) &&
+	       sled_ledger_asides(ledger, list->maildrop.id, take_aside,
+	                          &list->asides, err) &&
+	       sled_ledger_held(ledger, list->maildrop.id, NULL, show_row, list,
+	                        err);
+}
+
+static bool
 show_account(struct list *list, const struct sled_conf_account *account,
              struct sled_err *err)
 {
@@ -234,12 +293,7 @@ show_account(struct list *list, const struct sled_conf_account *account,
 	if (!sled_cli_maildrop(list->cli, account, &list->maildrop, &found,
 	                       err))
 		return false;
-	return !found ||
-	       (sled_cli_way(list->cli, &list->maildrop,
-	                     sled_cli_flag(list->cli, "link"), &list->way,
-	                     err) &&
-	        sled_ledger_held(sled_store_ledger(list->cli->store),
-	                         list->maildrop.id, NULL, show_row, list, err));
+	return !found || show_rows(list, err);
 }
 
 /* Accounts and ids may stand together: what both name is shown. */
@@ -298,6 +352,7 @@ run(struct sled_cli *cli)
 	ok = list.ids == NULL ? sled_fail(&err, SLED_ERR_NOMEM, "held mail")
 	                      : list_held(&list, &err);
 	free(list.ids);
+	free(list.asides.list);
 	return ok ? 0 : sled_cli_fail(cli, &err);
 }
 

@@ -79,11 +79,13 @@ word(const char *text)
 	return text == NULL ? "?" : text;
 }
 
+/* How long it is from the answer on: a second may have gone since the command
+ * began, and then an hour would be said for what is 59 minutes. */
 static void
-print_next(const struct sled_next *next, int64_t now)
+print_next(const struct sled_next *next)
 {
 	char when[SLED_CLI_WORD], in[SLED_CLI_WORD];
-	int64_t at = 0;
+	int64_t at = 0, now = sled_clock_now();
 
 	(void)printf("next visit\n");
 	if (next->pid == NULL) {
@@ -141,7 +143,7 @@ sled_status_next(struct status *status, struct sled_err *err)
 	if (ok && status->cli->json)
 		ok = print_json(&next, err);
 	else if (ok && next.there)
-		print_next(&next, status->now);
+		print_next(&next);
 	else if (ok)
 		(void)printf("next visit\n  no scheduler runs: `mailsled run` "
 		             "starts one, `mailsled fetch` visits now\n");

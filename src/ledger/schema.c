@@ -261,6 +261,18 @@ static const char growth_6[] =
     " last INTEGER NOT NULL, why TEXT NOT NULL,"
     " PRIMARY KEY (label, target, number)) WITHOUT ROWID;"
 
+    "PRAGMA user_version = 6;";
+
+/* What 7 has more. */
+static const char growth_7[] =
+    "CREATE TABLE aside (maildrop INTEGER NOT NULL, uid TEXT NOT NULL,"
+    " size INTEGER NOT NULL, number INTEGER NOT NULL,"
+    " strikes INTEGER NOT NULL, again INTEGER NOT NULL, why TEXT NOT NULL,"
+    " PRIMARY KEY (maildrop, uid, size, number)) WITHOUT ROWID;"
+    "CREATE TABLE placed (maildrop INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, message INTEGER NOT NULL,"
+    " PRIMARY KEY (maildrop, number)) WITHOUT ROWID;"
+
     "PRAGMA user_version = " VERSION ";";
 
 /* 2 MiB of pages; nothing outside memory but the database and its -wal, which
@@ -341,7 +353,8 @@ make_tables(struct sled_ledger *ledger, struct sled_err *err)
 	     (ledger->version >= 3 || execute(ledger, growth_3, err)) &&
 	     (ledger->version >= 4 || execute(ledger, growth_4, err)) &&
 	     (ledger->version >= 5 || execute(ledger, growth_5, err)) &&
-	     (ledger->version >= 6 || execute(ledger, growth_6, err));
+	     (ledger->version >= 6 || execute(ledger, growth_6, err)) &&
+	     (ledger->version >= 7 || execute(ledger, growth_7, err));
 	if (!sled_sql_leave(ledger, ok, err))
 		return false;
 	ledger->version = SLED_LEDGER_SCHEMA;

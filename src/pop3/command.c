@@ -56,6 +56,12 @@ sled_pop3_waiting(const struct sled_pop3 *pop)
 	return pop->queued;
 }
 
+uint32_t
+sled_pop3_due(const struct sled_pop3 *pop)
+{
+	return pop->queued == 0 ? 0 : pop->queue[pop->head].msg;
+}
+
 void
 sled_pop3_answered(struct sled_pop3 *pop)
 {

@@ -106,6 +106,15 @@ sled_eager_patience(const struct sled_session *s)
 	return wait < most ? wait : most;
 }
 
+/* The first line that left early may have been dropped, not those behind it:
+ * then each answer is the next one's, and the last never comes. */
+bool
+sled_eager_misled(const struct sled_session *s, const struct sled_err *err)
+{
+	return s->mode == SLED_MODE_EAGER && err->kind == SLED_ERR_LINK &&
+	       !s->stopping && sled_pop3_waiting(s->pop) > 0;
+}
+
 /* Closing is all that is left once replies may belong to other commands. */
 bool
 sled_eager_again(struct sled_session *s, const struct sled_err *err)
@@ -119,13 +128,16 @@ sled_eager_again(struct sled_session *s, const struct sled_err *err)
 }
 
 /* The line may have been to blame, or the server waits for ever for what it
- * dropped: for a day no visit ends by that. */
+ * dropped: for a day no visit ends by that. Nor is a login that a server refuses
+ * by hanging up tried twice in each. */
 void
 sled_eager_failed(struct sled_session *s, const struct sled_err *err)
 {
 	struct sled_peer *peer;
 
-	if (s->box == NULL || s->listed || err->kind != SLED_ERR_LINK ||
+	if (s->box == NULL || s->listed ||
+	    (err->kind != SLED_ERR_LINK &&
+	     (err->kind != SLED_ERR_LOGIN || s->fell != SLED_MODE_EAGER)) ||
 	    (s->fell != SLED_MODE_EAGER &&
 	     (s->mode != SLED_MODE_EAGER || !sled_eager_waits(s))))
 		return;

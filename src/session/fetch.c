@@ -88,7 +88,8 @@ recheck_done(void *ctx)
 	struct sled_session *s = ctx;
 
 	s->job = false;
-	if (s->job_err.kind != SLED_ERR_NONE)
+	s->recounted = s->job_err.kind == SLED_ERR_NONE;
+	if (!s->recounted)
 		stop_fetching(s, &s->job_err);
 	go_on(s);
 }
@@ -132,6 +133,30 @@ may_ask(struct sled_session *s)
 	       sled_pace_may_ask(&s->pace, waiting(s));
 }
 
+static void
+prove(struct sled_session *s, size_t i, const struct sled_digest *top)
+{
+	struct sled_err err = { 0 };
+	struct sled_item *item = &s->listing.items[i];
+
+	if (!sled_session_did(
+		s, sled_box_proof(s->box, i, top, sled_clock_now(), &err),
+		&err) ||
+	    item->verdict != SLED_ITEM_NEW)
+		return;
+	sled_list_judge(s, item);
+	sled_order_add(s, i);
+}
+
+/* Is it known that no TOP will tell? One of mail without ids is only to save a
+ * RETR; and that of a message which was set aside has ended visits, perhaps. */
+static bool
+is_unprovable(const struct sled_session *s, size_t i)
+{
+	return sled_aside_is_late(s, i) ||
+	       (s->no_top && (s->listing.items[i].flags & SLED_ITEM_NOID) != 0);
+}
+
 static bool
 ask_proof(struct sled_session *s, size_t i)
 {
@@ -139,6 +164,10 @@ ask_proof(struct sled_session *s, size_t i)
 	struct sled_err err = { 0 };
 
 	item->asked = SLED_ASKED_TOP;
+	if (is_unprovable(s, i)) {
+		prove(s, i, NULL);
+		return !s->closed;
+	}
 	if (!sled_session_did(
 		s, sled_pop3_top(s->pop, (uint32_t)i + 1, 0, &err), &err))
 		return false;
@@ -257,9 +286,14 @@ ask_all(struct sled_session *s)
 {
 	if (!ask_proofs(s) || !ask_messages(s))
 		return false;
-	if (s->in_flight > 0 || s->stopping || s->store_failed || !ask_again(s))
+	if (s->in_flight > 0 || s->stopping || s->store_failed)
 		return true;
-	return ask_proofs(s) && ask_messages(s);
+	if (ask_again(s) && (!ask_proofs(s) || !ask_messages(s)))
+		return false;
+	while (s->in_flight == 0 && sled_order_late(s))
+		if (!ask_messages(s))
+			return false;
+	return !s->closed;
 }
 
 /*
@@ -283,6 +317,7 @@ sled_fetch_more(struct sled_session *s)
 	if (s->job || sled_fetch_commit(s, true) || recheck(s, true) ||
 	    sled_held_more(s))
 		return;
+	sled_shift_check(s);
 	sled_delete_start(s);
 }
 
@@ -304,6 +339,7 @@ sled_fetch_start(struct sled_session *s)
 	if (!sled_session_did(s, sled_intake_new(&s->top, &err), &err))
 		return;
 	sled_session_phase(s, SLED_PHASE_FETCH);
+	sled_aside_tell(s);
 	sled_order_start(s);
 	if (s->closed)
 		return;
@@ -342,26 +378,37 @@ begin(struct sled_session *s, const struct sled_pop3_event *event)
 	}
 }
 
+static void
+give_up(struct sled_session *s, const struct sled_pop3_event *event,
+        const char *why)
+{
+	if (event->verb == SLED_POP3_RETR)
+		s->listing.items[event->msg - 1].fate = SLED_FATE_FAILED;
+	sled_aside_blame(s, event->msg - 1, true, why);
+}
+
 /* A body without an end must not fill the disk, nor cost without an end. Twice
  * its listed size: lines may count one octet too few; and some servers list
- * far too little [W2]. */
+ * far too little [W2]: those get more. */
 static bool
 is_bounded(struct sled_session *s, const struct sled_pop3_event *event,
            struct sled_err *err)
 {
 	uint64_t listed = s->listing.items[event->msg - 1].size;
+	uint64_t spare = sled_aside_spare(s, event->msg - 1);
 
 	s->body_octets += event->text.len;
-	if (s->body_octets < SLED_BODY_SPARE ||
-	    (s->body_octets - SLED_BODY_SPARE) / 2 <= listed)
+	if (s->body_octets < spare || (s->body_octets - spare) / 2 <= listed)
 		return true;
+	give_up(s, event, "it has no end");
 	(void)sled_fail(err, SLED_ERR_PROTO,
 	                "message %lu has no end: %llu bytes came, the server "
 	                "lists %llu",
 	                (unsigned long)event->msg,
 	                (unsigned long long)s->body_octets,
 	                (unsigned long long)listed);
-	return sled_hint(err, "delete this message by another way");
+	return sled_hint(err, "it is set aside, and tried again later: see "
+	                      "`mailsled held`, then `drop` or `want` it");
 }
 
 /* A message may be longer than it is listed, but no server fills the disk. */
@@ -376,6 +423,7 @@ still_room(struct sled_session *s, const struct sled_pop3_event *event,
 	    before / ROOM_STEP == s->body_octets / ROOM_STEP ||
 	    sled_store_has_room(s->conf.store, 0))
 		return true;
+	give_up(s, event, "it is longer than listed, and there is no room");
 	return sled_fail(err, SLED_ERR_PLACE,
 	                 "message %lu is listed with %llu bytes, is longer "
 	                 "than %llu, and there is no room for more",
@@ -403,21 +451,6 @@ body(struct sled_session *s, const struct sled_pop3_event *event)
 	(void)sled_session_did(s, ok, &err);
 }
 
-static void
-prove(struct sled_session *s, size_t i, const struct sled_digest *top)
-{
-	struct sled_err err = { 0 };
-	struct sled_item *item = &s->listing.items[i];
-
-	if (!sled_session_did(
-		s, sled_box_proof(s->box, i, top, sled_clock_now(), &err),
-		&err) ||
-	    item->verdict != SLED_ITEM_NEW)
-		return;
-	sled_list_judge(s, item);
-	sled_order_add(s, i);
-}
-
 /* An answer is over. */
 static void
 land(struct sled_session *s, const struct sled_pop3_event *event)
@@ -433,6 +466,7 @@ static void
 end(struct sled_session *s, const struct sled_pop3_event *event)
 {
 	size_t i = event->msg - 1;
+	uint64_t octets = s->body_octets;
 	struct sled_err err = { 0 };
 	struct sled_digest top;
 
@@ -445,6 +479,7 @@ end(struct sled_session *s, const struct sled_pop3_event *event)
 		if (!sled_session_did(s, sled_box_end(s->box, &err), &err))
 			return;
 		s->now.fetched++;
+		sled_shift_landed(s, i, octets);
 		sled_order_landed(s, i, true);
 		(void)sled_fetch_commit(s, false);
 	}
@@ -460,6 +495,7 @@ refused(struct sled_session *s, const struct sled_pop3_event *event)
 
 	land(s, event);
 	if (event->verb == SLED_POP3_TOP) {
+		s->no_top = true;
 		prove(s, event->msg - 1, NULL);
 	} else {
 		item->fate = SLED_FATE_FAILED;

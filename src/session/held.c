@@ -90,7 +90,8 @@ static bool
 is_worth_it(const struct sled_session *s, size_t i)
 {
 	return s->listing.items[i].size >= (uint64_t)PREVIEW * SHARE &&
-	       has_id(s, i) && !sled_box_previewed(s->box, i);
+	       has_id(s, i) && !sled_box_previewed(s->box, i) &&
+	       !sled_aside_is_late(s, i);
 }
 
 static bool
@@ -131,7 +132,8 @@ check_drop(struct sled_session *s, size_t i, const struct sled_digest *head)
 static void
 ask_drop(struct sled_session *s, size_t i)
 {
-	if (!sled_box_previewed(s->box, i) || !sled_can(s, SLED_PEER_TOP))
+	if (!sled_box_previewed(s->box, i) || !sled_can(s, SLED_PEER_TOP) ||
+	    sled_aside_is_late(s, i))
 		check_drop(s, i, NULL);
 	else
 		ask(s, i, 0);
@@ -209,10 +211,13 @@ take(struct sled_session *s, const struct sled_pop3_event *event,
 	if (s->body_octets >
 	    SPARE) /* it sends more than lines: no more of it */
 		s->holding.enough = true;
-	if (s->body_octets > SPARE && (s->body_octets - SPARE) / 2 > listed)
+	if (s->body_octets > SPARE && (s->body_octets - SPARE) / 2 > listed) {
+		sled_aside_blame(s, event->msg - 1, true,
+		                 "its head has no end");
 		return sled_fail(
 		    err, SLED_ERR_PROTO, "%s: TOP of message %lu has no end",
 		    s->conf.account->server, (unsigned long)event->msg);
+	}
 	return sled_intake_feed(s->top, event->text, err) &&
 	       sled_buf_add(text, event->text.data,
 	                    event->text.len < room ? event->text.len : room,

@@ -133,7 +133,8 @@ sled_list_judge(struct sled_session *s, struct sled_item *item)
 {
 	if (item->verdict != SLED_ITEM_NEW)
 		return;
-	if (stays(s, item)) {
+	if (stays(s, item) ||
+	    sled_aside_stays(s, (size_t)(item - s->listing.items))) {
 		item->fate = SLED_FATE_HELD;
 		return;
 	}
@@ -153,6 +154,25 @@ note_wanted(struct sled_session *s)
 		s->result.mail_octets += item->size;
 		sled_list_judge(s, item);
 	}
+}
+
+/* Ids that are empty, doubled, too long or not printable. */
+static void
+tell_useless(struct sled_session *s)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; s->listing.has_uidl && i < s->listing.len; i++)
+		count += s->listing.items[i].verdict != SLED_ITEM_ABSENT &&
+		         (s->listing.items[i].flags & SLED_ITEM_NOID) != 0;
+	if (count > 0)
+		sled_session_warn(s,
+		                  "the unique-id%s of %zu message%s of no "
+		                  "use: not deleted before the visit that "
+		                  "fetches %s",
+		                  count == 1 ? "" : "s", count,
+		                  count == 1 ? " is" : "s are",
+		                  count == 1 ? "it" : "them");
 }
 
 void
@@ -182,6 +202,7 @@ sled_list_done(struct sled_session *s)
 		                      &err))
 			return;
 	}
+	tell_useless(s);
 	note_wanted(s);
 	if (s->box == NULL)
 		sled_delete_start(s);

@@ -29,14 +29,12 @@ is_deleted_later(const struct sled_item *item)
 	       (item->flags & SLED_ITEM_DUE) != 0;
 }
 
-void
-sled_order_add(struct sled_session *s, size_t i)
+static void
+enter(struct sled_session *s, size_t i)
 {
 	struct sled_item *item = &s->listing.items[i];
 	struct sled_err err = { 0 };
 
-	if (!is_open(item))
-		return;
 	item->asked = SLED_ASKED_FETCH;
 	s->dry = false;
 	if (i < s->next_retr)
@@ -50,6 +48,40 @@ sled_order_add(struct sled_session *s, size_t i)
 		                                              : SLED_PLAN_PLAIN,
 		                    &err),
 		    &err);
+}
+
+void
+sled_order_add(struct sled_session *s, size_t i)
+{
+	struct sled_item *item = &s->listing.items[i];
+
+	if (!is_open(item))
+		return;
+	if (!sled_aside_is_late(s, i)) {
+		enter(s, i);
+		return;
+	}
+	s->asides += item->asked != SLED_ASKED_LATE;
+	item->asked = SLED_ASKED_LATE;
+}
+
+bool
+sled_order_late(struct sled_session *s)
+{
+	for (size_t i = 0; s->asides > 0 && i < s->listing.len; i++) {
+		const struct sled_item *item = &s->listing.items[i];
+
+		if (item->asked != SLED_ASKED_LATE || !is_open(item))
+			continue;
+		if (!sled_aside_may_ask(s, i)) {
+			s->aside_waits = true;
+			continue;
+		}
+		s->asides--;
+		enter(s, i);
+		return !s->closed;
+	}
+	return false;
 }
 
 void
@@ -135,12 +167,24 @@ sled_order_hold(struct sled_session *s)
 	}
 }
 
+/* What was set aside, and not asked for: what was stored had to go first. Then
+ * it gets a connection of its own. */
+static void
+end_late(struct sled_session *s)
+{
+	for (size_t i = 0; s->asides > 0 && i < s->listing.len; i++)
+		if (s->listing.items[i].asked == SLED_ASKED_LATE &&
+		    is_open(&s->listing.items[i]))
+			s->listing.items[i].fate = SLED_FATE_HELD;
+}
+
 void
 sled_order_end(struct sled_session *s)
 {
 	struct sled_visit_result *result = &s->result;
 	bool stopped = result->err.kind != SLED_ERR_NONE;
 
+	end_late(s);
 	if (s->conf.plan == NULL)
 		return;
 	for (size_t i = 0; i < s->listing.len; i++) {
@@ -158,5 +202,8 @@ sled_order_end(struct sled_session *s)
 		result->left_budget += why == SLED_PLAN_BUDGET && !stopped;
 	}
 	sled_plan_leave(s->conf.plan, s->conf.lane);
-	result->more = s->answer == SLED_PLAN_SECURE && !stopped;
+	result->more =
+	    !stopped && (s->answer == SLED_PLAN_SECURE ||
+	                 (s->aside_waits && result->row.deleted > 0 &&
+	                  sled_box_maildrop(s->box)->login_delay_s == 0));
 }

@@ -264,6 +264,7 @@ begin_again(void *ctx)
 	s->result.stranger = s->result.refused_cert = false;
 	s->stat_done = s->uids_begun = s->uids_done = s->sizes_done = false;
 	s->form = NULL;
+	s->refusal.kind = SLED_ERR_NONE;
 	if (s->stopping)
 		sled_session_stop(s, true);
 	else if (!sled_reach_start(s, &err))

@@ -5,13 +5,16 @@
 #include "mailsled/clock.h"
 #include "session/session.h"
 
-/* Stored, but not in as many places as it must be, though it should go. */
+/* Stored, but not in as many places as it must be, though it should go. Of mail
+ * of earlier visits that is not known before they were counted. */
 static bool
-waits_for_places(const struct sled_item *item)
+waits_for_places(const struct sled_session *s, const struct sled_item *item)
 {
 	const unsigned due = SLED_ITEM_DUE | SLED_ITEM_SAFE;
 
-	return (item->flags & due) == SLED_ITEM_DUE;
+	return item->verdict == SLED_ITEM_STORED &&
+	       (item->flags & due) == SLED_ITEM_DUE &&
+	       (s->recounted || (item->flags & SLED_ITEM_RETRIEVED) != 0);
 }
 
 static void
@@ -90,8 +93,7 @@ judge(struct sled_session *s)
 	for (size_t i = 0; i < s->listing.len; i++) {
 		const struct sled_item *item = &s->listing.items[i];
 
-		waiting +=
-		    item->verdict == SLED_ITEM_STORED && waits_for_places(item);
+		waiting += waits_for_places(s, item);
 		spooled += item->verdict == SLED_ITEM_SPOOLED;
 		shorts += (item->flags & SLED_ITEM_SHORT) != 0;
 		unlisted += item->verdict == SLED_ITEM_ABSENT;
@@ -185,13 +187,16 @@ sled_report(struct sled_session *s)
 	row->mail_bytes = sums.mail_bytes;
 	row->ms = sled_clock_ms() - s->began_ms;
 	note_line(s);
-	if (s->box != NULL)
+	if (s->box != NULL) {
+		sled_shift_ended(s);
 		sled_order_end(s);
+	}
 	for (size_t i = 0; i < s->listing.len; i++)
 		count_item(s, &s->listing.items[i]);
 	if (s->box != NULL) {
 		judge(s);
 		sled_held_keep(s);
+		sled_aside_keep(s);
 		if (*sled_box_lapsed(s->box) != '\0')
 			sled_session_warn(s, "%s", sled_box_lapsed(s->box));
 		note_delay(s);

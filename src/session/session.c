@@ -120,10 +120,11 @@ sled_session_fail(struct sled_session *s, const struct sled_err *err)
 {
 	if (s->closed)
 		return;
-	if (s->refusal.kind != SLED_ERR_NONE) /* it hung up on that */
-		fail(s, &s->refusal);
+	sled_aside_ended(s, err);
+	if (s->refusal.kind != SLED_ERR_NONE && !sled_eager_misled(s, err))
+		fail(s, &s->refusal); /* it hung up on that */
 	else if (!sled_reach_again(s, err))
-		fail(s, err);
+		fail(s, s->refusal.kind != SLED_ERR_NONE ? &s->refusal : err);
 }
 
 bool
@@ -180,6 +181,7 @@ on_stall(void *ctx)
 	if (s->tls != NULL && !s->secure)
 		(void)sled_note(&err, "TLS handshake");
 	(void)sled_hint(&err, "is the link up? Else raise `timeout =`");
+	sled_aside_ended(s, &err);
 	if (sled_eager_waits(s))
 		sled_session_fail(s, &err);
 	else

@@ -12,7 +12,7 @@
  * link outruns the disk for minutes. */
 #define SLED_BACKLOG_MAX 4096
 #define SLED_STOP_MS     10000 /* what may still end after a stop */
-/* A body may be so much larger than twice its listed size. */
+/* A body may be so much larger than twice its listed size, at most. */
 #define SLED_BODY_SPARE (64u << 20)
 
 /* Why an item was not fetched; every listed one ends in exactly one count. */
@@ -27,6 +27,7 @@ enum sled_fate {
 enum sled_asked {
 	SLED_ASKED_TOP = 1,
 	SLED_ASKED_FETCH, /* it has its place in the order */
+	SLED_ASKED_LATE,  /* ... behind all others: it was set aside */
 	SLED_ASKED_RETR,
 };
 
@@ -47,6 +48,13 @@ struct sled_capa_limits {
 	bool told;            /* by a CAPA of this visit */
 	uint32_t expire_days; /* mail is deleted after so many */
 	uint32_t login_delay_s;
+};
+
+/* The message whose answer ended this visit. */
+struct sled_blamed {
+	size_t item; /* + 1; 0: none */
+	struct sled_strike strike;
+	char why[100];
 };
 
 /* TOPs of held mail, behind all that is fetched. */
@@ -94,7 +102,8 @@ struct sled_session {
 	bool listed;       /* the box knows the listing */
 	bool taking;       /* a message is on its way into the box */
 	bool job;          /* a commit or recheck runs on a pool thread */
-	bool rechecked;    /* the recheck was done */
+	bool rechecked;    /* the recheck was done, or begun */
+	bool recounted;    /* places were counted for mail of earlier visits */
 	bool store_failed; /* no use in fetching more */
 	bool quit_sent, quit_matters, deleting;
 
@@ -133,6 +142,13 @@ struct sled_session {
 	size_t next_dele;
 	struct sled_capa_limits limits;
 	struct sled_tops holding;
+	struct sled_blamed blamed;
+	size_t asides;     /* set aside, and not asked for yet */
+	bool aside_waits;  /* ... until nothing is left to be deleted */
+	size_t last_whole; /* the message that came last, + 1; 0: none */
+	bool shifted;      /* one came that may have been another */
+	bool lost_order;   /* a reply was not what it had to be */
+	bool no_top;       /* the server refused one */
 
 	struct sled_visit_progress now;
 	struct sled_visit_result result;
@@ -225,6 +241,9 @@ bool sled_eager_due(const struct sled_session *s);
 /* Is what left on trust to be answered now; and how long may that take? */
 bool sled_eager_waits(const struct sled_session *s);
 uint64_t sled_eager_patience(const struct sled_session *s);
+/* Was the answer to another line taken for the refusal of the login? */
+bool sled_eager_misled(const struct sled_session *s,
+                       const struct sled_err *err);
 /* May the visit begin anew, strictly? */
 bool sled_eager_again(struct sled_session *s, const struct sled_err *err);
 /* The visit ends, and not well. */
@@ -297,6 +316,32 @@ void sled_held_event(struct sled_session *s,
 /* Each held item gets its row, unless it has; not beside a job. */
 void sled_held_keep(struct sled_session *s);
 
+/* ---- aside.c: messages whose answer ends visits ---- */
+/* Octets that the item's answer may have beyond twice its listed size. */
+uint64_t sled_aside_spare(const struct sled_session *s, size_t i);
+/* It is not asked for in this visit. */
+bool sled_aside_stays(const struct sled_session *s, size_t i);
+/* If it is, then behind all others. */
+bool sled_aside_is_late(const struct sled_session *s, size_t i);
+/* ... and in this connection? */
+bool sled_aside_may_ask(const struct sled_session *s, size_t i);
+/* Its answer is what ends this visit; the first one counts. */
+void sled_aside_blame(struct sled_session *s, size_t i, bool endless,
+                      const char *why);
+/* The connection ends for this reason: an answer that is due is to blame. */
+void sled_aside_ended(struct sled_session *s, const struct sled_err *err);
+/* Note it; not beside a job. */
+void sled_aside_keep(struct sled_session *s);
+void sled_aside_tell(struct sled_session *s);
+
+/* ---- shift.c: replies out of order ---- */
+/* The item came whole, with so many octets. */
+void sled_shift_landed(struct sled_session *s, size_t i, uint64_t octets);
+/* All is committed, and nothing deleted yet. */
+void sled_shift_check(struct sled_session *s);
+/* The same, of a visit that was ended. */
+void sled_shift_ended(struct sled_session *s);
+
 /* ---- order.c: which RETR is next ---- */
 /* The listing is judged: all that is to be fetched enters the plan. */
 void sled_order_start(struct sled_session *s);
@@ -306,6 +351,9 @@ void sled_order_add(struct sled_session *s, size_t i);
 bool sled_order_next(struct sled_session *s, size_t *i);
 /* Was the last answer no for all that is left? */
 bool sled_order_is_dry(const struct sled_session *s);
+/* Nothing is on its way or left: one that was set aside enters. False: none
+ * may, now. */
+bool sled_order_late(struct sled_session *s);
 /* An answer to RETR is over, stored or refused; or it was not asked for. */
 void sled_order_landed(struct sled_session *s, size_t i, bool stored);
 /* Nothing is left to ask for: what no window can carry is held. */

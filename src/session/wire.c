@@ -38,6 +38,7 @@ feed_engine(struct sled_session *s, struct sled_span in)
 	struct sled_pop3_event event;
 	struct sled_err err = { 0 };
 	enum sled_pop3_step step;
+	bool is_idle;
 
 	sled_pop3_feed(s->pop, in);
 	while ((step = sled_pop3_next(s->pop, &event, &err)) ==
@@ -49,11 +50,13 @@ feed_engine(struct sled_session *s, struct sled_span in)
 	}
 	if (step != SLED_POP3_FAILED)
 		return;
+	is_idle = s->phase == SLED_PHASE_SAVE && s->holding.in_flight == 0 &&
+	          in.len > 0 && in.data[0] == '-';
+	s->lost_order = err.kind == SLED_ERR_PROTO && !is_idle;
 	/* What stands before STLS and speaks no POP3. */
 	s->result.stranger = s->result.stranger || (!s->greeted && !s->secure &&
 	                                            err.kind == SLED_ERR_PROTO);
-	if (s->phase == SLED_PHASE_SAVE &&
-	    s->holding.in_flight == 0) /* its idle timer, most likely */
+	if (is_idle) /* its idle timer, most likely */
 		(void)sled_fail(&err, SLED_ERR_LINK,
 		                "%s hung up while mail was being saved",
 		                s->conf.account->server);

@@ -117,9 +117,12 @@ free_box(struct sled_box **box_p)
 	sled_intake_free(&box->intake);
 	sled_spool_close(&box->spool);
 	sled_buf_free(&box->journal);
+	sled_buf_free(&box->odd);
 	sled_claims_free(&box->claims);
 	free(box->olds.list);
 	sled_held_free(box);
+	sled_asides_free(box);
+	sled_stays_free(box);
 	free(box->names);
 	free(box);
 	*box_p = NULL;
@@ -224,7 +227,7 @@ listed_row(const struct sled_box *box, size_t item,
 	now.on_server = true;
 	now.gone = 0;
 	now.dele_sent = 0;
-	now.flags &= ~(unsigned)SLED_MESSAGE_UNSEEN;
+	now.flags &= ~(unsigned)(SLED_MESSAGE_UNSEEN | SLED_MESSAGE_DOUBTFUL);
 	now.flags |= SLED_MESSAGE_PROVED;
 	return now;
 }
@@ -257,6 +260,23 @@ sled_box_same(struct sled_box *box, size_t item, const struct sled_message *row,
 	return note_known(box, item, row, err) &&
 	       (!is_changed(&now, row) ||
 	        sled_ledger_message_update(box->store->ledger, &now, err));
+}
+
+bool
+sled_box_doubt(struct sled_box *box, size_t item, struct sled_err *err)
+{
+	struct sled_item *it = &box->listing->items[item];
+	struct sled_row_copy copy = { .found = false };
+	struct sled_ledger *ledger = box->store->ledger;
+
+	it->flags &= (uint8_t)~SLED_ITEM_DUE;
+	if (it->row == 0)
+		return true;
+	if (!sled_ledger_by_id(ledger, it->row, sled_row_take, &copy, err))
+		return false;
+	copy.row.flags |= SLED_MESSAGE_DOUBTFUL;
+	return !copy.found ||
+	       sled_ledger_message_update(ledger, &copy.row, err);
 }
 
 /* ---- one message on its way in ---- */
@@ -434,6 +454,50 @@ keep_whole(struct sled_box *box, const struct sled_digest *digest,
 	return false;
 }
 
+/* Octets that are not those listed, nor less by one a line, before it is known
+ * how this server counts: to be judged when it is. */
+static bool
+note_odd(struct sled_box *box, struct sled_err *err)
+{
+	uint32_t item = (uint32_t)box->current;
+
+	return sled_buf_add(&box->odd, &item, sizeof(item), err);
+}
+
+static bool
+mark_short(struct sled_box *box, size_t item, struct sled_err *err)
+{
+	struct sled_item *it = &box->listing->items[item];
+	struct sled_row_copy copy = { .found = false };
+	struct sled_ledger *ledger = box->store->ledger;
+
+	if (it->row == 0 || (it->flags & SLED_ITEM_SHORT) != 0)
+		return true;
+	if (!sled_ledger_by_id(ledger, it->row, sled_row_take, &copy, err))
+		return false;
+	it->flags |= SLED_ITEM_SHORT;
+	copy.row.flags |= SLED_MESSAGE_SHORT;
+	if (box->maildrop.loose > 0)
+		box->maildrop.loose--;
+	return !copy.found ||
+	       sled_ledger_message_update(ledger, &copy.row, err);
+}
+
+bool
+sled_box_reconsider(struct sled_box *box, struct sled_err *err)
+{
+	const struct sled_maildrop *maildrop = &box->maildrop;
+	bool exact = maildrop->exact > maildrop->lf_counted + maildrop->loose;
+	uint32_t item;
+
+	for (size_t at = 0; exact && at < box->odd.len; at += sizeof(item)) {
+		memcpy(&item, box->odd.data + at, sizeof(item));
+		if (!mark_short(box, item, err))
+			return false;
+	}
+	return true;
+}
+
 static bool
 accept_new(struct sled_box *box, const struct sled_digest *digest,
            struct sled_err *err)
@@ -449,7 +513,11 @@ accept_new(struct sled_box *box, const struct sled_digest *digest,
 		flags |= SLED_MESSAGE_SHORT;
 		it->flags |= SLED_ITEM_SHORT;
 	} else {
+		uint32_t loose = box->maildrop.loose;
+
 		learn_habit(&box->maildrop, digest, it->size);
+		if (box->maildrop.loose > loose && !note_odd(box, err))
+			return false;
 	}
 	return keep_whole(box, digest, flags, err);
 }
@@ -784,7 +852,8 @@ note_visit(struct sled_box *box, struct sled_visit_row *visit,
 	visit->maildrop = box->maildrop.id;
 	if (box->listing != NULL)
 		box->maildrop.listed_count = (uint32_t)box->listing->len;
-	return sled_held_close(box, now, err) &&
+	return sled_held_close(box, now, err) && sled_asides_close(box, err) &&
+	       sled_stays_close(box, visit->deleted > 0, err) &&
 	       sled_ledger_maildrop_put(box->store->ledger, &box->maildrop,
 	                                err) &&
 	       sled_ledger_visit_put(box->store->ledger, visit, err) &&

@@ -584,6 +584,16 @@ lapse(struct sled_box *box, struct sled_held *held, const char *why,
 }
 
 bool
+sled_held_unwant(struct sled_box *box, size_t item, const char *why,
+                 int64_t now, struct sled_err *err)
+{
+	struct sled_held *held = of_item(box, item);
+
+	return held == NULL || held->decision != SLED_DECIDE_WANT ||
+	       lapse(box, held, why, now, err);
+}
+
+bool
 sled_box_drop_check(struct sled_box *box, size_t item,
                     const struct sled_digest *head, int64_t now, bool *same,
                     struct sled_err *err)

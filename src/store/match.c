@@ -192,7 +192,8 @@ judge_fit(struct sled_box *box, struct sled_item *it,
 		it->flags |= SLED_ITEM_SHORT; /* fetched once more */
 		return;
 	}
-	if (box->maildrop.reuses_ids || row->dele_sent != 0 || (stale && due)) {
+	if (box->maildrop.reuses_ids || row->dele_sent != 0 ||
+	    (row->flags & SLED_MESSAGE_DOUBTFUL) != 0 || (stale && due)) {
 		ask_for_proof(it, row);
 		return;
 	}
@@ -247,7 +248,8 @@ sled_box_standing(struct sled_box *box, const char *uid, uint64_t size,
 		*out = sled_held_decided(box, uid, size) ? SLED_STANDING_OPEN
 		                                         : SLED_STANDING_NEW;
 	else if (!c.fits || box->maildrop.reuses_ids || row->dele_sent != 0 ||
-	         (row->flags & SLED_MESSAGE_SHORT) != 0 ||
+	         (row->flags & (SLED_MESSAGE_SHORT | SLED_MESSAGE_DOUBTFUL)) !=
+	             0 ||
 	         row->received <= delete_until)
 		*out = SLED_STANDING_OPEN;
 	else
@@ -424,7 +426,8 @@ apply_listing(struct sled_box *box, int64_t now, struct sled_err *err)
 	for (size_t i = 0; i < listing->len; i++)
 		if (!judge(box, i, err))
 			return false;
-	return sled_box_renumbered(box, err) && note_vanished(box, now, err);
+	return sled_box_renumbered(box, err) && sled_stays_match(box, err) &&
+	       note_vanished(box, now, err);
 }
 
 /* The days of trial count from here, though this run be killed. */
@@ -450,7 +453,7 @@ sled_box_listed(struct sled_box *box, struct sled_listing *listing,
 	    !sled_ledger_begin(box->store->ledger, err))
 		return false;
 	if (!note_first(box, now, err) || !apply_listing(box, now, err) ||
-	    !sled_held_listed(box, now, err)) {
+	    !sled_held_listed(box, now, err) || !sled_asides_listed(box, err)) {
 		sled_ledger_drop(box->store->ledger);
 		return false;
 	}
@@ -486,6 +489,9 @@ find_proved(struct sled_box *box, size_t item, struct proof *proof,
 
 	if (proof->top == NULL || proof->top->head_octets == 0)
 		return true;
+	if ((it->flags & SLED_ITEM_NOID) != 0)
+		return sled_stays_each(box, item, &proof->top->head_sha256,
+		                       hold_against, proof, err);
 	return sled_ledger_by_id(ledger, it->row, hold_against, proof, err) &&
 	       sled_ledger_by_uid(ledger, box->maildrop.id,
 	                          sled_listing_uid_of(box->listing, item),
@@ -533,14 +539,13 @@ apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
 
 	if (!find_proved(box, item, &proof, err))
 		return false;
-	if (proof.copy.found) {
-		if (!sled_box_same(box, item, &proof.copy.row, err))
-			return false;
-	} else {
+	if ((it->flags & SLED_ITEM_SAMPLE) != 0 &&
+	    (!proof.copy.found || proof.copy.row.id != it->row))
+		box->proof_failed = true;
+	if (!proof.copy.found)
 		it->verdict = SLED_ITEM_NEW;
-		box->proof_failed =
-		    box->proof_failed || (it->flags & SLED_ITEM_SAMPLE) != 0;
-	}
+	else if (!sled_box_same(box, item, &proof.copy.row, err))
+		return false;
 	if ((it->flags & SLED_ITEM_SAMPLE) == 0)
 		return true;
 	it->flags &= (uint8_t)~SLED_ITEM_SAMPLE;

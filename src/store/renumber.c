@@ -16,37 +16,29 @@
 
 #include "store/store.h"
 
-#define SAMPLE_EVERY 20 /* proofs that speak for those between */
-
 /* ---- all of them ---- */
 
-struct old_order {
-	struct sled_box *box;
-	size_t at;
-	bool same;
-};
-
+/* How many items have the sizes of the rows, in the order in which these were
+ * listed last: rows are numbered as they were fetched, smallest first. */
 static bool
-compare_size(void *ctx, const struct sled_message *row, struct sled_err *err)
+compare_sizes(struct sled_box *box, size_t *len, bool *same,
+              struct sled_err *err)
 {
-	struct old_order *order = ctx;
-	struct sled_listing *listing = order->box->listing;
-	bool known = false;
+	const struct sled_stays *stays = &box->stays;
+	struct sled_listing *listing = box->listing;
 
-	if (!order->same)
-		return true;
-	if (order->at >= listing->len ||
-	    (listing->items[order->at].flags & SLED_ITEM_NOID) != 0) {
-		order->same = false;
-		return true;
+	*len = 0;
+	*same = stays->len > 0 && stays->len <= listing->len;
+	for (; *same && *len < stays->len; ++*len) {
+		struct sled_item *it = &listing->items[*len];
+
+		if (!sled_ledger_known_size(box->store->ledger,
+		                            stays->list[*len].row, it->size,
+		                            same, err))
+			return false;
+		*same = *same && (it->flags & SLED_ITEM_NOID) == 0;
+		it->row = stays->list[*len].row;
 	}
-	if (!sled_ledger_known_size(order->box->store->ledger, row->id,
-	                            listing->items[order->at].size, &known,
-	                            err))
-		return false;
-	order->same = known;
-	listing->items[order->at].row = row->id;
-	order->at++;
 	return true;
 }
 
@@ -55,7 +47,8 @@ plan_samples(struct sled_box *box, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		struct sled_item *it = &box->listing->items[i];
-		bool sample = i == 0 || i == len - 1 || i % SAMPLE_EVERY == 0;
+		bool sample =
+		    i == 0 || i == len - 1 || i % SLED_SAMPLE_EVERY == 0;
 
 		it->verdict = sample ? SLED_ITEM_PROVE : SLED_ITEM_WAITS;
 		if (sample) {
@@ -184,16 +177,11 @@ static bool
 is_old_order(struct sled_box *box, size_t *len, bool *same,
              struct sled_err *err)
 {
-	struct old_order order = { .box = box, .same = true };
-
 	*same = false;
 	if (!is_all_new(box->listing))
 		return true;
-	if (!sled_ledger_live(box->store->ledger, box->maildrop.id,
-	                      compare_size, &order, err))
+	if (!sled_stays_load(box, err) || !compare_sizes(box, len, same, err))
 		return false;
-	*len = order.at;
-	*same = order.same && order.at > 0;
 	for (size_t i = 0; !*same && i < box->listing->len; i++)
 		box->listing->items[i].row = 0;
 	return true;

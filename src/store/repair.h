@@ -124,7 +124,6 @@ struct sled_repair {
 	bool unwritten;       /* a place could not be written */
 };
 
-struct sled_member_sum sled_row_sum(const struct sled_member_row *row);
 /* Does the origin have these bytes at AT? */
 bool sled_origin_holds(struct sled_origin *origin, uint64_t at,
                        const struct sled_member_sum *sum);

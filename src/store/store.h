@@ -216,6 +216,37 @@ struct sled_helds {
 	size_t len, cap;
 };
 
+/* A message that ended visits, and where it is listed. */
+struct sled_aside {
+	struct sled_aside_row row;
+	size_t item;
+};
+
+struct sled_asides {
+	struct sled_aside *list;
+	size_t len, cap;
+};
+
+/* A row that is not gone: one that a message without an id may be. */
+struct sled_stay {
+	int64_t row;
+	uint64_t size;  /* as listed first */
+	uint64_t front; /* of its header's hash */
+	uint32_t place; /* in the last listing; UINT32_MAX: not known */
+	bool provable;  /* by a TOP, and not due; else its bytes are needed */
+	bool doubtful;
+	bool listed; /* in the last listing, as far as is known */
+	bool taken;  /* an item is in its place */
+};
+
+/* In the order of the last listing; behind match() of their sizes. */
+struct sled_stays {
+	struct sled_stay *list;
+	size_t len, cap;
+	size_t placed; /* items that have one by their place */
+	bool loaded;
+};
+
 /* Rows that the listing lacks; see renumber.c. */
 struct sled_olds {
 	struct sled_old {
@@ -251,8 +282,11 @@ struct sled_box {
 	size_t samples;    /* proofs that others wait for */
 	struct sled_olds olds;
 	struct sled_buf journal;
+	struct sled_buf odd; /* items of this visit, a uint32_t each */
 	struct sled_box_sums sums;
 	struct sled_helds held;
+	struct sled_asides asides;
+	struct sled_stays stays;
 	struct sled_buf lapsed; /* decisions that came to nothing */
 	char *names;            /* label, server, user: owned */
 };
@@ -327,6 +361,30 @@ bool sled_held_dele_sent(struct sled_box *box, struct sled_err *err);
 bool sled_held_gone(struct sled_box *box, size_t item, int64_t now,
                     struct sled_err *err);
 bool sled_held_close(struct sled_box *box, int64_t now, struct sled_err *err);
+/* A decision to fetch it comes to nothing, if there is one. */
+bool sled_held_unwant(struct sled_box *box, size_t item, const char *why,
+                      int64_t now, struct sled_err *err);
+
+/* ---- stay.c ---- */
+#define SLED_SAMPLE_EVERY 20 /* proofs of a renumbering, and of no ids */
+
+/* Once a listing; rows that items are by their ids are claimed. */
+bool sled_stays_load(struct sled_box *box, struct sled_err *err);
+/* Of items without an id: what is to be proved, and what waits for it. */
+bool sled_stays_match(struct sled_box *box, struct sled_err *err);
+bool sled_stays_each(struct sled_box *box, size_t item,
+                     const struct sled_hash *head, sled_message_fn *each,
+                     void *ctx, struct sled_err *err);
+/* Rows that no item turned out to be are not there any more; and the order of
+ * this listing, DELETED being confirmed. */
+bool sled_stays_close(struct sled_box *box, bool deleted, struct sled_err *err);
+void sled_stays_free(struct sled_box *box);
+
+/* ---- aside.c ---- */
+/* Each item has its verdict; in the caller's transaction. */
+bool sled_asides_listed(struct sled_box *box, struct sled_err *err);
+bool sled_asides_close(struct sled_box *box, struct sled_err *err);
+void sled_asides_free(struct sled_box *box);
 
 /* ---- drill.c ---- */
 /* A small volume, once a month; DAMAGED when it met damage. */
@@ -367,7 +425,10 @@ bool sled_volume_turn_if_due(struct sled_store *store, const char *label,
 /* No more members: note the hash of the volume as the seal will leave it. */
 bool sled_volume_turn(struct sled_store *store, struct sled_volume_row *row,
                       struct sled_err *err);
-/* The hash that its members and tar's end give, into row->sha256. */
+/* What the ledger says of a member's bytes. */
+struct sled_member_sum sled_row_sum(const struct sled_member_row *row);
+/* The hash that its members and tar's end give, into row->sha256: each member
+ * from a place where it is what the ledger says. */
 bool sled_volume_hash(struct sled_store *store, struct sled_volume_row *row,
                       struct sled_err *err);
 /* What its VOLUME.txt says, where that is lost: after the ledger and the volume

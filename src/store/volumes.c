@@ -12,31 +12,105 @@
 #include "mailsled/clock.h"
 #include "store/store.h"
 
-static bool
-hash_file(struct sled_store *store, const struct sled_volume_row *row,
-          struct sled_sha256 *sha, struct sled_err *err)
+/* The volume in each place; those that are not OPEN could not be read. */
+struct sources {
+	struct sled_reading *list; /* they do not move */
+	bool *open;
+	size_t len;
+};
+
+static void
+close_sources(struct sources *from)
 {
-	struct sled_reading reading;
+	for (size_t i = 0; from->open != NULL && i < from->len; i++)
+		if (from->open[i])
+			sled_reading_close(&from->list[i]);
+	free(from->list);
+	free(from->open);
+}
+
+/* The first place's is needed, whatever it holds. */
+static bool
+open_sources(struct sources *from, struct sled_store *store,
+             const struct sled_volume_row *row, struct sled_err *err)
+{
+	*from = (struct sources){
+		.list = calloc(store->len, sizeof(*from->list)),
+		.open = calloc(store->len, sizeof(*from->open)),
+		.len = store->len,
+	};
+	if (from->list == NULL || from->open == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "volume");
+	for (size_t i = 0; i < store->len; i++) {
+		struct sled_err why = { 0 };
+
+		from->open[i] = sled_seat_usable(&store->seats[i]) &&
+		                sled_seat_read(&from->list[i], &store->seats[i],
+		                               row, false, i == 0 ? err : &why);
+	}
+	return from->open[0] ||
+	       (err->kind != SLED_ERR_NONE
+	            ? false
+	            : sled_fail(err, SLED_ERR_PLACE, "%s is out",
+	                        store->seats[0].place.path));
+}
+
+static bool
+hash_range(struct sled_reading *reading, uint64_t at, uint64_t length,
+           struct sled_sha256 *sha, struct sled_err *err)
+{
+	uint64_t end = at + length;
 	char chunk[65536];
-	uint64_t at = 0;
-	bool ok = true;
 
-	if (!sled_seat_read(&reading, &store->seats[0], row, false, err))
-		return false;
-	while (ok && at < row->end) {
-		size_t want = row->end - at < sizeof(chunk)
-		                  ? (size_t)(row->end - at)
-		                  : sizeof(chunk);
-		size_t got = 0;
+	while (at < end) {
+		size_t got = 0, want = end - at < sizeof(chunk)
+		                           ? (size_t)(end - at)
+		                           : sizeof(chunk);
 
-		ok = sled_file_read(&reading.file, chunk, want, at, &got, err);
-		if (ok && got == 0)
-			ok = sled_fail(err, SLED_ERR_DAMAGED, "%s is cut off",
-			               reading.name);
+		if (!sled_file_read(&reading->file, chunk, want, at, &got, err))
+			return false;
+		if (got == 0)
+			return sled_fail(err, SLED_ERR_DAMAGED, "%s is cut off",
+			                 reading->name);
 		sled_sha256_add(sha, chunk, got);
 		at += got;
 	}
-	sled_reading_close(&reading);
+	return true;
+}
+
+/* From a place in which the member is what the ledger says: the hash stands for
+ * good, and damage must not get into it. The first place's where none is. */
+static bool
+hash_member(struct sources *from, const struct sled_member_row *row,
+            struct sled_sha256 *sha, struct sled_err *err)
+{
+	const struct sled_member_sum sum = sled_row_sum(row);
+
+	for (size_t i = 0; i < from->len; i++) {
+		struct sled_err why = { 0 };
+
+		if (from->open[i] && sled_member_compare(&from->list[i].source,
+		                                         row->at, &sum, &why))
+			return hash_range(&from->list[i], row->at, row->length,
+			                  sha, err);
+	}
+	return hash_range(&from->list[0], row->at, row->length, sha, err);
+}
+
+static bool
+hash_members(struct sled_store *store, const struct sled_volume_row *row,
+             struct sled_sha256 *sha, struct sled_err *err)
+{
+	struct sources from = { 0 };
+	struct sled_member_row *rows = NULL;
+	size_t len = 0;
+	bool ok = open_sources(&from, store, row, err) &&
+	          sled_volume_extents(store, row->id, 0, &rows, &len, err);
+
+	for (size_t i = 0; ok && i < len; i++)
+		ok = hash_member(&from, &rows[i], sha, err);
+	free(rows);
+	close_sources(&from);
 	return ok;
 }
 
@@ -61,7 +135,7 @@ sled_volume_hash(struct sled_store *store, struct sled_volume_row *row,
 	struct sled_sha256 *sha = NULL;
 	struct sled_buf last = { 0 };
 	bool ok = sled_sha256_new(&sha, err) &&
-	          (row->end == 0 || hash_file(store, row, sha, err)) &&
+	          (row->end == 0 || hash_members(store, row, sha, err)) &&
 	          sled_member_last(&last, err);
 
 	if (ok) {

@@ -9,6 +9,7 @@ the honest one. liar.lies may be changed between two visits. What was sent is
 counted (liar.sent, octets of each connection that has ended), so that a test
 can tell where an endless reply was cut off."""
 import collections
+import select
 import socket
 import ssl
 import threading
@@ -35,6 +36,7 @@ class Session:
         self.liar, self.number = liar, number
         self.mail = list(liar.mail.items())
         self.deleted, self.sent, self.done = set(), 0, False
+        self.early = False  # something came along with the TLS Finished
 
     def listed(self, what):
         return lines(*(b"%d %s" % (n, what(n)) for n in self.live()))
@@ -126,6 +128,7 @@ class Liar:
         self.mail = {name: wire(m) for name, m in mail.items()}
         self.capa, self.lies = list(capa), lies
         self.commands, self.sent, self.opened = [], [], 0
+        self.wanted = []  # ids of what was asked for by RETR, in order
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -171,6 +174,7 @@ class Liar:
             self.sent.append(session.sent)
 
     def talk(self, conn, session):
+        session.early = bool(select.select([conn], [], [], 0)[0])
         self.say(conn, session, "greeting", "")
         waiting = b""
         while not session.done:
@@ -181,7 +185,11 @@ class Liar:
             for line in ready:
                 verb, _, arg = line.decode().partition(" ")
                 self.commands.append((session.number, verb, arg))
+                if verb == "RETR":
+                    self.wanted.append(session.mail[int(arg) - 1][0])
                 self.say(conn, session, verb, arg)
+                if session.done:
+                    return
 
     def say(self, conn, session, verb, arg):
         lie = self.lies.get(verb)

@@ -1,5 +1,6 @@
 """Delivery: each message once to what people read mail with, opened by it; what
 fails waits, is said, and comes later."""
+import json
 import mailbox
 import os
 import pty
@@ -9,11 +10,10 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 from harness import (Dovecot, Pop3d, Skip, Sled, fill_folder, message,
-                     odd_messages, wait_for, wire)
+                     odd_messages, only_slow, wait_for, wire)
 
 LARGE = message(50, b"0123456789abcdef" * 4 * 160000 + b"\n")
 FROM = message(51, "From the start\n>From quoted\nfrom here\n\nFrom x y z\n")
@@ -243,11 +243,11 @@ class Lmtp(threading.Thread):
     def run(self):
         while True:
             peer, _ = self.listener.accept()
-            with peer, peer.makefile("rwb") as file:
-                try:
+            try:
+                with peer, peer.makefile("rwb") as file:
                     self.talk(file)
-                except (OSError, ValueError):
-                    pass
+            except OSError:
+                pass  # the peer is gone
 
     def answer(self, file, word, usual):
         replies = self.replies.get(word, [])
@@ -268,6 +268,7 @@ class Lmtp(threading.Thread):
                 self.take(file)
                 if self.hang_up:
                     self.hang_up = False
+                    file.flush()
                     return
                 self.answer(file, "dot", b"250 taken")
 
@@ -393,7 +394,6 @@ def test_the_scheduler_delivers_behind_a_visit_and_nobody_gets_it_twice(tmp):
         process = subprocess.Popen(sled.argv("run", "-v"), text=True,
                                    stderr=subprocess.PIPE)
         try:
-            process.send_signal(0)
             wait_for(lambda: (tmp / "begun").exists() or
                      process.poll() is not None, "a delivery", 60)
             process.send_signal(signal.SIGUSR1)  # a visit, in the middle
@@ -404,3 +404,97 @@ def test_the_scheduler_delivers_behind_a_visit_and_nobody_gets_it_twice(tmp):
             said = process.communicate(timeout=30)[1]
         assert (tmp / "log").read_text().split() == ["1", "2", "3"], said
         same(in_maildir(tmp / "M"), bodies)
+
+
+# ---- Thunderbird ----
+
+class Thunderbird:
+    """Without a screen, its local folders in PROFILE, asked by Marionette."""
+
+    def __init__(self, tmp, profile):
+        if shutil.which("thunderbird") is None:
+            raise Skip("thunderbird is not installed")
+        prefs = {"mail.accountmanager.accounts": "account1",
+                 "mail.accountmanager.localfoldersserver": "server1",
+                 "mail.account.account1.server": "server1",
+                 "mail.server.server1.type": "none",
+                 "mail.server.server1.hostname": "Local Folders",
+                 "mail.server.server1.userName": "nobody",
+                 "mail.server.server1.directory-rel":
+                     "[ProfD]Mail/Local Folders",
+                 "mail.provider.suppress_dialog_on_startup": True,
+                 "datareporting.policy.dataSubmissionEnabled": False,
+                 "network.proxy.type": 1, "network.proxy.http": "127.0.0.1",
+                 "network.proxy.http_port": 9,
+                 "network.proxy.ssl": "127.0.0.1",
+                 "network.proxy.ssl_port": 9, "marionette.port": 0}
+        (profile / "user.js").write_text("".join(
+            f"user_pref({json.dumps(k)}, {json.dumps(v)});\n"
+            for k, v in prefs.items()))
+        self.process = subprocess.Popen(
+            ["thunderbird", "--headless", "--no-remote", "--marionette",
+             "-remote-allow-system-access", "--profile", str(profile)],
+            env={**os.environ, "HOME": str(tmp)}, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        port = profile / "MarionetteActivePort"
+        wait_for(lambda: port.exists() and port.read_text().strip(),
+                 "Thunderbird", 100)
+        self.peer = socket.create_connection(
+            ("127.0.0.1", int(port.read_text())))
+        self.file, self.asked = self.peer.makefile("rb"), 0
+        self.hear()
+        self.ask("WebDriver:NewSession")
+        self.ask("Marionette:SetContext", value="chrome")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+        self.peer.close()
+        self.process.kill()
+        self.process.wait()
+
+    def hear(self):
+        size = b""
+        while not size.endswith(b":"):
+            size += self.file.read(1)
+        return json.loads(self.file.read(int(size[:-1])))
+
+    def ask(self, name, **words):
+        self.asked += 1
+        data = json.dumps([0, self.asked, name, words]).encode()
+        self.peer.sendall(b"%d:" % len(data) + data)
+        _, _, error, value = self.hear()
+        assert error is None, error
+        return value
+
+    def subjects(self, folder):
+        """Of all messages; None while it still reads the file."""
+        return self.ask("WebDriver:ExecuteScript", args=[folder], script="""
+            const {MailServices} = ChromeUtils.importESModule(
+                "resource:///modules/MailServices.sys.mjs");
+            let box = MailServices.accounts.localFoldersServer.rootFolder
+                .getChildNamed(arguments[0])
+                .QueryInterface(Ci.nsIMsgLocalMailFolder);
+            try { box.getDatabaseWithReparse(null, null); }
+            catch (e) { return null; }
+            return [...box.messages].map(m => m.mime2DecodedSubject);
+            """)["value"]
+
+
+def test_thunderbird_opens_an_mbox(tmp):
+    only_slow()
+    profile = tmp / "profile"
+    folders = profile / "Mail/Local Folders"
+    folders.mkdir(parents=True)
+    server, sled = started(tmp, letters(), f"mbox:{folders}/Box")
+    with server:
+        assert sled.run("fetch").status == 0
+    with Thunderbird(tmp, profile) as thunderbird:
+        seen = wait_for(lambda: thunderbird.subjects("Box"), "the mbox", 60)
+    ours = [m["subject"] or "" for m in mailbox.mbox(folders / "Box")]
+    assert sorted(seen) == sorted(ours), (seen, ours)
+
+
+test_thunderbird_opens_an_mbox.timeout = 240

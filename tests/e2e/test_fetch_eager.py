@@ -13,6 +13,7 @@ import signal
 
 from harness import (DEADLINE, Pop3d, Sled, fill_folder, message, same_mail,
                      untar, wire)
+from liar import Liar
 from test_fetch_mail import report
 
 FLIGHT = ["AUTH", "STAT", "UIDL", "LIST"]
@@ -335,3 +336,57 @@ def test_where_no_tickets_are_given_none_is_offered(tmp):
         for _ in range(3):
             course.visit()
         assert not any(hello.offered for hello in course.server.hellos())
+
+
+# ---- a server that drops the first early line only ----
+
+def first_dropped(s, verb):
+    """What such a server says to a line of the flight."""
+    if not s.early:
+        return None
+    return b"" if verb == "AUTH" else b"-ERR not in this state\r\n"
+
+
+def logins(liar):
+    """How many each session was asked for."""
+    return [sum(n == number and verb == "AUTH" for n, verb, _ in liar.commands)
+            for number in range(1, liar.opened + 1)]
+
+
+def test_only_the_first_early_line_is_dropped(tmp):
+    """Its -ERR to STAT is not the answer to the login [L3]: the visit begins
+    anew, once, and the next ones are not eager."""
+    lies = {verb: lambda s, _, verb=verb: first_dropped(s, verb)
+            for verb in FLIGHT}
+    with Liar(tmp, [message(1)], **lies) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "2s"})
+        assert report(sled.fetch())["deleted"] == 1
+        for number, sessions in ((2, 3), (3, 4)):
+            liar.mail[f"more{number}"] = wire(message(number))
+            row = report(sled.fetch())
+            assert row["deleted"] == 1 and not row["eager"], row
+            assert liar.opened == sessions, liar.commands
+
+
+def test_a_server_that_hangs_up_on_a_wrong_password(tmp):
+    """It may have dropped the login, so that is tried once more; but not twice
+    again in the next visit."""
+    def refuse(s, _):
+        if not s.liar.wrong:
+            return None
+        s.done = True
+        return b"-ERR [AUTH]\r\n" if s.liar.wrong == 2 else b"-ERR no\r\n"
+    for wrong in (1, 2):
+        here = tmp / str(wrong)
+        here.mkdir()
+        with Liar(here, [message(1)], AUTH=refuse) as liar:
+            liar.wrong = 0
+            sled = Sled(here, {"home": liar}, account={"timeout": "2s"})
+            assert report(sled.fetch())["deleted"] == 1
+            liar.wrong = wrong
+            for tries in (4 - wrong, 1):
+                before = len(logins(liar))
+                assert sled.fetch().status == 77
+                assert sum(logins(liar)[before:]) <= tries, logins(liar)
+            liar.wrong = 0
+            assert sled.fetch().status == 0

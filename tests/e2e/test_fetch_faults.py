@@ -256,13 +256,17 @@ def test_endless_and_senseless_answers_end(tmp):
 
 def test_an_endless_message_fills_no_disk(tmp):
     mail = some(3)
-    with serve(tmp, mail, "--fault", "RETR:2:endless") as server:
+    with serve(tmp, mail, "--fault", "RETR:1:endless") as server:
         sled = Sled(tmp, {"home": server})
         with small_disk(sled.path, "40m"):
             row = report(sled.fetch(), 73)
-            assert row["fetched"] == 1 and "no room" in row["error"], row
+            assert row["fetched"] == 0 and "no room" in row["error"], row
             row = report(sled.fetch())
-            assert row["deleted"] == 3 and server.left() == [], row
+            assert (row["deleted"], row["held"]) == (2, 1), row
+            (held,) = sled.run("--json", "held").json
+            assert sled.run("want", held["id"]).status == 0
+            row = report(sled.fetch())
+            assert row["deleted"] == 1 and server.left() == [], row
             stored_whole(sled, mail, tmp)
 
 

@@ -148,6 +148,17 @@ def test_renumbered_ids_of_mail_in_another_order_fetch_nothing(tmp):
     renumbered(tmp, 7)
 
 
+def test_renumbered_ids_of_mail_that_came_in_another_order(tmp):
+    """Small first: the order of the listing is what counts."""
+    mail = [message(i, "line\n" * (i * 7 % 45)) for i in range(45)]
+    with serve(tmp, mail, "--uid-mode", "renumber") as server:
+        sled = Sled(tmp, {"home": server}, account=KEEP)
+        assert report(sled.fetch())["fetched"] == 45
+        row = report(sled.fetch())
+        assert (row["fetched"], row["kept"]) == (0, 45), row
+        assert server.count("TOP") <= 5, "first, last, every 20th"
+
+
 def test_renumbered_ids_with_new_mail_behind(tmp):
     """Whatever it takes, nothing is lost; what was known is not kept twice."""
     mail = [message(i, "line\n" * i) for i in range(20)]
@@ -209,6 +220,22 @@ def test_ids_of_no_use(tmp):
             row = report(sled.fetch())
             assert row["deleted"] == 7 and server.left() == [], (option, row)
             stored_whole(sled, mail, here)
+
+
+def test_without_ids_what_stays_is_fetched_once(tmp):
+    """[S2] By its size and header; a TOP for each is not needed."""
+    mail = [message(i, "line\n" * (i % 5)) for i in range(50)]
+    with serve(tmp, mail[:48], "--no-uidl") as server:
+        sled = Sled(tmp, {"home": server}, account=KEEP)
+        assert report(sled.fetch())["fetched"] == 48
+        exchange(server, mail, "--no-uidl")
+        row = report(sled.fetch())
+        assert (row["fetched"], row["kept"]) == (2, 50), row
+        assert server.count("TOP") <= 5, server.lines()
+        assert report(sled.fetch())["fetched"] == 0
+        delete_now(sled)
+        assert report(sled.fetch())["deleted"] == 50 and not server.left()
+        stored_whole(sled, mail, tmp)
 
 
 def test_sizes_of_no_use(tmp):

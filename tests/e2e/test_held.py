@@ -77,7 +77,7 @@ def test_held_mail_is_previewed_once(tmp):
         assert set(rows["b"]) == {
             "id", "account", "uidl", "size", "from", "subject", "date",
             "first_seen", "expires", "decision", "decided", "lapsed",
-            "seconds", "cost", "currency", "previewed"}
+            "seconds", "cost", "currency", "previewed", "aside", "again"}
         assert decide(sled, "held", rows["b"]["id"]).out.count(
             LINES.strip()) == 12
         same_mail(kept(sled), [wire(mail()["a"])])

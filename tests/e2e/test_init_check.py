@@ -405,13 +405,14 @@ def test_check_of_a_password_command_that_fails(tmp):
 
 
 def test_check_of_a_server_without_unique_ids(tmp):
-    with Pop3d(tmp, "--sample", "--no-uidl") as server:
-        for delete, want in (("never", 78), ("after 14d", 78),
-                             ("verified", 0)):
-            sled = Sled(tmp, {"home": server}, account={"delete": delete})
-            done = checked(sled, want=want)
-            assert "unique-ids (UIDL)" in done.out, done
-            assert account_line(done)["uidl"] is False
+    for top, want in ((["--no-top"], 78), ([], 0)):
+        with Pop3d(tmp, "--sample", "--no-uidl", *top) as server:
+            for delete, status in (("never", want), ("after 14d", want),
+                                   ("verified", 0)):
+                sled = Sled(tmp, {"home": server}, account={"delete": delete})
+                done = checked(sled, want=status)
+                assert "unique-ids (UIDL)" in done.out, done
+                assert account_line(done)["uidl"] is False
 
 
 def test_check_tells_of_expire_0(tmp):

@@ -140,7 +140,8 @@ a_server_that_loses_its_ids_brings_no_second_rows(void **state)
 	fx_box_visit(&fx, no_uidl, 2, FX_NEVER);
 	assert_int_equal(fx_box_rows(&fx), 2);
 	fx_box_visit(&fx, half, 2, FX_NEVER);
-	assert_int_equal(fx.retrs, 1);
+	assert_int_equal(fx.tops, 1);
+	assert_int_equal(fx.retrs, 0);
 	assert_int_equal(fx_box_rows(&fx), 2);
 	assert_int_equal(fx_box_live(&fx), 2);
 	fx_box_visit(&fx, was, 2, FX_NEVER);
@@ -355,7 +356,7 @@ ids_given_anew_twice_over_cost_no_message_its_row(void **state)
 	mail[1].uid = mail[2].uid = "hash-2";
 	mail[3].uid = "hash-4";
 	fx_box_visit(&fx, mail, 4, FX_NEVER);
-	assert_int_equal(fx.retrs, 2);
+	assert_int_equal(fx.retrs, 0); /* told by size and header */
 	assert_int_equal(fx_box_rows(&fx), 4);
 	fx_box_visit(&fx, mail, 4, FX_ALWAYS);
 	assert_int_equal(fx_box_rows(&fx), 4);
@@ -387,6 +388,138 @@ waiting_messages_are_never_deleted_nor_fetched(void **state)
 	fx_box_drop(&fx);
 }
 
+/* ---- no ids, and mail that stays ---- */
+
+static void
+make_nameless(struct many *many, size_t len)
+{
+	make_many(many, "x", len);
+	for (size_t i = 0; i < len; i++)
+		many->mail[i].uid = NULL;
+}
+
+/* The letter at AT is taken away. */
+static void
+take_away(struct many *many, size_t at, size_t len)
+{
+	memmove(&many->mail[at], &many->mail[at + 1],
+	        (len - at - 1) * sizeof(many->mail[0]));
+}
+
+static void
+without_uidl_a_second_visit_fetches_only_what_is_new(void **state)
+{
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	make_nameless(&many, MANY + 2);
+	fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+	assert_int_equal(fx.retrs, MANY);
+	for (unsigned i = 0; i < 2; i++) {
+		fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+		assert_int_equal(fx.tops, 4); /* 0, 20, 40, 44 */
+		assert_int_equal(fx.retrs, 0);
+		assert_int_equal(fx_box_on_server(&fx), MANY);
+	}
+	fx_box_visit(&fx, many.mail, MANY + 2, FX_NEVER);
+	assert_int_equal(fx.retrs, 2);
+	assert_int_equal(fx_box_rows(&fx), MANY + 2);
+	fx_box_drop(&fx);
+}
+
+static void
+without_uidl_what_others_deleted_costs_a_proof(void **state)
+{
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	make_nameless(&many, MANY + 2);
+	fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+	take_away(&many, 12, MANY + 2);
+	take_away(&many, 30, MANY + 1);
+	fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+	assert_int_equal(fx.retrs, 2);
+	assert_true(fx.tops <= 8);
+	assert_int_equal(fx_box_rows(&fx), MANY + 2);
+	assert_int_equal(fx_box_on_server(&fx), MANY);
+	fx_box_drop(&fx);
+}
+
+/* One goes, another of its size comes: places and sizes are as they were. */
+static void
+without_uidl_mail_of_the_same_size_is_not_missed(void **state)
+{
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	make_nameless(&many, MANY);
+	for (size_t i = 0; i < MANY; i++)
+		(void)snprintf(many.text[i], sizeof(many.text[i]),
+		               HEAD("number %02zu") "text\r\n", i);
+	fx_box_visit(&fx, many.mail, MANY - 1, FX_NEVER);
+	take_away(&many, 7, MANY);
+	fx_box_visit(&fx, many.mail, MANY - 1, FX_NEVER);
+	assert_int_equal(fx.retrs, 1);
+	assert_int_equal(fx_box_rows(&fx), MANY);
+	assert_int_equal(fx_box_on_server(&fx), MANY - 1);
+	/* What was there alone is what the next one goes by. */
+	fx_box_visit(&fx, many.mail, MANY - 1, FX_NEVER);
+	assert_int_equal(fx.tops, 4);
+	assert_int_equal(fx.retrs, 0);
+	fx_box_drop(&fx);
+}
+
+/* Each deletion has its own RETR, whatever a TOP has shown. */
+static void
+without_uidl_a_proof_never_deletes(void **state)
+{
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	make_nameless(&many, MANY);
+	fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+	fx_box_begin(&fx, many.mail, MANY, FX_NEVER);
+	fx_box_prove(&fx);
+	for (size_t i = 0; i < MANY; i++) {
+		assert_int_equal(fx_box_verdict(&fx, i), SLED_ITEM_STORED);
+		fx.listing.items[i].flags |= SLED_ITEM_DUE | SLED_ITEM_SAFE;
+		assert_false(sled_box_may_delete(fx.box, i));
+	}
+	fx_box_end(&fx);
+	fx_box_visit(&fx, many.mail, MANY, FX_ALWAYS);
+	assert_int_equal(fx.tops, 0);
+	assert_int_equal(fx.retrs, MANY);
+	assert_int_equal(fx.deles, MANY);
+	assert_int_equal(fx_box_rows(&fx), MANY);
+	fx_box_drop(&fx);
+}
+
+static void
+without_uidl_and_top_all_of_it_is_fetched_and_stored_once(void **state)
+{
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	make_nameless(&many, MANY);
+	fx.no_top = true;
+	for (unsigned i = 0; i < 2; i++) {
+		fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+		assert_int_equal(fx.retrs, MANY);
+		assert_int_equal(fx_box_rows(&fx), MANY);
+	}
+	fx_box_drop(&fx);
+}
+
 int
 main(void)
 {
@@ -411,6 +544,15 @@ main(void)
 		cmocka_unit_test(ids_given_anew_twice_over_cost_no_message_its_row),
 		cmocka_unit_test(
 		    waiting_messages_are_never_deleted_nor_fetched),
+		cmocka_unit_test(
+		    without_uidl_a_second_visit_fetches_only_what_is_new),
+		cmocka_unit_test(
+		    without_uidl_what_others_deleted_costs_a_proof),
+		cmocka_unit_test(
+		    without_uidl_mail_of_the_same_size_is_not_missed),
+		cmocka_unit_test(without_uidl_a_proof_never_deletes),
+		cmocka_unit_test(
+		    without_uidl_and_top_all_of_it_is_fetched_and_stored_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -284,6 +284,28 @@ a_damaged_volume_is_not_sealed_and_nothing_is_taken_from_it(void **state)
 	               "test ! -e store/home/" NAME ".tar.gz");
 }
 
+/* The hash is noted when the volume turns, before the seal reads it whole: it
+ * is that of the members as they were stored. */
+static void
+damage_at_the_turn_does_not_get_into_the_hash(void **state)
+{
+	struct fx_store *w = *state;
+	uint64_t sealed = 0;
+
+	fx_store_sh(w, "cp store/home/" NAME ".open.tar.gz whole && "
+	               "printf 'XXXX' | dd of=store/home/" NAME
+	               ".open.tar.gz bs=1 seek=900 conv=notrunc 2>&1");
+	fx_store_open(w);
+	assert_false(seal(w, &sealed));
+	assert_int_equal(sealed, 0);
+	fx_store_close(w);
+	fx_store_sh(w, "cp whole store/home/" NAME ".open.tar.gz");
+	seal_all(w, 1);
+	assert_sealed_in(w, "store");
+	assert_sealed_in(w, "copy1");
+	assert_all_is_there(w);
+}
+
 static void
 a_sealed_copy_that_is_damaged_is_left_as_it_is(void **state)
 {
@@ -402,6 +424,7 @@ main(void)
 		T(without_a_ledger_a_sealed_volume_is_known_again),
 		T(a_lost_sidecar_of_a_copy_comes_back),
 		T(a_damaged_volume_is_not_sealed_and_nothing_is_taken_from_it),
+		T(damage_at_the_turn_does_not_get_into_the_hash),
 		T(a_sealed_copy_that_is_damaged_is_left_as_it_is),
 		T(a_kill_at_any_call_is_gone_on_from),
 		T(a_failure_of_any_call_is_gone_on_from),

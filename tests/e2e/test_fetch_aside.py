@@ -1,0 +1,263 @@
+"""[W4] A message whose answer ends visits blocks no other: it is asked for
+behind all of them, waits longer each time, and is told until it comes or is
+dropped."""
+import itertools
+from collections import Counter
+
+from harness import Pop3d, Sled, days_ahead, message, untar, wire
+from liar import Liar, stuffed
+from test_fetch_lies import MAIL, MIB, QUEUED, fetch, said
+
+BAD = "id2"
+
+
+def endless(s, _):
+    return itertools.chain([b"+OK\r\n"], itertools.repeat(b"line\r\n" * 2000))
+
+
+def only(uid, answer):
+    """ANSWER for the message of this id, whatever its number is."""
+    def reply(s, arg):
+        number = int(arg.split()[0])
+        return answer(s, arg) if s.mail[number - 1][0] == uid else None
+    return reply
+
+
+def hang_up(s, _):
+    s.done = True
+    return b""
+
+
+def add(liar, *numbers):
+    for n in numbers:
+        liar.mail[f"new{n}"] = wire(message(n, "late\n"))
+
+
+def whole(sled, mail):
+    """Tar's clock is not the one that some visits were given."""
+    assert not sled.run("verify", "--deep").status
+    got = [sled.run("show", "--raw", f"{o['account']}/{o['number']}").out
+           for o in sled.list()]
+    assert sorted(got) == sorted(m.decode() for m in mail), len(got)
+
+
+def row_of(sled, uid=BAD):
+    rows = [o for o in sled.run("--json", "held").json if o["uidl"] == uid]
+    assert len(rows) == 1, rows
+    return rows[0]
+
+
+def test_a_message_without_end_is_set_aside(tmp):
+    with Liar(tmp, MAIL, RETR=only(BAD, endless)) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "20s"})
+        first = fetch(sled)
+        assert first.status == 76, first
+        said(first, "has no end")
+        row = row_of(sled)
+        assert "no end" in row["aside"] and row["again"], row
+        for visit in range(2):
+            add(liar, 70 + visit)
+            done = fetch(sled)
+            assert done.status == 0, done
+            assert list(liar.mail) == [BAD], done
+            assert done.reports[-1]["held"] == 1, done
+            said(done, "is set aside until")
+            assert liar.wanted.count(BAD) == 1, liar.wanted
+        out = sled.run("held").out
+        assert "it has no end; asked for again from" in out, out
+        # Its time has come: alone, behind what is new and what is deleted.
+        add(liar, 80)
+        later = sled.run("--json", "fetch", env=days_ahead(1, tmp))
+        assert later.status == 76 and list(liar.mail) == [BAD], later
+        assert later.reports[-1]["deleted"] == 1, later
+        assert liar.wanted[-2:] == ["new80", BAD], liar.wanted
+        # Wanted, it is asked for at once; then what was decided is over.
+        assert sled.run("want", row["id"]).status == 0
+        done = fetch(sled)
+        assert done.status == 76, done
+        assert row_of(sled)["decision"] is None
+        assert fetch(sled).status == 0
+        liar.lies.clear()
+        assert sled.run("want", row["id"]).status == 0
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        assert sled.run("--json", "held").json == []
+        whole(sled, [*MAIL, *(message(n, "late\n")
+                                   for n in (70, 71, 80))])
+
+
+def test_a_message_without_end_costs_little_where_sizes_are_exact(tmp):
+    """Twice its size and 1 MiB, not 64: the message before it was exact."""
+    with Liar(tmp, MAIL, RETR=only("id4", endless)) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "20s"})
+        assert fetch(sled).status == 76
+        assert liar.rest() <= QUEUED + 2 * MIB
+        said(sled.run("report"), "no end")
+
+
+def test_a_message_without_end_costs_little_as_the_first_too(tmp):
+    """64 MiB where nothing is known of the server's sizes; what two kernels
+    hold is more."""
+    with Liar(tmp, MAIL, RETR=only("id1", endless)) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "20s"})
+        first = fetch(sled)
+        assert first.status == 76 and first.reports[-1]["deleted"] == 0, first
+        assert liar.rest() <= 96 * MIB
+        assert fetch(sled).status == 0 and list(liar.mail) == ["id1"]
+
+
+def test_it_is_dropped_unread(tmp):
+    with Liar(tmp, MAIL, RETR=only(BAD, endless)) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "20s"})
+        assert fetch(sled).status == 76
+        done = sled.run("drop", "--yes", row_of(sled)["id"])
+        assert done.status == 0, done
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        assert liar.wanted.count(BAD) == 1, liar.wanted
+        assert sled.run("--json", "held").json == []
+
+
+def test_a_message_at_which_the_server_hangs_up(tmp):
+    """The first visit ends there, so may the second, behind all others; from
+    then on what came is deleted first, and the line ends for it alone."""
+    with Liar(tmp, MAIL, RETR=only(BAD, hang_up)) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "20s"})
+        assert fetch(sled).status == 75
+        second = fetch(sled)
+        assert second.status == 75, second
+        assert second.reports[-1]["kept"] == 4, second
+        for visit in range(2):
+            add(liar, 70 + visit)
+            done = fetch(sled)
+            assert list(liar.mail) == [BAD], done
+            assert done.reports[-1]["failed"] == 0, done
+        assert done.status == 0, done
+        said(done, "is set aside until")
+        assert row_of(sled)["aside"], row_of(sled)
+        liar.lies.clear()
+        later = sled.run("--json", "fetch", env=days_ahead(1, tmp))
+        assert later.status == 0 and not liar.mail, later
+        whole(sled, [*MAIL, *(message(n, "late\n") for n in (70, 71))])
+
+
+def test_a_message_without_end_and_without_an_id(tmp):
+    """It is known by its number and size."""
+    with Liar(tmp, MAIL, UIDL=lambda s, a: b"-ERR what\r\n",
+              capa=["TOP", "PIPELINING", "SASL PLAIN"],
+              RETR=only(BAD, endless)) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "20s"})
+        assert fetch(sled).status == 76
+        for _ in range(2):
+            fetch(sled)
+        assert list(liar.mail) == [BAD]
+        done = fetch(sled)
+        assert done.status in (0, 76), done
+        liar.lies.pop("RETR")
+        later = sled.run("--json", "fetch", env=days_ahead(1, tmp))
+        assert later.status == 0 and not liar.mail, later
+        whole(sled, MAIL)
+
+
+def test_a_head_without_end(tmp):
+    """A preview that does not end must not keep each visit from deleting."""
+    big = message(9, "text\n" * 9000)
+    with Liar(tmp, [*MAIL, big], TOP=endless) as liar:
+        sled = Sled(tmp, {"home": liar},
+                    account={"timeout": "20s", "hold-larger": "10KiB"})
+        first = fetch(sled)
+        assert first.status == 76, first
+        said(first, "TOP of message 6 has no end")
+        done = fetch(sled)
+        assert done.status == 0 and list(liar.mail) == ["id6"], done
+        assert sled.run("want", row_of(sled, "id6")["id"]).status == 0
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        whole(sled, [*MAIL, big])
+
+
+def test_a_line_that_drops_sets_nothing_aside(tmp):
+    """Silence behind the first octet of a message is the line's: it is asked
+    for again as ever."""
+    with Pop3d(tmp, "--generate", "3,20000", "--fault",
+               "RETR:2+:stall-after=3000") as server:
+        sled = Sled(tmp, {"home": server}, account={"timeout": "1s"})
+        for _ in range(4):
+            done = fetch(sled)
+            assert "set aside" not in done.out + done.err, done
+        assert sled.run("--json", "held").json == []
+
+
+# ---- one reply too few, or too many, among messages of one size ----
+
+def skip(s, _):
+    """No answer to this one; those behind it are answered."""
+    return b""
+
+
+def all_home(tmp, status, mail, **lies):
+    """A visit to a server that lies so; then to an honest one, until its
+    maildrop is empty: each message is here."""
+    with Liar(tmp, mail, **lies) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "1s"})
+        first = fetch(sled)
+        assert first.status == status, first
+        liar.lies.clear()
+        for _ in range(3):
+            fetch(sled)
+        assert not liar.mail, liar.mail.keys()
+        got = untar(sled.path, tmp / "out").values()
+        missing = Counter(map(wire, mail)) - Counter(got)
+        assert not missing, (first, len(missing))
+        return first, liar
+
+
+def test_a_reply_too_few_among_messages_of_one_size(tmp):
+    """[W5] What came next was taken for it. The last that came shows that, by
+    one TOP, before anything is deleted."""
+    assert len({len(m) for m in MAIL}) == 1
+    first, liar = all_home(tmp, 75, MAIL, RETR=only("id2", skip))
+    said(first, "may have answered other commands")
+
+
+def test_a_reply_too_few_and_a_line_that_ends(tmp):
+    def end(s, _):
+        s.done = True
+        return b""
+
+    def two(s, arg):
+        return {"id2": skip, "id5": end}.get(
+            s.mail[int(arg) - 1][0], lambda *_: None)(s, arg)
+    all_home(tmp, 75, MAIL, RETR=two)
+
+
+def test_a_reply_too_many_among_messages_of_one_size(tmp):
+    """The second is given twice, each behind it late by one, and the last one
+    answers nothing: each is proved before it is deleted."""
+    first, liar = all_home(tmp, 76, MAIL, RETR=only(
+        "id2", lambda s, a: 2 * s.honest("RETR", a)))
+    said(first, "may have answered other commands")
+
+
+def test_two_of_one_size_crossed_behind_a_third(tmp):
+    """Three in a ring: two of one size, and one whose size tells."""
+    mail = [*MAIL[:4], message(5, "text 5\n" * 9)]
+
+    def ring(s, arg):
+        other = {"3": 4, "4": 5, "5": 3}.get(arg)
+        return other and b"+OK\r\n" + stuffed(s.mail[other - 1][1])
+    first, liar = all_home(tmp, 76, mail, RETR=ring)
+    said(first, "may have answered other commands")
+    assert first.reports[-1]["deleted"] <= 2, first
+
+
+def test_a_line_that_drops_between_equal_sizes_costs_one_top(tmp):
+    """[W1] Nothing is fetched again for it."""
+    with Pop3d(tmp, "--generate", "6,3000", "--fault",
+               "RETR:4:close-after=1500") as server:
+        sled = Sled(tmp, {"home": server}, account={"timeout": "5s"})
+        assert fetch(sled).status == 75
+        done = fetch(sled)
+        assert done.status == 0 and done.reports[-1]["deleted"] == 6, done
+        assert len(server.commands("TOP")) <= 1, server.lines()
+        assert max(server.retrs_by_name().values()) <= 2
