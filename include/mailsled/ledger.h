@@ -849,12 +849,17 @@ SLED_CHECK bool sled_ledger_undelivered_add(
 SLED_CHECK bool sled_ledger_undelivered_drop(
     struct sled_ledger *ledger, const struct sled_delivery_row *whose,
     uint64_t number, struct sled_err *err);
-/* In order of number, those above AFTER; LIMIT 0: all. */
-SLED_CHECK bool sled_ledger_undelivered(struct sled_ledger *ledger,
-                                        const struct sled_delivery_row *whose,
-                                        uint64_t after, uint64_t limit,
-                                        sled_undelivered_fn *each, void *ctx,
-                                        struct sled_err *err);
+
+struct sled_undelivered_query {
+	uint64_t after; /* numbers above it */
+	uint64_t limit; /* 0: all */
+};
+
+/* In order of number. */
+SLED_CHECK bool sled_ledger_undelivered(
+    struct sled_ledger *ledger, const struct sled_delivery_row *whose,
+    const struct sled_undelivered_query *query, sled_undelivered_fn *each,
+    void *ctx, struct sled_err *err);
 /* How much waits for it, above .through too. */
 SLED_CHECK bool sled_ledger_waiting(struct sled_ledger *ledger,
                                     const struct sled_delivery_row *whose,

@@ -203,11 +203,11 @@ const struct sled_cli_command sled_cli_read_serve = {
 	.args = "",
 	.about = "the reading room: a web page on this machine",
 	.more = "Prints an address that opens one browser, once: what it holds "
-		"is the way in. The page\nshows visits, copies and budgets, "
-		"finds and reads mail, decides about held mail, and\nverifies. "
-		"It needs no link and asks nobody else for anything: pictures "
-		"that are\nelsewhere are never loaded. Only this machine "
-		"reaches it, unless --address says\notherwise.\n",
+		"is the way in.\nThe page shows visits, copies and budgets, "
+		"finds and reads mail, decides about\nheld mail, and verifies. "
+		"It needs no link and asks nobody else for anything:\npictures "
+		"that are elsewhere are never loaded. Only this machine "
+		"reaches it,\nunless --address says otherwise.\n",
 	.examples = "  mailsled serve\n"
 		    "  mailsled serve --port 8025 &\n"
 		    "  ssh -L 8025:127.0.0.1:8025 base    # then open it here\n"

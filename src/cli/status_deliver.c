@@ -27,6 +27,7 @@ look_up(struct status *status, const struct sled_conf_account *conf,
         const struct sled_conf_target *target, struct target *out,
         struct sled_err *err)
 {
+	const struct sled_undelivered_query first = { .limit = 1 };
 	bool found = false;
 
 	*out = (struct target){ .waiting = 0 };
@@ -41,7 +42,7 @@ look_up(struct status *status, const struct sled_conf_account *conf,
 		return true;
 	(void)snprintf(out->why, sizeof(out->why), "%s", out->row.why);
 	return out->why[0] != '\0' ||
-	       sled_ledger_undelivered(status->ledger, &out->row, 0, 1,
+	       sled_ledger_undelivered(status->ledger, &out->row, &first,
 	                               take_why, out->why, err);
 }
 

@@ -47,51 +47,62 @@ name_target(struct sled_conf_parse *p, const char *kind, const char *value,
 	return ok;
 }
 
-/* The name is that of what is written, a path as it was made absolute. It goes to
- * the journal, and so to each place: a command, which may tell a secret, is
- * "command" whatever it is, and stays the same target when it is mended. */
+static const char *const kinds[] = {
+	[SLED_CONF_MAILDIR] = "maildir:",
+	[SLED_CONF_MBOX] = "mbox:",
+	[SLED_CONF_COMMAND] = "command:",
+	[SLED_CONF_LMTP] = "lmtp:",
+};
+
+/* The kind that ITEM begins with, and what follows it; false for none. */
+static bool
+take_kind(const char *item, size_t *kind, const char **value)
+{
+	for (*kind = 0; *kind < COUNT(kinds); ++*kind) {
+		size_t len = strlen(kinds[*kind]);
+
+		if (strncmp(item, kinds[*kind], len) != 0)
+			continue;
+		*value = item + len + strspn(item + len, " \t");
+		return **value != '\0';
+	}
+	return false;
+}
+
+/* A command goes to the line's end. Its name goes to the journal, and so to each
+ * place: it is "command" whatever it does, for it may tell a secret, and stays
+ * the same target when it is mended. */
+static bool
+take_command(struct sled_conf_parse *p, const char *value,
+             struct sled_conf_target *target)
+{
+	return sled_conf_want_text(p, value, &target->where) &&
+	       sled_conf_want_text(p, "command", &target->name);
+}
+
+/* The name is that of what is written, a path as it was made absolute. */
 static bool
 take_target(struct sled_conf_parse *p, const char *key, const char *item,
             struct sled_conf_target *target)
 {
-	static const char *const kinds[] = {
-		[SLED_CONF_MAILDIR] = "maildir:",
-		[SLED_CONF_MBOX] = "mbox:",
-		[SLED_CONF_COMMAND] = "command:",
-		[SLED_CONF_LMTP] = "lmtp:",
-	};
-	size_t kind = 0, len = 0;
-	const char *value;
-	bool path;
+	const char *value = "";
+	size_t kind = 0;
 
-	while (kind < COUNT(kinds) &&
-	       strncmp(item, kinds[kind], strlen(kinds[kind])) != 0)
-		kind++;
-	if (kind < COUNT(kinds))
-		len = strlen(kinds[kind]);
-	value = item + len + strspn(item + len, " \t");
-	if (kind == COUNT(kinds) || *value == '\0') {
+	if (!take_kind(item, &kind, &value)) {
 		(void)sled_conf_bad(p, "%s: \"%s\" is no target", key,
 		                    sled_conf_show(item).text);
-		return sled_hint(p->err, "maildir:PATH, mbox:PATH, "
-		                         "lmtp:SOCKET, lmtp:HOST:PORT or "
-		                         "command:TEXT");
+		(void)sled_hint(p->err, "maildir:PATH, mbox:PATH, lmtp:SOCKET, "
+		                        "lmtp:HOST:PORT or command:TEXT");
+		return false;
 	}
 	target->kind = (enum sled_conf_target_kind)kind;
-	path = kind == SLED_CONF_MAILDIR || kind == SLED_CONF_MBOX ||
-	       (kind == SLED_CONF_LMTP && strchr("/~$", *value) != NULL);
-	if (path && !sled_conf_want_path(p, key, value, &target->where))
-		return false;
-	if (kind == SLED_CONF_LMTP && !path &&
-	    !take_address(p, key, value, target))
-		return false;
-	if (kind == SLED_CONF_COMMAND &&
-	    !sled_conf_want_text(p, value, &target->where))
-		return false;
-	return kind == SLED_CONF_COMMAND
-	           ? sled_conf_want_text(p, "command", &target->name)
-	           : name_target(p, kinds[kind], path ? target->where : value,
-	                         target);
+	if (kind == SLED_CONF_COMMAND)
+		return take_command(p, value, target);
+	if (kind == SLED_CONF_LMTP && strchr("/~$", *value) == NULL)
+		return take_address(p, key, value, target) &&
+		       name_target(p, kinds[kind], value, target);
+	return sled_conf_want_path(p, key, value, &target->where) &&
+	       name_target(p, kinds[kind], target->where, target);
 }
 
 static bool

@@ -306,9 +306,11 @@ deliver_tried(struct turn *t, struct sled_err *err)
 	if (piece.number == 0)
 		return true;
 	if (piece.number <= t->d.row.through) {
-		if (!sled_ledger_undelivered(ledger_of(t), &t->d.row,
-		                             piece.number - 1, 1, take_lacking,
-		                             &piece, err))
+		const struct sled_undelivered_query one = { piece.number - 1,
+			                                    1 };
+
+		if (!sled_ledger_undelivered(ledger_of(t), &t->d.row, &one,
+		                             take_lacking, &piece, err))
 			return false;
 		if (!piece.found || piece.number != t->d.row.trying)
 			return true;
@@ -329,10 +331,10 @@ deliver_lacking(struct turn *t, struct sled_err *err)
 	struct piece piece = { .found = true };
 
 	while (piece.found && goes_on(t)) {
-		uint64_t after = piece.number;
+		const struct sled_undelivered_query one = { piece.number, 1 };
 
 		piece = (struct piece){ .found = false };
-		if (!sled_ledger_undelivered(ledger_of(t), &t->d.row, after, 1,
+		if (!sled_ledger_undelivered(ledger_of(t), &t->d.row, &one,
 		                             take_lacking, &piece, err))
 			return false;
 		if (piece.found && is_due(t, &piece) &&
@@ -436,6 +438,7 @@ take_why(void *ctx, const struct sled_undelivered_row *row,
 static bool
 tell(struct turn *t, struct sled_err *err)
 {
+	const struct sled_undelivered_query first = { .limit = 1 };
 	struct sled_delivered out = { .account = t->d.row.label,
 		                      .target = t->d.target->name,
 		                      .delivered = t->given,
@@ -447,7 +450,7 @@ tell(struct turn *t, struct sled_err *err)
 		t->worst = (struct sled_err){ 0 };
 	else if (t->worst.kind == SLED_ERR_NONE) {
 		(void)sled_fail(&t->worst, SLED_ERR_LINK, "it is not due yet");
-		if (!sled_ledger_undelivered(ledger_of(t), &t->d.row, 0, 1,
+		if (!sled_ledger_undelivered(ledger_of(t), &t->d.row, &first,
 		                             take_why, &t->worst, err))
 			return false;
 	}

@@ -34,38 +34,47 @@ struct sled_lmtp {
 	int fd;
 	struct sled_buf in;
 	struct sled_reply reply; /* the last one */
-	bool eightbit, has_size;
+	bool eightbit, has_size, stopping;
 	uint64_t size_most;
 };
 
 /* ---- the socket ---- */
+
+/* How long to wait still: not for long, once all is to stop. */
+static int
+time_left(struct sled_lmtp *l, int64_t *until)
+{
+	int64_t now = sled_clock_ms();
+
+	if (!l->stopping && sled_delivery_stopped(l->d)) {
+		l->stopping = true;
+		if (*until > now + STOP_MS)
+			*until = now + STOP_MS;
+	}
+	if (*until <= now)
+		return 0;
+	return *until - now < ASK_MS ? (int)(*until - now) : ASK_MS;
+}
 
 /* Until EVENTS are there. */
 static bool
 wait_for(struct sled_lmtp *l, short events, int64_t within_ms,
          struct sled_err *err)
 {
-	int64_t until = sled_clock_ms() + within_ms, left;
-	bool stopping = false;
+	int64_t until = sled_clock_ms() + (l->stopping ? STOP_MS : within_ms);
 
 	for (;;) {
 		struct pollfd fd = { l->fd, events, 0 };
-		int ready;
+		int left = time_left(l, &until), ready;
 
-		left = until - sled_clock_ms();
-		if (left <= 0)
+		if (left == 0)
 			return sled_fail(err, SLED_ERR_LINK,
 			                 "no answer from the server");
-		ready = poll(&fd, 1, left < ASK_MS ? (int)left : ASK_MS);
+		ready = poll(&fd, 1, left);
 		if (ready == 1)
 			return true;
 		if (ready == -1 && errno != EINTR)
 			return sled_fail_sys(err, errno, "poll");
-		if (!stopping && sled_delivery_stopped(l->d)) {
-			stopping = true;
-			if (left > STOP_MS)
-				until -= left - STOP_MS;
-		}
 	}
 }
 

@@ -171,12 +171,15 @@ give_undelivered(void *ctx, struct sled_row *row, struct sled_err *err)
 
 bool
 sled_ledger_undelivered(struct sled_ledger *ledger,
-                        const struct sled_delivery_row *whose, uint64_t after,
-                        uint64_t limit, sled_undelivered_fn *each, void *ctx,
+                        const struct sled_delivery_row *whose,
+                        const struct sled_undelivered_query *query,
+                        sled_undelivered_fn *each, void *ctx,
                         struct sled_err *err)
 {
 	struct walk walk = { each, ctx };
-	int64_t most = limit > INT64_MAX || limit == 0 ? -1 : (int64_t)limit;
+	int64_t most = query->limit > INT64_MAX || query->limit == 0
+	                   ? -1
+	                   : (int64_t)query->limit;
 
 	return has_none(ledger) ||
 	       sled_sql_each(ledger,
@@ -184,7 +187,8 @@ sled_ledger_undelivered(struct sled_ledger *ledger,
 	                              " FROM undelivered WHERE label = ?1"
 	                              " AND target = ?2 AND number > ?3"
 	                              " ORDER BY number LIMIT ?4",
-	                              WHOSE(whose), sled_value_u64(after),
+	                              WHOSE(whose),
+	                              sled_value_u64(query->after),
 	                              sled_value_int(most)),
 	                     give_undelivered, &walk, err);
 }

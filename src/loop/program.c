@@ -31,6 +31,7 @@ struct running {
 	int ended;     /* can be read when it has ended; or -1 */
 	int64_t ends_ms, heard_ms;
 	bool stopping;
+	unsigned late; /* reads behind its end */
 };
 
 /* The file of NAME in $PATH, or that it is; freed by the caller. */
@@ -221,12 +222,28 @@ time_left(struct running *run)
 	return left < 0 ? 0 : left > most ? (int)most : (int)left;
 }
 
+/* What there is to read; *over: there is nothing more, and it has ended. What
+ * it said before its end is there by then; what it left in the background may
+ * go on saying things. */
+static bool
+take_all(struct running *run, const struct pollfd *fds, bool *over,
+         struct sled_err *err)
+{
+	bool said = fds[0].revents != 0 || fds[1].revents != 0;
+
+	*over = fds[2].revents != 0 && (!said || run->late++ > LATE_READS);
+	if (fds[1].revents != 0 && !take(run, &run->said, err))
+		return false;
+	return fds[0].revents == 0 || take(run, &run->out, err);
+}
+
 static bool
 attend(struct running *run, struct sled_err *err)
 {
-	unsigned late = 0;
+	bool over = false;
 
-	while (run->out != -1 || run->said != -1 || run->ended != -1) {
+	while (!over &&
+	       (run->out != -1 || run->said != -1 || run->ended != -1)) {
 		struct pollfd fds[3] = { { run->out, POLLIN, 0 },
 			                 { run->said, POLLIN, 0 },
 			                 { run->ended, POLLIN, 0 } };
@@ -240,17 +257,7 @@ attend(struct running *run, struct sled_err *err)
 		ready = poll(fds, 3, left);
 		if (ready == -1 && errno != EINTR)
 			return sled_fail_sys(err, errno, "poll");
-		if (ready <= 0)
-			continue;
-		/* What it said before it ended is there already; what it left
-		 * in the background may say more. */
-		if (fds[2].revents != 0 &&
-		    ((fds[0].revents == 0 && fds[1].revents == 0) ||
-		     late++ > LATE_READS))
-			return true;
-		if (fds[1].revents != 0 && !take(run, &run->said, err))
-			return false;
-		if (fds[0].revents != 0 && !take(run, &run->out, err))
+		if (ready > 0 && !take_all(run, fds, &over, err))
 			return false;
 	}
 	return true;

@@ -177,22 +177,24 @@ take_name(struct cursor *in)
 	return name;
 }
 
-/* In a table, in lower case. */
-static bool
-is_among(struct sled_span name, const char *const *table, size_t count)
+/* The one of a table, which is in lower case, or NULL. */
+static const char *
+find_among(struct sled_span name, const char *const *table, size_t count)
 {
 	char lower[NAME_MOST] = { 0 };
+	const char *const *found;
 
 	if (name.len == 0 || name.len >= sizeof(lower))
-		return false;
+		return NULL;
 	for (size_t i = 0; i < name.len; i++)
 		lower[i] = (char)tolower((unsigned char)name.data[i]);
-	return bsearch(lower, table, count, sizeof(*table),
-	               sled_markup_compare) != NULL;
+	found =
+	    bsearch(lower, table, count, sizeof(*table), sled_markup_compare);
+	return found == NULL ? NULL : *found;
 }
 
-#define IS_AMONG(name, table) \
-	is_among(name, table, sizeof(table) / sizeof(*(table)))
+#define FIND_AMONG(name, table) \
+	find_among(name, table, sizeof(table) / sizeof(*(table)))
 
 static bool
 is_word(struct sled_span name, const char *word)
@@ -323,7 +325,7 @@ put_name(struct value *value, struct cursor *in)
 		skip_url(value, in);
 		return;
 	}
-	value->bad = value->bad || !IS_AMONG(name, functions) ||
+	value->bad = value->bad || FIND_AMONG(name, functions) == NULL ||
 	             ++value->deep > NEST_MOST;
 	put(value, name.data, name.len);
 	put(value, "(", 1);
@@ -377,10 +379,11 @@ put_value(struct value *value, struct cursor *in)
 /* ---- declarations ---- */
 
 static bool
-sets_colour(struct sled_span property)
+sets_colour(const char *property)
 {
-	return is_word(property, "color") || is_word(property, "background") ||
-	       is_word(property, "background-color");
+	return strcmp(property, "color") == 0 ||
+	       strcmp(property, "background") == 0 ||
+	       strcmp(property, "background-color") == 0;
 }
 
 static bool
@@ -399,11 +402,11 @@ add_declaration(struct sled_css *css, struct cursor *in, struct sled_buf *out,
 {
 	size_t from = out->len, behind;
 	struct value value = { .css = css, .out = out, .err = err };
-	struct sled_span name;
+	const char *property;
 	struct cursor whole;
 
 	skip_blanks(in);
-	name = take_name(in);
+	property = FIND_AMONG(take_name(in), properties);
 	skip_blanks(in);
 	whole = *in;
 	skip_to(in, ";");
@@ -412,17 +415,18 @@ add_declaration(struct sled_css *css, struct cursor *in, struct sled_buf *out,
 	whole.at++;
 	whole.end = in->at;
 	skip_blanks(&whole);
-	put(&value, name.data, name.len);
+	if (property != NULL)
+		put(&value, property, strlen(property));
 	put(&value, ":", 1);
 	behind = out->len;
 	put_value(&value, &whole);
 	if (value.failed)
 		return false;
-	if (value.bad || !IS_AMONG(name, properties) || is_empty(out, behind)) {
+	if (property == NULL || value.bad || is_empty(out, behind)) {
 		out->len = from;
 		return true;
 	}
-	css->coloured = css->coloured || sets_colour(name);
+	css->coloured = css->coloured || sets_colour(property);
 	return sled_buf_add(out, ";", 1, err);
 }
 
@@ -464,7 +468,7 @@ add_marked(struct cursor *in, struct sled_buf *out, struct sled_err *err)
 	if (mark == ':' && in->at < in->end && *in->at == ':')
 		in->at++;
 	name = take_name(in);
-	if (mark == ':' ? !IS_AMONG(name, pseudos) : name.len == 0)
+	if (mark == ':' ? FIND_AMONG(name, pseudos) == NULL : name.len == 0)
 		in->at = NULL; /* none of ours */
 	return sled_buf_add(out, &mark, 1, err) &&
 	       (mark == ':' || sled_buf_addstr(out, SLED_SAFE_PREFIX, err)) &&

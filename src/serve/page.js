@@ -27,13 +27,27 @@
 			told.textContent = text;
 	}
 
-	async function search() {
+	// A word that is still being typed is the beginning of one.
+	function begun(words) {
+		const last = words.match(/(^|\s)-?((from|to|subject|body|file):)?[\p{L}\p{N}]{3,}$/u);
+		const quotes = (words.match(/"/g) || []).length;
+		return last && quotes % 2 === 0 && !/(^|\s)OR$/.test(words)
+			? words + "*" : words;
+	}
+
+	function address(words) {
+		return words ? "/mail?q=" + encodeURIComponent(words) : "/mail";
+	}
+
+	async function search(typing) {
 		const turn = ++asked;
 		const words = box.value.trim();
-		const url = words ? "/mail?q=" + encodeURIComponent(words) : "/mail";
+		const ends = box.value !== box.value.trimEnd();
+		const url = address(words);
 		found.classList.add("busy");
 		try {
-			const html = await part(url);
+			const html = await part(typing && !ends
+				? address(begun(words)) : url);
 			if (turn !== asked)
 				return;
 			found.innerHTML = html;
@@ -56,12 +70,12 @@
 		let timer = 0;
 		box.addEventListener("input", () => {
 			clearTimeout(timer);
-			timer = setTimeout(search, 120);
+			timer = setTimeout(search, 120, true);
 		});
 		find("#search").addEventListener("submit", (event) => {
 			event.preventDefault();
 			clearTimeout(timer);
-			search();
+			search(false);
 		});
 	}
 

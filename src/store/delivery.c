@@ -69,10 +69,11 @@ bool
 sled_store_delivery(struct sled_store *store, struct sled_delivery_row *row,
                     int64_t now, struct sled_err *err)
 {
+	const struct sled_undelivered_query all = { .after = 0 };
 	struct ranges waiting = { .first = 0 };
 	struct sled_buf line = { 0 };
 	bool ok =
-	    sled_ledger_undelivered(store->ledger, row, 0, 0, add_number,
+	    sled_ledger_undelivered(store->ledger, row, &all, add_number,
 	                            &waiting, err) &&
 	    end_range(&waiting, err) &&
 	    add_line(&line, row, waiting.text.len == 0 ? "" : waiting.text.data,

@@ -10,7 +10,7 @@
  *   - else each new message that has the size of a row which the listing lacks
  *     is proved by itself, or known by its bytes once it came. So it is too
  *     where a visit was cut between proofs. Until then that row is not gone.
- * What is not proved is new, and fetched before any DELE.
+ * What is not proved is new, and fetched before any DELE [S4].
  */
 #include <stdlib.h>
 

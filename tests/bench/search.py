@@ -7,6 +7,8 @@ same messages as a Maildir by notmuch. BENCH_COUNT is how many (100000). Times
 are of whole processes, and with them the time on the CPU, which a busy machine
 does not change. BENCH_KEEP=FOLDER keeps what was made, for the next run.
 """
+import http.client
+import json
 import os
 import random
 import re
@@ -22,6 +24,10 @@ BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
 COUNT = int(os.environ.get("BENCH_COUNT", "100000"))
 STEP = 150  # seconds from a message to the next
 QUERIES = 60
+PAGES = {"overview": "/", "mailbox": "/mail", "an account": "/mail?account=home",
+         "far down": f"/mail?account=home&below={COUNT // 2}",
+         "a message": "/mail/home/40", "search": "/mail?q=pump",
+         "health": "/health"}
 
 
 def timed(argv, env=None, first_line=False):
@@ -88,6 +94,41 @@ def show(name, rows):
           f"{percentile(cpus):6.1f} ms")
 
 
+def page_times(sled):
+    """Pages of `serve`, asked for as a browser does: the answer, whole. Every
+    second one finds the store closed, as after a pause."""
+    room = subprocess.Popen([*map(str, sled), "--json", "serve"],
+                            stdout=subprocess.PIPE, text=True)
+    try:
+        url = json.loads(room.stdout.readline())["url"]
+        host, first = re.fullmatch("http://([^/]+)(/.*)", url).groups()
+        conn = http.client.HTTPConnection(host)
+        conn.request("GET", first)
+        answer = conn.getresponse()
+        answer.read()
+        cookie = answer.headers["Set-Cookie"].split(";")[0]
+        for name, path in PAGES.items():
+            rows = []
+            for turn in range(10):
+                time.sleep(1.5 if turn % 2 else 0)
+                began, cpu = time.monotonic(), cpu_of(room.pid)
+                conn.request("GET", path, headers={"Cookie": cookie})
+                answer = conn.getresponse()
+                assert answer.status == 200 and answer.read(), path
+                rows.append(((time.monotonic() - began) * 1000,
+                             cpu_of(room.pid) - cpu))
+            show(f"page {name}", rows)
+    finally:
+        room.terminate()
+        room.wait()
+
+
+def cpu_of(pid):
+    """ms; the kernel counts in its own steps."""
+    with open(f"/proc/{pid}/schedstat") as stat:
+        return int(stat.read().split()[0]) / 1e6
+
+
 def measure(tmp, corpus):
     store, config = tmp / "mail", tmp / "config.ini"
     config.write_text(f"[store]\npath = {store}\nmin-copies = 1\n")
@@ -113,8 +154,9 @@ def measure(tmp, corpus):
         show(name, [timed([*sled, "search", *q]) for q in queries])
     show("list, first line", [timed([*sled, "list"], first_line=True)
                               for _ in range(20)])
-    show("show", [timed([*sled, "show", f"home/{n * 37 + 1}"])
+    show("show", [timed([*sled, "show", f"home/{n * COUNT // 40 + 1}"])
                   for n in range(40)])
+    page_times(sled)
     return sled
 
 

@@ -33,7 +33,7 @@ def test_a_message_that_is_asked_for_again_is_seen(tmp):
         slot.visit = forgetful
         slot.check_tar = lambda: None
         try:
-            slot.run(Case("first", "up", "silent", 710))
+            slot.run_once(Case("first", "up", "silent", 710), 1)
         except AssertionError as why:
             assert "fetched" in str(why) or "again" in str(why), why
         else:

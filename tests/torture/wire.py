@@ -63,7 +63,9 @@ MODES = ("close", "reset", "silent")
 HANDSHAKE = 1500  # octets of one, and what is around it
 SPARE = 64  # octets above the longest visit that was seen; the ends of these
 # are multiples of it, so that the cuts are the same ones each time
+SILENT = ("silent", "stall")
 HASTE = 20  # a second of silence is over so many times sooner
+SILENCE = 5  # seconds, by the true clock
 MOST_SILENT = 3  # visits a process that wait for their time-outs together
 VERBS = {"GREETING": 1, "CAPA": 1, "AUTH": 1, "STAT": 1, "UIDL": 1, "LIST": 1,
          "RETR": MESSAGES, "DELE": MESSAGES, "QUIT": 1}
@@ -228,12 +230,12 @@ class Slot:
         self.line.arm(Cut(case.way, case.mode, case.at)
                       if case.way in WAYS else None)
 
-    def cut(self, case):
+    def cut(self, case, haste):
         """One case; what it was like."""
         self.begin_cut(case)
-        silent = case.mode in ("silent", "stall")
-        self.set_timeout(1 if silent else 60)
-        self.sled.haste = HASTE if silent else 1
+        timeout = 1 if haste > 1 else SILENCE
+        self.set_timeout(timeout if case.mode in SILENT else 60)
+        self.sled.haste = haste
         done = self.visit()
         self.sled.haste = 1
         alert = case.way == "up" and case.mode == "close" and (
@@ -245,6 +247,8 @@ class Slot:
         row = done.reports[-1]
         assert row["exit"] == done.status, row
         cut = self.line.was_cut if case.way in WAYS else done.status != 0
+        assert cut or case.mode not in SILENT or done.status == 0, (
+            f"silence before the cut\n{done}")
         conns = self.server.events("open")
         whole = self.came(case, row)
         self.check_tar()
@@ -259,14 +263,24 @@ class Slot:
         return {"cut": cut, "status": done.status, "whole": len(whole),
                 "fetched": row["fetched"], "quit": row["deleted"]}
 
-    def run(self, case):
+    def run_once(self, case, haste):
         try:
-            return self.cut(case)
+            return self.cut(case, haste)
         finally:
             if case.kind in ("session", "told"):
                 self.end()
                 shutil.rmtree(self.dir)
                 self.dir.mkdir()
+
+    def run(self, case):
+        """Silence is told by a clock: on a busy machine what is only late is
+        taken for it when the clock is fast, so the true one has the word."""
+        if case.mode in SILENT:
+            try:
+                return self.run_once(case, HASTE)
+            except AssertionError:
+                pass
+        return self.run_once(case, 1)
 
     def reach(self):
         """The most octets of three visits that nothing cut, by way; how many
@@ -320,10 +334,9 @@ def all_cases():
 def work(cases, results):
     """A process: silent ones wait together."""
     todo = queue.SimpleQueue()
-    waits = {"silent", "stall"}
-    for case in sorted(cases, key=lambda c: (c.mode in waits, c.kind)):
+    for case in sorted(cases, key=lambda c: (c.mode in SILENT, c.kind)):
         todo.put(case)
-    silent = sum(case.mode in waits for case in cases)
+    silent = sum(case.mode in SILENT for case in cases)
     threads = [threading.Thread(target=take, args=(todo, results), daemon=True)
                for _ in range(2 if silent < 50 else MOST_SILENT)]
     for thread in threads:

@@ -203,7 +203,7 @@ two_ids_for_one_message_are_none(void **state)
 	sled_listing_free(&listing);
 }
 
-/* ---- renumbered ---- */
+/* ---- renumbered [S4] ---- */
 
 #define MANY 45
 

@@ -451,7 +451,7 @@ styles_keep_what_is_harmless(void **state)
 {
 	static const char *const cases[][2] = {
 		{ "color: RED; font-size:12PX", "color:RED;font-size:12PX;" },
-		{ "COLOR:#fff!important", "COLOR:#fff!important;" },
+		{ "COLOR:#fff!important", "color:#fff!important;" },
 		{ "font-family:\"Gill Sans\",Arial",
 		  "font-family:&#39;Gill Sans&#39;,Arial;" },
 		{ "width:calc(100% - 2px)", "width:calc(100% - 2px);" },
