@@ -148,17 +148,6 @@ def test_renumbered_ids_of_mail_in_another_order_fetch_nothing(tmp):
     renumbered(tmp, 7)
 
 
-def test_renumbered_ids_of_mail_that_came_in_another_order(tmp):
-    """Small first: the order of the listing is what counts."""
-    mail = [message(i, "line\n" * (i * 7 % 45)) for i in range(45)]
-    with serve(tmp, mail, "--uid-mode", "renumber") as server:
-        sled = Sled(tmp, {"home": server}, account=KEEP)
-        assert report(sled.fetch())["fetched"] == 45
-        row = report(sled.fetch())
-        assert (row["fetched"], row["kept"]) == (0, 45), row
-        assert server.count("TOP") <= 5, "first, last, every 20th"
-
-
 def test_renumbered_ids_with_new_mail_behind(tmp):
     """Whatever it takes, nothing is lost; what was known is not kept twice."""
     mail = [message(i, "line\n" * i) for i in range(20)]
