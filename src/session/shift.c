@@ -157,6 +157,20 @@ sled_shift_check(struct sled_session *s)
 	look_everywhere(s);
 }
 
+/* Some mail was asked for and did not come: may the last that came be of it? */
+static bool
+may_be_due(const struct sled_session *s, size_t last)
+{
+	const struct sled_item *items = s->listing.items;
+
+	if (tells_sizes(s))
+		return has_twin(s, last, items[last].size, is_due);
+	for (size_t j = 0; j < s->listing.len; j++)
+		if (is_due(&items[j]))
+			return true;
+	return false;
+}
+
 void
 sled_shift_ended(struct sled_session *s)
 {
@@ -178,6 +192,6 @@ sled_shift_ended(struct sled_session *s)
 	}
 	if (err->kind != SLED_ERR_NONE && s->last_whole > 0 &&
 	    is_retrieved(&s->listing.items[last]) &&
-	    has_twin(s, last, s->listing.items[last].size, is_due))
+	    may_be_due(s, last))
 		tell(s, doubt(s, last));
 }
