@@ -5,8 +5,8 @@
  * A server that was moved or restored gives each message another id. Two ways
  * to tell, the first that serves:
  *   - all ids are new and the sizes stand in the old order, none left out: the
- *     first, the last and every 20th are proved by their header, and speak for
- *     the others;
+ *     first, the last, every 20th and each in doubt are proved by their header,
+ *     and speak for the others;
  *   - else each new message that has the size of a row which the listing lacks
  *     is proved by itself, or known by its bytes once it came. So it is too
  *     where a visit was cut between proofs. Until then that row is not gone.
@@ -47,8 +47,8 @@ plan_samples(struct sled_box *box, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		struct sled_item *it = &box->listing->items[i];
-		bool sample =
-		    i == 0 || i == len - 1 || i % SLED_SAMPLE_EVERY == 0;
+		bool sample = i == len - 1 || i % SLED_SAMPLE_EVERY == 0 ||
+		              box->stays.list[i].doubtful;
 
 		it->verdict = sample ? SLED_ITEM_PROVE : SLED_ITEM_WAITS;
 		if (sample) {

@@ -162,6 +162,37 @@ a_proof_ends_the_doubt(void **state)
 	fx_box_drop(&fx);
 }
 
+/* Ids given anew to all: what speaks for the others does not for these. */
+static void
+new_ids_end_no_doubt(void **state)
+{
+	static const char *const texts[] = { one, one, uno, one };
+	const size_t crossed[] = { 0, 2, 1, 3 };
+	struct fx_letter mail[4], anew[4];
+	static const char *const ids[] = { "a", "b", "c", "d" };
+	static const char *const news[] = { "e", "f", "g", "h" };
+	struct sled_err err = { 0 };
+	struct fx_box fx;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		mail[i] = (struct fx_letter){ ids[i], texts[crossed[i]], 0 };
+		anew[i] = (struct fx_letter){ news[i], texts[i], 0 };
+	}
+	fx_box_make(&fx, 1, 1);
+	fx_box_begin(&fx, mail, 4, FX_ALWAYS);
+	fx_box_fetch(&fx);
+	fx_box_commit(&fx);
+	assert_true(sled_box_doubt(fx.box, 1, &err));
+	assert_true(sled_box_doubt(fx.box, 2, &err));
+	fx_box_end(&fx);
+	fx_box_begin(&fx, anew, 4, FX_ALWAYS);
+	assert_int_equal(fx_box_verdict(&fx, 1), SLED_ITEM_PROVE);
+	assert_int_equal(fx_box_verdict(&fx, 2), SLED_ITEM_PROVE);
+	fx_box_end(&fx);
+	fx_box_drop(&fx);
+}
+
 int
 main(void)
 {
@@ -175,6 +206,7 @@ main(void)
 		cmocka_unit_test(
 		    what_may_be_another_message_is_proved_before_it_is_deleted),
 		cmocka_unit_test(a_proof_ends_the_doubt),
+		cmocka_unit_test(new_ids_end_no_doubt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
