@@ -177,10 +177,9 @@ sled_shift_ended(struct sled_session *s)
 	const struct sled_err *err = &s->result.err;
 	size_t last = s->last_whole - 1;
 
-	if (s->store_failed)
+	if (s->store_failed && !s->shifted)
 		return;
 	if (err->kind == SLED_ERR_NONE || s->blamed.strike.weight > 1) {
-		s->shifted = false;
 		sled_shift_check(s);
 		return;
 	}
