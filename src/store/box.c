@@ -359,7 +359,7 @@ find_twin(struct sled_box *box, const struct sled_digest *digest,
 
 	*twin = (struct twin){ .box = box, .digest = digest };
 	if ((it->flags & SLED_ITEM_NOID) != 0 ||
-	    (it->row == 0 && box->olds.len > 0))
+	    ((it->row == 0 || box->proof_failed) && box->olds.len > 0))
 		return sled_ledger_by_hash(ledger, box->maildrop.id,
 		                           &digest->sha256, take_twin, twin,
 		                           err);

@@ -530,6 +530,15 @@ settle_all(struct sled_box *box, struct sled_err *err)
 	return true;
 }
 
+/* Of a sample that is not the row in its place. */
+static bool
+look_elsewhere(struct sled_box *box, size_t item, struct proof *proof,
+               struct sled_err *err)
+{
+	return sled_box_disorder(box, err) &&
+	       (proof->copy.found || find_proved(box, item, proof, err));
+}
+
 static bool
 apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
             struct sled_err *err)
@@ -540,8 +549,9 @@ apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
 	if (!find_proved(box, item, &proof, err))
 		return false;
 	if ((it->flags & SLED_ITEM_SAMPLE) != 0 &&
-	    (!proof.copy.found || proof.copy.row.id != it->row))
-		box->proof_failed = true;
+	    (!proof.copy.found || proof.copy.row.id != it->row) &&
+	    !look_elsewhere(box, item, &proof, err))
+		return false;
 	if (!proof.copy.found)
 		it->verdict = SLED_ITEM_NEW;
 	else if (!sled_box_same(box, item, &proof.copy.row, err))

@@ -6,7 +6,8 @@
  * to tell, the first that serves:
  *   - all ids are new and the sizes stand in the old order, none left out: the
  *     first, the last, every 20th and each in doubt are proved by their header,
- *     and speak for the others;
+ *     and speak for the others; when one is another than its place says, each
+ *     is looked for among all rows;
  *   - else each new message that has the size of a row which the listing lacks
  *     is proved by itself, or known by its bytes once it came. So it is too
  *     where a visit was cut between proofs. Until then that row is not gone.
@@ -115,7 +116,7 @@ find_old(const struct sled_olds *olds, uint64_t size)
 }
 
 static bool
-prove_each(struct sled_box *box, struct sled_err *err)
+load_olds(struct sled_box *box, struct sled_err *err)
 {
 	struct sled_olds *olds = &box->olds;
 
@@ -124,9 +125,17 @@ prove_each(struct sled_box *box, struct sled_err *err)
 		return false;
 	if (olds->len > 0)
 		qsort(olds->list, olds->len, sizeof(*olds->list), by_size);
+	return true;
+}
+
+static bool
+prove_each(struct sled_box *box, struct sled_err *err)
+{
+	if (!load_olds(box, err))
+		return false;
 	for (size_t i = 0; i < box->listing->len; i++) {
 		struct sled_item *it = &box->listing->items[i];
-		struct sled_old *old = find_old(olds, it->size);
+		struct sled_old *old = find_old(&box->olds, it->size);
 
 		if (old == NULL || it->verdict != SLED_ITEM_NEW ||
 		    it->row != 0 || (it->flags & SLED_ITEM_NOID) != 0)
@@ -158,6 +167,15 @@ sled_box_old(struct sled_box *box, const struct sled_hash *head,
 		                       fn, ctx, err))
 			return false;
 	return true;
+}
+
+bool
+sled_box_disorder(struct sled_box *box, struct sled_err *err)
+{
+	if (box->proof_failed)
+		return true;
+	box->proof_failed = true;
+	return !box->listing->has_uidl || load_olds(box, err);
 }
 
 /* ---- which ---- */

@@ -305,6 +305,9 @@ bool sled_box_same(struct sled_box *box, size_t item,
 /* renumber.c: each item was judged by its id; which of those that are new may
  * be stored ones all the same. In the caller's transaction. */
 bool sled_box_renumbered(struct sled_box *box, struct sled_err *err);
+/* A sample is not the row in its place: from now on old() knows all rows that no
+ * item turned out to be. In the caller's transaction. */
+bool sled_box_disorder(struct sled_box *box, struct sled_err *err);
 /* Rows that the listing lacks, with that header. */
 bool sled_box_old(struct sled_box *box, const struct sled_hash *head,
                   sled_message_fn *fn, void *ctx, struct sled_err *err);

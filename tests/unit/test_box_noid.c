@@ -320,6 +320,42 @@ ids_all_given_anew_to_some_of_them_are_proved_one_by_one(void **state)
 	fx_box_drop(&fx);
 }
 
+/* Their order among those of one size is another: no sample shows its row. */
+static void
+visit_crossed(bool no_top)
+{
+	struct many many;
+	struct fx_box fx;
+
+	fx_box_make(&fx, 2, 2);
+	make_many(&many, "old-", 10);
+	fx_box_visit(&fx, many.mail, 10, FX_NEVER);
+	make_many(&many, "new-", 10);
+	many.mail[0].text = many.text[7];
+	many.mail[7].text = many.text[0];
+	fx.no_top = no_top;
+	fx_box_visit(&fx, many.mail, 10, FX_NEVER);
+	assert_int_equal(fx.retrs, no_top ? 10 : 0);
+	assert_int_equal(fx_box_rows(&fx), 10);
+	assert_string_equal(fx_box_row(&fx, 1).uid, "new-7");
+	assert_int_equal(fx_box_live(&fx), 10);
+	fx_box_drop(&fx);
+}
+
+static void
+ids_given_anew_in_another_order_of_equal_sizes_fetch_nothing(void **state)
+{
+	(void)state;
+	visit_crossed(false);
+}
+
+static void
+without_top_they_come_once_more_and_are_stored_once(void **state)
+{
+	(void)state;
+	visit_crossed(true);
+}
+
 static void
 without_top_ids_given_anew_are_told_by_the_bytes(void **state)
 {
@@ -540,6 +576,10 @@ main(void)
 		    one_sample_that_fails_has_the_rest_proved_one_by_one),
 		cmocka_unit_test(
 		    ids_all_given_anew_to_some_of_them_are_proved_one_by_one),
+		cmocka_unit_test(
+		    ids_given_anew_in_another_order_of_equal_sizes_fetch_nothing),
+		cmocka_unit_test(
+		    without_top_they_come_once_more_and_are_stored_once),
 		cmocka_unit_test(without_top_ids_given_anew_are_told_by_the_bytes),
 		cmocka_unit_test(ids_given_anew_twice_over_cost_no_message_its_row),
 		cmocka_unit_test(
