@@ -496,8 +496,9 @@ find_proved(struct sled_box *box, size_t item, struct proof *proof,
 	       sled_ledger_by_uid(ledger, box->maildrop.id,
 	                          sled_listing_uid_of(box->listing, item),
 	                          hold_against, proof, err) &&
-	       (proof->copy.found || sled_box_old(box, &proof->top->head_sha256,
-	                                          hold_against, proof, err));
+	       (proof->copy.found ||
+	        sled_box_old(box, it->size, &proof->top->head_sha256,
+	                     hold_against, proof, err));
 }
 
 static bool

@@ -156,13 +156,14 @@ sled_box_old_wanted(const struct sled_box *box, const struct sled_message *row)
 }
 
 bool
-sled_box_old(struct sled_box *box, const struct sled_hash *head,
+sled_box_old(struct sled_box *box, uint64_t size, const struct sled_hash *head,
              sled_message_fn *fn, void *ctx, struct sled_err *err)
 {
 	const struct sled_olds *olds = &box->olds;
 
 	for (size_t i = 0; i < olds->len; i++)
-		if (sled_hash_equal(&olds->list[i].head_sha256, head) &&
+		if (olds->list[i].size == size &&
+		    sled_hash_equal(&olds->list[i].head_sha256, head) &&
 		    !sled_ledger_by_id(box->store->ledger, olds->list[i].row,
 		                       fn, ctx, err))
 			return false;

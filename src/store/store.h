@@ -308,9 +308,11 @@ bool sled_box_renumbered(struct sled_box *box, struct sled_err *err);
 /* A sample is not the row in its place: from now on old() knows all rows that no
  * item turned out to be. In the caller's transaction. */
 bool sled_box_disorder(struct sled_box *box, struct sled_err *err);
-/* Rows that the listing lacks, with that header. */
-bool sled_box_old(struct sled_box *box, const struct sled_hash *head,
-                  sled_message_fn *fn, void *ctx, struct sled_err *err);
+/* Rows that the listing lacks, of that size and with that header: under another
+ * id neither alone tells. */
+bool sled_box_old(struct sled_box *box, uint64_t size,
+                  const struct sled_hash *head, sled_message_fn *fn, void *ctx,
+                  struct sled_err *err);
 /* May something that is new turn out to be this row, which the listing lacks?
  */
 bool sled_box_old_wanted(const struct sled_box *box,

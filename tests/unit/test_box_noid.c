@@ -320,6 +320,25 @@ ids_all_given_anew_to_some_of_them_are_proved_one_by_one(void **state)
 	fx_box_drop(&fx);
 }
 
+/* It has the size of one row and the header of another: it is neither. */
+static void
+under_a_new_id_header_and_size_are_of_one_row(void **state)
+{
+	static const char same[] = HEAD("one") "other bytes, longer\r\n";
+	const struct fx_letter old[] = { { "a", one, 0 }, { "b", two, 0 } };
+	const struct fx_letter now[] = { { "c", same, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	assert_int_equal(sizeof(same), sizeof(two));
+	fx_box_make(&fx, 1, 1);
+	fx_box_visit(&fx, old, 2, FX_NEVER);
+	fx_box_visit(&fx, now, 1, FX_ALWAYS);
+	assert_int_equal(fx.retrs, 1);
+	assert_int_equal(fx_box_rows(&fx), 3);
+	fx_box_drop(&fx);
+}
+
 /* Their order among those of one size is another: no sample shows its row. */
 static void
 visit_crossed(bool no_top)
@@ -576,6 +595,7 @@ main(void)
 		    one_sample_that_fails_has_the_rest_proved_one_by_one),
 		cmocka_unit_test(
 		    ids_all_given_anew_to_some_of_them_are_proved_one_by_one),
+		cmocka_unit_test(under_a_new_id_header_and_size_are_of_one_row),
 		cmocka_unit_test(
 		    ids_given_anew_in_another_order_of_equal_sizes_fetch_nothing),
 		cmocka_unit_test(
