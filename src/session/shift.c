@@ -190,7 +190,6 @@ sled_shift_ended(struct sled_session *s)
 		return;
 	}
 	if (err->kind != SLED_ERR_NONE && s->last_whole > 0 &&
-	    is_retrieved(&s->listing.items[last]) &&
-	    may_be_due(s, last))
+	    is_retrieved(&s->listing.items[last]) && may_be_due(s, last))
 		tell(s, doubt(s, last));
 }

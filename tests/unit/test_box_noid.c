@@ -600,8 +600,10 @@ main(void)
 		    ids_given_anew_in_another_order_of_equal_sizes_fetch_nothing),
 		cmocka_unit_test(
 		    without_top_they_come_once_more_and_are_stored_once),
-		cmocka_unit_test(without_top_ids_given_anew_are_told_by_the_bytes),
-		cmocka_unit_test(ids_given_anew_twice_over_cost_no_message_its_row),
+		cmocka_unit_test(
+		    without_top_ids_given_anew_are_told_by_the_bytes),
+		cmocka_unit_test(
+		    ids_given_anew_twice_over_cost_no_message_its_row),
 		cmocka_unit_test(
 		    waiting_messages_are_never_deleted_nor_fetched),
 		cmocka_unit_test(
