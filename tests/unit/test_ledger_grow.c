@@ -239,13 +239,13 @@ who_lacks_what_is_known_before_and_after(void **state)
 		                                       SLED_LEDGER_WRITE };
 
 	(void)state;
-	fx_ledger_sql(&tmp,
-	              "INSERT INTO volume VALUES (1, 'home', '2026-11-001', 1,"
-	              " 30, 1, 0, zeroblob(32));"
-	              "INSERT INTO member VALUES (1, 1, 0, 10, 1, zeroblob(32)),"
-	              " (2, 1, 10, 20, 1, zeroblob(32));"
-	              "INSERT INTO holding VALUES (1, 'a', 5), (2, 'a', 5),"
-	              " (1, 'b', 5);");
+	fx_ledger_sql(
+	    &tmp, "INSERT INTO volume VALUES (1, 'home', '2026-11-001', 1,"
+		  " 30, 1, 0, zeroblob(32));"
+		  "INSERT INTO member VALUES (1, 1, 0, 10, 1, zeroblob(32)),"
+		  " (2, 1, 10, 20, 1, zeroblob(32));"
+		  "INSERT INTO holding VALUES (1, 'a', 5), (2, 'a', 5),"
+		  " (1, 'b', 5);");
 	for (size_t i = 0; i < 2; i++) {
 		struct sled_ledger *ledger =
 		    fx_ledger_open(&tmp, NULL, modes[i]);
@@ -290,12 +290,13 @@ a_writer_makes_it_grow_and_keeps_every_row(void **state)
 	}
 }
 
+static const char all[] = "SELECT group_concat(sql, ';') FROM"
+			  " (SELECT sql FROM sqlite_master"
+			  " WHERE sql IS NOT NULL ORDER BY name)";
+
 static void
 a_grown_ledger_has_the_schema_of_a_new_one(void **state)
 {
-	static const char all[] = "SELECT group_concat(sql, ';') FROM"
-				  " (SELECT sql FROM sqlite_master"
-				  " WHERE sql IS NOT NULL ORDER BY name)";
 	static char grown[1 << 14], made[1 << 14];
 	struct sled_ledger *ledger =
 	    fx_ledger_open(&tmp, NULL, SLED_LEDGER_WRITE);
@@ -310,6 +311,74 @@ a_grown_ledger_has_the_schema_of_a_new_one(void **state)
 	assert_non_null(strstr(made, "CREATE TABLE seen"));
 	assert_non_null(strstr(made, "CREATE TABLE round"));
 	assert_string_equal(grown, made);
+}
+
+static bool
+no_aside(void *ctx, const struct sled_aside_row *row, struct sled_err *e)
+{
+	(void)ctx;
+	(void)row;
+	(void)e;
+	return false;
+}
+
+static bool
+no_place(void *ctx, uint32_t number, int64_t message, struct sled_err *e)
+{
+	(void)ctx;
+	(void)number;
+	(void)message;
+	(void)e;
+	return false;
+}
+
+static void
+assert_reads_none_of_7(void)
+{
+	const struct sled_delivery_row whose = { .label = "home" };
+	struct sled_ledger *ledger =
+	    fx_ledger_open(&tmp, NULL, SLED_LEDGER_READ);
+	struct sled_delivery_row row;
+	uint64_t waiting = 9;
+	bool found = true;
+
+	assert_true(sled_ledger_delivery(ledger, "home", "maildir:/m", &row,
+	                                 &found, &err));
+	assert_false(found);
+	assert_true(sled_ledger_waiting(ledger, &whose, &waiting, &err));
+	assert_int_equal(waiting, 0);
+	assert_true(sled_ledger_asides(ledger, 1, no_aside, NULL, &err));
+	assert_true(sled_ledger_placed(ledger, 1, no_place, NULL, &err));
+	sled_ledger_close(&ledger);
+}
+
+static void
+the_last_two_schemas_are_read_and_grow(void **state)
+{
+	static const char *const back[] = {
+		"DROP TABLE aside; DROP TABLE placed; PRAGMA user_version = 6;",
+		"DROP TABLE aside; DROP TABLE placed; DROP TABLE delivery;"
+		"DROP TABLE undelivered; PRAGMA user_version = 5;",
+	};
+	static char made[1 << 14], grown[1 << 14];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct sled_ledger *ledger;
+
+		fx_tmp_empty(&tmp);
+		ledger = fx_ledger_open(&tmp, NULL, SLED_LEDGER_CREATE);
+		sled_ledger_close(&ledger);
+		look_up(all, made, sizeof(made));
+		fx_ledger_sql(&tmp, back[i]);
+		assert_reads_none_of_7();
+		assert_int_equal(version(), 6 - i);
+		ledger = fx_ledger_open(&tmp, NULL, SLED_LEDGER_WRITE);
+		sled_ledger_close(&ledger);
+		assert_int_equal(version(), SLED_LEDGER_SCHEMA);
+		look_up(all, grown, sizeof(grown));
+		assert_string_equal(grown, made);
+	}
 }
 
 /* Of a child: what fails here must not end in the parent's tests. */
@@ -483,6 +552,9 @@ main(void)
 		T(a_writer_makes_it_grow_and_keeps_every_row),
 		T(who_lacks_what_is_known_before_and_after),
 		T(a_grown_ledger_has_the_schema_of_a_new_one),
+		cmocka_unit_test_setup_teardown(
+		    the_last_two_schemas_are_read_and_grow, set_up_1,
+		    tear_down),
 		T(a_reader_that_came_first_goes_on),
 		T(it_grows_or_stays_at_any_failed_call),
 		T(it_grows_or_stays_at_any_kill),
