@@ -239,13 +239,13 @@ who_lacks_what_is_known_before_and_after(void **state)
 		                                       SLED_LEDGER_WRITE };
 
 	(void)state;
-	fx_ledger_sql(
-	    &tmp, "INSERT INTO volume VALUES (1, 'home', '2026-11-001', 1,"
-		  " 30, 1, 0, zeroblob(32));"
-		  "INSERT INTO member VALUES (1, 1, 0, 10, 1, zeroblob(32)),"
-		  " (2, 1, 10, 20, 1, zeroblob(32));"
-		  "INSERT INTO holding VALUES (1, 'a', 5), (2, 'a', 5),"
-		  " (1, 'b', 5);");
+	fx_ledger_sql(&tmp,
+	              "INSERT INTO volume VALUES (1, 'home', '2026-11-001', 1,"
+	              " 30, 1, 0, zeroblob(32));"
+	              "INSERT INTO member VALUES (1, 1, 0, 10, 1, zeroblob(32)),"
+	              " (2, 1, 10, 20, 1, zeroblob(32));"
+	              "INSERT INTO holding VALUES (1, 'a', 5), (2, 'a', 5),"
+	              " (1, 'b', 5);");
 	for (size_t i = 0; i < 2; i++) {
 		struct sled_ledger *ledger =
 		    fx_ledger_open(&tmp, NULL, modes[i]);
