@@ -250,6 +250,25 @@ def test_a_reply_too_few_and_a_line_that_ends(tmp):
     all_home(tmp, 75, MAIL, RETR=two)
 
 
+def test_a_reply_too_few_and_one_without_end(tmp):
+    """What it is blamed for says nothing of those before it."""
+    def two(s, arg):
+        return {"id1": skip, "id5": endless}.get(
+            s.mail[int(arg) - 1][0], lambda *_: None)(s, arg)
+    mail = [*MAIL[:3], *(message(i, "text\n" * 9 * i) for i in (4, 5))]
+    with Liar(tmp, mail, RETR=two) as liar:
+        sled = Sled(tmp, {"home": liar})
+        first = fetch(sled)
+        assert first.status == 76, first
+        del liar.lies["RETR"]
+        for _ in range(3):
+            fetch(sled)
+        assert liar.mail.keys() <= {"id4"}, liar.mail.keys()
+        got = untar(sled.path, tmp / "out").values()
+        missing = Counter(map(wire, mail[:3])) - Counter(got)
+        assert not missing, first
+
+
 def test_a_reply_too_many_among_messages_of_one_size(tmp):
     """The second is given twice, each behind it late by one, and the last one
     answers nothing: each is proved before it is deleted."""
