@@ -176,20 +176,21 @@ sled_shift_ended(struct sled_session *s)
 {
 	const struct sled_err *err = &s->result.err;
 	size_t last = s->last_whole - 1;
+	bool open;
 
 	if (s->store_failed && !s->shifted)
 		return;
-	if (err->kind == SLED_ERR_NONE || s->blamed.strike.weight > 1) {
-		sled_shift_check(s);
-		return;
-	}
 	if (err->kind == SLED_ERR_PROTO && s->lost_order)
 		s->shifted = true;
-	if (s->shifted) {
-		sled_shift_check(s);
+	open = err->kind != SLED_ERR_NONE && !s->shifted && s->last_whole > 0 &&
+	       is_retrieved(&s->listing.items[last]) && may_be_due(s, last);
+	sled_shift_check(s);
+	if (!open)
+		return;
+	if ((s->listing.items[last].flags & SLED_ITEM_SHORT) == 0) {
+		tell(s, doubt(s, last));
 		return;
 	}
-	if (err->kind != SLED_ERR_NONE && s->last_whole > 0 &&
-	    is_retrieved(&s->listing.items[last]) && may_be_due(s, last))
-		tell(s, doubt(s, last));
+	s->shifted = true; /* it is fetched again, and speaks for no other */
+	look_everywhere(s);
 }

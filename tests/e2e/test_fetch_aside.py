@@ -250,6 +250,17 @@ def test_a_reply_too_few_and_a_line_that_ends(tmp):
     all_home(tmp, 75, MAIL, RETR=two)
 
 
+def test_a_first_message_that_is_cut_and_a_line_that_ends(tmp):
+    """It is judged by those behind it, though the visit is cut too."""
+    def two(s, arg):
+        name, octets = s.mail[int(arg) - 1]
+        if name == "id1":
+            return b"+OK\r\n" + stuffed(octets[:-9] + b"\r\n")
+        s.done = s.done or name == "id5"
+        return b"" if s.done else None
+    all_home(tmp, 76, MAIL, RETR=two)
+
+
 def test_a_reply_too_few_and_one_without_end(tmp):
     """What it is blamed for says nothing of those before it."""
     def two(s, arg):
