@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "mailsled/clock.h"
 #include "mailsled/text.h"
@@ -102,8 +103,9 @@ take_field(void *ctx, enum MHD_ValueKind kind, const char *key,
            const char *data, uint64_t at, size_t size)
 {
 	struct sled_visitor *visitor = ctx;
-	struct sled_field *field =
-	    visitor->spoilt ? NULL : field_of(visitor, key, at);
+	struct sled_field *field = visitor->spoilt || key == NULL
+	                               ? NULL
+	                               : field_of(visitor, key, at);
 
 	(void)kind;
 	(void)filename;
@@ -156,6 +158,17 @@ is_too_long(struct sled_visitor *visitor)
 	        len > SLED_BODY_MAX);
 }
 
+/* No page here sends parts, which may be nested, and without names. */
+static bool
+is_form(struct sled_visitor *visitor)
+{
+	static const char plain[] = MHD_HTTP_POST_ENCODING_FORM_URLENCODED;
+	const char *type = header(visitor, "Content-Type");
+
+	return type != NULL &&
+	       strncasecmp(type, plain, sizeof(plain) - 1) == 0;
+}
+
 /* By its header alone. */
 static enum MHD_Result
 judge(struct sled_visitor *visitor, const char *method)
@@ -175,7 +188,7 @@ judge(struct sled_visitor *visitor, const char *method)
 		return sled_answer_word(visitor, 413, "Refused",
 		                        "That is more than any form here "
 		                        "has.");
-	if (visitor->request.post)
+	if (visitor->request.post && is_form(visitor))
 		visitor->form = MHD_create_post_processor(visitor->http, 1024,
 		                                          take_field, visitor);
 	sled_callers_state(visitor->caller, SLED_CALLER_BODY, sled_clock_ms());

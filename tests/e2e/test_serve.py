@@ -247,6 +247,31 @@ def test_a_header_without_end_is_refused_in_flat_memory(tmp):
         assert room.rss() - before < 4096, (before, room.rss())
 
 
+def test_a_form_of_no_browser_is_refused_and_hurts_nobody(tmp):
+    """Known to libmicrohttpd, and none of ours: parts without a name."""
+    head = b"--bound\r\nContent-Disposition: form-data"
+    bodies = [
+        ("multipart/form-data; boundary=bound", body) for body in (
+            head + b"\r\n\r\nx\r\n--bound--\r\n",
+            head + b"; filename=a\r\n\r\nx\r\n--bound--\r\n",
+            head + b"; name=token\r\n\r\nx\r\n--bound--\r\n",
+            b"--bound\r\n\r\nx\r\n--bound--\r\n",
+            b"--bound\r\nContent-Type: multipart/mixed; boundary=inner\r\n\r\n"
+            b"--inner\r\n\r\nx\r\n--inner--\r\n--bound--\r\n")]
+    bodies += [("application/x-www-form-urlencoded", body) for body in (
+        b"=x", b"&&=&", b"=", b"token", b"%=1", b"a=%zz", b"\0=\0", b"a=%00",
+        b"token=1&token=2", b"x=1&" * 40, b"n" * 40 + b"=1", b"")]
+    bodies += [("text/plain", b"token=x"), (None, b"token=x")]
+    with Room(fetched(tmp, notes())) as room:
+        for kind, body in bodies:
+            for cookie in (None, room.cookie):
+                answer = room.send("POST", "/another", {
+                    "Cookie": cookie, "Content-Type": kind,
+                    "Origin": f"http://{room.host}"}, body)
+                assert answer.status in (403, 413), (kind, body, answer)
+        assert room.get("/").status == 200
+
+
 def trickle(conns, until):
     """An octet to each now and then; how many are still open at the end."""
     while time.monotonic() < until and conns:
