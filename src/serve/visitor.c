@@ -259,6 +259,7 @@ answer(struct sled_visitor *visitor)
 	    visitor->request.post ? NULL
 				  : sled_serve_file(visitor->request.path);
 	const char *cookie = cookie_of(visitor);
+	const char *ticket;
 
 	sled_callers_state(visitor->caller, SLED_CALLER_ANSWER,
 	                   sled_clock_ms());
@@ -269,6 +270,11 @@ answer(struct sled_visitor *visitor)
 		return sled_answer_file(visitor, file);
 	if (!sled_guard_is_session(guard, cookie))
 		return sled_login(visitor);
+	ticket = visitor->request.post
+	             ? NULL
+	             : sled_serve_arg(&visitor->request, "ticket");
+	if (ticket != NULL)
+		return sled_login_again(visitor, ticket);
 	sled_guard_token(guard, cookie, visitor->token);
 	if (visitor->request.post &&
 	    !sled_guard_is_token(guard, cookie,

@@ -65,6 +65,26 @@ def test_the_first_address_opens_one_browser_once(tmp):
             assert room.send("GET", "/", {"Cookie": cookie}).status == 403
 
 
+def test_a_ticket_leads_to_the_overview_and_is_used_up_in_any_case(tmp):
+    with Room(fetched(tmp, notes())) as room:
+        def another():
+            page = room.post("/another").text
+            return re.search(r"\?ticket=[0-9a-f]{64}", page)[0]
+
+        for path in ("//evil.example/", "/\\evil.example", "/mail%2f..%2fx",
+                     "/%0d%0aSet-Cookie:%20a=b", "/%C3%A9", "/login"):
+            answer = room.send("GET", path + another())
+            assert answer.status == 303, (path, answer)
+            assert answer.headers["Location"] == "/", (path, answer)
+            assert len(answer.headers.get_all("Set-Cookie")) == 1
+        # One who is in already does not leave it in the address.
+        ticket = another()
+        answer = room.get("/" + ticket)
+        assert answer.status == 303 and answer.headers["Location"] == "/"
+        assert room.send("GET", "/" + ticket).status == 403
+        assert room.get("/?ticket=0").headers["Location"] == "/"
+
+
 def test_another_browser_gets_an_address_of_its_own(tmp):
     with Room(fetched(tmp, notes())) as room:
         page = room.post("/another").text
