@@ -9,6 +9,7 @@ import random
 import re
 import select
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -260,11 +261,20 @@ def test_search_finds_newest_first_and_says_what_is_wrong(tmp):
     assert sled.run("search").status == 64
 
 
+def spoil_words(index):
+    """Damage that is met by a question alone: the file's frame is whole."""
+    with sqlite3.connect(index) as db:
+        db.execute("UPDATE text_data SET block = X'FFFFFFFFFF'"
+                   " WHERE id > 10")
+    db.close()
+
+
 def test_a_search_catches_up_and_outlives_its_index(tmp):
     sled = fetched(tmp, [letter("One", number=1)])
     index = sled.path / ".mailsled/index.db"
     assert index.exists(), "fetch leaves an index behind a visit"
-    for damage in (index.unlink, lambda: index.write_bytes(b"rubbish" * 999)):
+    for damage in (index.unlink, lambda: index.write_bytes(b"rubbish" * 999),
+                   lambda: spoil_words(index)):
         damage()
         assert found(sled, "one") == ["One"]
     result = sled.run("--json", "index", "--anew").json

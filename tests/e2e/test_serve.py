@@ -11,6 +11,7 @@ import time
 
 from harness import DEADLINE, Pop3d, Sled, fill_folder, message, wait_for, wire
 from room import Room, needs_reader
+from test_reader import spoil_words
 from test_run import Run, schedule
 
 PAGES = ["/", "/mail", "/mail?q=note", "/mail/home/1", "/held", "/history",
@@ -366,6 +367,25 @@ def test_pages_hold_each_message_once_newest_first(tmp):
         first = sled.list()[-1]
         answer = room.get("/mail/" + first["id"])
         assert answer.headers["Location"] == "/mail/home/1"
+
+
+def test_an_index_that_is_lost_or_damaged_meanwhile_is_made_anew(tmp):
+    sled = fetched(tmp, notes(60))
+    index = sled.path / ".mailsled/index.db"
+
+    def is_whole():
+        assert room.get("/mail/home/1").status == 200
+        answer = room.get("/mail?q=note")
+        return answer.status == 200 and index.exists() and (
+            index.read_bytes()[:6] == b"SQLite") and (
+                len(rows(answer.text)) == 50)
+
+    with Room(sled) as room:
+        for damage in (index.unlink, lambda: index.write_bytes(b"x" * 99999),
+                       lambda: spoil_words(index)):
+            assert is_whole()
+            damage()
+            wait_for(is_whole, "a new index")
 
 
 def test_attachments_and_exact_bytes_are_saved_under_safe_names(tmp):
