@@ -103,9 +103,8 @@ take_field(void *ctx, enum MHD_ValueKind kind, const char *key,
            const char *data, uint64_t at, size_t size)
 {
 	struct sled_visitor *visitor = ctx;
-	struct sled_field *field = visitor->spoilt || key == NULL
-	                               ? NULL
-	                               : field_of(visitor, key, at);
+	struct sled_field *field =
+	    visitor->spoilt || key == NULL ? NULL : field_of(visitor, key, at);
 
 	(void)kind;
 	(void)filename;
@@ -165,8 +164,7 @@ is_form(struct sled_visitor *visitor)
 	static const char plain[] = MHD_HTTP_POST_ENCODING_FORM_URLENCODED;
 	const char *type = header(visitor, "Content-Type");
 
-	return type != NULL &&
-	       strncasecmp(type, plain, sizeof(plain) - 1) == 0;
+	return type != NULL && strncasecmp(type, plain, sizeof(plain) - 1) == 0;
 }
 
 /* By its header alone. */
