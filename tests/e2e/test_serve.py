@@ -369,6 +369,21 @@ def test_pages_hold_each_message_once_newest_first(tmp):
         assert answer.headers["Location"] == "/mail/home/1"
 
 
+def test_a_page_that_is_cut_says_so(tmp):
+    line = "<p>a line of it</p>\n"
+    sled = fetched(tmp, {
+        "a": letter("<b>whole</b>\n", "text/html"),
+        "b": letter(line * 260000,
+                    "text/html"),
+        "c": letter("<b>x</b>\n" * 210000, "text/html")},
+        **{"hold-larger": "none"})
+    with Room(sled) as room:
+        for number, cut in ((1, False), (2, True), (3, True)):
+            page = room.get(f"/mail/home/{number}?view=html").text
+            assert ("it is longer than a page shows" in page) == cut, number
+            assert "<dt>Received</dt>" in page and "Stored" not in page
+
+
 def test_an_index_that_is_lost_or_damaged_meanwhile_is_made_anew(tmp):
     sled = fetched(tmp, notes(60))
     index = sled.path / ".mailsled/index.db"
