@@ -1,5 +1,6 @@
 """The reading room answers its own address, to one person, and to nobody else;
 whatever is sent to it, mail is read, decisions are made, and visits go on."""
+import base64
 import fcntl
 import html
 import os
@@ -195,7 +196,7 @@ def test_every_answer_forbids_what_it_does_not_need(tmp):
 def test_what_senders_write_is_text_and_nothing_else(tmp):
     bad = ("<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
            "\u202egpj.exe\u2066 &lt;b&gt;")
-    word = "=?utf-8?b?%s?=" % __import__("base64").b64encode(
+    word = "=?utf-8?b?%s?=" % base64.b64encode(
         bad.encode()).decode()
     mail = {"a": (f"From: {word} <a@example.org>\nTo: {word} <b@example.net>\n"
                   f"Subject: {word}\nDate: <b>now</b>\n"
@@ -384,6 +385,27 @@ def test_a_page_that_is_cut_says_so(tmp):
             assert "<dt>Received</dt>" in page and "Stored" not in page
 
 
+def test_a_picture_that_is_named_for_ever_holds_up_nobody(tmp):
+    def with_picture(html, octets):
+        data = base64.encodebytes(bytes(octets)).decode()
+        return letter(
+            f"--bound\nContent-Type: text/html\n\n{html}\n--bound\n"
+            "Content-Type: image/png\nContent-ID: <a>\n"
+            f"Content-Transfer-Encoding: base64\n\n{data}--bound--\n",
+            "multipart/related; boundary=bound")
+
+    image = "<img src=cid:a>\n"
+    sled = fetched(tmp, {"a": with_picture(image * 20, 50),
+                         "b": with_picture(image * 20000, 5 << 20)},
+                   **{"hold-larger": "none"})
+    with Room(sled) as room:
+        page = room.get("/mail/home/1/html").text
+        assert page.count("data:image/png;base64,") == 20
+        # Ten minutes, if it were decoded each time.
+        page = room.get("/mail/home/2/html").text
+        assert page.count("no picture") == 20000
+
+
 def test_an_index_that_is_lost_or_damaged_meanwhile_is_made_anew(tmp):
     sled = fetched(tmp, notes(60))
     index = sled.path / ".mailsled/index.db"
@@ -405,7 +427,6 @@ def test_an_index_that_is_lost_or_damaged_meanwhile_is_made_anew(tmp):
 
 def test_attachments_and_exact_bytes_are_saved_under_safe_names(tmp):
     body = bytes(range(256)) * 5000
-    import base64
     name = "../../etc/\u202egpj.exe\r\nSet-Cookie: a=b\";x=é"
     word = "=?utf-8?b?%s?=" % base64.b64encode(name.encode()).decode()
     mail = letter(
