@@ -371,6 +371,8 @@ def test_html_made_safe_is_a_page_by_itself(tmp):
     assert page.status == 0 and page.out.startswith("<!DOCTYPE html>"), page
     assert "<p>Hello<img src=\"data:image/png;base64,UE5H\">" in page.out, page
     assert "(picture at p.example)" in page.out
+    # No name of a link is looked up before somebody follows it.
+    assert 'http-equiv="x-dns-prefetch-control" content="off"' in page.out
     for word in ("bad()", "onclick", "<script", "<form", "f.example"):
         assert word not in page.out, word
     assert ("left out: remote pictures 1, scripts 2, forms 1, embedded "
