@@ -210,7 +210,8 @@ SLED_CHECK bool sled_store_verify_far(struct sled_store *store,
 /* Seal the volumes that have turned, in every present place; those of LABEL
  * only, NULL for all. With NOW those being filled turn first; else the ones
  * that are due. *sealed counts them. DAMAGED when a volume was left open for
- * what its file holds: the others are sealed. */
+ * what its file holds, in the first place or in a copy, IO when a copy's disk
+ * failed: the others are sealed. */
 SLED_CHECK bool sled_store_seal(struct sled_store *store, const char *label,
                                 bool now, uint64_t *sealed,
                                 struct sled_err *err);
