@@ -174,6 +174,7 @@ struct sled_index; /* opaque */
  * of another store or of another version. */
 SLED_CHECK bool sled_index_open(struct sled_index **out,
                                 struct sled_store *store, struct sled_err *err);
+/* One that was found to be damaged is thrown away: the next is made anew. */
 void sled_index_close(struct sled_index **closing);
 /* After a DAMAGED: throw the file away, begin an empty one. */
 SLED_CHECK bool sled_index_mend(struct sled_index *index, struct sled_err *err);

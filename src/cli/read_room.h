@@ -11,6 +11,7 @@
 #define CLI_READ_ROOM_H
 
 #include "cli/read.h"
+#include "cli/status.h"
 #include "mailsled/serve.h"
 
 #define SLED_ROOM_PAGE 50 /* messages at a time */
@@ -28,6 +29,7 @@ struct sled_room {
 	struct sled_room_check
 	    *check; /* the verify that runs or ran, or NULL */
 	struct sled_room_asking *asking; /* of the scheduler, or NULL */
+	struct sled_mail_sum sum;
 };
 
 /* What the page at hand is made of. */

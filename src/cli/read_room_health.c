@@ -188,7 +188,8 @@ add_places(struct sled_room_ask *ask, struct sled_err *err)
 	struct sled_cli *cli = ask->room->cli;
 	struct status status = { .cli = cli,
 		                 .ledger = sled_store_ledger(cli->store),
-		                 .now = ask->now };
+		                 .now = ask->now,
+		                 .sum = &ask->room->sum };
 	struct places places = { .ask = ask };
 
 	sled_page_add(&ask->page, "<section aria-labelledby=\"copies\">"

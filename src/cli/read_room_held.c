@@ -238,18 +238,24 @@ sled_room_held(struct sled_room_ask *ask, struct sled_err *err)
 
 /* ---- decisions ---- */
 
-/* What mailsled said when it could not. */
+/* What mailsled said when it could not: its line, and the one with advice. */
 static bool
 tell_end(struct sled_room_ask *ask, struct sled_err *err)
 {
+	static const char advice[] = "\\x0amailsled: try: ";
 	const struct sled_serve_ran *ran = ask->request->ran;
-	const char *why = ran->why;
+	const char *why = ran->why, *next;
+	size_t len;
 
 	if (ran->started && ran->status == 0)
 		return sled_room_go(ask, "/held", err);
 	if (strncmp(why, "mailsled: ", 10) == 0)
 		why += 10;
-	return sled_fail(err, SLED_ERR_LINK, "nothing was decided: %s", why);
+	next = strstr(why, advice);
+	len = next == NULL ? strlen(why) : (size_t)(next - why);
+	return sled_fail(err, SLED_ERR_LINK, "nothing was decided: %.*s%s%s",
+	                 (int)len, why, next == NULL ? "" : ". What to do: ",
+	                 next == NULL ? "" : next + strlen(advice));
 }
 
 /* Run `mailsled WORD [OPTION] ID`: ID has the form of one, so it is no option. */

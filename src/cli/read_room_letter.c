@@ -162,14 +162,21 @@ send_part(struct sled_room_ask *ask, const struct sled_letter *letter, size_t i,
 
 /* ---- as HTML ---- */
 
+struct html {
+	struct sled_buf text;
+	bool cut; /* there is more of it */
+};
+
 static bool
-get_html(const struct sled_letter *letter, struct sled_buf *out,
+get_html(const struct sled_letter *letter, struct html *out,
          struct sled_err *err)
 {
 	struct sled_letter_text want = { .form = SLED_LETTER_HTML,
 		                         .max = HTML_MOST };
+	bool ok = sled_letter_text(letter, &want, &out->text, err);
 
-	return sled_letter_text(letter, &want, out, err);
+	out->cut = want.cut;
+	return ok;
 }
 
 static bool
@@ -177,13 +184,13 @@ send_html(struct sled_room_ask *ask, const struct sled_letter *letter,
           struct sled_err *err)
 {
 	struct sled_html_safe how;
-	struct sled_buf html = { 0 };
+	struct html html = { .cut = false };
 	bool ok = get_html(letter, &html, err) &&
-	          sled_cli_read_safe(letter, sled_buf_span(&html),
+	          sled_cli_read_safe(letter, sled_buf_span(&html.text),
 	                             ask->page.out, &how, err);
 
 	ask->answer->kind = SLED_SERVE_MAIL;
-	sled_buf_free(&html);
+	sled_buf_free(&html.text);
 	return ok;
 }
 
@@ -198,40 +205,45 @@ add_left_out(struct sled_page *page, const char *before, unsigned count,
 }
 
 /* What the frame does not show, and did not ask for. */
-static bool
-add_blocked(struct sled_room_ask *ask, struct sled_span html,
-            struct sled_err *err)
+static void
+add_blocked(struct sled_page *page, const struct sled_html_safe *how)
 {
-	struct sled_page *page = &ask->page;
-	struct sled_html_safe how = { .picture = NULL };
-	struct sled_buf dropped = { 0 };
-	bool ok = sled_html_safe(&dropped, html, &how, err);
-
-	sled_buf_free(&dropped);
-	if (!ok || how.pictures + how.scripts + how.forms + how.embeds == 0)
-		return ok;
+	if (how->pictures + how->scripts + how->forms + how->embeds == 0)
+		return;
 	sled_page_add(page, "<p class=\"note\" id=\"blocked\">Nothing was "
 	                    "loaded from outside. Left out");
-	add_left_out(page, ": ", how.pictures, "remote picture");
-	if (how.trackers > 0)
-		sled_page_add(page, " (%u too small to be seen)", how.trackers);
-	add_left_out(page, how.pictures > 0 ? ", " : ": ", how.scripts,
+	add_left_out(page, ": ", how->pictures, "remote picture");
+	if (how->trackers > 0)
+		sled_page_add(page, " (%u too small to be seen)",
+		              how->trackers);
+	add_left_out(page, how->pictures > 0 ? ", " : ": ", how->scripts,
 	             "script");
-	add_left_out(page, how.pictures + how.scripts > 0 ? ", " : ": ",
-	             how.forms, "form");
-	add_left_out(page,
-	             how.pictures + how.scripts + how.forms > 0 ? ", " : ": ",
-	             how.embeds, "embedded object");
+	add_left_out(page, how->pictures + how->scripts > 0 ? ", " : ": ",
+	             how->forms, "form");
+	add_left_out(
+	    page, how->pictures + how->scripts + how->forms > 0 ? ", " : ": ",
+	    how->embeds, "embedded object");
 	sled_page_add(page, ".</p>\n");
-	return true;
 }
 
 static bool
 add_frame(struct sled_room_ask *ask, const struct sled_message *message,
-          struct sled_span html, struct sled_err *err)
+          const struct html *html, struct sled_err *err)
 {
-	if (!add_blocked(ask, html, err))
+	struct sled_html_safe how = { .picture = NULL };
+	struct sled_buf dropped = { 0 };
+	bool ok =
+	    sled_html_safe(&dropped, sled_buf_span(&html->text), &how, err);
+
+	sled_buf_free(&dropped);
+	if (!ok)
 		return false;
+	add_blocked(&ask->page, &how);
+	if (html->cut || how.cut)
+		sled_page_add(&ask->page,
+		              "<p class=\"note\" id=\"cut\">The message goes "
+		              "on: it is longer than a page shows. Save it to "
+		              "have all of it.</p>\n");
 	sled_page_add(&ask->page,
 	              "<iframe id=\"html\" sandbox=\"allow-popups "
 	              "allow-popups-to-escape-sandbox\" "
@@ -354,7 +366,7 @@ add_head(struct sled_room_ask *ask, const struct sled_message *message,
 		if (!add_field(ask, letter, i, err))
 			return false;
 	sled_cli_bytes(size, message->octets);
-	sled_page_add(page, "<div><dt>Stored</dt><dd>");
+	sled_page_add(page, "<div><dt>Received</dt><dd>");
 	sled_room_time(ask, message->received);
 	sled_page_add(page, ", %s, %s/%llu%s</dd></div>\n", size,
 	              message->label, (unsigned long long)message->number,
@@ -527,7 +539,8 @@ add_letter(struct sled_room_ask *ask, const struct sled_message *message,
 {
 	const char *view = sled_serve_arg(ask->request, "view");
 	bool as_html = view != NULL && strcmp(view, "html") == 0;
-	struct sled_buf subject = { 0 }, html = { 0 };
+	struct sled_buf subject = { 0 };
+	struct html html = { .cut = false };
 	bool ok =
 	    get_subject(letter, &subject, err) && get_html(letter, &html, err);
 
@@ -541,11 +554,10 @@ add_letter(struct sled_room_ask *ask, const struct sled_message *message,
 		ok = add_head(ask, message, letter, err);
 	}
 	if (ok) {
-		add_actions(ask, message, html.len > 0,
-		            as_html && html.len > 0);
-		ok = as_html && html.len > 0
-		         ? add_frame(ask, message, sled_buf_span(&html), err)
-		         : add_text(ask, letter, err);
+		as_html = as_html && html.text.len > 0;
+		add_actions(ask, message, html.text.len > 0, as_html);
+		ok = as_html ? add_frame(ask, message, &html, err)
+		             : add_text(ask, letter, err);
 	}
 	ok = ok && add_attachments(ask, message, letter, err) &&
 	     add_conversation(ask, message, err);
@@ -554,7 +566,7 @@ add_letter(struct sled_room_ask *ask, const struct sled_message *message,
 		sled_room_end(ask);
 	}
 	sled_buf_free(&subject);
-	sled_buf_free(&html);
+	sled_buf_free(&html.text);
 	return ok;
 }
 

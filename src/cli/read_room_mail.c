@@ -136,10 +136,12 @@ find(struct mailbox *box, const struct sled_query *query, struct sled_err *err)
 	if (sled_index_find(room->index, query, SLED_ROOM_PAGE + 1, take_row,
 	                    box, err))
 		return true;
-	if (err->kind != SLED_ERR_DAMAGED || box->shown > 0)
+	if (err->kind != SLED_ERR_DAMAGED)
+		return false;
+	sled_index_close(&room->index);
+	if (box->shown > 0)
 		return false;
 	*err = (struct sled_err){ 0 };
-	sled_index_close(&room->index);
 	return sled_room_index(room, err) &&
 	       sled_index_find(room->index, query, SLED_ROOM_PAGE + 1, take_row,
 	                       box, err);

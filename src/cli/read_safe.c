@@ -8,11 +8,25 @@
 
 #define PICTURE_MOST  (4u << 20) /* octets of one */
 #define PICTURES_MOST (16u << 20)
+#define WORK_MOST     (64u << 20) /* octets that are decoded for them */
+#define LOOK          64 /* what a look at a part counts for, of these */
 
 struct pictures {
 	const struct sled_letter *letter;
-	size_t room; /* octets that they may still have */
+	size_t room;   /* octets that they may still have */
+	uint64_t work; /* octets that may still be decoded */
 };
+
+/* A page may name one picture a hundred thousand times, and it may be one that
+ * is too large. */
+static bool
+spend(struct pictures *pictures, uint64_t octets)
+{
+	bool enough = pictures->work >= octets;
+
+	pictures->work = enough ? pictures->work - octets : 0;
+	return enough;
+}
 
 static bool
 is_picture(const char *type)
@@ -67,13 +81,16 @@ find_picture(void *ctx, const char *cid, struct sled_buf *url,
 {
 	struct pictures *pictures = ctx;
 
-	for (size_t i = 0; i < sled_letter_parts(pictures->letter); i++) {
+	for (size_t i = 0;
+	     i < sled_letter_parts(pictures->letter) && spend(pictures, LOOK);
+	     i++) {
 		struct sled_letter_part part;
 
 		sled_letter_part(pictures->letter, i, &part);
 		if (*part.cid != '\0' && strcmp(part.cid, cid) == 0 &&
 		    is_picture(part.type))
-			return add_picture(pictures, i, part.type, url, err);
+			return !spend(pictures, part.octets) ||
+			       add_picture(pictures, i, part.type, url, err);
 	}
 	return true;
 }
@@ -83,7 +100,7 @@ sled_cli_read_safe(const struct sled_letter *letter, struct sled_span html,
                    struct sled_buf *out, struct sled_html_safe *how,
                    struct sled_err *err)
 {
-	struct pictures pictures = { letter, PICTURES_MOST };
+	struct pictures pictures = { letter, PICTURES_MOST, WORK_MOST };
 
 	*how = (struct sled_html_safe){ .picture = find_picture,
 		                        .ctx = &pictures };

@@ -4,10 +4,19 @@
 
 #include "cli/cli.h"
 
+/* What all mail has: to count it takes long, and it is the same as long as the
+ * archives have their size. */
+struct sled_mail_sum {
+	bool known;
+	uint64_t archived, octets;
+};
+
 struct status {
 	struct sled_cli *cli;
 	struct sled_ledger *ledger;
 	int64_t now;
+	struct sled_mail_sum
+	    *sum;        /* kept from one status to the next; or NULL */
 	char before[25]; /* volumes come sorted by label */
 };
 

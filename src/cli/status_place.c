@@ -45,29 +45,52 @@ take_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 	return true;
 }
 
+/* Octets of all mail, which ARCHIVED octets of archives hold. */
+static bool
+find_octets(struct status *status, uint64_t archived, uint64_t *out,
+            struct sled_err *err)
+{
+	struct sled_mail_sum *sum = status->sum;
+	struct sled_message_counts counts;
+
+	if (sum == NULL || !sum->known || sum->archived != archived) {
+		if (!sled_ledger_counts(status->ledger, NULL, &counts, err))
+			return false;
+		*out = counts.octets;
+	} else {
+		*out = sum->octets;
+	}
+	if (sum != NULL)
+		*sum = (struct sled_mail_sum){ true, archived, *out };
+	return true;
+}
+
 /* Octets of archive a day: what came lately, as small as archives made of all
  * mail so far. Nothing is foretold from less than a day. */
 static bool
 find_growth(struct status *status, uint64_t *out, struct sled_err *err)
 {
 	struct growth growth = { .now = status->now };
-	struct sled_message_counts counts;
+	uint64_t octets = 0;
 	int64_t days;
 
 	*out = 0;
 	if (!sled_ledger_visits(status->ledger, NULL, 0, take_visit, &growth,
 	                        err) ||
 	    !sled_ledger_volumes(status->ledger, NULL, take_volume, &growth,
-	                         err) ||
-	    !sled_ledger_counts(status->ledger, NULL, &counts, err))
+	                         err))
 		return false;
 	days = growth.first == 0 ? 0 : (status->now - growth.first) / DAY_S;
-	if (days < 1 || counts.octets == 0)
+	if (days < 1 || growth.mail == 0)
+		return true;
+	if (!find_octets(status, growth.archived, &octets, err))
+		return false;
+	if (octets == 0)
 		return true;
 	if (days > GROWN)
 		days = GROWN;
 	*out = (uint64_t)((double)growth.mail * (double)growth.archived /
-	                  (double)counts.octets / (double)days);
+	                  (double)octets / (double)days);
 	return true;
 }
 

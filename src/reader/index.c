@@ -371,9 +371,14 @@ sled_index_close(struct sled_index **closing)
 {
 	struct sled_index *index = *closing;
 
+	struct sled_err why = { 0 };
+
 	*closing = NULL;
 	if (index == NULL)
 		return;
+	/* What is not removed now is met, and removed, by the next one. */
+	if (index->broken)
+		(void)!throw_away(index, &why);
 	close_database(index);
 	sled_buf_free(&index->path);
 	free(index);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "serve/internal.h"
@@ -87,15 +88,20 @@ add_name(struct MHD_Response *response, const char *name, struct sled_err *err)
 	return ok;
 }
 
+/* Behind something that speaks TLS for us it is not for plain HTTP. */
 static bool
-add_cookie(struct MHD_Response *response, uint16_t port, const char *cookie)
+add_cookie(struct sled_visitor *visitor, struct MHD_Response *response,
+           const char *cookie)
 {
+	const char *origin = MHD_lookup_connection_value(
+	    visitor->http, MHD_HEADER_KIND, "Origin");
+	bool tls = origin != NULL && strncasecmp(origin, "https:", 6) == 0;
 	char text[256];
 
 	(void)snprintf(text, sizeof(text),
 	               "mailsled-%u=%s; Path=/; Max-Age=604800; HttpOnly; "
-	               "SameSite=Strict",
-	               port, cookie);
+	               "SameSite=Strict%s",
+	               visitor->serve->port, cookie, tls ? "; Secure" : "");
 	return MHD_add_response_header(response, "Set-Cookie", text) == MHD_YES;
 }
 
@@ -149,8 +155,7 @@ sled_answer_send(struct sled_visitor *visitor, struct sled_serve_answer *answer,
 	    (answer->location.len == 0 ||
 	     MHD_add_response_header(response, "Location",
 	                             answer->location.data) == MHD_YES) &&
-	    (cookie == NULL ||
-	     add_cookie(response, visitor->serve->port, cookie)))
+	    (cookie == NULL || add_cookie(visitor, response, cookie)))
 		done = MHD_queue_response(visitor->http, status, response);
 	if (response != NULL)
 		MHD_destroy_response(response);

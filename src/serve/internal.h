@@ -79,6 +79,10 @@ enum MHD_Result sled_answer_word(struct sled_visitor *visitor, unsigned status,
 /* ---- login.c: what is asked of those who have no session ---- */
 
 enum MHD_Result sled_login(struct sled_visitor *visitor);
+/* One who has a session came with TICKET: it is used up, and leaves the address
+ * that the browser shows. */
+enum MHD_Result sled_login_again(struct sled_visitor *visitor,
+                                 const char *ticket);
 
 /* ---- errand.c ---- */
 

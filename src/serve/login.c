@@ -11,12 +11,9 @@ let_in(struct sled_visitor *visitor)
 	char cookie[SLED_GUARD_WORD];
 	struct sled_err err = { 0 };
 
+	/* Not to where the ticket stood: that may be written by anyone. */
 	if (!sled_guard_begin(&visitor->serve->guard, cookie, &err) ||
-	    !sled_buf_addstr(&answer.location,
-	                     strcmp(visitor->request.path, "/login") == 0
-	                         ? "/"
-	                         : visitor->request.path,
-	                     &err)) {
+	    !sled_buf_addstr(&answer.location, "/", &err)) {
 		sled_buf_free(&answer.location);
 		return sled_answer_word(visitor, 500, "Not now", err.text);
 	}
@@ -57,6 +54,18 @@ try_password(struct sled_visitor *visitor)
 	return ask_password(visitor, wait ? 429 : 403,
 	                    wait ? "One password a second. Try again."
 	                         : "That is not the password.");
+}
+
+enum MHD_Result
+sled_login_again(struct sled_visitor *visitor, const char *ticket)
+{
+	struct sled_serve_answer answer = { .fd = -1 };
+	struct sled_err err = { 0 };
+
+	(void)sled_guard_use_ticket(&visitor->serve->guard, ticket);
+	if (!sled_buf_addstr(&answer.location, "/", &err))
+		return sled_answer_word(visitor, 500, "Not now", err.text);
+	return sled_answer_send(visitor, &answer, NULL);
 }
 
 enum MHD_Result

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "mailsled/clock.h"
 #include "mailsled/text.h"
@@ -103,7 +104,7 @@ take_field(void *ctx, enum MHD_ValueKind kind, const char *key,
 {
 	struct sled_visitor *visitor = ctx;
 	struct sled_field *field =
-	    visitor->spoilt ? NULL : field_of(visitor, key, at);
+	    visitor->spoilt || key == NULL ? NULL : field_of(visitor, key, at);
 
 	(void)kind;
 	(void)filename;
@@ -156,6 +157,16 @@ is_too_long(struct sled_visitor *visitor)
 	        len > SLED_BODY_MAX);
 }
 
+/* No page here sends parts, which may be nested, and without names. */
+static bool
+is_form(struct sled_visitor *visitor)
+{
+	static const char plain[] = MHD_HTTP_POST_ENCODING_FORM_URLENCODED;
+	const char *type = header(visitor, "Content-Type");
+
+	return type != NULL && strncasecmp(type, plain, sizeof(plain) - 1) == 0;
+}
+
 /* By its header alone. */
 static enum MHD_Result
 judge(struct sled_visitor *visitor, const char *method)
@@ -175,7 +186,7 @@ judge(struct sled_visitor *visitor, const char *method)
 		return sled_answer_word(visitor, 413, "Refused",
 		                        "That is more than any form here "
 		                        "has.");
-	if (visitor->request.post)
+	if (visitor->request.post && is_form(visitor))
 		visitor->form = MHD_create_post_processor(visitor->http, 1024,
 		                                          take_field, visitor);
 	sled_callers_state(visitor->caller, SLED_CALLER_BODY, sled_clock_ms());
@@ -246,6 +257,7 @@ answer(struct sled_visitor *visitor)
 	    visitor->request.post ? NULL
 				  : sled_serve_file(visitor->request.path);
 	const char *cookie = cookie_of(visitor);
+	const char *ticket;
 
 	sled_callers_state(visitor->caller, SLED_CALLER_ANSWER,
 	                   sled_clock_ms());
@@ -256,6 +268,11 @@ answer(struct sled_visitor *visitor)
 		return sled_answer_file(visitor, file);
 	if (!sled_guard_is_session(guard, cookie))
 		return sled_login(visitor);
+	ticket = visitor->request.post
+	             ? NULL
+	             : sled_serve_arg(&visitor->request, "ticket");
+	if (ticket != NULL)
+		return sled_login_again(visitor, ticket);
 	sled_guard_token(guard, cookie, visitor->token);
 	if (visitor->request.post &&
 	    !sled_guard_is_token(guard, cookie,

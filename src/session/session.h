@@ -80,7 +80,6 @@ struct sled_session {
 	struct sled_timer *grace; /* after a stop */
 	struct sled_timer *hush;  /* after a stop: is the line silent? */
 	struct sled_timer *late;  /* for a look-up behind the visit */
-	bool lookup_late;
 
 	/* Of this try: begin_again() sets it back. */
 	bool idle;   /* nothing is on its way */
@@ -90,7 +89,6 @@ struct sled_session {
 	bool caps_due; /* ask again, along with the listing */
 	bool unproved; /* to an address that no look-up of today named */
 	bool list_asked, stat_done, uids_begun, uids_done, sizes_done;
-	size_t lines; /* of the listing that comes */
 
 	bool closed; /* the connection is over */
 	bool again;  /* ... and the next one is due */
@@ -106,6 +104,7 @@ struct sled_session {
 	bool recounted;    /* places were counted for mail of earlier visits */
 	bool store_failed; /* no use in fetching more */
 	bool quit_sent, quit_matters, deleting;
+	bool lookup_late; /* .late was set */
 
 	enum sled_tls_hello hello;
 	enum sled_mode mode, fell; /* this try's; the one that failed */
@@ -125,6 +124,7 @@ struct sled_session {
 	struct sled_listing listing;
 	struct sled_listing seen;   /* of the last visit */
 	struct sled_recall *recall; /* while it is asked what changed */
+	size_t lines;               /* of the listing that comes */
 	uint64_t stat_octets;
 	int64_t delete_until;    /* what was received until then may go */
 	struct sled_intake *top; /* digests of TOPs */

@@ -9,6 +9,7 @@ import random
 import re
 import select
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -260,11 +261,20 @@ def test_search_finds_newest_first_and_says_what_is_wrong(tmp):
     assert sled.run("search").status == 64
 
 
+def spoil_words(index):
+    """Damage that is met by a question alone: the file's frame is whole."""
+    with sqlite3.connect(index) as db:
+        db.execute("UPDATE text_data SET block = X'FFFFFFFFFF'"
+                   " WHERE id > 10")
+    db.close()
+
+
 def test_a_search_catches_up_and_outlives_its_index(tmp):
     sled = fetched(tmp, [letter("One", number=1)])
     index = sled.path / ".mailsled/index.db"
     assert index.exists(), "fetch leaves an index behind a visit"
-    for damage in (index.unlink, lambda: index.write_bytes(b"rubbish" * 999)):
+    for damage in (index.unlink, lambda: index.write_bytes(b"rubbish" * 999),
+                   lambda: spoil_words(index)):
         damage()
         assert found(sled, "one") == ["One"]
     result = sled.run("--json", "index", "--anew").json
@@ -361,6 +371,8 @@ def test_html_made_safe_is_a_page_by_itself(tmp):
     assert page.status == 0 and page.out.startswith("<!DOCTYPE html>"), page
     assert "<p>Hello<img src=\"data:image/png;base64,UE5H\">" in page.out, page
     assert "(picture at p.example)" in page.out
+    # No name of a link is looked up before somebody follows it.
+    assert 'http-equiv="x-dns-prefetch-control" content="off"' in page.out
     for word in ("bad()", "onclick", "<script", "<form", "f.example"):
         assert word not in page.out, word
     assert ("left out: remote pictures 1, scripts 2, forms 1, embedded "

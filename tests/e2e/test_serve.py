@@ -1,5 +1,6 @@
 """The reading room answers its own address, to one person, and to nobody else;
 whatever is sent to it, mail is read, decisions are made, and visits go on."""
+import base64
 import fcntl
 import html
 import os
@@ -11,6 +12,7 @@ import time
 
 from harness import DEADLINE, Pop3d, Sled, fill_folder, message, wait_for, wire
 from room import Room, needs_reader
+from test_reader import spoil_words
 from test_run import Run, schedule
 
 PAGES = ["/", "/mail", "/mail?q=note", "/mail/home/1", "/held", "/history",
@@ -63,6 +65,26 @@ def test_the_first_address_opens_one_browser_once(tmp):
         for cookie in (room.cookie[:-1], room.cookie.replace("mailsled", "x"),
                        room.cookie.split("=")[0] + "=", "", None):
             assert room.send("GET", "/", {"Cookie": cookie}).status == 403
+
+
+def test_a_ticket_leads_to_the_overview_and_is_used_up_in_any_case(tmp):
+    with Room(fetched(tmp, notes())) as room:
+        def another():
+            page = room.post("/another").text
+            return re.search(r"\?ticket=[0-9a-f]{64}", page)[0]
+
+        for path in ("//evil.example/", "/\\evil.example", "/mail%2f..%2fx",
+                     "/%0d%0aSet-Cookie:%20a=b", "/%C3%A9", "/login"):
+            answer = room.send("GET", path + another())
+            assert answer.status == 303, (path, answer)
+            assert answer.headers["Location"] == "/", (path, answer)
+            assert len(answer.headers.get_all("Set-Cookie")) == 1
+        # One who is in already does not leave it in the address.
+        ticket = another()
+        answer = room.get("/" + ticket)
+        assert answer.status == 303 and answer.headers["Location"] == "/"
+        assert room.send("GET", "/" + ticket).status == 403
+        assert room.get("/?ticket=0").headers["Location"] == "/"
 
 
 def test_another_browser_gets_an_address_of_its_own(tmp):
@@ -174,7 +196,7 @@ def test_every_answer_forbids_what_it_does_not_need(tmp):
 def test_what_senders_write_is_text_and_nothing_else(tmp):
     bad = ("<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
            "\u202egpj.exe\u2066 &lt;b&gt;")
-    word = "=?utf-8?b?%s?=" % __import__("base64").b64encode(
+    word = "=?utf-8?b?%s?=" % base64.b64encode(
         bad.encode()).decode()
     mail = {"a": (f"From: {word} <a@example.org>\nTo: {word} <b@example.net>\n"
                   f"Subject: {word}\nDate: <b>now</b>\n"
@@ -245,6 +267,31 @@ def test_a_header_without_end_is_refused_in_flat_memory(tmp):
         assert not got or got.split()[1] == b"413", got[:200]
         assert room.get("/").status == 200
         assert room.rss() - before < 4096, (before, room.rss())
+
+
+def test_a_form_of_no_browser_is_refused_and_hurts_nobody(tmp):
+    """Known to libmicrohttpd, and none of ours: parts without a name."""
+    head = b"--bound\r\nContent-Disposition: form-data"
+    bodies = [
+        ("multipart/form-data; boundary=bound", body) for body in (
+            head + b"\r\n\r\nx\r\n--bound--\r\n",
+            head + b"; filename=a\r\n\r\nx\r\n--bound--\r\n",
+            head + b"; name=token\r\n\r\nx\r\n--bound--\r\n",
+            b"--bound\r\n\r\nx\r\n--bound--\r\n",
+            b"--bound\r\nContent-Type: multipart/mixed; boundary=inner\r\n\r\n"
+            b"--inner\r\n\r\nx\r\n--inner--\r\n--bound--\r\n")]
+    bodies += [("application/x-www-form-urlencoded", body) for body in (
+        b"=x", b"&&=&", b"=", b"token", b"%=1", b"a=%zz", b"\0=\0", b"a=%00",
+        b"token=1&token=2", b"x=1&" * 40, b"n" * 40 + b"=1", b"")]
+    bodies += [("text/plain", b"token=x"), (None, b"token=x")]
+    with Room(fetched(tmp, notes())) as room:
+        for kind, body in bodies:
+            for cookie in (None, room.cookie):
+                answer = room.send("POST", "/another", {
+                    "Cookie": cookie, "Content-Type": kind,
+                    "Origin": f"http://{room.host}"}, body)
+                assert answer.status in (403, 413), (kind, body, answer)
+        assert room.get("/").status == 200
 
 
 def trickle(conns, until):
@@ -323,9 +370,63 @@ def test_pages_hold_each_message_once_newest_first(tmp):
         assert answer.headers["Location"] == "/mail/home/1"
 
 
+def test_a_page_that_is_cut_says_so(tmp):
+    line = "<p>a line of it</p>\n"
+    sled = fetched(tmp, {
+        "a": letter("<b>whole</b>\n", "text/html"),
+        "b": letter(line * 260000,
+                    "text/html"),
+        "c": letter("<b>x</b>\n" * 210000, "text/html")},
+        **{"hold-larger": "none"})
+    with Room(sled) as room:
+        for number, cut in ((1, False), (2, True), (3, True)):
+            page = room.get(f"/mail/home/{number}?view=html").text
+            assert ("it is longer than a page shows" in page) == cut, number
+            assert "<dt>Received</dt>" in page and "Stored" not in page
+
+
+def test_a_picture_that_is_named_for_ever_holds_up_nobody(tmp):
+    def with_picture(html, octets):
+        data = base64.encodebytes(bytes(octets)).decode()
+        return letter(
+            f"--bound\nContent-Type: text/html\n\n{html}\n--bound\n"
+            "Content-Type: image/png\nContent-ID: <a>\n"
+            f"Content-Transfer-Encoding: base64\n\n{data}--bound--\n",
+            "multipart/related; boundary=bound")
+
+    image = "<img src=cid:a>\n"
+    sled = fetched(tmp, {"a": with_picture(image * 20, 50),
+                         "b": with_picture(image * 20000, 5 << 20)},
+                   **{"hold-larger": "none"})
+    with Room(sled) as room:
+        page = room.get("/mail/home/1/html").text
+        assert page.count("data:image/png;base64,") == 20
+        # Ten minutes, if it were decoded each time.
+        page = room.get("/mail/home/2/html").text
+        assert page.count("no picture") == 20000
+
+
+def test_an_index_that_is_lost_or_damaged_meanwhile_is_made_anew(tmp):
+    sled = fetched(tmp, notes(60))
+    index = sled.path / ".mailsled/index.db"
+
+    def is_whole():
+        assert room.get("/mail/home/1").status == 200
+        answer = room.get("/mail?q=note")
+        return answer.status == 200 and index.exists() and (
+            index.read_bytes()[:6] == b"SQLite") and (
+                len(rows(answer.text)) == 50)
+
+    with Room(sled) as room:
+        for damage in (index.unlink, lambda: index.write_bytes(b"x" * 99999),
+                       lambda: spoil_words(index)):
+            assert is_whole()
+            damage()
+            wait_for(is_whole, "a new index")
+
+
 def test_attachments_and_exact_bytes_are_saved_under_safe_names(tmp):
     body = bytes(range(256)) * 5000
-    import base64
     name = "../../etc/\u202egpj.exe\r\nSet-Cookie: a=b\";x=é"
     word = "=?utf-8?b?%s?=" % base64.b64encode(name.encode()).decode()
     mail = letter(
@@ -390,8 +491,9 @@ def test_held_mail_is_wanted_kept_and_dropped_from_the_page(tmp):
             assert decision("video") == "drop"
             for bad in ("h0000000000", "--undo", "--yes", "", "x", "1;ls"):
                 for act in ("want", "keep", "drop"):
-                    assert room.post(f"/held/{act}", id=bad).status in (
-                        400, 503), (act, bad)
+                    answer = room.post(f"/held/{act}", id=bad)
+                    assert answer.status in (400, 503), (act, bad)
+                    assert r"\x0a" not in answer.text, answer.text
             assert sled.fetch().status == 0
             assert "Nothing is held" in room.get("/held").text
             assert len(sled.list()) == 2 and run.stop() == 0
@@ -559,8 +661,12 @@ def test_another_address_needs_a_password(tmp):
             enter(b"pump+station")), "the wait after a wrong one")
         room.cookie = good.headers["Set-Cookie"].split(";")[0]
         assert room.get("/mail").status == 200
+        assert "Secure" not in good.headers["Set-Cookie"]
         room.host = "base.example"
         assert room.get("/mail").status == 200
+        # Through what speaks TLS for it, the cookie comes by TLS alone.
+        assert enter(b"pump+station", Origin="https://base.example").headers[
+            "Set-Cookie"].endswith("; Secure")
         room.host = f"evil.example:{room.port}"
         assert room.get("/mail").status == 403
 
