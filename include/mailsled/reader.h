@@ -88,6 +88,11 @@ SLED_CHECK bool sled_letter_new(struct sled_letter **out, int dir,
 void sled_letter_free(struct sled_letter **freeing);
 SLED_CHECK bool sled_letter_add(struct sled_letter *letter, const void *data,
                                 size_t len, struct sled_err *err);
+/* All of MESSAGE, out of the archive. */
+SLED_CHECK bool sled_letter_read(struct sled_letter *letter,
+                                 struct sled_store *store,
+                                 const struct sled_message *message,
+                                 struct sled_err *err);
 SLED_CHECK bool sled_letter_parse(struct sled_letter *letter,
                                   struct sled_err *err);
 

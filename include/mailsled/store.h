@@ -160,16 +160,9 @@ SLED_CHECK bool sled_store_far_look(const struct sled_sys *sys,
 
 typedef bool sled_bytes_fn(void *ctx, const void *data, size_t len,
                            struct sled_err *err);
-/* A message's exact bytes, from the first place whose member holds them;
- * DAMAGED when none does: bytes may have been handed out before that. */
-SLED_CHECK bool sled_store_read(struct sled_store *store,
-                                const struct sled_message *message,
-                                sled_bytes_fn *each, void *ctx,
-                                struct sled_err *err);
 
-/* All messages of a member in the archive's order, from the first place whose
- * member holds. A message that begins again was handed out by a place that then
- * failed: what came before it is to be forgotten. */
+/* A message that begins again was handed out by a place that then failed: what
+ * came of it before is to be forgotten. */
 struct sled_member_reader {
 	void *ctx;
 	bool (*begin)(void *ctx, uint64_t number, uint64_t octets,
@@ -177,6 +170,15 @@ struct sled_member_reader {
 	sled_bytes_fn *data;
 };
 
+/* A message's exact bytes, from the first place whose member holds them;
+ * DAMAGED when none does: bytes may have been handed out before that. */
+SLED_CHECK bool sled_store_read(struct sled_store *store,
+                                const struct sled_message *message,
+                                const struct sled_member_reader *reader,
+                                struct sled_err *err);
+
+/* All messages of a member in the archive's order, from the first place whose
+ * member holds. */
 SLED_CHECK bool sled_store_read_member(struct sled_store *store, int64_t member,
                                        const struct sled_member_reader *reader,
                                        struct sled_err *err);
@@ -210,7 +212,8 @@ SLED_CHECK bool sled_store_verify_far(struct sled_store *store,
 /* Seal the volumes that have turned, in every present place; those of LABEL
  * only, NULL for all. With NOW those being filled turn first; else the ones
  * that are due. *sealed counts them. DAMAGED when a volume was left open for
- * what its file holds: the others are sealed. */
+ * what its file holds, in the first place or in a copy, IO when a copy's disk
+ * failed: the others are sealed. */
 SLED_CHECK bool sled_store_seal(struct sled_store *store, const char *label,
                                 bool now, uint64_t *sealed,
                                 struct sled_err *err);

@@ -23,6 +23,7 @@ struct passing {
 	struct sled_message message; /* without its strings */
 	uint64_t octets;
 	bool found, target_failed;
+	bool begun; /* some place gave a part of it */
 };
 
 /* ---- which messages ---- */
@@ -113,6 +114,23 @@ keep_message(void *ctx, const struct sled_message *message,
 	return true;
 }
 
+/* Again: the place that it came from failed, and another has it. */
+static bool
+pass_begin(void *ctx, uint64_t number, uint64_t octets, struct sled_err *err)
+{
+	struct passing *passing = ctx;
+	struct sled_cli_export *x = passing->x;
+
+	(void)number;
+	(void)octets;
+	passing->octets = 0;
+	passing->target_failed =
+	    passing->begun && !(x->format->drop(x, err) &&
+	                        x->format->begin(x, &passing->message, err));
+	passing->begun = true;
+	return !passing->target_failed;
+}
+
 static bool
 pass_bytes(void *ctx, const void *bytes, size_t len, struct sled_err *err)
 {
@@ -143,9 +161,11 @@ static bool
 export_bytes(struct passing *passing, struct sled_err *err)
 {
 	struct sled_cli_export *x = passing->x;
+	const struct sled_member_reader reader = { passing, pass_begin,
+		                                   pass_bytes };
 	struct sled_err why = { 0 };
-	bool ok = sled_store_read(x->cli->store, &passing->message, pass_bytes,
-	                          passing, &why);
+	bool ok =
+	    sled_store_read(x->cli->store, &passing->message, &reader, &why);
 
 	if (ok && passing->octets != passing->message.octets)
 		ok = sled_fail(&why, SLED_ERR_DAMAGED,

@@ -20,7 +20,7 @@ struct show {
 	struct sled_buf head; /* until the empty line */
 	struct sled_buf line; /* of the body, not yet ended */
 	struct sled_message message; /* without its strings */
-	bool found;
+	bool found, begun;
 };
 
 static bool
@@ -251,6 +251,23 @@ show_bytes(struct show *show, const void *data, size_t len,
 	return show->head.len < HEAD_MAX || end_head(show, 0, err);
 }
 
+/* What stands in the output cannot be taken back. */
+static bool
+begin(void *ctx, uint64_t number, uint64_t octets, struct sled_err *err)
+{
+	struct show *show = ctx;
+	bool again = show->begun;
+
+	(void)number;
+	(void)octets;
+	show->begun = true;
+	if (!again)
+		return true;
+	(void)sled_fail(err, SLED_ERR_IO,
+	                "the place it was read from failed in the middle");
+	return sled_hint(err, "again: another place is read then");
+}
+
 static bool
 take_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
 {
@@ -301,6 +318,7 @@ static bool
 show_message(struct show *show, struct sled_err *err)
 {
 	struct sled_cli *cli = show->cli;
+	const struct sled_member_reader reader = { show, begin, take_bytes };
 	struct sled_cli_rows rows = { 0 };
 	bool ok = sled_cli_store(cli, SLED_STORE_READ, err) &&
 	          sled_cli_find(cli, cli->args[0], &rows, err) &&
@@ -312,8 +330,7 @@ show_message(struct show *show, struct sled_err *err)
 		ok = sled_fail(err, SLED_ERR_MISSING, "no such message");
 	if (!ok || (cli->json && !show->raw))
 		return ok;
-	return sled_store_read(cli->store, &show->message, take_bytes, show,
-	                       err) &&
+	return sled_store_read(cli->store, &show->message, &reader, err) &&
 	       end_text(show, err);
 }
 

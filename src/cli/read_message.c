@@ -40,12 +40,6 @@ sled_cli_read_find(struct sled_cli *cli, const char *id,
 	              sled_fail(err, SLED_ERR_MISSING, "no such message"));
 }
 
-static bool
-take_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
-{
-	return sled_letter_add(*(struct sled_letter **)ctx, data, len, err);
-}
-
 bool
 sled_cli_read_letter(struct sled_cli *cli, const struct sled_message *message,
                      struct sled_letter **out, struct sled_err *err)
@@ -54,7 +48,7 @@ sled_cli_read_letter(struct sled_cli *cli, const struct sled_message *message,
 
 	if (!sled_letter_new(out, sled_store_state(cli->store, &sys), err))
 		return false;
-	if (sled_store_read(cli->store, message, take_bytes, out, err) &&
+	if (sled_letter_read(*out, cli->store, message, err) &&
 	    sled_letter_parse(*out, err))
 		return true;
 	sled_letter_free(out);

@@ -63,6 +63,19 @@ struct saving {
 };
 
 static bool
+begin(void *ctx, uint64_t number, uint64_t octets, struct sled_err *err)
+{
+	struct saving *saving = ctx;
+
+	(void)number;
+	(void)octets;
+	saving->octets = 0;
+	return (ftruncate(saving->fd, 0) == 0 &&
+	        lseek(saving->fd, 0, SEEK_SET) == 0) ||
+	       sled_fail_sys(err, errno, "keep a file");
+}
+
+static bool
 save_some(void *ctx, const void *data, size_t len, struct sled_err *err)
 {
 	struct saving *saving = ctx;
@@ -110,11 +123,12 @@ send_raw(struct sled_room_ask *ask, const struct sled_message *message,
          struct sled_err *err)
 {
 	struct saving saving = { -1, 0 };
-	bool ok = open_saving(ask, &saving, err) &&
-	          sled_store_read(ask->room->cli->store, message, save_some,
-	                          &saving, err) &&
-	          sled_buf_printf(&ask->answer->name, err, "%s-%" PRIu64 ".eml",
-	                          message->label, message->number);
+	const struct sled_member_reader reader = { &saving, begin, save_some };
+	bool ok =
+	    open_saving(ask, &saving, err) &&
+	    sled_store_read(ask->room->cli->store, message, &reader, err) &&
+	    sled_buf_printf(&ask->answer->name, err, "%s-%" PRIu64 ".eml",
+	                    message->label, message->number);
 
 	if (ok)
 		hand_over(ask, &saving);

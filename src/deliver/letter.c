@@ -15,9 +15,8 @@ struct taking {
 	struct sled_letter *letter;
 	struct sled_mailbox_lines lines;
 	struct sled_buf buf;
-	uint64_t octets;  /* as received */
-	bool ours, found; /* the message that is coming; any that came */
-	bool failed;      /* by us, not by the archive */
+	uint64_t octets; /* as received */
+	bool failed;     /* by us, not by the archive */
 };
 
 struct found {
@@ -59,12 +58,9 @@ begin(void *ctx, uint64_t number, uint64_t octets, struct sled_err *err)
 {
 	struct taking *t = ctx;
 
+	(void)number;
 	(void)octets;
 	(void)err;
-	t->ours = number == t->letter->number;
-	if (!t->ours)
-		return true;
-	t->found = true;
 	t->octets = t->letter->octets = 0;
 	t->buf.len = 0;
 	sled_mailbox_lines_begin(&t->lines, false);
@@ -76,8 +72,6 @@ take_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
 {
 	struct taking *t = ctx;
 
-	if (!t->ours)
-		return true;
 	t->octets += len;
 	t->failed =
 	    !sled_mailbox_lines_add(&t->lines, (struct sled_span){ data, len },
@@ -107,18 +101,15 @@ fill(struct taking *t, struct sled_store *store,
      const struct sled_message *message, struct sled_err *err)
 {
 	const struct sled_member_reader reader = { t, begin, take_bytes };
-	bool ok = sled_store_read_member(store, message->member, &reader, err);
+	bool ok = sled_store_read(store, message, &reader, err);
 
 	if (!ok && !t->failed && err->kind != SLED_ERR_NOMEM)
 		err->kind = SLED_ERR_DAMAGED;
-	if (ok && (!t->found || t->octets != message->octets))
+	if (ok && t->octets != message->octets)
 		ok = sled_fail(err, SLED_ERR_DAMAGED,
 		               "%" PRIu64 " octets instead of %" PRIu64,
 		               t->octets, message->octets);
-	if (!ok)
-		return sled_note(err, "message %" PRIu64 " of %s",
-		                 message->number, message->label);
-	return sled_mailbox_lines_end(&t->lines, &t->buf, err) &&
+	return ok && sled_mailbox_lines_end(&t->lines, &t->buf, err) &&
 	       flush(t, 0, err);
 }
 

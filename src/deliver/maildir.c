@@ -155,14 +155,17 @@ set_time(const struct sled_file *file, int64_t received)
 	(void)futimens(file->fd, times);
 }
 
+/* What a try left under this name may be another's file by now: it is taken
+ * away, not written again. */
 static bool
 write_temp(struct sled_delivery *d, struct sled_letter *letter,
            const char *temp, struct sled_err *err)
 {
 	struct writing w = { .at = 0 };
 
+	(void)d->sys->unlinkat(d->sys->ctx, d->dir, temp, 0);
 	if (!sled_file_open(&w.file, d->sys, d->dir, temp,
-	                    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600,
+	                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600,
 	                    err))
 		return false;
 	if (sled_letter_each(letter, write_some, &w, err)) {

@@ -191,20 +191,23 @@ set_time(const struct mbox *m)
 	(void)futimens(m->file.fd, times);
 }
 
-/* By another descriptor: one whose sync failed is not to be believed. */
+/* By another descriptor: one whose sync failed is not to be believed. It is
+ * closed behind the cut, for with it the lock goes, and what another program
+ * wrote meanwhile would be cut, too. */
 static void
 take_back(struct mbox *m)
 {
 	struct sled_err ignored = { 0 };
+	struct sled_file failed = m->file;
 	uint64_t size = m->size;
 
 	if (cut(m, size, &ignored))
 		return;
-	sled_file_drop(&m->file);
 	if (sled_file_open(&m->file, m->d->sys, AT_FDCWD, m->d->target->where,
 	                   O_RDWR | O_NOFOLLOW, 0, &ignored))
 		(void)!cut(m, size, &ignored);
 	/* If not even that: the next run finds b1. */
+	sled_file_drop(&failed);
 }
 
 static bool

@@ -344,14 +344,6 @@ check_order(struct feeding *f, struct sled_err *err)
 
 /* ---- what no place gave before ---- */
 
-static bool
-add_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
-{
-	struct feeding *f = ctx;
-
-	return sled_letter_add(f->letter, data, len, err);
-}
-
 struct retry {
 	struct sled_hit hits[RETRY_MOST];
 	size_t len;
@@ -402,8 +394,8 @@ add_found(struct feeding *f, const struct retry *retry, int64_t id,
 	struct sled_err why = { 0 };
 	uint64_t octets = 0;
 
-	if (!sled_store_read(f->index->store, &retry->message, add_bytes, f,
-	                     &why))
+	if (!sled_letter_read(f->letter, f->index->store, &retry->message,
+	                      &why))
 		return why.kind != SLED_ERR_NOMEM; /* another day */
 	f->rowid = id;
 	return sled_letter_parse(f->letter, err) &&

@@ -100,6 +100,37 @@ sled_letter_add(struct sled_letter *letter, const void *data, size_t len,
 	       write_all(letter->fd, data, len, err);
 }
 
+static bool
+begin(void *ctx, uint64_t number, uint64_t octets, struct sled_err *err)
+{
+	struct sled_letter *letter = ctx;
+
+	(void)number;
+	(void)octets;
+	(void)err;
+	if (letter->fd != -1)
+		(void)close(letter->fd);
+	letter->fd = -1;
+	letter->small.len = 0;
+	letter->octets = 0;
+	return true;
+}
+
+static bool
+take_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
+{
+	return sled_letter_add(ctx, data, len, err);
+}
+
+bool
+sled_letter_read(struct sled_letter *letter, struct sled_store *store,
+                 const struct sled_message *message, struct sled_err *err)
+{
+	const struct sled_member_reader reader = { letter, begin, take_bytes };
+
+	return sled_store_read(store, message, &reader, err);
+}
+
 GMimeStream *
 sled_letter_stream(const struct sled_letter *letter, struct sled_err *err)
 {

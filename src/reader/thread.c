@@ -94,12 +94,6 @@ note_id(void *ctx, const char *id, struct sled_err *err)
 }
 
 static bool
-take_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
-{
-	return sled_letter_add(ctx, data, len, err);
-}
-
-static bool
 add_member(struct weaving *w, const struct sled_message *message,
            const struct sled_letter *letter, struct sled_err *err)
 {
@@ -141,8 +135,7 @@ consider(struct weaving *w, const struct sled_message *message,
 	if (!sled_letter_new(&letter, sled_store_state(w->index->store, &sys),
 	                     err))
 		return false;
-	ok = sled_store_read(w->index->store, message, take_bytes, letter,
-	                     &why) &&
+	ok = sled_letter_read(letter, w->index->store, message, &why) &&
 	     sled_letter_parse(letter, &why);
 	w->shares = w->len == 0;
 	if (ok)

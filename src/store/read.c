@@ -5,13 +5,11 @@
 #include "store/store.h"
 
 struct wanted {
-	const struct sled_message *message;      /* NULL: all of the member */
-	const struct sled_member_reader *reader; /* then */
+	const struct sled_message *message; /* NULL: all of the member */
+	const struct sled_member_reader *reader;
 	bool matches; /* the message that is coming is the one */
 	bool done;
-	bool refused; /* by EACH: no other place mends that */
-	sled_bytes_fn *each;
-	void *ctx;
+	bool refused; /* by READER: no other place mends that */
 };
 
 static bool
@@ -19,13 +17,17 @@ on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
          struct sled_err *err)
 {
 	struct wanted *wanted = ctx;
+	const struct sled_message *message = wanted->message;
 
 	(void)tar_at;
-	(void)err;
 	wanted->matches =
-	    strcmp(receipt->record, wanted->message->record) == 0 &&
-	    receipt->number == wanted->message->number;
-	return true;
+	    message == NULL || (strcmp(receipt->record, message->record) == 0 &&
+	                        receipt->number == message->number);
+	wanted->refused =
+	    wanted->matches &&
+	    !wanted->reader->begin(wanted->reader->ctx, receipt->number,
+	                           receipt->octets, err);
+	return !wanted->refused;
 }
 
 static bool
@@ -34,7 +36,8 @@ on_data(void *ctx, const void *data, size_t len, struct sled_err *err)
 	struct wanted *wanted = ctx;
 
 	wanted->refused =
-	    wanted->matches && !wanted->each(wanted->ctx, data, len, err);
+	    wanted->matches &&
+	    !wanted->reader->data(wanted->reader->ctx, data, len, err);
 	return !wanted->refused;
 }
 
@@ -45,33 +48,10 @@ on_end(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 
 	(void)receipt;
 	(void)err;
-	wanted->done = wanted->done || wanted->matches;
+	wanted->done =
+	    wanted->done || (wanted->matches && wanted->message != NULL);
 	wanted->matches = false;
 	return true;
-}
-
-/* ---- all messages of a member ---- */
-
-static bool
-begin_each(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
-           struct sled_err *err)
-{
-	struct wanted *wanted = ctx;
-
-	(void)tar_at;
-	wanted->refused = !wanted->reader->begin(
-	    wanted->reader->ctx, receipt->number, receipt->octets, err);
-	return !wanted->refused;
-}
-
-static bool
-data_of_each(void *ctx, const void *data, size_t len, struct sled_err *err)
-{
-	struct wanted *wanted = ctx;
-
-	wanted->refused =
-	    !wanted->reader->data(wanted->reader->ctx, data, len, err);
-	return !wanted->refused;
 }
 
 /* ---- one place ---- */
@@ -81,21 +61,16 @@ static bool
 read_from(struct sled_reading *reading, const struct sled_member_row *row,
           struct wanted *wanted, struct sled_err *err)
 {
-	const struct sled_member_visitor one = {
+	const struct sled_member_visitor visitor = {
 		wanted, NULL, NULL, on_begin, on_data, on_end,
 	};
-	const struct sled_member_visitor all = {
-		wanted, NULL, NULL, begin_each, data_of_each, NULL,
-	};
-	const struct sled_member_visitor *visitor =
-	    wanted->message == NULL ? &all : &one;
 	const struct sled_member_sum expected = { row->length, row->tar_octets,
 		                                  row->body_sha256 };
 	struct sled_member_sum sum;
 	unsigned seq = 0;
 
 	if (!sled_member_compare(&reading->source, row->at, &expected, err) ||
-	    !sled_member_check(&reading->source, row->at, visitor, &sum, &seq,
+	    !sled_member_check(&reading->source, row->at, &visitor, &sum, &seq,
 	                       err))
 		return false;
 	wanted->done = wanted->done || wanted->message == NULL;
@@ -159,9 +134,9 @@ ask_seats(struct sled_store *store, int64_t member, struct wanted *wanted,
 
 bool
 sled_store_read(struct sled_store *store, const struct sled_message *message,
-                sled_bytes_fn *each, void *ctx, struct sled_err *err)
+                const struct sled_member_reader *reader, struct sled_err *err)
 {
-	struct wanted wanted = { .message = message, .each = each, .ctx = ctx };
+	struct wanted wanted = { .message = message, .reader = reader };
 
 	return ask_seats(store, message->member, &wanted, err) ||
 	       sled_note(err, "message %llu of %s",

@@ -161,20 +161,70 @@ scrub_seat(struct scrub *s, struct sled_err *err)
 	return ok;
 }
 
+static struct scrub *
+begin(struct sled_store *store, struct sled_scrubbed *out, struct sled_err *err)
+{
+	struct scrub *s = calloc(1, sizeof(*s));
+
+	if (s == NULL) {
+		(void)sled_fail(err, SLED_ERR_NOMEM, "scrub");
+		return NULL;
+	}
+	s->store = store;
+	s->now = sled_clock_now();
+	s->out = out;
+	return s;
+}
+
+static bool
+read_rows(struct scrub *s, const struct sled_member_row *rows, size_t len,
+          struct sled_err *err)
+{
+	memcpy(s->rows, rows, len * sizeof(*rows));
+	s->len = s->read = len;
+	for (size_t i = 0; i < len; i++)
+		if (!read_row(s, i, err))
+			return false;
+	if (!note_batch(s, err))
+		return false;
+	count_batch(s);
+	return true;
+}
+
+bool
+sled_scrub_volume(struct sled_store *store, struct sled_seat *seat,
+                  const struct sled_volume_row *volume,
+                  struct sled_scrubbed *out, struct sled_err *err)
+{
+	struct scrub *s = begin(store, out, err);
+	struct sled_member_row *rows = NULL;
+	size_t len = 0;
+	bool ok = s != NULL &&
+	          sled_volume_extents(store, volume->id, 0, &rows, &len, err);
+
+	if (s != NULL)
+		s->seat = seat;
+	for (size_t at = 0; ok && at < len; at += BATCH)
+		ok = read_rows(s, rows + at,
+		               len - at < BATCH ? len - at : BATCH, err);
+	if (s != NULL)
+		close_file(s);
+	free(rows);
+	free(s);
+	return ok;
+}
+
 bool
 sled_store_scrub(struct sled_store *store, uint64_t ms,
                  struct sled_scrubbed *out, struct sled_err *err)
 {
-	struct scrub *s = calloc(1, sizeof(*s));
+	struct scrub *s = begin(store, out, err);
 	int64_t began = sled_clock_ms();
 	bool ok = true;
 
 	*out = (struct sled_scrubbed){ 0 };
 	if (s == NULL)
-		return sled_fail(err, SLED_ERR_NOMEM, "scrub");
-	s->store = store;
-	s->now = sled_clock_now();
-	s->out = out;
+		return false;
 	/* A share of the time for each; what one leaves, the next has. */
 	for (size_t i = 0; ok && i < store->len; i++) {
 		s->seat = &store->seats[i];

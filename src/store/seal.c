@@ -61,16 +61,76 @@ seal_first(struct sled_store *store, struct sled_volume_row *volume,
 	return sled_ledger_volume_put(store->ledger, volume, err);
 }
 
+/* What a copy that was there is not sealed for: what it has is not what was
+ * stored, or its disk fails. Any other place that got lost waits for a sync. */
+static bool
+is_sealed_there(struct sled_store *store, struct sled_seat *seat,
+                const struct sled_volume_row *volume, struct sled_err *err)
+{
+	struct sled_member_row *rows = NULL;
+	const struct sled_err *why = &seat->place.why;
+	size_t lacking = 0;
+	bool pruned = false;
+
+	if (seat->place.out &&
+	    (why->kind == SLED_ERR_DAMAGED || why->kind == SLED_ERR_IO)) {
+		*err = *why;
+		return false;
+	}
+	if (!sled_seat_usable(seat))
+		return true;
+	if (!sled_ledger_pruned(store->ledger, volume->id, seat->id, &pruned,
+	                        err) ||
+	    !sled_volume_lacking(store, volume->id, seat->id, &rows, &lacking,
+	                         err))
+		return false;
+	free(rows);
+	return pruned || lacking == 0 ||
+	       sled_fail(err, SLED_ERR_DAMAGED,
+	                 "%s has other bytes than were "
+	                 "stored; it is not sealed",
+	                 seat->place.path);
+}
+
+/* Of a copy with other bytes the ledger says which messages are hit: the next
+ * run makes it anew where that loses nothing, else `repair` does. */
+static bool
+seal_copy(struct sled_store *store, struct sled_seat *seat,
+          const struct sled_volume_row *volume, struct sled_scrubbed *read,
+          struct sled_err *err)
+{
+	struct sled_err second = { 0 };
+	uint64_t octets = 0;
+
+	if (!sled_seat_usable(seat))
+		return true;
+	if (!sled_copies_reconcile(store, seat, volume, &octets, err))
+		return false;
+	if (is_sealed_there(store, seat, volume, err))
+		return true;
+	if (err->kind == SLED_ERR_DAMAGED &&
+	    !sled_scrub_volume(store, seat, volume, read, &second))
+		sled_store_say(store, "%s", second.text);
+	return sled_hint(err, "mailsled repair");
+}
+
+/* *SEALED counts the first place's: those of the copies are not all. */
 static bool
 seal_one(struct sled_store *store, struct sled_volume_row *volume,
-         struct sled_err *err)
+         uint64_t *sealed, struct sled_scrubbed *read, struct sled_err *err)
 {
-	uint64_t octets = 0;
-	bool ok = seal_first(store, volume, err);
+	bool first = seal_first(store, volume, err), ok = first;
 
-	for (size_t i = 1; ok && i < store->len; i++)
-		ok = sled_copies_reconcile(store, &store->seats[i], volume,
-		                           &octets, err);
+	*sealed += first;
+	for (size_t i = 1; first && i < store->len; i++) {
+		struct sled_err why = { 0 };
+
+		if (seal_copy(store, &store->seats[i], volume, read, &why))
+			continue;
+		if (ok)
+			*err = why;
+		ok = false;
+	}
 	return ok || sled_note(err, "seal %s/%s", volume->label, volume->name);
 }
 
@@ -153,8 +213,8 @@ turn_all(struct sled_store *store, const char *label, bool now,
 }
 
 bool
-sled_store_seal(struct sled_store *store, const char *label, bool now,
-                uint64_t *sealed, struct sled_err *err)
+sled_seal(struct sled_store *store, const char *label, bool now,
+          uint64_t *sealed, struct sled_scrubbed *read, struct sled_err *err)
 {
 	struct chosen chosen = { store, NULL, 0 };
 	struct sled_err first = { 0 };
@@ -166,10 +226,8 @@ sled_store_seal(struct sled_store *store, const char *label, bool now,
 	for (size_t i = 0; ok && i < chosen.len; i++) {
 		struct sled_err why = { 0 };
 
-		if (seal_one(store, &chosen.rows[i], &why)) {
-			++*sealed;
+		if (seal_one(store, &chosen.rows[i], sealed, read, &why))
 			continue;
-		}
 		if (first.kind == SLED_ERR_NONE)
 			first = why;
 		else
@@ -179,4 +237,13 @@ sled_store_seal(struct sled_store *store, const char *label, bool now,
 	if (ok && first.kind != SLED_ERR_NONE)
 		*err = first;
 	return ok && first.kind == SLED_ERR_NONE;
+}
+
+bool
+sled_store_seal(struct sled_store *store, const char *label, bool now,
+                uint64_t *sealed, struct sled_err *err)
+{
+	struct sled_scrubbed read = { 0 };
+
+	return sled_seal(store, label, now, sealed, &read, err);
 }

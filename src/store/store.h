@@ -454,6 +454,19 @@ bool sled_volume_lacking(struct sled_store *store, int64_t volume,
                          const char *place, struct sled_member_row **out,
                          size_t *len, struct sled_err *err);
 
+/* ---- scrub.c ---- */
+/* Read all of a volume in one place again; *OUT counts on. What does not hold is
+ * said, is a fault in the ledger and is not counted as held any more. */
+bool sled_scrub_volume(struct sled_store *store, struct sled_seat *seat,
+                       const struct sled_volume_row *volume,
+                       struct sled_scrubbed *out, struct sled_err *err);
+
+/* ---- seal.c ---- */
+/* sled_store_seal(); *READ counts what of copies was read again for damage. */
+bool sled_seal(struct sled_store *store, const char *label, bool now,
+               uint64_t *sealed, struct sled_scrubbed *read,
+               struct sled_err *err);
+
 /* ---- copies.c ---- */
 /* Bring the seats to volume->end from the first place, each by its own worker,
  * and read back; ok[i] says that seat i holds all of EXTENTS. */

@@ -50,17 +50,21 @@ bool
 sled_store_tend(struct sled_store *store, uint64_t scrub_ms,
                 struct sled_tended *out, struct sled_err *err)
 {
+	struct sled_scrubbed copies = { 0 };
 	struct sled_err second = { 0 };
 	bool sealed;
 
 	*out = (struct sled_tended){ 0 };
-	sealed = sled_store_seal(store, NULL, false, &out->sealed, err);
+	sealed = sled_seal(store, NULL, false, &out->sealed, &copies, err);
 	if (!make_parity(store, &out->parity, sealed ? err : &second))
 		return false;
 	/* A volume that cannot be sealed keeps no other from being read. */
 	if (!sled_store_scrub(store, scrub_ms, &out->scrubbed,
 	                      sealed ? err : &second))
 		return false;
+	out->scrubbed.members += copies.members;
+	out->scrubbed.octets += copies.octets;
+	out->scrubbed.damaged += copies.damaged;
 	if (sealed && out->scrubbed.damaged > 0)
 		sealed = sled_fail(err, SLED_ERR_DAMAGED,
 		                   "%llu damaged members were found",

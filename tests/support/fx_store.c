@@ -114,11 +114,12 @@ fx_store_sh(struct fx_store *w, const char *fmt, ...)
 void
 fx_store_damage(struct fx_store *w, const char *file, unsigned at)
 {
-	fx_store_sh(w,
-	            "f=$(echo %s) && chmod u+w $f && b=$(od -An -tu1 -j%u -N1 "
-	            "$f) && printf \"$(printf '\\\\%%03o' $((255 - b)))\" | dd of=$f "
-	            "bs=1 seek=%u conv=notrunc 2>/dev/null",
-	            file, at, at);
+	fx_store_sh(
+	    w,
+	    "f=$(echo %s) && chmod u+w $f && b=$(od -An -tu1 -j%u -N1 "
+	    "$f) && printf \"$(printf '\\\\%%03o' $((255 - b)))\" | dd of=$f "
+	    "bs=1 seek=%u conv=notrunc 2>/dev/null",
+	    file, at, at);
 }
 
 size_t
@@ -400,10 +401,10 @@ fx_store_import_one(struct fx_store *w, struct sled_import *import,
 		ok = sled_import_data(import,
 		                      (struct sled_span){ bytes.data, 7 },
 		                      &w->err) &&
-		     sled_import_data(import,
-		                      (struct sled_span){ bytes.data + 7,
-		                                          bytes.len - 7 },
-		                      &w->err) &&
+		     sled_import_data(
+			 import,
+			 (struct sled_span){ bytes.data + 7, bytes.len - 7 },
+			 &w->err) &&
 		     sled_import_end(import, &w->err);
 	sled_buf_free(&bytes);
 	return ok;
@@ -475,6 +476,18 @@ keep_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
 	return sled_buf_add(ctx, data, len, err);
 }
 
+static bool
+begin_bytes(void *ctx, uint64_t number, uint64_t octets, struct sled_err *err)
+{
+	struct sled_buf *bytes = ctx;
+
+	(void)number;
+	(void)octets;
+	(void)err;
+	bytes->len = 0;
+	return true;
+}
+
 /* Rows whose bytes were asked for: a walk's callback may not read members. */
 struct rows {
 	struct sled_message list[FX_STORE_MAILS + 1];
@@ -496,9 +509,11 @@ static void
 assert_reads_back(struct fx_store *w, const struct sled_message *row)
 {
 	struct sled_buf bytes = { 0 };
+	const struct sled_member_reader reader = { &bytes, begin_bytes,
+		                                   keep_bytes };
 	struct sled_hash hash;
 
-	if (!sled_store_read(w->store, row, keep_bytes, &bytes, &w->err))
+	if (!sled_store_read(w->store, row, &reader, &w->err))
 		fail_msg("%s", w->err.text);
 	hash = hash_of(sled_buf_span(&bytes));
 	assert_int_equal(bytes.len, row->octets);

@@ -408,6 +408,34 @@ behind_a_failure_of_any_call_a_maildir_gets_each_once(void **state)
 	assert_true(fx_stops_fail(*state, &stops, faults, COUNT(faults)) > 15);
 }
 
+static int
+unable_to_rename(void *ctx, int from_dir, const char *from, int to_dir,
+                 const char *to)
+{
+	(void)ctx;
+	if (strncmp(from, "tmp/", 4) != 0)
+		return renameat(from_dir, from, to_dir, to);
+	errno = EIO;
+	return -1;
+}
+
+/* What a try left in tmp may be the same file as something else by now. */
+static void
+a_file_left_in_tmp_is_never_written_again(void **state)
+{
+	struct fx_store *w = *state;
+	const struct sled_sys sys = w->fx.sys;
+
+	w->fx.sys.renameat = unable_to_rename;
+	(void)must_wait(w, &maildir, NEW);
+	fx_store_sh(w, "ln M/tmp/* kept && echo other > kept");
+	w->fx.sys = sys;
+	must_deliver(w, &maildir, NEW);
+	fx_store_sh(w,
+	            "test \"$(cat kept)\" = other && "
+	            "test $(stat -c %%h kept) = 1 && test -z \"$(ls M/tmp)\"");
+}
+
 /* ---- mbox ---- */
 
 /* By the mbox reader that `import` uses: count, and each one's bytes. */
@@ -593,6 +621,85 @@ an_fcntl_lock_of_another_program_is_waited_for(void **state)
 	assert_mbox_has(w, 0);
 }
 
+static unsigned syncs_to_fail, cuts;
+static bool locked;
+
+static bool
+is_box(int fd, char path[512])
+{
+	char link[64];
+	ssize_t len;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, 511);
+	path[len > 0 ? len : 0] = '\0';
+	return len > 4 && strcmp(path + len - 4, "/box") == 0;
+}
+
+static int
+fail_to_sync(void *ctx, int fd)
+{
+	char path[512];
+
+	(void)ctx;
+	if (!is_box(fd, path) || syncs_to_fail == 0)
+		return fdatasync(fd);
+	syncs_to_fail--;
+	errno = EIO;
+	return -1;
+}
+
+/* As another process sees it. */
+static bool
+is_locked(const char *path)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+
+		_exit(fd != -1 && fcntl(fd, F_GETLK, &whole) == 0 &&
+		              whole.l_type != F_UNLCK
+		          ? 0
+		          : 1);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static int
+cut_under_lock(void *ctx, int fd, off_t len)
+{
+	char path[512];
+
+	(void)ctx;
+	if (is_box(fd, path)) {
+		cuts++;
+		locked = locked && is_locked(path);
+	}
+	return ftruncate(fd, len);
+}
+
+static void
+an_mbox_whose_disk_fails_is_cut_back_under_its_lock(void **state)
+{
+	struct fx_store *w = *state;
+	const struct sled_sys sys = w->fx.sys;
+
+	syncs_to_fail = 2; /* the message's, and that of the cut */
+	cuts = 0;
+	locked = true;
+	w->fx.sys.fdatasync = fail_to_sync;
+	w->fx.sys.ftruncate = cut_under_lock;
+	(void)must_wait(w, &mbox, NEW);
+	assert_int_equal(cuts, 2);
+	assert_true(locked);
+	w->fx.sys = sys;
+	must_deliver(w, &mbox, NEW);
+	assert_mbox_has(w, 0);
+}
+
 /* ---- an mbox, cut off ---- */
 
 /* Killed before the Nth pwrite to the mbox, or in the middle of it. */
@@ -701,6 +808,8 @@ main(void)
 		T(what_the_archive_does_not_give_is_given_to_nobody),
 		T(stopped_at_any_call_a_maildir_gets_each_once),
 		T(behind_a_failure_of_any_call_a_maildir_gets_each_once),
+		T(a_file_left_in_tmp_is_never_written_again),
+		T(an_mbox_whose_disk_fails_is_cut_back_under_its_lock),
 		T(an_mbox_gets_each_message_once),
 		T(it_is_written_behind_what_is_there),
 		T(what_is_no_mbox_is_not_written),

@@ -4,6 +4,7 @@
  * no such network, all of it is skipped.
  */
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -75,6 +78,23 @@ static bool
 has_six(void)
 {
 	return put("/proc/sys/net/ipv6/conf/all/disable_ipv6", "0");
+}
+
+/* A carrier is there at once; that it counts is the work of a kernel's thread,
+ * which may be late on a machine that is busy. */
+static void
+until_it_runs(const char *name)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ask = { .ifr_flags = 0 };
+
+	assert_int_not_equal(fd, -1);
+	(void)snprintf(ask.ifr_name, sizeof(ask.ifr_name), "%s", name);
+	do {
+		(void)sched_yield();
+		assert_int_equal(ioctl(fd, SIOCGIFFLAGS, &ask), 0);
+	} while ((ask.ifr_flags & IFF_RUNNING) == 0);
+	(void)close(fd);
 }
 
 /* ---- watching it ---- */
@@ -365,6 +385,7 @@ an_address_needs_no_default_route(void **state)
 	struct sled_err err = { 0 };
 
 	sh("ip link set lo up; ip link set w0 up");
+	until_it_runs("w0");
 	assert_true(sled_links_to(world->links, to, 3, &err));
 	assert_true(sled_links_look(world->links)); /* at once */
 	ups_are(world, "lo w0");
@@ -387,6 +408,7 @@ what_is_up_at_first_is_there_at_once(void **state)
 	struct sled_err err = { 0 };
 
 	sh(UP);
+	until_it_runs("w0");
 	sled_links_free(&world->links);
 	assert_true(sled_links_new(&world->links, world->loop, on_changed,
 	                           world, &err));

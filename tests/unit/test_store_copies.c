@@ -305,12 +305,32 @@ test_a_damaged_copy_is_set_aside_and_made_anew(void **state)
 	    w, FLIP("copy1/" VOLUME) " && truncate -s -1 copy1/" VOLUME);
 }
 
+struct taken {
+	size_t octets;
+	unsigned begun;
+};
+
+static bool
+begin_any(void *ctx, uint64_t number, uint64_t octets, struct sled_err *err)
+{
+	struct taken *taken = ctx;
+
+	(void)number;
+	(void)octets;
+	(void)err;
+	taken->octets = 0;
+	taken->begun++;
+	return true;
+}
+
 static bool
 take_any(void *ctx, const void *data, size_t len, struct sled_err *err)
 {
+	struct taken *taken = ctx;
+
 	(void)data;
 	(void)err;
-	*(size_t *)ctx += len;
+	taken->octets += len;
 	return true;
 }
 
@@ -330,7 +350,9 @@ test_a_right_copy_is_not_given_up_for_a_damaged_first_place(void **state)
 	const struct sled_message_query one = { .limit = 1 };
 	struct sled_message row;
 	uint64_t octets = 0;
-	size_t read = 0;
+	struct taken taken = { 0 };
+	const struct sled_member_reader reader = { &taken, begin_any,
+		                                   take_any };
 
 	members(w, 0, 1);
 	fx_store_sh(w, "cp store/" VOLUME " whole && "
@@ -340,8 +362,59 @@ test_a_right_copy_is_not_given_up_for_a_damaged_first_place(void **state)
 	fx_store_sh(w, "cmp whole copy1/" VOLUME);
 	assert_true(sled_ledger_messages(sled_store_ledger(w->store), &one,
 	                                 copy_row, &row, &w->err));
-	assert_true(sled_store_read(w->store, &row, take_any, &read, &w->err));
-	assert_int_equal(read, row.octets);
+	assert_true(sled_store_read(w->store, &row, &reader, &w->err));
+	assert_int_equal(taken.octets, row.octets);
+	assert_int_equal(taken.begun, 1);
+}
+
+/* Reads of the first place's volumes that succeed still. */
+static unsigned reads_left;
+
+static ssize_t
+until_it_fails(void *ctx, int fd, void *data, size_t len, off_t at)
+{
+	char link[64], path[512] = "";
+
+	(void)ctx;
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (readlink(link, path, sizeof(path) - 1) > 0 &&
+	    strstr(path, "/store/home/") != NULL && reads_left-- == 0) {
+		reads_left = 0;
+		errno = EIO;
+		return -1;
+	}
+	return pread(fd, data, len, at);
+}
+
+static void
+test_a_message_begins_again_when_its_place_fails_midway(void **state)
+{
+	const struct sled_message_query one = { .limit = 1 };
+	static const struct fx_mail large[] = { { "u9", 900000, 9 } };
+	struct fx_store *w = *state;
+	struct sled_message row;
+	unsigned again = 0;
+	struct fx_visit v;
+
+	fx_store_open(w);
+	assert_true(fx_visit_run(&v, w, large, 1, 2, true));
+	assert_true(sled_ledger_messages(sled_store_ledger(w->store), &one,
+	                                 copy_row, &row, &w->err));
+	w->fx.sys.pread = until_it_fails;
+	for (unsigned n = 0; n < 200; n++) {
+		struct taken taken = { 0 };
+		const struct sled_member_reader reader = { &taken, begin_any,
+			                                   take_any };
+
+		reads_left = n;
+		if (!sled_store_read(w->store, &row, &reader, &w->err))
+			fail_msg("%u: %s", n, w->err.text);
+		assert_int_equal(taken.octets, row.octets);
+		assert_in_range(taken.begun, 1, 2);
+		again += taken.begun == 2;
+	}
+	assert_true(again > 0);
+	fx_store_close(w);
 }
 
 /* Two histories after mail 0: mails 1 and 2 in the first place, 3 to 5 in the
@@ -622,6 +695,7 @@ main(void)
 		TEST(
 		    test_two_of_three_places_are_enough_when_two_are_asked_for),
 		TEST(test_places_on_one_disk_count_once_when_that_is_asked_for),
+		TEST(test_a_message_begins_again_when_its_place_fails_midway),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

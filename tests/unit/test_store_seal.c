@@ -328,6 +328,65 @@ a_sealed_copy_that_is_damaged_is_left_as_it_is(void **state)
 	fx_store_sh(w, "sha256sum -c --quiet was");
 }
 
+static void
+a_copy_with_other_bytes_is_told_and_noted_and_made_anew(void **state)
+{
+	struct fx_store *w = *state;
+	struct sled_place_status place = { 0 };
+	uint64_t sealed = 0;
+
+	fx_store_sh(w, "printf XXXX | dd of=copy1/home/" NAME
+	               ".open.tar.gz bs=1 seek=400 conv=notrunc 2>&1 && "
+	               "sha256sum copy1/home/" NAME ".open.tar.gz > was");
+	fx_store_open(w);
+	assert_false(seal(w, &sealed));
+	assert_int_equal(w->err.kind, SLED_ERR_DAMAGED);
+	assert_non_null(strstr(w->err.text, "/copy1"));
+	assert_int_equal(sealed, 1); /* the first place's */
+	assert_true(sled_store_place(w->store, 1, &place, &w->err));
+	assert_int_equal(place.damaged, 1);
+	assert_true(place.lacks > 0);
+	assert_true(sled_store_place(w->store, 0, &place, &w->err));
+	assert_int_equal(place.damaged, 0);
+	fx_store_close(w);
+	assert_sealed_in(w, "store");
+	/* The next run makes it anew; what it was is kept. */
+	assert_all_is_there(w);
+	assert_sealed_in(w, "copy1");
+	fx_store_open(w);
+	assert_true(sled_store_place(w->store, 1, &place, &w->err));
+	assert_int_equal(place.damaged, 0);
+	assert_int_equal(place.lacks, 0);
+	fx_store_close(w);
+	fx_store_sh(w, "find copy1 -name '*.gz*' -exec sha256sum {} + | "
+	               "grep -q $(cut -c1-64 was)");
+}
+
+static void
+tending_a_copy_with_other_bytes_is_not_fine(void **state)
+{
+	struct fx_store *w = *state;
+	struct sled_tended tended;
+	uint64_t sealed = 0;
+
+	/* It turns, and cannot be sealed before the next time. */
+	fx_store_sh(w, "cp store/home/" NAME ".open.tar.gz whole && printf XXXX"
+	               " | dd of=store/home/" NAME
+	               ".open.tar.gz bs=1 seek=400 conv=notrunc 2>&1");
+	fx_store_open(w);
+	assert_false(seal(w, &sealed));
+	fx_store_close(w);
+	fx_store_sh(w, "cp whole store/home/" NAME ".open.tar.gz && printf XXXX"
+	               " | dd of=copy1/home/" NAME
+	               ".open.tar.gz bs=1 seek=400 conv=notrunc 2>&1");
+	fx_store_open(w);
+	assert_false(sled_store_tend(w->store, 1000, &tended, &w->err));
+	assert_int_equal(w->err.kind, SLED_ERR_DAMAGED);
+	assert_int_equal(tended.sealed, 1);
+	assert_int_equal(tended.scrubbed.damaged, 1);
+	fx_store_close(w);
+}
+
 /* ---- cut off at every call ---- */
 
 static void
@@ -426,6 +485,8 @@ main(void)
 		T(a_damaged_volume_is_not_sealed_and_nothing_is_taken_from_it),
 		T(damage_at_the_turn_does_not_get_into_the_hash),
 		T(a_sealed_copy_that_is_damaged_is_left_as_it_is),
+		T(a_copy_with_other_bytes_is_told_and_noted_and_made_anew),
+		T(tending_a_copy_with_other_bytes_is_not_fine),
 		T(a_kill_at_any_call_is_gone_on_from),
 		T(a_failure_of_any_call_is_gone_on_from),
 	};
