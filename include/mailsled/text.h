@@ -22,6 +22,8 @@ void sled_text_clip(char *out, size_t room, struct sled_span in);
 SLED_CHECK bool sled_text_utf8(struct sled_buf *out, struct sled_span in,
                                struct sled_err *err);
 
+/* What stands for an octet that marks up in HTML and XML; NULL: itself. */
+const char *sled_text_reference(char c);
 /* For HTML and XML, between tags and in quoted attributes: what marks up becomes
  * a reference. Tab, LF and the joiners that emoji and Indic scripts are written
  * with stay; what else printable() escapes is escaped likewise, but that bytes

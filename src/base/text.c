@@ -152,11 +152,10 @@ sled_text_utf8(struct sled_buf *out, struct sled_span in, struct sled_err *err)
 	return sled_buf_reserve(out, 1, err);
 }
 
-/* What stands for POINT in markup; NULL: itself. */
-static const char *
-reference_of(int32_t point)
+const char *
+sled_text_reference(char c)
 {
-	switch (point) {
+	switch (c) {
 	case '&':
 		return "&amp;";
 	case '<':
@@ -168,10 +167,17 @@ reference_of(int32_t point)
 	case '\'':
 		return "&#39;";
 	default:
-		return point < 0 || point == 0xfffe || point == 0xffff
-		           ? "\xef\xbf\xbd"
-		           : NULL;
+		return NULL;
 	}
+}
+
+/* What stands for POINT in markup; NULL: itself. */
+static const char *
+reference_of(int32_t point)
+{
+	if (point < 0 || point == 0xfffe || point == 0xffff)
+		return "\xef\xbf\xbd";
+	return point < 0x80 ? sled_text_reference((char)point) : NULL;
 }
 
 static bool

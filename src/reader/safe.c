@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "mailsled/reader.h"
+#include "mailsled/text.h"
 #include "reader/markup.h"
 
 #define DEPTH_MOST    200    /* elements inside each other that are kept */
@@ -183,24 +184,11 @@ puts_to(struct page *page, const char *text)
 static const char *
 reference(char c)
 {
-	switch (c) {
-	case '&':
-		return "&amp;";
-	case '<':
-		return "&lt;";
-	case '>':
-		return "&gt;";
-	case '"':
-		return "&quot;";
-	case '\'':
-		return "&#39;";
-	case '`':
+	if (c == '`')
 		return "&#96;";
-	default:
-		if ((unsigned char)c >= ' ' && c != 0x7f)
-			return NULL;
-		return c == '\n' || c == '\t' ? NULL : " ";
-	}
+	if (((unsigned char)c < ' ' && c != '\n' && c != '\t') || c == 0x7f)
+		return " ";
+	return sled_text_reference(c);
 }
 
 static bool
