@@ -258,6 +258,9 @@ SLED_CHECK bool sled_ledger_volume_put(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_volumes(struct sled_ledger *ledger,
                                     const char *label, sled_volume_fn *each,
                                     void *ctx, struct sled_err *err);
+/* Octets of all volumes together, as they stand in a whole copy. */
+SLED_CHECK bool sled_ledger_archived(struct sled_ledger *ledger, uint64_t *out,
+                                     struct sled_err *err);
 /* The last by name of this label; *found false when it has none. */
 SLED_CHECK bool sled_ledger_volume_last(struct sled_ledger *ledger,
                                         const char *label,

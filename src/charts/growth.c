@@ -38,14 +38,6 @@ take_row(void *ctx, const struct sled_growth_row *row, struct sled_err *err)
 	return true;
 }
 
-static bool
-take_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
-{
-	(void)err;
-	((struct growth *)ctx)->archived += row->end;
-	return true;
-}
-
 /* What came in each bin becomes what there is at its end. */
 static void
 fill(const struct growth *growth, struct sled_grid *grid)
@@ -113,8 +105,7 @@ sled_charts_growth(struct sled_buf *out, const struct sled_charts *charts,
 {
 	struct growth growth = { .today = charts->now / DAY_S };
 	bool ok = sled_ledger_growth(charts->ledger, take_row, &growth, err) &&
-	          sled_ledger_volumes(charts->ledger, NULL, take_volume,
-	                              &growth, err) &&
+	          sled_ledger_archived(charts->ledger, &growth.archived, err) &&
 	          (growth.len == 0
 	               ? sled_charts_none(out, "No mail is stored yet.", err)
 	               : draw(out, charts->ledger, &growth, err));

@@ -37,14 +37,6 @@ take_visit(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
 	return true;
 }
 
-static bool
-take_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
-{
-	(void)err;
-	((struct growth *)ctx)->archived += row->end;
-	return true;
-}
-
 /* Octets of all mail, which ARCHIVED octets of archives hold. */
 static bool
 find_octets(struct status *status, uint64_t archived, uint64_t *out,
@@ -77,8 +69,7 @@ find_growth(struct status *status, uint64_t *out, struct sled_err *err)
 	*out = 0;
 	if (!sled_ledger_visits(status->ledger, NULL, 0, take_visit, &growth,
 	                        err) ||
-	    !sled_ledger_volumes(status->ledger, NULL, take_volume, &growth,
-	                         err))
+	    !sled_ledger_archived(status->ledger, &growth.archived, err))
 		return false;
 	days = growth.first == 0 ? 0 : (status->now - growth.first) / DAY_S;
 	if (days < 1 || growth.mail == 0)

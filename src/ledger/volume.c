@@ -128,6 +128,23 @@ sled_ledger_volumes(struct sled_ledger *ledger, const char *label,
 }
 
 bool
+sled_ledger_archived(struct sled_ledger *ledger, uint64_t *out,
+                     struct sled_err *err)
+{
+	int64_t octets = 0;
+	bool found = false;
+
+	if (!sled_sql_number(
+		ledger,
+		SLED_SQL_PLAIN(
+		    "SELECT coalesce(sum(committed), 0) FROM volume"),
+		&octets, &found, err))
+		return false;
+	*out = (uint64_t)octets;
+	return true;
+}
+
+bool
 sled_ledger_volume_last(struct sled_ledger *ledger, const char *label,
                         struct sled_volume_row *out, bool *found,
                         struct sled_err *err)
