@@ -41,6 +41,8 @@ struct sled_page {
  * %lu %lld %llu and %%. */
 void sled_page_add(struct sled_page *page, const char *fmt, ...)
     SLED_PRINTF(2, 3);
+/* From the doctype on; <head> is still open. */
+void sled_page_head(struct sled_page *page, const char *title);
 /* Foreign text. */
 void sled_page_text(struct sled_page *page, struct sled_span text);
 /* Markup that was made elsewhere, and is safe. */

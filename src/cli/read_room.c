@@ -64,21 +64,13 @@ sled_room_begin(struct sled_room_ask *ask, const char *title, const char *here)
 {
 	struct sled_page *page = &ask->page;
 
+	sled_page_head(page, title);
 	sled_page_add(page,
-	              "<!doctype html>\n<html lang=\"en\"><head>"
-	              "<meta charset=\"utf-8\">"
-	              "<meta name=\"viewport\" "
-	              "content=\"width=device-width, initial-scale=1\">"
-	              "<meta name=\"color-scheme\" content=\"light dark\">"
-	              "<title>%s - mailsled</title>"
-	              "<link rel=\"icon\" href=\"/icon.svg\">"
-	              "<link rel=\"stylesheet\" href=\"/page.css\">"
 	              "<script src=\"/page.js\" defer></script>"
 	              "</head><body>\n"
 	              "<a class=\"skip\" href=\"#main\">Skip to the page</a>\n"
 	              "<header class=\"top\"><nav aria-label=\"Pages\">"
-	              "<span class=\"brand\">mailsled</span><ul>",
-	              title);
+	              "<span class=\"brand\">mailsled</span><ul>");
 	for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
 		bool current = strcmp(entries[i].path, here) == 0;
 

@@ -194,17 +194,9 @@ sled_answer_file(struct sled_visitor *visitor,
 bool
 sled_answer_begin(struct sled_page *page, const char *title)
 {
-	sled_page_add(page,
-	              "<!doctype html>\n<html lang=\"en\"><head>"
-	              "<meta charset=\"utf-8\">"
-	              "<meta name=\"viewport\" "
-	              "content=\"width=device-width, initial-scale=1\">"
-	              "<meta name=\"color-scheme\" content=\"light dark\">"
-	              "<title>%s - mailsled</title>"
-	              "<link rel=\"stylesheet\" href=\"/page.css\">"
-	              "<link rel=\"icon\" href=\"/icon.svg\">"
-	              "</head><body class=\"word\"><main><h1>%s</h1>\n",
-	              title, title);
+	sled_page_head(page, title);
+	sled_page_add(page, "</head><body class=\"word\"><main><h1>%s</h1>\n",
+	              title);
 	return !page->failed;
 }
 

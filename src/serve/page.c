@@ -122,3 +122,18 @@ sled_page_add(struct sled_page *page, const char *fmt, ...)
 	}
 	va_end(args);
 }
+
+void
+sled_page_head(struct sled_page *page, const char *title)
+{
+	sled_page_add(page,
+	              "<!doctype html>\n<html lang=\"en\"><head>"
+	              "<meta charset=\"utf-8\">"
+	              "<meta name=\"viewport\" "
+	              "content=\"width=device-width, initial-scale=1\">"
+	              "<meta name=\"color-scheme\" content=\"light dark\">"
+	              "<title>%s - mailsled</title>"
+	              "<link rel=\"icon\" href=\"/icon.svg\">"
+	              "<link rel=\"stylesheet\" href=\"/page.css\">",
+	              title);
+}
