@@ -73,3 +73,8 @@ def test_it_leaves_no_server_behind(tmp):
         raise AssertionError("the demo server still listens")
     except ConnectionRefusedError:
         pass
+
+
+for test in [f for name, f in globals().copy().items()
+             if name.startswith("test_")]:
+    test.alone = True  # each starts anew in build/demo
