@@ -120,7 +120,7 @@ add_message(struct feeding *f, struct sled_stream *stream, struct sled_err *err)
 	struct sled_entry_row entry = { f->rowid + 1, stream->name,
 		                        row->received };
 	uint64_t octets = 0;
-	bool ok = sled_stream_load(stream, f->index->store, err) &&
+	bool ok = sled_stream_load(stream, f->len, f->index->store, err) &&
 	          add_doc(f, stream, err);
 
 	if (ok && row->letter != NULL)

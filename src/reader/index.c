@@ -23,19 +23,22 @@
 #include "reader/internal.h"
 
 #define APPLICATION "1397507401" /* "SLDI" */
-#define VERSION     "2" /* of schema and of what is made of a message */
+#define VERSION     "3" /* of schema and of what is made of a message */
 #define BUSY_MS     1000
 
 /* Debian has SQLite write zeros over all that goes: what merges leave behind, in
  * a file whose text lies beside it in archives. */
 static const char settings[] = "PRAGMA synchronous = NORMAL;"
 			       "PRAGMA secure_delete = OFF;"
-			       "PRAGMA cache_size = -16384;"
 			       "PRAGMA temp_store = MEMORY;"
 			       "PRAGMA mmap_size = 0;"
 			       "PRAGMA wal_autocheckpoint = 8192;"
 			       "PRAGMA cell_size_check = ON;"
 			       "PRAGMA trusted_schema = OFF;";
+
+/* It is fed behind each visit, in as little memory as a visit has. */
+static const char few_pages[] = "PRAGMA cache_size = -2048;";
+static const char many_pages[] = "PRAGMA cache_size = -16384;";
 
 static const char schema[] =
     "CREATE TABLE fact (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -51,8 +54,9 @@ static const char schema[] =
     "CREATE VIRTUAL TABLE text USING fts5 (body, subject, sender, rcpt,"
     " files, marks, content='', columnsize=0,"
     " tokenize='unicode61 remove_diacritics 2');"
-    /* Fewer and longer runs to merge while much comes in. */
-    "INSERT INTO text (text, rank) VALUES ('hashsize', 33554432);"
+    /* Fewer and longer runs to merge while much comes in; all that waits to
+     * be one is in memory. */
+    "INSERT INTO text (text, rank) VALUES ('hashsize', 2097152);"
     "INSERT INTO fact VALUES ('changes', 0);"
     "PRAGMA application_id = " APPLICATION ";"
     "PRAGMA user_version = " VERSION ";";
@@ -191,7 +195,8 @@ open_database(struct sled_index *index, bool writing, struct sled_err *err)
 		return sled_index_fail(index, code, err);
 	index->writing = writing;
 	(void)sqlite3_busy_timeout(index->db, BUSY_MS);
-	return sled_index_run(index, settings, err);
+	return sled_index_run(index, settings, err) &&
+	       sled_index_run(index, writing ? few_pages : many_pages, err);
 }
 
 /* What must be said before the first table is made, and at no other time: it

@@ -119,8 +119,8 @@ struct sled_stream {
 SLED_CHECK bool sled_stream_fill(struct sled_stream *stream,
                                  struct sled_ledger *ledger,
                                  struct sled_err *err);
-/* Its letter, unless no place has it. */
-SLED_CHECK bool sled_stream_load(struct sled_stream *stream,
+/* Its letter, unless no place has it; of COUNT streams that are there. */
+SLED_CHECK bool sled_stream_load(struct sled_stream *stream, size_t count,
                                  struct sled_store *store,
                                  struct sled_err *err);
 /* It is in. */

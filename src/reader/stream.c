@@ -11,9 +11,9 @@
 
 #include "reader/internal.h"
 
-#define WINDOW_MOST   20000       /* messages that are sorted together */
-#define HELD_MOST     (64u << 20) /* octets of letters that wait for their turn */
-#define TOGETHER_MOST 1000        /* of one member that are read together */
+#define WINDOW_MOST   20000      /* messages that are sorted together */
+#define HELD_MOST     (4u << 20) /* octets of letters that wait for their turn */
+#define TOGETHER_MOST 1000       /* of one member that are read together */
 
 /* ---- the window ---- */
 
@@ -151,9 +151,10 @@ struct loading {
 	struct sled_letter *letter; /* whose bytes are coming */
 };
 
-/* The next row, and others of its member as far as they may wait. */
+/* The next row, and others of its member as far as they may wait: each of COUNT
+ * streams has its share of what may. */
 static void
-want_rows(struct loading *l)
+want_rows(struct loading *l, size_t count)
 {
 	struct sled_stream *stream = l->stream;
 	const int64_t member = stream->rows[stream->at].member;
@@ -164,7 +165,7 @@ want_rows(struct loading *l)
 		struct sled_stream_row *row = &stream->rows[i];
 
 		if (row->member != member || row->loaded ||
-		    (i > stream->at && held + row->octets > HELD_MOST))
+		    (i > stream->at && held + row->octets > HELD_MOST / count))
 			continue;
 		held += row->octets;
 		l->wanted[l->len++] = i;
@@ -212,8 +213,8 @@ add_bytes(void *ctx, const void *data, size_t len, struct sled_err *err)
 }
 
 bool
-sled_stream_load(struct sled_stream *stream, struct sled_store *store,
-                 struct sled_err *err)
+sled_stream_load(struct sled_stream *stream, size_t count,
+                 struct sled_store *store, struct sled_err *err)
 {
 	struct loading l = { .stream = stream, .store = store };
 	const struct sled_member_reader reader = { &l, begin_letter,
@@ -223,7 +224,7 @@ sled_stream_load(struct sled_stream *stream, struct sled_store *store,
 
 	if (stream->rows[stream->at].loaded)
 		return true;
-	want_rows(&l);
+	want_rows(&l, count);
 	ok = sled_store_read_member(store, stream->rows[stream->at].member,
 	                            &reader, &why);
 	if (!ok && why.kind == SLED_ERR_NOMEM) {

@@ -208,7 +208,8 @@ run_par2(struct mender *m, struct sled_err *err)
 	struct sled_err why = { 0 };
 	size_t from = r->origins.len;
 
-	if (!sled_buf_printf(&m->arguments, err, "repair -q -q -m128 %s.par2",
+	if (!sled_buf_printf(&m->arguments, err,
+	                     "repair " SLED_PAR2_OPTIONS " %s.par2",
 	                     m->sealed) ||
 	    !write_variants(m, err))
 		return false;

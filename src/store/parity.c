@@ -132,8 +132,8 @@ create(struct sled_store *store, const struct sled_volume_row *volume,
 	bool ok = sled_buf_printf(&folder, err, "%s/%s", store->conf.path,
 	                          volume->label) &&
 	          sled_buf_printf(&arguments, err,
-	                          "create -q -q -m128 -s%" PRIu64 " -c%" PRIu64
-	                          " -n1 -B",
+	                          "create " SLED_PAR2_OPTIONS " -s%" PRIu64
+	                          " -c%" PRIu64 " -n1 -B",
 	                          size, spare < SPARE ? SPARE : spare) &&
 	          sled_shell_word(&arguments, folder.data, err) &&
 	          sled_buf_printf(&arguments, err, " -a %s.par2 --", sealed) &&

@@ -36,6 +36,11 @@ bool sled_beside_mend(struct sled_store *store,
                       const struct sled_volume_row *volume, uint64_t *mended,
                       struct sled_err *err);
 
+/* Of each run: in silence; and with so many MiB for the blocks it makes, where
+ * it would take what they are together, a twentieth of the volume. They fit for
+ * one of 256 MiB; more of them take another pass over it. */
+#define SLED_PAR2_OPTIONS "-q -q -m16"
+
 /* par2 with these arguments, in FOLDER of the state folder. Its exit status is
  * told as *err, and means nothing: look at what it made. */
 bool sled_par2_run(struct sled_store *store, const char *folder,

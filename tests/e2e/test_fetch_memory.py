@@ -1,5 +1,6 @@
 """Memory is flat: neither a large message nor many of them raise it by more
-than their listing."""
+than their listing. What counts is what the run or any program it starts behind
+the visit holds: those for the index of search, and for parity."""
 import subprocess
 import sys
 
@@ -21,7 +22,8 @@ print(os.waitstatus_to_exitcode(status), used.ru_maxrss)
 
 
 def peak(sled, *args, timeout=300):
-    """Exit status and the most memory that one run held, in bytes."""
+    """Exit status and the most memory that one run held, or a child of it, in
+    bytes."""
     done = subprocess.run([sys.executable, "-I", "-S", "-c", MEASURE,
                            *sled.argv(*args)], check=True, text=True,
                           stdout=subprocess.PIPE, timeout=timeout)
@@ -50,6 +52,10 @@ def test_a_large_message(tmp):
 
 def test_many_messages(tmp):
     measure(tmp, 5000, 300, 24 * MIB + 5000 * LISTED)
+
+
+def test_megabytes_of_text_to_search(tmp):
+    measure(tmp, 80, 1_000_000, 32 * MIB)
 
 
 def test_a_message_of_100_mb(tmp):

@@ -295,6 +295,31 @@ what_par2_says_is_not_believed(void **state)
 	fx_store_close(w);
 }
 
+/* Both ways it keeps as many octets as it has blocks to make, for a volume of
+ * gigabytes hundreds of MiB, unless it is told how many it may. */
+static void
+par2_is_told_how_much_memory_it_may_take(void **state)
+{
+	struct fx_store *w = *state;
+	char wrapped[FX_STORE_PATH + 16];
+	struct heard heard;
+
+	(void)snprintf(wrapped, sizeof(wrapped), "%s/wrapped", w->tmp.path);
+	fx_store_sh(w,
+	            "printf '#!/bin/sh\\necho \"$*\" >>%s/asked\\n"
+	            "exec par2 \"$@\"\\n' >wrapped && chmod +x wrapped",
+	            w->tmp.path);
+	w->conf.par2 = wrapped;
+	tend_once(w, 1);
+	scatter(w, "store/home/" SEALED, 64, 1);
+	scatter(w, "copy1/home/" SEALED, 64, 1);
+	repair(w, &heard);
+	assert_true(heard.parity > 0);
+	fx_store_sh(w,
+	            "grep -q '^create ' asked && grep -q '^repair ' asked && "
+	            "! grep -v -E ' -m([1-9]|1[0-6]) ' asked");
+}
+
 static unsigned
 stride(unsigned step)
 {
@@ -353,6 +378,7 @@ main(void)
 		T(parity_that_is_damaged_is_told_of_and_renewed),
 		TB(without_par2_all_else_is_as_ever),
 		TB(what_par2_says_is_not_believed),
+		TB(par2_is_told_how_much_memory_it_may_take),
 		TB(a_kill_at_any_call_is_gone_on_from),
 	};
 
