@@ -144,11 +144,14 @@ sled_cli_of_store(const struct sled_cli *cli, struct sled_err *err)
 	const char *path = cli->conf->store.path;
 	char shown[256];
 
-	if (err->kind == SLED_ERR_NOMEM || strstr(err->text, path) != NULL)
-		return false;
 	sled_text_clip(shown, sizeof(shown),
 	               (struct sled_span){ path, strlen(path) });
-	return sled_note(err, "%s", shown);
+	if (err->kind != SLED_ERR_NOMEM && strstr(err->text, path) == NULL)
+		(void)sled_note(err, "%s", shown);
+	if (err->hint == NULL && (err->sys == ENOTDIR || err->sys == EISDIR))
+		return sled_hint(err, "move what is there out of the way, then "
+		                      "`mailsled rebuild`");
+	return false;
 }
 
 bool
