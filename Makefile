@@ -131,7 +131,7 @@ $(BUILD)/torture/faults: WRAP += malloc calloc realloc strdup
 $(BUILD)/torture/crash: %: %.o $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
 $(BUILD)/torture/faults.o: LIBFLAGS += $(if $(READER),-DWITH_READER $(READER_FLAGS))
-$(BUILD)/torture/faults: %: %.o $(CRASH) $(SUPPORT) $(if $(READER),$(BUILD)/libreader.a) $(BUILD)/libmailsled.a
+$(BUILD)/torture/faults: %: %.o %_cli.o $(CRASH) $(SUPPORT) $(if $(READER),$(BUILD)/libreader.a) $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) $(READER_LDLIBS) -lcmocka
 # mailsled itself, forked instead of loaded for each of many visits.
 $(BUILD)/torture/ready: $(BUILD)/torture/ready.o $(BUILD)/cli/main.o $(BUILD)/libmailsled.a

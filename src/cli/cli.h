@@ -154,6 +154,9 @@ bool sled_cli_has_program(const char *name);
 /* Both: the configuration, then the store, which says its things on stderr. */
 SLED_CHECK bool sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
                                struct sled_err *err);
+/* Where the store is, before an error of it that does not say so, and what mends
+ * a file that is a folder, or the reverse. Always returns false. */
+bool sled_cli_of_store(const struct sled_cli *cli, struct sled_err *err);
 /* Before a visit, the store open to WRITE: say which places are absent, keep the
  * configuration in the others. */
 SLED_CHECK bool sled_cli_ready(struct sled_cli *cli, struct sled_err *err);

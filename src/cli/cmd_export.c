@@ -125,8 +125,9 @@ pass_begin(void *ctx, uint64_t number, uint64_t octets, struct sled_err *err)
 	(void)octets;
 	passing->octets = 0;
 	passing->target_failed =
-	    passing->begun && !(x->format->drop(x, err) &&
-	                        x->format->begin(x, &passing->message, err));
+	    passing->begun &&
+	    !(sled_cli_export_drop(x, err) &&
+	      sled_cli_export_begin(x, &passing->message, err));
 	passing->begun = true;
 	return !passing->target_failed;
 }
@@ -139,7 +140,7 @@ pass_bytes(void *ctx, const void *bytes, size_t len, struct sled_err *err)
 
 	passing->octets += len;
 	if (!passing->target_failed &&
-	    x->format->data(x, (struct sled_span){ bytes, len }, err))
+	    sled_cli_export_data(x, (struct sled_span){ bytes, len }, err))
 		return true;
 	passing->target_failed = true;
 	return false;
@@ -154,7 +155,7 @@ pass_over(struct passing *passing, struct sled_err *why, struct sled_err *err)
 	why->kind = SLED_ERR_DAMAGED;
 	(void)sled_cli_fail(x->cli, why);
 	x->failed++;
-	return x->format->drop(x, err);
+	return sled_cli_export_drop(x, err);
 }
 
 static bool
@@ -173,10 +174,8 @@ export_bytes(struct passing *passing, struct sled_err *err)
 		               " octets instead of %" PRIu64,
 		               passing->message.number, passing->message.label,
 		               passing->octets, passing->message.octets);
-	if (ok) {
-		x->exported++;
-		return x->format->end(x, &passing->message, err);
-	}
+	if (ok)
+		return sled_cli_export_end(x, &passing->message, err);
 	if (!passing->target_failed && why.kind != SLED_ERR_NOMEM)
 		return pass_over(passing, &why, err);
 	*err = why;
@@ -195,14 +194,10 @@ export_message(struct sled_cli_export *x, int64_t id, struct sled_err *err)
 	if (!passing.found)
 		return true; /* its volume was forgotten meanwhile */
 	if (!sled_cli_export_box(x, passing.message.label, err) ||
-	    !x->format->has(x, &passing.message, &there, err))
+	    !sled_cli_export_has(x, &passing.message, &there, err))
 		return false;
-	if (there) {
-		x->present++;
-		return true;
-	}
-	return x->format->begin(x, &passing.message, err) &&
-	       export_bytes(&passing, err);
+	return there || (sled_cli_export_begin(x, &passing.message, err) &&
+	                 export_bytes(&passing, err));
 }
 
 /* ---- the command ---- */
@@ -252,36 +247,81 @@ static bool
 export_all(struct sled_cli_export *x, const struct sled_cli_rows *rows,
            struct sled_err *err)
 {
-	if (!refuse_places(x, err) || !sled_cli_export_open(x, err))
-		return false;
 	for (size_t i = 0; i < rows->len; i++) {
 		show_progress(x, i, rows->len);
 		if (!export_message(x, rows->ids[i], err))
-			return false;
+			return sled_cli_export_hint(err);
 	}
 	return sled_cli_export_close(x, err);
 }
 
 static bool
-print_sums(struct sled_cli_export *x, struct sled_err *err)
+print_json(const struct sled_cli_export *x, uint64_t missing,
+           const struct sled_err *why, struct sled_err *err)
 {
 	struct sled_json *json = NULL;
 
+	if (!sled_json_new(&json, err))
+		return false;
+	sled_json_u64(json, "exported", x->exported);
+	sled_json_u64(json, "present", x->present);
+	sled_json_u64(json, "failed", x->failed);
+	sled_json_u64(json, "missing", missing);
+	sled_json_text(json, "error", why->text[0] == '\0' ? NULL : why->text);
+	sled_json_i64(json, "exit", sled_err_exit(why->kind));
+	return sled_json_print(&json, stdout, err);
+}
+
+static void
+print_text(const struct sled_cli_export *x, uint64_t missing)
+{
+	(void)printf("exported %" PRIu64 " messages; %" PRIu64
+	             " were there already, %" PRIu64 " could not be read",
+	             x->exported, x->present, x->failed);
+	if (missing > 0)
+		(void)printf(", %" PRIu64 " are MISSING", missing);
+	(void)puts("");
+}
+
+/* MISSING: of those asked for, these were not come to, as of *why. */
+static bool
+print_sums(struct sled_cli_export *x, uint64_t missing, struct sled_err *why,
+           struct sled_err *err)
+{
 	sled_cli_live(x->cli, "");
-	if (x->cli->json) {
-		if (!sled_json_new(&json, err))
-			return false;
-		sled_json_u64(json, "exported", x->exported);
-		sled_json_u64(json, "present", x->present);
-		sled_json_u64(json, "failed", x->failed);
-		return sled_json_print(&json, stdout, err);
+	if (why->kind == SLED_ERR_NONE && x->failed > 0) {
+		(void)sled_fail(why, SLED_ERR_DAMAGED,
+		                "%" PRIu64 " messages could not be read; all "
+		                "else is exported",
+		                x->failed);
+		(void)sled_hint(why, "mailsled repair, then run the same "
+		                     "again");
 	}
+	if (why->kind != SLED_ERR_NONE)
+		sled_cli_complain(x->cli, why);
+	if (x->cli->json)
+		return print_json(x, missing, why, err);
 	if (!x->cli->quiet)
-		(void)printf("exported %" PRIu64 " messages; %" PRIu64
-		             " were there already, %" PRIu64
-		             " could not be read\n",
-		             x->exported, x->present, x->failed);
+		print_text(x, missing);
 	return true;
+}
+
+/* *why is what the sums end with, and the exit status. */
+static bool
+write_out(struct sled_cli_export *x, struct picking *picking,
+          struct sled_err *why, struct sled_err *err)
+{
+	uint64_t missing = 0;
+
+	if (!sled_cli_export_choose(x, err) ||
+	    !sled_cli_store(x->cli, SLED_STORE_READ, err) ||
+	    !pick(picking, err) || !refuse_places(x, err) ||
+	    !sled_cli_export_open(x, err))
+		return false;
+	if (!export_all(x, &picking->rows, why))
+		missing =
+		    picking->rows.len - x->exported - x->present - x->failed;
+	return print_sums(x, missing, why, err);
 }
 
 static int
@@ -289,18 +329,13 @@ run(struct sled_cli *cli)
 {
 	struct sled_cli_export x = { .cli = cli, .dir = -1, .box = -1 };
 	struct picking picking = { .cli = cli };
-	struct sled_err err = { 0 };
-	bool ok = sled_cli_export_choose(&x, &err) &&
-	          sled_cli_store(cli, SLED_STORE_READ, &err) &&
-	          pick(&picking, &err) && export_all(&x, &picking.rows, &err) &&
-	          print_sums(&x, &err);
+	struct sled_err why = { 0 }, err = { 0 };
+	bool ok = write_out(&x, &picking, &why, &err);
 
 	sled_cli_export_free(&x);
 	sled_cli_rows_free(&picking.named);
 	sled_cli_rows_free(&picking.rows);
-	if (!ok)
-		return sled_cli_fail(cli, &err);
-	return x.failed == 0 ? 0 : sled_err_exit(SLED_ERR_DAMAGED);
+	return ok ? sled_err_exit(why.kind) : sled_cli_fail(cli, &err);
 }
 
 static const struct sled_cli_flag flags[] = {

@@ -362,6 +362,12 @@ check_path(struct importing *i, const char *path, struct sled_err *err)
 		err->kind = SLED_ERR_MISSING;
 		return false;
 	}
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) {
+		(void)sled_fail(err, SLED_ERR_MISSING,
+		                "neither a folder nor a file");
+		return sled_hint(err, "name a Maildir, an mbox, a message, or "
+		                      "a folder that has some of them in it");
+	}
 	if (!refuse_own(i, path, store->path, err) ||
 	    (store->state != NULL && !refuse_own(i, path, store->state, err)))
 		return false;

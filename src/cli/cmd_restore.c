@@ -27,6 +27,7 @@ struct restore {
 	struct sled_cli_export x;
 	/* Or into the configured store: */
 	bool into;
+	bool cut;       /* it ended before the end */
 	const char *as; /* the account it all goes to, or NULL */
 	char server[256], user[256];
 	char owner_label[25]; /* whose these two are */
@@ -106,11 +107,10 @@ begin_folder(struct restore *r, struct sled_err *err)
 	memcpy(r->message.label, r->file->label, sizeof(r->message.label));
 	memcpy(r->message.entry, receipt->entry, sizeof(r->message.entry));
 	if (!sled_cli_export_box(&r->x, r->file->label, err) ||
-	    !r->x.format->has(&r->x, &r->message, &there, err))
+	    !sled_cli_export_has(&r->x, &r->message, &there, err))
 		return false;
-	r->x.present += there;
 	r->taking = !there;
-	return there || r->x.format->begin(&r->x, &r->message, err);
+	return there || sled_cli_export_begin(&r->x, &r->message, err);
 }
 
 /* ---- one message ---- */
@@ -135,7 +135,7 @@ pass(struct restore *r, struct sled_span bytes, struct sled_err *err)
 	if (!r->taking || bytes.len == 0)
 		return true;
 	return r->into ? sled_import_data(r->import, bytes, err)
-	               : r->x.format->data(&r->x, bytes, err);
+	               : sled_cli_export_data(&r->x, bytes, err);
 }
 
 static bool
@@ -214,10 +214,8 @@ on_end(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 		return false;
 	if (!r->taking)
 		return true;
-	if (r->into)
-		return sled_import_end(r->import, err);
-	r->x.exported++;
-	return r->x.format->end(&r->x, &r->message, err);
+	return r->into ? sled_import_end(r->import, err)
+	               : sled_cli_export_end(&r->x, &r->message, err);
 }
 
 static bool
@@ -232,7 +230,7 @@ on_drop(void *ctx, struct sled_err *err)
 		return false;
 	sled_tally_back(&r->met, &key);
 	return r->into ? sled_import_drop(r->import, err)
-	               : r->x.format->drop(&r->x, err);
+	               : sled_cli_export_drop(&r->x, err);
 }
 
 static bool
@@ -267,12 +265,34 @@ on_done(void *ctx, uint64_t octets)
 	(void)snprintf(text, sizeof(text),
 	               "restore: %.0f %% of %s read, %" PRIu64 " messages",
 	               100.0 * (double)r->done / (double)r->shelf.octets, size,
-	               restored(r));
+	               restored(r) + r->x.waiting);
 	sled_cli_live(r->cli, text);
 }
 
+/* What is not this file's cannot be filed by it. */
 static bool
-print_file(const struct restore *r, size_t faults, struct sled_err *err)
+say_foreign(const struct restore *r, uint64_t foreign, struct sled_err *err)
+{
+	const char *why = r->file->label[0] == '\0'
+	                      ? "whose they are could not be read"
+	                      : "they are of another account than the others";
+	struct sled_span path = { r->file->path, strlen(r->file->path) };
+	struct sled_buf line = { 0 };
+	bool ok;
+
+	if (foreign == 0)
+		return true;
+	ok = sled_text_printable(&line, path, err) &&
+	     sled_buf_printf(&line, err, ": %" PRIu64 " messages left out: %s",
+	                     foreign, why);
+	if (ok)
+		sled_cli_say(r->cli, line.data);
+	sled_buf_free(&line);
+	return ok;
+}
+
+static bool
+print_file(const struct restore *r, uint64_t damaged, struct sled_err *err)
 {
 	struct sled_json *json = NULL;
 
@@ -287,7 +307,7 @@ print_file(const struct restore *r, size_t faults, struct sled_err *err)
 	sled_json_text(json, "volume",
 	               r->file->volume[0] == '\0' ? NULL : r->file->volume);
 	sled_json_u64(json, "octets", r->file->size);
-	sled_json_u64(json, "damaged", r->faults.len - faults);
+	sled_json_u64(json, "damaged", damaged);
 	return sled_json_print(&json, stdout, err);
 }
 
@@ -299,9 +319,13 @@ read_file(struct restore *r, struct sled_err *err)
 		r, on_begin, on_data, on_end, on_drop, on_fault, on_done,
 	};
 	size_t faults = r->faults.len;
+	uint64_t foreign = r->foreign;
 
-	return sled_shelf_read(&r->shelf, r->file, &reader, err) &&
-	       print_file(r, faults, err);
+	if (!sled_shelf_read(&r->shelf, r->file, &reader, err))
+		return false;
+	foreign = r->foreign - foreign;
+	return say_foreign(r, foreign, err) &&
+	       print_file(r, r->faults.len - faults + foreign, err);
 }
 
 static bool
@@ -436,17 +460,21 @@ print_text(const struct restore *r)
 		(void)printf(", %" PRIu64 " not asked for", r->other);
 	if (r->faults.lost > 0)
 		(void)printf(", %" PRIu64 " LOST", r->faults.lost);
+	if (r->cut)
+		(void)printf("; NOT FINISHED");
 	(void)puts("");
 }
 
-/* *why is what the sums end with, and the exit status. */
+/* *why is what the sums end with, and the exit status. What is damaged is told
+ * by a run that saw all: another file may have had it. */
 static bool
 print_sums(struct restore *r, struct sled_err *why, struct sled_err *err)
 {
 	sled_cli_live(r->cli, "");
-	if (!sled_cli_faults_print(r->cli, &r->faults, &r->met, err))
+	if (!r->cut && !sled_cli_faults_print(r->cli, &r->faults, &r->met, err))
 		return false;
-	(void)!judge(r, why);
+	if (why->kind == SLED_ERR_NONE)
+		(void)!judge(r, why);
 	if (why->kind != SLED_ERR_NONE)
 		sled_cli_complain(r->cli, why);
 	if (r->cli->json)
@@ -472,24 +500,38 @@ seal_full(struct restore *r, struct sled_err *err)
 	       sled_store_seal(r->cli->store, NULL, false, &sealed, err);
 }
 
+/* What was stored before a failure is there, and counted. */
+static bool
+bring(struct restore *r, struct sled_err *err)
+{
+	struct sled_err second = { 0 };
+
+	r->cut = !read_all(r, err);
+	if (r->cut && !sled_import_close(&r->import, false, &r->sums, &second))
+		sled_cli_complain(r->cli, &second);
+	if (!r->cut && seal_full(r, err))
+		return true;
+	if (r->into)
+		(void)sled_cli_of_store(r->cli, err);
+	return sled_cli_export_hint(err);
+}
+
 static bool
 restore(struct restore *r, struct sled_err *why, struct sled_err *err)
 {
 	if (!check_mode(r, err) || !sled_cli_pick_new(&r->pick, r->cli, 1, err))
 		return false;
 	sled_cli_live(r->cli, "restore: looking for volumes ...");
-	return sled_shelf_open(&r->shelf, r->cli->sys, r->cli->args[0], err) &&
-	       check_account(r, err) && open_target(r, err) &&
-	       read_all(r, err) && seal_full(r, err) && print_sums(r, why, err);
+	if (!sled_shelf_open(&r->shelf, r->cli->sys, r->cli->args[0], err) ||
+	    !check_account(r, err) || !open_target(r, err))
+		return false;
+	(void)!bring(r, why);
+	return print_sums(r, why, err);
 }
 
 static void
 free_restore(struct restore *r)
 {
-	struct sled_err err = { 0 };
-
-	if (!sled_import_close(&r->import, false, &r->sums, &err))
-		sled_cli_complain(r->cli, &err);
 	sled_cli_export_free(&r->x);
 	sled_shelf_close(&r->shelf);
 	sled_cli_pick_free(&r->pick);

@@ -139,6 +139,22 @@ take_lease(struct sled_cli *cli, struct sled_err *err)
 }
 
 bool
+sled_cli_of_store(const struct sled_cli *cli, struct sled_err *err)
+{
+	const char *path = cli->conf->store.path;
+	char shown[256];
+
+	sled_text_clip(shown, sizeof(shown),
+	               (struct sled_span){ path, strlen(path) });
+	if (err->kind != SLED_ERR_NOMEM && strstr(err->text, path) == NULL)
+		(void)sled_note(err, "%s", shown);
+	if (err->hint == NULL && (err->sys == ENOTDIR || err->sys == EISDIR))
+		return sled_hint(err, "move what is there out of the way, then "
+		                      "`mailsled rebuild`");
+	return false;
+}
+
+bool
 sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
                struct sled_err *err)
 {
@@ -151,7 +167,8 @@ sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
 		return false;
 	map_store_conf(cli);
 	return sled_store_open(&cli->store, cli->sys, &cli->store_conf, mode,
-	                       err);
+	                       err) ||
+	       sled_cli_of_store(cli, err);
 }
 
 static bool

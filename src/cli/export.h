@@ -2,11 +2,12 @@
  * export.h - what the formats of `export` share; private to cli.
  *
  * Contract
- *   Messages come account by account, in the archive's order: open_box, then
- *   for each message has, and unless it is there begin, any number of data,
- *   and end or drop; then close_box. A false from any of them ends the export:
- *   it is the target that failed. Nothing shows under its final name before it
- *   is whole and synced.
+ *   Messages come account by account, in the archive's order: box, then for
+ *   each message has, and unless it is there begin, any number of data, and end
+ *   or drop; then close. A false from any of them ends the export: it is the
+ *   target that failed, and the error names the folder, and what to do. Nothing
+ *   shows under its final name before it is whole and synced, and nothing is
+ *   counted before it shows.
  */
 #ifndef CLI_EXPORT_H
 #define CLI_EXPORT_H
@@ -46,6 +47,7 @@ struct sled_cli_export;
 
 struct sled_cli_format {
 	const char *name;
+	bool in_one; /* all mail of an account is one file */
 	bool (*open_box)(struct sled_cli_export *x, const char *label,
 	                 struct sled_err *err);
 	bool (*has)(struct sled_cli_export *x,
@@ -74,14 +76,17 @@ struct sled_cli_export {
 	char label[25];   /* of the open box; "" for none */
 	char name[160];   /* final name of the file being written */
 	char temp[168];   /* and its name until then */
-	int box;          /* maildir: DIR/ACCOUNT; eml: .folder; -1: none */
+	bool begun;       /* .temp is there */
+	int box;          /* maildir, eml: .folder; -1: none */
 	uint64_t mark;    /* mbox: where the message begins */
-	char folder[160]; /* eml: of the message before; "" for none */
+	char folder[160]; /* below DIR: maildir: .label; eml: of the message
+	                   * before; "" for none */
 	struct sled_mailbox_names there; /* maildir */
 	uint64_t exported, present, failed;
+	uint64_t waiting; /* mbox: in the file that is not named yet */
 };
 
-/* ---- export_target.c: --to and --format ---- */
+/* ---- export_target.c: --to and --format, and what is written there ---- */
 
 /* USAGE when one of the two flags is missing or wrong. */
 SLED_CHECK bool sled_cli_export_choose(struct sled_cli_export *x,
@@ -92,17 +97,39 @@ SLED_CHECK bool sled_cli_export_open(struct sled_cli_export *x,
 /* Go on with mail of this account. */
 SLED_CHECK bool sled_cli_export_box(struct sled_cli_export *x,
                                     const char *label, struct sled_err *err);
+SLED_CHECK bool sled_cli_export_has(struct sled_cli_export *x,
+                                    const struct sled_message *message,
+                                    bool *there, struct sled_err *err);
+SLED_CHECK bool sled_cli_export_begin(struct sled_cli_export *x,
+                                      const struct sled_message *message,
+                                      struct sled_err *err);
+SLED_CHECK bool sled_cli_export_data(struct sled_cli_export *x,
+                                     struct sled_span bytes,
+                                     struct sled_err *err);
+SLED_CHECK bool sled_cli_export_end(struct sled_cli_export *x,
+                                    const struct sled_message *message,
+                                    struct sled_err *err);
+SLED_CHECK bool sled_cli_export_drop(struct sled_cli_export *x,
+                                     struct sled_err *err);
 /* All was written. */
 SLED_CHECK bool sled_cli_export_close(struct sled_cli_export *x,
                                       struct sled_err *err);
-/* .dir and .box are -1 where there is none. */
+/* Takes away what was begun. .dir and .box are -1 where there is none. */
 void sled_cli_export_free(struct sled_cli_export *x);
+/* What to do about an error that ended the run; one that says so stays. Always
+ * returns false. */
+bool sled_cli_export_hint(struct sled_err *err);
 
-/* For formats with a file a message in .box: close it and give it its name;
- * or take away what was begun. */
-SLED_CHECK bool sled_cli_export_name(struct sled_cli_export *x,
+/* ---- export_out.c: for the formats ---- */
+
+/* .temp, below FOLDER. */
+SLED_CHECK bool sled_cli_export_temp(struct sled_cli_export *x, int folder,
                                      struct sled_err *err);
-SLED_CHECK bool sled_cli_export_drop(struct sled_cli_export *x,
+/* .temp, synced, becomes .name; FOLDER is to be synced by the caller. */
+SLED_CHECK bool sled_cli_export_name(struct sled_cli_export *x, int folder,
                                      struct sled_err *err);
+/* For a file a message in .box: take away what was begun. */
+SLED_CHECK bool sled_cli_export_remove(struct sled_cli_export *x,
+                                       struct sled_err *err);
 
 #endif

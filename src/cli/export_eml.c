@@ -13,30 +13,6 @@ open_box(struct sled_cli_export *x, const char *label, struct sled_err *err)
 	return true;
 }
 
-/* A file shows under its name only when it is whole. */
-static bool
-has(struct sled_cli_export *x, const struct sled_message *message, bool *there,
-    struct sled_err *err)
-{
-	const struct sled_sys *sys = x->cli->sys;
-	struct stat st = { 0 };
-
-	*there = false;
-	if (!sled_cli_path_is_inside(message->entry))
-		return sled_fail(err, SLED_ERR_DAMAGED,
-		                 "%s/%llu: its name in the archive leads out "
-		                 "of the folder",
-		                 message->label,
-		                 (unsigned long long)message->number);
-	if (sys->fstatat(sys->ctx, x->dir, message->entry, &st, 0) == 0) {
-		*there =
-		    st.st_size >= 0 && (uint64_t)st.st_size == message->octets;
-		return true;
-	}
-	return errno == ENOENT || errno == ENOTDIR ||
-	       sled_fail_sys(err, errno, "look at %s", message->entry);
-}
-
 /* Done with the folder of the message before: its names are durable. */
 static bool
 leave_folder(struct sled_cli_export *x, struct sled_err *err)
@@ -82,15 +58,17 @@ enter_folder(struct sled_cli_export *x, const char *folder,
 		part[len] = '\0';
 		if (!step_into(x, part, err))
 			return false;
-		at += len + (at[len] == '/');
+		at += len;
+		(void)snprintf(x->folder, sizeof(x->folder), "%.*s",
+		               (int)(at - folder), folder);
+		at += *at == '/';
 	}
-	(void)snprintf(x->folder, sizeof(x->folder), "%s", folder);
 	return true;
 }
 
 static bool
-begin(struct sled_cli_export *x, const struct sled_message *message,
-      struct sled_err *err)
+go_to_folder(struct sled_cli_export *x, const struct sled_message *message,
+             struct sled_err *err)
 {
 	char folder[sizeof(x->folder)];
 	const char *slash = strrchr(message->entry, '/');
@@ -100,11 +78,45 @@ begin(struct sled_cli_export *x, const struct sled_message *message,
 		                 "%s: no name of a message", message->label);
 	(void)snprintf(folder, sizeof(folder), "%.*s",
 	               (int)(slash - message->entry), message->entry);
-	if (strcmp(folder, x->folder) != 0 && !enter_folder(x, folder, err))
+	return strcmp(folder, x->folder) == 0 || enter_folder(x, folder, err);
+}
+
+/* A file shows under its name only when it is whole; that its name is durable
+ * the run that wrote it may not have come to. */
+static bool
+has(struct sled_cli_export *x, const struct sled_message *message, bool *there,
+    struct sled_err *err)
+{
+	const struct sled_sys *sys = x->cli->sys;
+	struct stat st = { 0 };
+
+	*there = false;
+	if (!sled_cli_path_is_inside(message->entry))
+		return sled_fail(err, SLED_ERR_DAMAGED,
+		                 "%s/%llu: its name in the archive leads out "
+		                 "of the folder",
+		                 message->label,
+		                 (unsigned long long)message->number);
+	if (sys->fstatat(sys->ctx, x->dir, message->entry, &st, 0) == 0) {
+		*there =
+		    st.st_size >= 0 && (uint64_t)st.st_size == message->octets;
+		return !*there || go_to_folder(x, message, err);
+	}
+	return errno == ENOENT || errno == ENOTDIR ||
+	       sled_fail_sys(err, errno, "look at %s", message->entry);
+}
+
+static bool
+begin(struct sled_cli_export *x, const struct sled_message *message,
+      struct sled_err *err)
+{
+	const char *slash = strrchr(message->entry, '/');
+
+	if (!go_to_folder(x, message, err))
 		return false;
 	(void)snprintf(x->name, sizeof(x->name), "%s", slash + 1);
 	(void)snprintf(x->temp, sizeof(x->temp), "%s.tmp", slash + 1);
-	return sled_cli_out_open(&x->out, x->cli->sys, x->box, x->temp, err);
+	return sled_cli_export_temp(x, x->box, err);
 }
 
 static bool
@@ -119,7 +131,7 @@ end(struct sled_cli_export *x, const struct sled_message *message,
     struct sled_err *err)
 {
 	(void)message;
-	return sled_cli_export_name(x, err);
+	return sled_cli_export_name(x, x->box, err);
 }
 
 const struct sled_cli_format sled_cli_eml = {
@@ -129,6 +141,6 @@ const struct sled_cli_format sled_cli_eml = {
 	.begin = begin,
 	.data = data,
 	.end = end,
-	.drop = sled_cli_export_drop,
+	.drop = sled_cli_export_remove,
 	.close_box = leave_folder,
 };

@@ -16,6 +16,7 @@ open_box(struct sled_cli_export *x, const char *label, struct sled_err *err)
 	const struct sled_sys *sys = x->cli->sys;
 
 	sled_mailbox_names_free(&x->there);
+	(void)snprintf(x->folder, sizeof(x->folder), "%s", label);
 	return sled_dir_make(sys, x->dir, label, 0700, err) &&
 	       sled_dir_open(&x->box, sys, x->dir, label, err) &&
 	       sled_dir_make(sys, x->box, "cur", 0700, err) &&
@@ -57,7 +58,7 @@ begin(struct sled_cli_export *x, const struct sled_message *message,
 	(void)snprintf(x->temp, sizeof(x->temp), "tmp/%s", name);
 	(void)snprintf(x->name, sizeof(x->name), "new/%s", name);
 	sled_mailbox_lines_begin(&x->lines, false);
-	return sled_cli_out_open(&x->out, x->cli->sys, x->box, x->temp, err);
+	return sled_cli_export_temp(x, x->box, err);
 }
 
 static bool
@@ -79,7 +80,7 @@ end(struct sled_cli_export *x, const struct sled_message *message,
 		return false;
 	/* Readers take it for the time of receipt; without it all works. */
 	(void)futimens(x->out.file.fd, times);
-	return sled_cli_export_name(x, err);
+	return sled_cli_export_name(x, x->box, err);
 }
 
 static bool
@@ -104,6 +105,6 @@ const struct sled_cli_format sled_cli_maildir = {
 	.begin = begin,
 	.data = data,
 	.end = end,
-	.drop = sled_cli_export_drop,
+	.drop = sled_cli_export_remove,
 	.close_box = close_box,
 };

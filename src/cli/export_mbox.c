@@ -1,6 +1,5 @@
 /* export_mbox.c - DIR/ACCOUNT.mbox, all messages in one file, as mboxrd: LF
  * lines, and a line that is ">"s and "From " gets one ">" more. */
-#include <errno.h>
 #include <string.h>
 
 #include "cli/export.h"
@@ -10,7 +9,7 @@ open_box(struct sled_cli_export *x, const char *label, struct sled_err *err)
 {
 	(void)snprintf(x->name, sizeof(x->name), "%s.mbox", label);
 	(void)snprintf(x->temp, sizeof(x->temp), "%s.mbox.tmp", label);
-	return sled_cli_out_open(&x->out, x->cli->sys, x->dir, x->temp, err);
+	return sled_cli_export_temp(x, x->dir, err);
 }
 
 /* The file is made anew each time. */
@@ -59,17 +58,13 @@ drop(struct sled_cli_export *x, struct sled_err *err)
 static bool
 close_box(struct sled_cli_export *x, struct sled_err *err)
 {
-	const struct sled_sys *sys = x->cli->sys;
-
-	if (!sled_cli_out_close(&x->out, err))
-		return false;
-	if (sys->renameat(sys->ctx, x->dir, x->temp, x->dir, x->name) == -1)
-		return sled_fail_sys(err, errno, "rename %s", x->temp);
-	return sled_dir_sync(sys, x->dir, ".", err);
+	return sled_cli_export_name(x, x->dir, err) &&
+	       sled_dir_sync(x->cli->sys, x->dir, x->name, err);
 }
 
 const struct sled_cli_format sled_cli_mbox = {
 	.name = "mbox",
+	.in_one = true,
 	.open_box = open_box,
 	.has = has,
 	.begin = begin,

@@ -74,24 +74,36 @@ sled_cli_path_is_inside(const char *path)
 }
 
 bool
-sled_cli_export_name(struct sled_cli_export *x, struct sled_err *err)
+sled_cli_export_temp(struct sled_cli_export *x, int folder,
+                     struct sled_err *err)
+{
+	x->begun =
+	    sled_cli_out_open(&x->out, x->cli->sys, folder, x->temp, err);
+	return x->begun;
+}
+
+bool
+sled_cli_export_name(struct sled_cli_export *x, int folder,
+                     struct sled_err *err)
 {
 	const struct sled_sys *sys = x->cli->sys;
 
 	if (!sled_cli_out_close(&x->out, err))
 		return false;
-	if (sys->renameat(sys->ctx, x->box, x->temp, x->box, x->name) == -1)
+	if (sys->renameat(sys->ctx, folder, x->temp, folder, x->name) == -1)
 		return sled_fail_sys(err, errno, "rename %s", x->temp);
+	x->begun = false;
 	return true;
 }
 
 bool
-sled_cli_export_drop(struct sled_cli_export *x, struct sled_err *err)
+sled_cli_export_remove(struct sled_cli_export *x, struct sled_err *err)
 {
 	const struct sled_sys *sys = x->cli->sys;
 
 	sled_cli_out_drop(&x->out);
 	if (sys->unlinkat(sys->ctx, x->box, x->temp, 0) == -1)
 		return sled_fail_sys(err, errno, "unlink %s", x->temp);
+	x->begun = false;
 	return true;
 }

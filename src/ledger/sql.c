@@ -32,6 +32,8 @@ kind_of(int code, int errnum)
 	case SQLITE_CANTOPEN:
 		if (code == SQLITE_IOERR_NOMEM)
 			return SLED_ERR_NOMEM;
+		if (errnum == EISDIR) /* no ledger, whatever it is */
+			return SLED_ERR_DAMAGED;
 		return errnum == 0 ? SLED_ERR_IO : sled_err_kind_of(errnum);
 	default:
 		return SLED_ERR_INTERNAL;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mailbox/mailbox.h"
+#include "mailsled/text.h"
 
 #define DEPTH  64 /* folders in folders: more than any mailbox */
 #define OLDEST INT64_C(536457600) /* 1987: no Maildir's name is older */
@@ -430,6 +431,18 @@ visit_named(const struct sled_mailbox_walk *walk, const char *path,
 	return visit_file(&folder, path, true, err) && end_files(&folder, err);
 }
 
+/* Nothing of mail is at PATH; WHY is in *ERR. */
+static bool
+no_mailbox(const char *path, struct sled_err *err)
+{
+	char shown[256];
+
+	err->kind = SLED_ERR_MISSING;
+	sled_text_clip(shown, sizeof(shown),
+	               (struct sled_span){ path, strlen(path) });
+	return sled_note(err, "%s", shown);
+}
+
 bool
 sled_mailbox_walk(const struct sled_sys *sys, const char *path,
                   const struct sled_mailbox_options *options,
@@ -441,12 +454,12 @@ sled_mailbox_walk(const struct sled_sys *sys, const char *path,
 
 	if (sys->fstatat(sys->ctx, AT_FDCWD, path, &st, 0) == -1) {
 		(void)sled_fail_sys(err, errno, "look at it");
-		err->kind = SLED_ERR_MISSING;
-		return false;
+		return no_mailbox(path, err);
 	}
 	if (S_ISDIR(st.st_mode))
 		return visit_folder(&walk, path, &st, 0, err);
 	if (S_ISREG(st.st_mode))
 		return visit_named(&walk, path, err);
-	return sled_fail(err, SLED_ERR_MISSING, "neither a folder nor a file");
+	(void)sled_fail(err, SLED_ERR_MISSING, "neither a folder nor a file");
+	return no_mailbox(path, err);
 }

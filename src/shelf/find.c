@@ -12,11 +12,6 @@
 
 /* ---- whose it is ---- */
 
-struct naming {
-	struct sled_shelf_file *file;
-	bool named; /* and no more of the member is needed */
-};
-
 /* What becomes a folder's name is not whatever a file says. */
 static bool
 take_label(struct sled_shelf_file *file, const char *from, size_t len)
@@ -32,53 +27,56 @@ take_label(struct sled_shelf_file *file, const char *from, size_t len)
 static bool
 on_volume(void *ctx, const struct sled_volume_info *info, struct sled_err *err)
 {
-	struct naming *naming = ctx;
+	struct sled_shelf_file *file = ctx;
 
 	(void)err;
-	if (!take_label(naming->file, info->label, strlen(info->label)))
+	if (!take_label(file, info->label, strlen(info->label)))
 		return true;
-	naming->file->info = *info;
-	naming->file->has_info = true;
+	file->info = *info;
+	file->has_info = true;
 	return true;
 }
 
 static bool
 on_receipt(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 {
-	struct naming *naming = ctx;
+	struct sled_shelf_file *file = ctx;
 	const char *slash = strchr(receipt->entry, '/');
+	bool named =
+	    slash != NULL && (file->label[0] != '\0' ||
+	                      take_label(file, receipt->entry,
+	                                 (size_t)(slash - receipt->entry)));
 
-	if (slash != NULL)
-		naming->named = naming->file->label[0] != '\0' ||
-		                take_label(naming->file, receipt->entry,
-		                           (size_t)(slash - receipt->entry));
-	return !naming->named ||
-	       sled_fail(err, SLED_ERR_INTERNAL, "enough is known");
+	return !named || sled_fail(err, SLED_ERR_INTERNAL, "enough is known");
 }
 
-/* The first member that tells names the account. */
+/* The first member that tells names the account. A disk that does not answer
+ * does not do so when the mail is read either, and is told of then. */
 static bool
-name_file(struct naming *naming, const struct sled_source *source,
+name_file(struct sled_shelf_file *file, const struct sled_source *source,
           struct sled_err *err)
 {
-	const struct sled_member_visitor visitor = { .ctx = naming,
+	const struct sled_member_visitor visitor = { .ctx = file,
 		                                     .volume = on_volume,
 		                                     .receipt = on_receipt };
 	struct sled_member_sum sum;
 	struct sled_err why = { 0 };
 	unsigned seq = 0;
 	uint64_t at = 0;
-	bool ok = sled_member_next(source, 0, &at, err);
+	bool ok = sled_member_next(source, 0, &at, &why);
 
-	while (ok && at < source->size && !naming->named &&
-	       naming->file->label[0] == '\0') {
+	while (ok && at < source->size && file->label[0] == '\0') {
 		why = (struct sled_err){ 0 };
 		if (sled_member_check(source, at, &visitor, &sum, &seq, &why))
 			at += sum.length;
-		else if (!naming->named)
-			ok = sled_member_behind(source, at, &at, err);
+		else
+			ok = why.kind != SLED_ERR_NOMEM &&
+			     sled_member_behind(source, at, &at, &why);
 	}
-	return ok;
+	if (file->label[0] != '\0' || why.kind != SLED_ERR_NOMEM)
+		return true;
+	*err = why;
+	return false;
 }
 
 /* ---- what its name tells ---- */
@@ -141,7 +139,8 @@ grow(struct sled_shelf *shelf, struct sled_err *err)
 	return true;
 }
 
-/* SURE: it was named, so it is one, whatever it is called. */
+/* SURE: it was named, so it is one, whatever it is called. One that the disk
+ * does not give is told of when it is read. */
 static bool
 is_volume(const struct sled_shelf_file *file, const struct sled_source *source,
           bool sure)
@@ -151,7 +150,8 @@ is_volume(const struct sled_shelf_file *file, const struct sled_source *source,
 	bool whole = false;
 
 	return sure || file->volume[0] != '\0' ||
-	       sled_member_peek(source, 0, &length, &whole, &why);
+	       sled_member_peek(source, 0, &length, &whole, &why) ||
+	       why.kind == SLED_ERR_IO;
 }
 
 /* Takes PATH over. */
@@ -160,7 +160,6 @@ add_file(struct sled_shelf *shelf, char *path, bool sure, struct sled_err *err)
 {
 	struct sled_shelf_file *file;
 	struct sled_shelf_source source;
-	struct naming naming = { 0 };
 	bool ok;
 
 	if (shelf->len == shelf->cap && !grow(shelf, err)) {
@@ -170,14 +169,13 @@ add_file(struct sled_shelf *shelf, char *path, bool sure, struct sled_err *err)
 	file = &shelf->files[shelf->len];
 	*file = (struct sled_shelf_file){ .path = path };
 	parse_name(file);
-	naming.file = file;
 	if (!sled_shelf_source_open(&source, shelf->sys, path, err)) {
 		free(path);
 		return false;
 	}
 	file->size = source.source.size;
 	ok = !is_volume(file, &source.source, sure) ||
-	     name_file(&naming, &source.source, err);
+	     name_file(file, &source.source, err);
 	if (ok && is_volume(file, &source.source, sure)) {
 		shelf->octets += file->size;
 		shelf->len++;

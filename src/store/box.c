@@ -619,14 +619,18 @@ sled_box_commit(struct sled_box *box)
 
 /* Which place keeps mail from being safe? */
 const char *
-sled_store_unsafe_why(const struct sled_store *store)
+sled_store_unsafe_why(struct sled_store *store)
 {
-	const char *why = "too few places";
+	const struct sled_seat *missing = NULL;
 
 	for (size_t i = 0; i < store->len; i++)
 		if (!sled_seat_usable(&store->seats[i]))
-			why = store->seats[i].why;
-	return why;
+			missing = &store->seats[i];
+	if (missing == NULL)
+		return "too few places";
+	(void)snprintf(store->unsafe_why, sizeof(store->unsafe_why), "%s: %s",
+	               missing->place.path, missing->why);
+	return store->unsafe_why;
 }
 
 void

@@ -125,6 +125,19 @@ name_of(char out[32], int64_t now)
 	(void)snprintf(out, 32, "%.7s.tsv", when);
 }
 
+/* What is wrong in a place, which goes on without it. */
+static void
+tell(struct sled_store *store, const struct sled_seat *seat,
+     const struct sled_err *why)
+{
+	const char *path = seat->place.path;
+
+	if (strstr(why->text, path) != NULL)
+		sled_store_say(store, "%s", why->text);
+	else
+		sled_store_say(store, "%s: %s", path, why->text);
+}
+
 bool
 sled_journal_add(struct sled_store *store, struct sled_span lines, int64_t now,
                  struct sled_err *err)
@@ -139,7 +152,7 @@ sled_journal_add(struct sled_store *store, struct sled_span lines, int64_t now,
 		if (sled_seat_usable(&store->seats[i]) &&
 		    !append_to(&store->seats[i].place, file, lines, &why)) {
 			sled_seat_out(&store->seats[i], &why);
-			sled_store_say(store, "%s", why.text);
+			tell(store, &store->seats[i], &why);
 		}
 	return append_to(sled_store_first(store), file, lines, err) ||
 	       sled_note(err, "journal %s", file);
@@ -278,7 +291,7 @@ equalise(struct sled_store *store, const char *file, const struct sled_buf *all,
 		    bring_to(&seat->place, file, all, &why))
 			continue;
 		sled_seat_out(seat, &why);
-		sled_store_say(store, "%s", why.text);
+		tell(store, seat, &why);
 	}
 	return true;
 }
@@ -348,7 +361,7 @@ merge_file(struct sled_store *store, const char *file, struct sled_sha256 *sha,
 		if (read_one(&store->seats[i].place, file, &text, &why))
 			ok = unite(&all, sled_buf_span(&text), sha, err);
 		else
-			sled_store_say(store, "%s", why.text);
+			tell(store, &store->seats[i], &why);
 		sled_buf_free(&text);
 	}
 	ok = ok && equalise(store, file, &all, err);

@@ -89,6 +89,8 @@ try_seat(struct sled_seat *seat, const struct sled_volume_row *volume,
 		return false;
 	ok = read_from(&reading, row, wanted, err);
 	sled_reading_close(&reading);
+	if (!ok && !wanted->refused)
+		(void)sled_note(err, "%s", seat->place.path);
 	return ok;
 }
 

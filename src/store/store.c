@@ -85,7 +85,8 @@ open_state(struct sled_store *store, struct sled_err *err)
 	    !sled_dir_make_path(sys, store->state, 0700, err))
 		return false;
 	if (!sled_dir_open(&store->state_dir, sys, AT_FDCWD, store->state, err))
-		return false;
+		return err->kind == SLED_ERR_MISSING &&
+		       sled_hint(err, "run `mailsled rebuild`");
 	if (!sled_place_carries_ledger(store->state_dir, &kind)) {
 		(void)sled_fail(err, SLED_ERR_CONFIG,
 		                "%s lies on %s, which cannot carry the ledger",
@@ -100,26 +101,49 @@ open_state(struct sled_store *store, struct sled_err *err)
 	                     err);
 }
 
+static const char *const ledger_parts[] = { "ledger.db", "ledger.db-wal",
+	                                    "ledger.db-shm" };
+
+#define LEDGER_PARTS (sizeof(ledger_parts) / sizeof(ledger_parts[0]))
+
+/* Is there something in quarantine that was set aside WHEN? */
+static bool
+is_taken(const struct sled_store *store, const char *when)
+{
+	const struct sled_sys *sys = store->sys;
+	struct stat st = { 0 };
+	char name[128];
+
+	for (size_t i = 0; i < LEDGER_PARTS; i++) {
+		(void)snprintf(name, sizeof(name), "quarantine/%s-%s", when,
+		               ledger_parts[i]);
+		if (sys->fstatat(sys->ctx, store->state_dir, name, &st, 0) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Out of the way, not away: someone may want to look at it. */
 static bool
 set_aside(struct sled_store *store, struct sled_err *err)
 {
-	static const char *const parts[] = { "ledger.db", "ledger.db-wal",
-		                             "ledger.db-shm" };
 	const struct sled_sys *sys = store->sys;
-	char when[SLED_TIME_TEXT], name[128];
+	char now[SLED_TIME_TEXT], when[SLED_TIME_TEXT + 16], name[128];
 
 	if (!sled_dir_make(sys, store->state_dir, "quarantine", 0700, err))
 		return false;
-	sled_clock_compact(sled_clock_now(), when);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+	sled_clock_compact(sled_clock_now(), now);
+	(void)snprintf(when, sizeof(when), "%s", now);
+	for (unsigned n = 1; n < 1000 && is_taken(store, when); n++)
+		(void)snprintf(when, sizeof(when), "%s-%u", now, n);
+	for (size_t i = 0; i < LEDGER_PARTS; i++) {
 		(void)snprintf(name, sizeof(name), "quarantine/%s-%s", when,
-		               parts[i]);
-		if (sys->renameat(sys->ctx, store->state_dir, parts[i],
+		               ledger_parts[i]);
+		if (sys->renameat(sys->ctx, store->state_dir, ledger_parts[i],
 		                  store->state_dir, name) == -1 &&
 		    errno != ENOENT)
 			return sled_fail_sys(err, errno, "set %s/%s aside",
-			                     store->state, parts[i]);
+			                     store->state, ledger_parts[i]);
 	}
 	/* No old -wal may come back beside a new ledger. */
 	return sled_dir_sync(sys, store->state_dir, "ledger.db", err);

@@ -48,10 +48,11 @@ struct sled_store {
 	size_t len;
 	char *state; /* absolute path of the state folder */
 	int state_dir, spool_dir, lock;
-	uint64_t lost;   /* octets found in no place at this open */
-	uint64_t broken; /* of the volume at hand, behind its end */
-	bool sighted;    /* its id came from a far place */
-	bool rebuilt;    /* rows read from archives now may be stale */
+	uint64_t lost;         /* octets found in no place at this open */
+	uint64_t broken;       /* of the volume at hand, behind its end */
+	bool sighted;          /* its id came from a far place */
+	bool rebuilt;          /* rows read from archives now may be stale */
+	char unsafe_why[1024]; /* a place that keeps mail from being safe */
 	struct sled_ledger *ledger;
 	pthread_mutex_t commit;       /* one commit at a time */
 	atomic_size_t member_tar;     /* 0, or what the next members aim at */
@@ -332,7 +333,7 @@ void sled_box_peer_keep(struct sled_box *box);
 
 /* Note in the sums which place keeps mail from being safe. */
 void sled_box_explain(struct sled_box *box);
-const char *sled_store_unsafe_why(const struct sled_store *store);
+const char *sled_store_unsafe_why(struct sled_store *store);
 
 /* A copy of a row that outlives the callback, without its texts. */
 struct sled_row_copy {

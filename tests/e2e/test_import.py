@@ -218,7 +218,13 @@ def test_what_cannot_be_read_is_named_and_the_rest_comes(tmp):
     assert done.status == 0 and done.json[-1]["added"] == 5, done
     assert "links are not followed" in done.err, done
     for path, status in ((tmp / "none", 66), (tmp, 0), ("/dev/null", 66)):
-        assert bring(sled, path).status == status, path
+        done = bring(sled, path)
+        assert done.status == status, done
+        assert status == 0 or str(path) in done.err, done
+    os.mkfifo(tmp / "pipe\x1b")
+    done = bring(sled, tmp / "pipe\x1b")
+    assert done.status == 66 and f"{tmp}/pipe\\x1b: " in done.err, done
+    assert "try: name a Maildir" in done.err, done
     (tmp / "void/sub").mkdir(parents=True)
     done = bring(sled, tmp / "void")
     assert done.status == 66 and "no mail is there" in done.err, done

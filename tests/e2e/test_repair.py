@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shutil
 import time
 
 from far_peer import Far
@@ -197,4 +198,60 @@ def test_two_copies_with_scattered_damage_lose_nothing(tmp):
             assert status == 0 and rows[-1]["messages_lost"] == 0, rows
             for place in sled.places:
                 assert volume(place).read_bytes() == good
+        assert sled.run("verify", "--deep").status == 0
+
+
+def be_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def be_file(path):
+    shutil.rmtree(path)
+    path.touch()
+
+
+def test_what_is_not_as_it_was_made_is_said_with_what_mends_it(tmp):
+    with Pop3d(tmp, "--generate", "3") as server:
+        sled = Sled(tmp, {"home": server})
+        done = sled.run("list")
+        assert done.status == 66 and "mailsled fetch`" in done.err, done
+        assert sled.fetch().status == 0
+        listed = sled.list()
+        state = sled.path / ".mailsled"
+        # A folder that is gone, or one in place of the ledger: readers say
+        # what to do, a visit does it.
+        for spoil in (lambda: shutil.rmtree(state),
+                      lambda: be_folder(state / "ledger.db")):
+            for mend in (("rebuild",), ("fetch",)):
+                spoil()
+                for reader in ("list", "status", "verify"):
+                    done = sled.run(reader)
+                    assert done.status in (65, 66), done
+                    assert "mailsled rebuild`" in done.err, done
+                    assert str(state) in done.err, done
+                done = sled.run(*mend)
+                assert done.status == 0, done
+                assert [(m["number"], m["sha256"]) for m in sled.list()] == [
+                    (m["number"], m["sha256"]) for m in listed]
+        # What only the user can move.
+        journal = next((sled.path / "journal").iterdir())
+        lines = journal.read_bytes()
+        for path, spoil in ((journal, be_folder), (journal.parent, be_file),
+                            (state, be_file), (state / "spool", be_file)):
+            spoil(path)
+            done = sled.run("fetch")
+            assert done.status == 74 and str(sled.path) in done.err, done
+            assert "try: move what is there out of the way, then `mailsled " \
+                "rebuild`" in done.err, done
+            path.rename(tmp / f"was-{path.name}-{len(list(tmp.iterdir()))}")
+            done = sled.run("rebuild")
+            assert done.status == 0, (path, done)
+            assert len(sled.list()) == 3
+        assert journal.read_bytes().startswith(lines)
+        # In a copy it stops no visit, and is said with its place.
+        be_folder(sled.copies[0] / "journal" / journal.name)
+        done = sled.run("fetch")
+        assert done.status == 0, done
+        assert f"{sled.copies[0]}: read journal/" in done.err, done
         assert sled.run("verify", "--deep").status == 0

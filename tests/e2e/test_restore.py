@@ -1,5 +1,6 @@
 """Mail comes out of any copy, or part of one, with nothing else at hand."""
 import collections
+import contextlib
 import gzip
 import hashlib
 import mailbox
@@ -11,7 +12,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from harness import (BUILD, Pop3d, Result, Sled, fill_folder, message,
+from harness import (BUILD, Pop3d, Result, Skip, Sled, fill_folder, message,
                      odd_messages, same_mail, untar, volumes, wire)
 
 ROTATE = {"rotate": "64KiB"}
@@ -352,3 +353,103 @@ def test_a_terminal_sees_what_it_should(tmp):
     done = bare("restore", old.path, "--to", tmp / "out", "--format", "eml")
     assert re.fullmatch(r"restored 5 messages; 0 were there already\n",
                         done.out), done
+
+
+@contextlib.contextmanager
+def small_disk(tmp, size):
+    """A tmpfs; yields its folder, and what gives it another size."""
+    disk = tmp / "disk"
+    disk.mkdir(exist_ok=True)
+
+    def mount(options, *words):
+        return subprocess.run(["mount", "-o", options, *words, disk],
+                              stderr=subprocess.DEVNULL).returncode == 0
+
+    if not mount(f"size={size}", "-t", "tmpfs", "none"):
+        raise Skip("no right to mount")
+    try:
+        yield disk, lambda size: mount(f"remount,size={size}")
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def files_in(folder):
+    return [p for p in folder.rglob("*") if p.is_file()]
+
+
+def check_full_disk(sled, words, form, disk, grow):
+    out = disk / "out"
+    argv = (*words, "--to", out, "--format", form)
+    done = sled.run("--json", *argv)
+    sums = done.json[-1]
+    came = sums["exported" if words[0] == "export" else "restored"]
+    assert done.status == 73 == sums["exit"], done
+    assert f"in {out}" in sums["error"] and "No space" in sums["error"], done
+    assert sums["error"] in done.err and "try: make room" in done.err, done
+    assert sums.get("missing", 40 - came) == 40 - came > 0, done
+    # What came is whole, and nothing else is there.
+    assert came == len(files_in(out)) and (form == "mbox") == (came == 0), done
+    assert {p.stat().st_size for p in files_in(out)} <= (
+        {len(wire(m)) for m in numbered(40)} if form == "eml" else
+        {len(m) for m in numbered(40)}), files_in(out)
+    again = sled.run(*argv)
+    assert again.status == 73, again
+    assert re.search(rf" 0 messages; {came} were there already.* "
+                     "(MISSING|NOT FINISHED)\n", again.out), again
+    assert grow("8m")
+    done = sled.run("--json", *argv)
+    assert done.status == 0 and not done.err, done
+    assert done.json[-1]["present"] == came, done
+
+
+def test_a_full_disk_is_told_with_what_came(tmp):
+    sled = fetched(tmp, {f"n{i}": m for i, m in enumerate(numbered(40))})
+    there = copy_of(sled, tmp)
+    before = snapshot(there)
+    for form in ("maildir", "eml", "mbox"):
+        for words in (("export",), ("restore", there)):
+            with small_disk(tmp, "100k") as (disk, grow):
+                check_full_disk(sled, words, form, disk, grow)
+                whole = tmp / f"whole-{form}"
+                if words[0] == "export":
+                    shutil.copytree(disk / "out", whole)
+                assert subprocess.run(["diff", "-r", disk / "out",
+                                       whole]).returncode == 0
+    assert snapshot(there) == before
+
+
+def test_a_full_store_takes_the_rest_later(tmp):
+    source = fetched(tmp, {f"n{i}": m for i, m in enumerate(
+        numbered(300, 12000))})
+    with small_disk(tmp, "18m") as (disk, grow):
+        sled = Sled(tmp, {}, copies=0, name="other",
+                    store={"path": disk / "store", "min-copies": 1})
+        done = into(sled, source.copies[0])
+        sums = done.json[-1]
+        assert done.status == 73 == sums["exit"], done
+        assert "no room" in sums["error"] and "try: make room" in done.err, done
+        assert sums["restored"] < 300, done
+        assert grow("64m")
+        done = into(sled, source.copies[0])
+        assert done.status == 0, done
+        sums = done.json[-1]
+        assert sums["restored"] + sums["present"] == 300, done
+        same_mail(untar(disk / "store", tmp / "tar"),
+                  [wire(m) for m in numbered(300, 12000)])
+
+
+def test_what_an_export_cannot_write_is_told_with_its_place(tmp):
+    sled = fetched(tmp, {f"n{i}": m for i, m in enumerate(numbered(3))})
+    (tmp / "file").touch()
+    for to, why, hint in ((tmp / "no/out", "No such file", "folder above"),
+                          (tmp / "file", "Not a directory", "")):
+        done = sled.run("export", "--to", to, "--format", "eml")
+        assert done.status == 74, done
+        assert f"export: in {to}: " in done.err and why in done.err, done
+        assert hint in done.err and "try: " in done.err, done
+    # Another program's file where the folder of a day should be.
+    (tmp / "out/home").mkdir(parents=True)
+    (tmp / "out/home" / "2026").touch()
+    done = sled.run("--json", "export", "--to", tmp / "out", "--format", "eml")
+    assert done.status == 74 and done.json[-1]["missing"] == 3, done
+    assert f"in {tmp}/out/home: " in done.err and "2026" in done.err, done

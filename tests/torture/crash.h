@@ -92,6 +92,9 @@ SLED_CHECK bool scene_import(struct world *world, struct sled_err *err);
 SLED_CHECK bool scene_deliver(struct world *world, bool mbox,
                               struct sled_err *err);
 void scene_delivered(struct world *world, bool mbox);
+/* A visit that brings these and deletes them; that of the scene's BEFORE. */
+void scene_bring(struct world *world, const struct fx_mail *mails, size_t len);
+void scene_before(struct world *world);
 /* In a child each: the scene's first state, and what happens. */
 void scene_prepare(struct world *world);
 void scene_run(struct world *world);

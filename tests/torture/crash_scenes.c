@@ -263,27 +263,21 @@ prepare_none(struct world *world)
 	(void)world;
 }
 
-static void
-prepare_visit(struct world *world)
+void
+scene_bring(struct world *world, const struct fx_mail *mails, size_t len)
 {
 	struct fx_visit v;
 
 	fx_store_open(&world->w);
-	if (!fx_visit_run(&v, &world->w, before, world->scene->before, 10,
-	                  true))
+	if (!fx_visit_run(&v, &world->w, mails, len, 10, true))
 		fail_msg("%s", v.err.text);
 	fx_store_close(&world->w);
 }
 
-static void
-bring(struct world *world, const struct fx_mail *mail)
+void
+scene_before(struct world *world)
 {
-	struct fx_visit v;
-
-	fx_store_open(&world->w);
-	if (!fx_visit_run(&v, &world->w, mail, 1, 1, true))
-		fail_msg("%s", v.err.text);
-	fx_store_close(&world->w);
+	scene_bring(world, before, world->scene->before);
 }
 
 static void
@@ -302,28 +296,28 @@ seal(struct world *world)
 static void
 prepare_sealed(struct world *world)
 {
-	prepare_visit(world);
+	scene_before(world);
 	seal(world);
 }
 
 static void
 prepare_unplugged(struct world *world)
 {
-	prepare_visit(world);
+	scene_before(world);
 	fx_store_sh(&world->w, "mv copy1 copy1.away");
 }
 
 static void
 prepare_wiped(struct world *world)
 {
-	prepare_visit(world);
+	scene_before(world);
 	fx_store_sh(&world->w, "rm -rf copy1/*");
 }
 
 static void
 prepare_lost_ledger(struct world *world)
 {
-	prepare_visit(world);
+	scene_before(world);
 	fx_store_sh(&world->w, "rm store/.mailsled/ledger.db*");
 }
 
@@ -427,11 +421,11 @@ prepare_damaged(struct world *world)
 	struct fx_store *w = &world->w;
 	size_t first;
 
-	bring(world, &before[0]);
+	scene_bring(world, &before[0], 1);
 	first = fx_store_size(w, "store/home/2026-11-001.open.tar.gz");
-	bring(world, &before[1]);
+	scene_bring(world, &before[1], 1);
 	seal(world);
-	bring(world, &before[2]);
+	scene_bring(world, &before[2], 1);
 	fx_store_damage(w, "store/home/*-001.tar.gz", (unsigned)first - 100);
 	fx_store_damage(w, "copy1/home/*-001.tar.gz", (unsigned)first + 100);
 	fx_store_damage(w, "copy1/home/*-002.open.tar.gz", 300);
@@ -679,7 +673,7 @@ scene_prepare(struct world *world)
 	if (world->scene->prepare != NULL)
 		world->scene->prepare(world);
 	else
-		prepare_visit(world);
+		scene_before(world);
 }
 
 void

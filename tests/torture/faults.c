@@ -29,6 +29,7 @@
 #include <cmocka.h>
 
 #include "crash.h"
+#include "faults_cli.h"
 #ifdef WITH_READER
 #include "mailsled/reader.h"
 #endif
@@ -87,17 +88,23 @@ __wrap_strdup(const char *text)
 /* ---- operations ---- */
 
 struct outcome {
+	const struct operation *operation;
 	bool ok;
 	struct moment moment;
 	struct sled_err err;
+	uint64_t sources; /* what may not change */
 };
+
+typedef void step_fn(struct world *world, struct outcome *out);
 
 struct operation {
 	const char *name;
 	const char *scene; /* whose store it is, and who checks it */
-	void (*run)(struct world *world, struct outcome *out);
-	void (*before)(struct world *world); /* or NULL: no fault in it */
-	void (*behind)(struct world *world); /* or NULL: it has to go well now */
+	step_fn *run;
+	step_fn *before;    /* or NULL: no fault in it */
+	step_fn *behind;    /* or NULL: it has to go well now */
+	const char *format; /* of what is written beside the store, which is
+	                     * read alone */
 };
 
 static bool
@@ -209,16 +216,55 @@ run_deliver(struct world *world, struct outcome *out)
 }
 
 static void
-deliver_rest(struct world *world)
+deliver_rest(struct world *world, struct outcome *out)
 {
 	struct fx_store *w = &world->w;
 	struct sled_err err = { 0 };
 
+	(void)out;
 	fx_store_open(w);
 	if (!scene_deliver(world, true, &err))
 		fail_msg("the next delivery: %s", err.text);
 	fx_store_close(w);
 	scene_delivered(world, true);
+}
+
+/* ---- export and restore ---- */
+
+static void
+look_at_sources(struct world *world, struct outcome *out)
+{
+	out->sources = cli_sources(world);
+}
+
+static void
+run_export(struct world *world, struct outcome *out)
+{
+	out->ok = cli_export(world, out->operation->format, &out->err);
+}
+
+static void
+run_restore(struct world *world, struct outcome *out)
+{
+	out->ok = cli_restore(world, out->operation->format, &out->err);
+}
+
+static void
+complete(struct world *world, struct outcome *out)
+{
+	cli_complete(world, out->operation->run == run_restore,
+	             out->operation->format);
+	if (cli_sources(world) != out->sources)
+		fail_msg("what was read is not as it was");
+}
+
+/* As for an import. */
+static void
+run_restore_into(struct world *world, struct outcome *out)
+{
+	out->ok = cli_restore_into(world, &out->err);
+	if (out->ok)
+		out->moment.gone = ((uint64_t)1 << world->scene->len) - 1;
 }
 
 #ifdef WITH_READER
@@ -252,7 +298,7 @@ count_found(void *ctx, const struct sled_message *message, struct sled_err *err)
 
 /* A search finds each message, once. */
 static void
-find_all(struct world *world)
+find_all(struct world *world, struct outcome *out)
 {
 	struct fx_store *w = &world->w;
 	struct sled_index *index = NULL;
@@ -260,6 +306,7 @@ find_all(struct world *world)
 	struct sled_query query;
 	size_t found = 0;
 
+	(void)out;
 	if (!fx_store_try(w, SLED_STORE_READ) || !feed_index(world, &err))
 		fail_msg("the next index: %s%s", w->err.text, err.text);
 	if (!sled_query_parse(&query, "-nowhere", w->now, &err) ||
@@ -274,27 +321,36 @@ find_all(struct world *world)
 #endif
 
 static void
-plug_copy(struct world *world)
+plug_copy(struct world *world, struct outcome *out)
 {
+	(void)out;
 	fx_store_sh(&world->w, "mv copy1.away copy1");
 }
 
 /* A new operation of the store is one row more. */
 static const struct operation operations[] = {
-	{ "visit", "next", run_visit, NULL, NULL },
-	{ "found", "first", run_visit, NULL, NULL },
-	{ "large", "large", run_visit, NULL, NULL },
-	{ "sync", "late", run_sync, plug_copy, NULL },
-	{ "seal", "next", run_seal, NULL, NULL },
-	{ "prune", "prune", run_prune, NULL, NULL },
-	{ "rebuild", "next", run_rebuild, NULL, NULL },
-	{ "verify", "next", run_verify, NULL, NULL },
-	{ "repair", "repair", run_repair, NULL, NULL },
-	{ "import", "import", run_import, NULL, NULL },
-	{ "deliver", "deliver", run_deliver, NULL, deliver_rest },
+	{ "visit", "next", run_visit, NULL, NULL, NULL },
+	{ "found", "first", run_visit, NULL, NULL, NULL },
+	{ "large", "large", run_visit, NULL, NULL, NULL },
+	{ "sync", "late", run_sync, plug_copy, NULL, NULL },
+	{ "seal", "next", run_seal, NULL, NULL, NULL },
+	{ "prune", "prune", run_prune, NULL, NULL, NULL },
+	{ "rebuild", "next", run_rebuild, NULL, NULL, NULL },
+	{ "verify", "next", run_verify, NULL, NULL, NULL },
+	{ "repair", "repair", run_repair, NULL, NULL, NULL },
+	{ "import", "import", run_import, NULL, NULL, NULL },
+	{ "deliver", "deliver", run_deliver, NULL, deliver_rest, NULL },
 #ifdef WITH_READER
-	{ "index", "next", run_index, NULL, find_all },
+	{ "index", "next", run_index, NULL, find_all, NULL },
 #endif
+	{ "export", "export", run_export, look_at_sources, complete,
+	  "maildir" },
+	{ "mbox", "export", run_export, look_at_sources, complete, "mbox" },
+	{ "eml", "export", run_export, look_at_sources, complete, "eml" },
+	{ "restore", "export", run_restore, look_at_sources, complete,
+	  "maildir" },
+	{ "to-eml", "export", run_restore, look_at_sources, complete, "eml" },
+	{ "into", "restore", run_restore_into, NULL, NULL, NULL },
 };
 
 /* ---- ways to fail ---- */
@@ -408,9 +464,10 @@ in_the_child(struct trial *trial)
 	struct outcome *out = calloc(1, sizeof(*out));
 
 	assert_non_null(out);
+	out->operation = trial->operation;
 	w->now += 600;
 	if (trial->operation->before != NULL)
-		trial->operation->before(world);
+		trial->operation->before(world, out);
 	arm(trial);
 	trial->operation->run(world, out);
 	fx_store_close(w);
@@ -420,8 +477,9 @@ in_the_child(struct trial *trial)
 	fx_sys_calm(&w->fx);
 	check_outcome(trial, out);
 	if (trial->operation->behind != NULL)
-		trial->operation->behind(world);
-	state_check(world, &out->moment, false);
+		trial->operation->behind(world, out);
+	if (trial->operation->format == NULL)
+		state_check(world, &out->moment, false);
 	free(out);
 }
 
@@ -526,6 +584,16 @@ prepare(struct world *world)
 	return base;
 }
 
+static const struct scene *
+scene_of(const struct operation *operation)
+{
+	if (strcmp(operation->scene, "export") == 0)
+		return &cli_scene_export;
+	if (strcmp(operation->scene, "restore") == 0)
+		return &cli_scene_restore;
+	return crash_scene(operation->scene);
+}
+
 static void
 run_rows(const struct operation *operation, const struct way *way,
          unsigned stride, unsigned only, struct sum *sum)
@@ -538,7 +606,7 @@ run_rows(const struct operation *operation, const struct way *way,
 		               .answer = shared_answer() };
 	char why[WHY];
 
-	world_make(&world, crash_scene(operation->scene), NULL);
+	world_make(&world, scene_of(operation), NULL);
 	trial.base = prepare(&world);
 	if (only > 0) {
 		trial.n = only;

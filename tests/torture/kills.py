@@ -383,6 +383,57 @@ class Export(Scene):
                    for p in (box / name).iterdir()], EARLY)
 
 
+class Restore(Scene):
+    """Out of a copy alone, under the archive's names: once, and exact."""
+    late = []
+
+    def __init__(self, tmp):
+        self.argv = ("restore", str(Path(tmp) / "sled/copy1"), "--to",
+                     str(Path(tmp) / "sled/out"), "--format", "eml")
+        super().__init__(tmp)
+
+    def check_again(self):
+        files = [p for p in (self.sled.dir / "out").rglob("*") if p.is_file()]
+        assert all(p.suffix == ".eml" for p in files), files
+        same_mail([p.read_bytes() for p in files], [wire(m) for m in EARLY])
+
+
+class Into(Scene):
+    """Another store's copy comes into this one."""
+    late = []
+
+    def prepare(self):
+        box = fill_folder(self.tmp / "box", self.named(LATE))
+        other = Sled(self.tmp, {}, name="other")
+        done = other.run("import", box, "--account", "past")
+        assert done.status == 0, done
+        self.argv = ("restore", str(other.copies[0]), "--into-store")
+
+    def mails(self):
+        return EARLY + LATE
+
+
+class Deliver(Scene):
+    """What is there goes to a Maildir and to an mbox, each message once."""
+    argv = ("deliver", "--all")
+    late = []
+
+    def prepare(self):
+        maildir, box = self.sled.dir / "M", self.sled.dir / "box"
+        self.sled.account_keys["deliver"] = f"maildir:{maildir}, mbox:{box}"
+        self.sled.write()
+
+    def check_again(self):
+        letters = sorted(wire(m).replace(b"\r\n", b"\n") for m in EARLY)
+        assert letters == sorted(
+            p.read_bytes() for part in ("new", "cur")
+            for p in (self.sled.dir / "M" / part).iterdir())
+        assert not any((self.sled.dir / "M/tmp").iterdir())
+        box = (self.sled.dir / "box").read_bytes()
+        assert box.count(b"\nFrom ") + 1 == len(EARLY), box
+        assert all(box.count(m) == 1 for m in letters), box
+
+
 class Index(Scene):
     """The index of the reading side."""
     argv = ("index",)
@@ -402,7 +453,8 @@ SCENES = {kind.__name__.lower(): kind
           for kind in (First, Next, Large, Turning, CatchUp, LostLedger,
                        NoIds, Renumbered, Expires, ExpiresUnsaid, Drop,
                        Dropped, FarSync, Sync, Emptied, Seal, Repair,
-                       Rebuild, Import, Export, Index)}
+                       Rebuild, Import, Export, Restore, Into, Deliver,
+                       Index)}
 
 
 # ---- many ----
