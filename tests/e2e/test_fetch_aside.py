@@ -280,6 +280,22 @@ def test_a_reply_too_few_and_one_without_end(tmp):
         assert not missing, first
 
 
+def test_a_reply_too_few_and_the_one_that_shows_it_is_taken_away(tmp):
+    """By another client, before the next visit: nobody speaks for those that
+    came before it, so each is proved."""
+    with Liar(tmp, MAIL, RETR=only("id2", skip)) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "1s"})
+        assert fetch(sled).status == 75
+        taken = liar.mail.pop(f"id{len(MAIL) - 1}")
+        del liar.lies["RETR"]
+        for _ in range(3):
+            fetch(sled)
+        assert not liar.mail, liar.mail.keys()
+        got = untar(sled.path, tmp / "out").values()
+        missing = Counter(map(wire, MAIL)) - Counter(got) - Counter([taken])
+        assert not missing, len(missing)
+
+
 def test_a_reply_too_many_among_messages_of_one_size(tmp):
     """The second is given twice, each behind it late by one, and the last one
     answers nothing: each is proved before it is deleted."""
