@@ -353,8 +353,8 @@ doubt_unheard(struct sled_box *box, struct sled_err *err)
 {
 	struct sled_ledger *ledger = box->store->ledger;
 	struct unheard u = { .box = box };
-	bool ok = sled_ledger_live(ledger, box->maildrop.id, take_unheard, &u,
-	                           err);
+	bool ok =
+	    sled_ledger_live(ledger, box->maildrop.id, take_unheard, &u, err);
 
 	for (size_t i = 0; ok && i < u.len; i++)
 		ok = sled_ledger_doubt(ledger, box->maildrop.id, u.received[i],
