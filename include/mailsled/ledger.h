@@ -451,6 +451,9 @@ enum {
 	/* It may be another message than its unique-id says, until a TOP proves
 	 * it. */
 	SLED_MESSAGE_DOUBTFUL = 1024,
+	/* The same, of a visit that was killed: where the next listing has
+	 * another message of its size. */
+	SLED_MESSAGE_UNSURE = 2048,
 };
 
 struct sled_message {
@@ -513,6 +516,10 @@ SLED_CHECK bool sled_ledger_live(struct sled_ledger *ledger, int64_t maildrop,
 SLED_CHECK bool sled_ledger_by_id(struct sled_ledger *ledger, int64_t id,
                                   sled_message_fn *each, void *ctx,
                                   struct sled_err *err);
+/* The message of a spool's record; of none "" is the id. */
+SLED_CHECK bool sled_ledger_by_record(struct sled_ledger *ledger,
+                                      const char *record, sled_message_fn *each,
+                                      void *ctx, struct sled_err *err);
 /* Whatever the maildrop: hash begins with this hex prefix; none does with
  * what is not hex. */
 SLED_CHECK bool sled_ledger_by_prefix(struct sled_ledger *ledger,

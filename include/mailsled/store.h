@@ -485,6 +485,19 @@ SLED_CHECK bool sled_listing_uid(struct sled_listing *listing, uint32_t msg,
 void sled_listing_free(struct sled_listing *listing);
 const char *sled_listing_uid_of(const struct sled_listing *listing, size_t i);
 
+/* The listed sizes of the items that OF holds for. */
+struct sled_sizes {
+	uint64_t *list; /* in order; NULL: no memory */
+	size_t len;
+};
+
+void sled_sizes_new(struct sled_sizes *out, const struct sled_listing *listing,
+                    bool (*of)(void *ctx, const struct sled_item *item),
+                    void *ctx);
+/* How many of them have this size: 0, 1, or 2 for more. Without memory 2. */
+unsigned sled_sizes_count(const struct sled_sizes *sizes, uint64_t size);
+void sled_sizes_free(struct sled_sizes *sizes);
+
 SLED_CHECK bool sled_box_open(struct sled_box **out, struct sled_store *store,
                               const struct sled_spool_owner *owner, int64_t now,
                               struct sled_err *err);
@@ -527,6 +540,9 @@ SLED_CHECK bool sled_box_reconsider(struct sled_box *box, struct sled_err *err);
  * deleted before a TOP of a later visit proved it. Not beside a job. */
 SLED_CHECK bool sled_box_doubt(struct sled_box *box, size_t item,
                                struct sled_err *err);
+/* Such an item of an earlier visit, that neither a TOP nor its octets in this one
+ * have settled. */
+bool sled_box_in_doubt(const struct sled_box *box, size_t item);
 
 /* One message on its way in: begin, data, end; or cancel. */
 SLED_CHECK bool sled_box_begin(struct sled_box *box, size_t item, int64_t now,

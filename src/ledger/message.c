@@ -238,6 +238,18 @@ sled_ledger_by_id(struct sled_ledger *ledger, int64_t id, sled_message_fn *each,
 	                         each, ctx, err);
 }
 
+bool
+sled_ledger_by_record(struct sled_ledger *ledger, const char *record,
+                      sled_message_fn *each, void *ctx, struct sled_err *err)
+{
+	return sled_message_each(ledger,
+	                         SLED_SQL("SELECT " COLUMNS " FROM message"
+	                                  " WHERE record = ?1"
+	                                  " AND record <> ''",
+	                                  sled_value_text(record)),
+	                         each, ctx, err);
+}
+
 /* The lowest or highest hash that begins with HEX. */
 static bool
 bound_of(const char *hex, char filler, struct sled_hash *out)

@@ -10,8 +10,6 @@
  * An order that is lost stays lost. Where replies may be missing, the last
  * message that came speaks for those before it.
  */
-#include <stdlib.h>
-
 #include "session/session.h"
 
 static bool
@@ -46,45 +44,11 @@ has_twin(const struct sled_session *s, size_t i, uint64_t size,
 	return false;
 }
 
-/* The sizes of what was asked for, in order; NULL: no memory. */
-struct sizes {
-	uint64_t *list;
-	size_t len;
-};
-
-static int
-by_size(const void *a, const void *b)
-{
-	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-
-	return (left > right) - (left < right);
-}
-
-static struct sizes
-sizes_asked(const struct sled_session *s)
-{
-	struct sizes sizes = { calloc(s->listing.len + 1, sizeof(uint64_t)),
-		               0 };
-
-	for (size_t i = 0; sizes.list != NULL && i < s->listing.len; i++)
-		if (was_asked(&s->listing.items[i]))
-			sizes.list[sizes.len++] = s->listing.items[i].size;
-	if (sizes.list != NULL)
-		qsort(sizes.list, sizes.len, sizeof(uint64_t), by_size);
-	return sizes;
-}
-
 static bool
-is_shared(const struct sizes *sizes, uint64_t size)
+is_asked(void *ctx, const struct sled_item *item)
 {
-	const uint64_t *at = sizes->list, *end;
-
-	if (at == NULL)
-		return true;
-	end = at + sizes->len;
-	at = bsearch(&size, at, sizes->len, sizeof(size), by_size);
-	return at != NULL && ((at > sizes->list && at[-1] == size) ||
-	                      (at + 1 < end && at[1] == size));
+	(void)ctx;
+	return was_asked(item);
 }
 
 static bool
@@ -129,26 +93,26 @@ static void
 look_everywhere(struct sled_session *s)
 {
 	bool told = tells_sizes(s);
-	struct sizes sizes;
+	struct sled_sizes sizes;
 	size_t count = 0;
 
 	if (!s->shifted)
 		return;
-	sizes = sizes_asked(s);
+	sled_sizes_new(&sizes, &s->listing, is_asked, NULL);
 	for (size_t i = 0; i < s->listing.len; i++) {
 		const struct sled_item *item = &s->listing.items[i];
 
 		if (is_retrieved(item) &&
-		    (!told || is_shared(&sizes, item->size)))
+		    (!told || sled_sizes_count(&sizes, item->size) > 1))
 			count += doubt(s, i);
 	}
-	free(sizes.list);
+	sled_sizes_free(&sizes);
 	tell(s, count);
 	s->shifted = false;
 }
 
-void
-sled_shift_check(struct sled_session *s)
+static void
+judge(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
 
@@ -157,18 +121,65 @@ sled_shift_check(struct sled_session *s)
 	look_everywhere(s);
 }
 
-/* Some mail was asked for and did not come: may the last that came be of it? */
 static bool
-may_be_due(const struct sled_session *s, size_t last)
+is_in_doubt(void *ctx, const struct sled_item *item)
+{
+	const struct sled_session *s = ctx;
+
+	return sled_box_in_doubt(s->box, (size_t)(item - s->listing.items));
+}
+
+/* It rests on the word of one that came in the same visit. */
+static bool
+is_unproved(const struct sled_item *item)
+{
+	return item->verdict == SLED_ITEM_STORED &&
+	       (item->flags & SLED_ITEM_DUE) != 0 &&
+	       (item->flags & (SLED_ITEM_RETRIEVED | SLED_ITEM_TOPPED)) == 0;
+}
+
+/* One that was to speak for others did not: the server has no TOP, or it shows
+ * another header, and the message did not come. Then each speaks for itself. */
+static void
+look_behind(struct sled_session *s)
+{
+	bool told = tells_sizes(s), none;
+	struct sled_sizes sizes;
+	size_t count = 0;
+
+	sled_sizes_new(&sizes, &s->listing, is_in_doubt, s);
+	none = sizes.list != NULL && sizes.len == 0;
+	for (size_t i = 0; !none && i < s->listing.len; i++) {
+		const struct sled_item *item = &s->listing.items[i];
+
+		if (is_unproved(item) &&
+		    (!told || sled_sizes_count(&sizes, item->size) > 0))
+			count += doubt(s, i);
+	}
+	sled_sizes_free(&sizes);
+	tell(s, count);
+}
+
+void
+sled_shift_check(struct sled_session *s)
+{
+	judge(s);
+	look_behind(s);
+}
+
+/* Some mail was asked for and did not come: may the last that came be another
+ * one? One that is due, where a reply was left out; one that came before it,
+ * where a reply came twice. */
+static bool
+may_be_another(const struct sled_session *s, size_t last)
 {
 	const struct sled_item *items = s->listing.items;
+	bool due = false;
 
-	if (tells_sizes(s))
-		return has_twin(s, last, items[last].size, is_due);
-	for (size_t j = 0; j < s->listing.len; j++)
-		if (is_due(&items[j]))
-			return true;
-	return false;
+	for (size_t j = 0; !due && j < s->listing.len; j++)
+		due = is_due(&items[j]);
+	return due && (!tells_sizes(s) ||
+	               has_twin(s, last, items[last].size, was_asked));
 }
 
 void
@@ -183,8 +194,8 @@ sled_shift_ended(struct sled_session *s)
 	if (err->kind == SLED_ERR_PROTO && s->lost_order)
 		s->shifted = true;
 	open = err->kind != SLED_ERR_NONE && !s->shifted && s->last_whole > 0 &&
-	       is_retrieved(&s->listing.items[last]) && may_be_due(s, last);
-	sled_shift_check(s);
+	       is_retrieved(&s->listing.items[last]) && may_be_another(s, last);
+	judge(s);
 	if (!open)
 		return;
 	if ((s->listing.items[last].flags & SLED_ITEM_SHORT) == 0) {

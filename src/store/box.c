@@ -51,9 +51,9 @@ sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
 	return maildrop->exact > 0 && others == 0 && !is_exact(octets, listed);
 }
 
-static void
-learn_habit(struct sled_maildrop *maildrop, const struct sled_digest *digest,
-            uint64_t listed)
+void
+sled_box_learn(struct sled_maildrop *maildrop, const struct sled_digest *digest,
+               uint64_t listed)
 {
 	if (is_exact(digest->octets, listed))
 		maildrop->exact++;
@@ -119,10 +119,12 @@ free_box(struct sled_box **box_p)
 	sled_buf_free(&box->journal);
 	sled_buf_free(&box->odd);
 	sled_claims_free(&box->claims);
+	sled_claims_free(&box->asked);
 	free(box->olds.list);
 	sled_held_free(box);
 	sled_asides_free(box);
 	sled_stays_free(box);
+	sled_sizes_free(&box->sizes);
 	free(box->names);
 	free(box);
 	*box_p = NULL;
@@ -227,7 +229,7 @@ listed_row(const struct sled_box *box, size_t item,
 	now.on_server = true;
 	now.gone = 0;
 	now.dele_sent = 0;
-	now.flags &= ~(unsigned)(SLED_MESSAGE_UNSEEN | SLED_MESSAGE_DOUBTFUL);
+	now.flags &= ~(unsigned)(SLED_MESSAGE_UNSEEN | SLED_IN_DOUBT);
 	now.flags |= SLED_MESSAGE_PROVED;
 	return now;
 }
@@ -260,6 +262,16 @@ sled_box_same(struct sled_box *box, size_t item, const struct sled_message *row,
 	return note_known(box, item, row, err) &&
 	       (!is_changed(&now, row) ||
 	        sled_ledger_message_update(box->store->ledger, &now, err));
+}
+
+bool
+sled_box_in_doubt(const struct sled_box *box, size_t item)
+{
+	const struct sled_item *it = &box->listing->items[item];
+
+	return it->verdict != SLED_ITEM_STORED &&
+	       (it->flags & SLED_ITEM_RETRIEVED) == 0 && it->row != 0 &&
+	       sled_is_claimed(&box->asked, it->row);
 }
 
 bool
@@ -410,8 +422,23 @@ accept_twin(struct sled_box *box, struct twin *twin, struct sled_err *err)
 	return sled_ledger_commit(box->store->ledger, err);
 }
 
-/* Other bytes under an id that some row has: its ids prove little from now on,
- * and no kill may make us forget it. */
+/* No kill may make us forget it. */
+bool
+sled_box_reuses(struct sled_box *box, struct sled_err *err)
+{
+	if (box->maildrop.reuses_ids)
+		return true;
+	box->maildrop.reuses_ids = true;
+	sled_store_say(
+	    box->store,
+	    "%s: the server gave a unique-id to other mail: from now "
+	    "on each is proved by its header before it is deleted",
+	    box->whose.owner.label);
+	return sled_ledger_maildrop_put(box->store->ledger, &box->maildrop,
+	                                err);
+}
+
+/* Other bytes under an id that some row has: its ids prove little. */
 static bool
 note_reuse(struct sled_box *box, struct sled_err *err)
 {
@@ -426,15 +453,7 @@ note_reuse(struct sled_box *box, struct sled_err *err)
 	                        sled_listing_uid_of(box->listing, box->current),
 	                        sled_row_take, &copy, err))
 		return false;
-	if (!copy.found)
-		return true;
-	box->maildrop.reuses_ids = true;
-	sled_store_say(
-	    box->store,
-	    "%s: the server gave a unique-id to other mail: from now "
-	    "on each is proved by its header before it is deleted",
-	    box->whose.owner.label);
-	return sled_ledger_maildrop_put(ledger, &box->maildrop, err);
+	return !copy.found || sled_box_reuses(box, err);
 }
 
 static bool
@@ -515,7 +534,7 @@ accept_new(struct sled_box *box, const struct sled_digest *digest,
 	} else {
 		uint32_t loose = box->maildrop.loose;
 
-		learn_habit(&box->maildrop, digest, it->size);
+		sled_box_learn(&box->maildrop, digest, it->size);
 		if (box->maildrop.loose > loose && !note_odd(box, err))
 			return false;
 	}

@@ -180,6 +180,33 @@ ask_for_proof(struct sled_item *it, const struct sled_message *row)
 		it->verdict = SLED_ITEM_PROVE;
 }
 
+static bool
+is_listed(void *ctx, const struct sled_item *it)
+{
+	(void)ctx;
+	return it->verdict != SLED_ITEM_ABSENT;
+}
+
+/* Of a visit that was killed: is there another one that it may be? */
+static bool
+has_twin(struct sled_box *box, const struct sled_item *it)
+{
+	if (box->maildrop.loose > 0)
+		return box->listing->len > 1;
+	if (!box->sized)
+		sled_sizes_new(&box->sizes, box->listing, is_listed, NULL);
+	box->sized = true;
+	return sled_sizes_count(&box->sizes, it->size) > 1;
+}
+
+static bool
+is_doubtful(struct sled_box *box, const struct sled_item *it,
+            const struct sled_message *row)
+{
+	return (row->flags & SLED_MESSAGE_DOUBTFUL) != 0 ||
+	       ((row->flags & SLED_MESSAGE_UNSURE) != 0 && has_twin(box, it));
+}
+
 static void
 judge_fit(struct sled_box *box, struct sled_item *it,
           const struct sled_message *row)
@@ -193,13 +220,38 @@ judge_fit(struct sled_box *box, struct sled_item *it,
 		return;
 	}
 	if (box->maildrop.reuses_ids || row->dele_sent != 0 ||
-	    (row->flags & SLED_MESSAGE_DOUBTFUL) != 0 || (stale && due)) {
+	    is_doubtful(box, it, row) || (stale && due)) {
 		ask_for_proof(it, row);
 		return;
 	}
 	it->verdict = SLED_ITEM_STORED;
 	if (due)
 		it->flags |= SLED_ITEM_DUE;
+}
+
+/* It is listed, and nothing else can be it. */
+static bool
+believe(struct sled_box *box, struct sled_message *row, struct sled_err *err)
+{
+	if (row->on_server && (row->flags & SLED_MESSAGE_UNSURE) == 0)
+		return true;
+	row->on_server = true;
+	row->flags &= ~(unsigned)SLED_MESSAGE_UNSURE;
+	return sled_ledger_message_update(box->store->ledger, row, err);
+}
+
+/* No other item is to be proved by a row whose own id is asked about. */
+static bool
+note_asked(struct sled_box *box, const struct sled_message *row,
+           struct sled_err *err)
+{
+	if ((row->flags & SLED_IN_DOUBT) == 0)
+		return true;
+	if (box->asked.cap == 0 &&
+	    !sled_claims_reserve(&box->asked, box->listing->len, err))
+		return false;
+	sled_claim(&box->asked, row->id);
+	return true;
 }
 
 static bool
@@ -226,11 +278,9 @@ judge(struct sled_box *box, size_t item, struct sled_err *err)
 	else
 		ask_for_proof(it, &c.best.row);
 	if (it->verdict != SLED_ITEM_STORED)
-		return true;
+		return note_asked(box, &c.best.row, err);
 	sled_claim(&box->claims, it->row);
-	return c.best.row.on_server ||
-	       sled_ledger_set_on_server(box->store->ledger, it->row, true,
-	                                 err);
+	return believe(box, &c.best.row, err);
 }
 
 bool
@@ -248,8 +298,7 @@ sled_box_standing(struct sled_box *box, const char *uid, uint64_t size,
 		*out = sled_held_decided(box, uid, size) ? SLED_STANDING_OPEN
 		                                         : SLED_STANDING_NEW;
 	else if (!c.fits || box->maildrop.reuses_ids || row->dele_sent != 0 ||
-	         (row->flags & (SLED_MESSAGE_SHORT | SLED_MESSAGE_DOUBTFUL)) !=
-	             0 ||
+	         (row->flags & (SLED_MESSAGE_SHORT | SLED_IN_DOUBT)) != 0 ||
 	         row->received <= delete_until)
 		*out = SLED_STANDING_OPEN;
 	else
@@ -604,6 +653,7 @@ apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
 {
 	struct sled_item *it = &box->listing->items[item];
 	struct proof proof = { .box = box, .top = top };
+	int64_t asked = it->row;
 
 	if (!find_proved(box, item, &proof, err))
 		return false;
@@ -613,7 +663,9 @@ apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
 		return false;
 	if (!proof.copy.found)
 		it->verdict = SLED_ITEM_NEW;
-	else if (!sled_box_same(box, item, &proof.copy.row, err))
+	else if (!sled_box_same(box, item, &proof.copy.row, err) ||
+	         (it->row != asked && sled_is_claimed(&box->asked, asked) &&
+	          !sled_box_reuses(box, err)))
 		return false;
 	if ((it->flags & SLED_ITEM_SAMPLE) == 0)
 		return true;

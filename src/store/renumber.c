@@ -86,9 +86,8 @@ take_old(void *ctx, const struct sled_message *row, struct sled_err *err)
 	struct sled_box *box = ctx;
 
 	/* Without a header there is nothing to prove it by; and one in doubt
-	 * is listed, to be proved itself. */
-	if (row->head_octets == 0 ||
-	    (row->flags & SLED_MESSAGE_DOUBTFUL) != 0 ||
+	 * whose id is listed is proved itself. */
+	if (row->head_octets == 0 || sled_is_claimed(&box->asked, row->id) ||
 	    sled_is_claimed(&box->claims, row->id))
 		return true;
 	return add_old(&box->olds, row->listed, row, err) &&

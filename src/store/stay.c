@@ -55,7 +55,7 @@ take_row(void *ctx, const struct sled_message *row, struct sled_err *err)
 		.front = front_of(&row->head_sha256),
 		.place = UINT32_MAX,
 		.provable = is_provable(box, row),
-		.doubtful = (row->flags & SLED_MESSAGE_DOUBTFUL) != 0,
+		.doubtful = (row->flags & SLED_IN_DOUBT) != 0,
 		.listed = row->on_server,
 	};
 	return true;

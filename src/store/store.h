@@ -183,6 +183,9 @@ bool sled_lock_is_held(const struct sled_store *store);
 
 /* ---- box.c ---- */
 
+/* Of a row: it may be another message. */
+#define SLED_IN_DOUBT (SLED_MESSAGE_DOUBTFUL | SLED_MESSAGE_UNSURE)
+
 /* Ids of rows that are taken; room for one a listed message. */
 struct sled_claims {
 	int64_t *rows; /* a hash table of CAP slots; 0: free */
@@ -268,6 +271,7 @@ struct sled_box {
 	struct sled_intake *intake;
 	struct sled_listing *listing; /* borrowed */
 	struct sled_claims claims;    /* each stored message's own row */
+	struct sled_claims asked;     /* rows in doubt whose id is listed */
 	int64_t delete_until;
 	int64_t listed_at;
 	int64_t last_received;
@@ -287,6 +291,8 @@ struct sled_box {
 	struct sled_helds held;
 	struct sled_asides asides;
 	struct sled_stays stays;
+	struct sled_sizes sizes; /* of the listing, once .sized */
+	bool sized;
 	struct sled_buf lapsed; /* decisions that came to nothing */
 	char *names;            /* label, server, user: owned */
 };
@@ -298,6 +304,11 @@ bool sled_whose_keep(struct sled_whose *whose, char **names,
 
 bool sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
                        uint64_t listed);
+/* Of a message that came, with the digest of its octets. */
+void sled_box_learn(struct sled_maildrop *maildrop,
+                    const struct sled_digest *digest, uint64_t listed);
+/* An id was seen to be another message's: each is proved from now on. */
+bool sled_box_reuses(struct sled_box *box, struct sled_err *err);
 /* The item is this row: note its size and id, and that it is listed. */
 bool sled_box_same(struct sled_box *box, size_t item,
                    const struct sled_message *row, struct sled_err *err);
@@ -390,6 +401,23 @@ void sled_stays_free(struct sled_box *box);
 bool sled_asides_listed(struct sled_box *box, struct sled_err *err);
 bool sled_asides_close(struct sled_box *box, struct sled_err *err);
 void sled_asides_free(struct sled_box *box);
+
+/* ---- unjudged.c ---- */
+/* All that the spool of one visit holds; all zero: nothing yet. */
+struct sled_unjudged {
+	struct sled_buf came;              /* in order; to be freed */
+	uint32_t exact, lf_counted, loose; /* as of a maildrop */
+	bool any_odd;
+};
+
+/* DIGEST is NULL of what is in an archive. */
+bool sled_unjudged_add(struct sled_unjudged *u,
+                       const struct sled_record *record,
+                       const struct sled_digest *digest, struct sled_err *err);
+/* What could be committed is: what of it is short, or in doubt? */
+bool sled_unjudged_settle(const struct sled_unjudged *u,
+                          struct sled_ledger *ledger,
+                          struct sled_maildrop *maildrop, struct sled_err *err);
 
 /* ---- drill.c ---- */
 /* A small volume, once a month; DAMAGED when it met damage. */

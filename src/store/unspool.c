@@ -1,8 +1,9 @@
 /*
  * unspool.c - spools that earlier runs left (rule 3 of the recovery): a record
  * that stands in a receipt is done, whole ones are committed [R1], torn ones are
- * dropped. What was salvaged from a copy's file comes last: it is old, and to
- * be proved by a TOP before anything is deleted for it.
+ * dropped; unjudged.c says what of it is in doubt. What was salvaged from a
+ * copy's file comes last: it is old, and to be proved by a TOP before anything is
+ * deleted for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,7 @@ struct unspool {
 	struct sled_maildrop maildrop;
 	struct sled_intake *intake;
 	struct sled_batch batch;
+	struct sled_unjudged unjudged;
 	uint64_t adopted;
 	unsigned flags;     /* of all its messages */
 	bool commit_failed; /* it was not the spool that could not be read */
@@ -112,8 +114,9 @@ on_record(void *ctx, const struct sled_record *record, struct sled_err *err)
 	if (!is_known(u, record, &known, err))
 		return false;
 	if (known)
-		return true;
-	if (!digest_record(u, record, &digest, err))
+		return sled_unjudged_add(&u->unjudged, record, NULL, err);
+	if (!digest_record(u, record, &digest, err) ||
+	    !sled_unjudged_add(&u->unjudged, record, &digest, err))
 		return false;
 	if (record->uid[0] == '\0')
 		flags |= SLED_MESSAGE_NOID;
@@ -140,6 +143,22 @@ commit_records(struct unspool *u, struct sled_err *err)
 	return read;
 }
 
+/* Though some could not be committed: the last that was speaks for the others.
+ * What no visit brought is proved by other rules. */
+static bool
+judge(struct unspool *u, bool committed, struct sled_err *err)
+{
+	struct sled_err why = { 0 };
+
+	if (u->flags != 0 ||
+	    sled_unjudged_settle(&u->unjudged, u->store->ledger, &u->maildrop,
+	                         &why))
+		return committed;
+	u->commit_failed = true;
+	*err = why;
+	return false;
+}
+
 static bool
 unspool(struct unspool *u, struct sled_err *err)
 {
@@ -152,7 +171,7 @@ unspool(struct unspool *u, struct sled_err *err)
 	u->whose.brought = u->flags != 0;
 	u->flags = sled_import_flags(&u->whose.owner, u->flags);
 	u->commit_failed = !ok;
-	ok = ok && commit_records(u, err);
+	ok = ok && judge(u, commit_records(u, err), err);
 	if (u->adopted > 0)
 		sled_store_say(u->store,
 		               "%s: %llu messages of an interrupted visit are "
@@ -160,6 +179,7 @@ unspool(struct unspool *u, struct sled_err *err)
 		               u->whose.owner.label,
 		               (unsigned long long)u->adopted);
 	sled_batch_free(&u->batch);
+	sled_buf_free(&u->unjudged.came);
 	sled_intake_free(&u->intake);
 	return ok;
 }

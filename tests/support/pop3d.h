@@ -91,6 +91,7 @@ enum pop3d_act {
 	POP3D_ACT_SAY,
 	POP3D_ACT_INJECT,
 	POP3D_ACT_DROP,
+	POP3D_ACT_SKIP,
 	POP3D_ACT_DELAY,
 };
 
@@ -102,7 +103,7 @@ struct pop3d_fault {
 	enum pop3d_act act;
 	uint64_t number;
 	const char *text; /* behind '=', or "" */
-	unsigned seen;    /* over the life of the server */
+	unsigned seen;    /* over the life of the server, or see .fault_while */
 };
 
 /* Strings are borrowed from argv. Switches are int for the option table. */
@@ -121,6 +122,7 @@ struct pop3d_conf {
 	size_t capa_offs, capa_adds;
 	struct pop3d_fault faults[POP3D_FAULT_MAX];
 	size_t fault_count;
+	const char *fault_while; /* a file, or NULL: each session counts anew */
 };
 
 struct pop3d_mail {
@@ -157,6 +159,7 @@ struct pop3d_server {
 	SSL_CTX *ctx; /* NULL with --plain */
 	int log_fd;   /* -1: none */
 	int listen_fd, wake_fd, signal_fd;
+	bool fault_free;      /* this session has none */
 	pthread_mutex_t lock; /* conns, live, faults */
 	pthread_cond_t idle;
 	struct pop3d_conn *conns; /* each thread takes itself out */
@@ -201,6 +204,8 @@ bool pop3d_conf_read(struct pop3d_conf *conf, char **argv, int *status);
 
 /* pop3d_fault.c */
 bool pop3d_fault_parse(struct pop3d_fault *out, const char *spec);
+/* A session begins: does it have faults? */
+void pop3d_fault_begin(struct pop3d_server *server);
 /* Count one VERB; the fault that is due now, or NULL. */
 const struct pop3d_fault *pop3d_fault_take(struct pop3d_server *server,
                                            const char *verb);

@@ -117,6 +117,10 @@ static const struct option options[] = {
 	  lose_quit },
 	{ "fault", "VERB[:N[+]]:ACTION", "at the Nth VERB (see below)", FAULT,
 	  0, 0, NULL },
+	{ "fault-while", "FILE",
+	  "faults only in sessions that begin while it is there, counted in "
+	  "each of them",
+	  TEXT, AT(fault_while), 0, NULL },
 };
 
 static void
@@ -140,6 +144,7 @@ print_help(void)
 	    "  reset  err[=TEXT]  endless  stall  stall-after=BYTES\n"
 	    "  short=BYTES  other=NUMBER  say=TEXT  inject=TEXT\n"
 	    "  drop (done, but the connection ends before the answer)\n"
+	    "  skip (not done and not answered; what comes behind it is)\n"
 	    "  delay=MS (what was said so far leaves, the rest later)\n");
 }
 

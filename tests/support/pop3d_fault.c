@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pop3d.h"
 
@@ -32,6 +33,7 @@ static const struct {
 	{ "say", POP3D_ACT_SAY, TEXT },
 	{ "inject", POP3D_ACT_INJECT, TEXT },
 	{ "drop", POP3D_ACT_DROP, NONE },
+	{ "skip", POP3D_ACT_SKIP, NONE },
 	{ "delay", POP3D_ACT_DELAY, NUMBER },
 };
 
@@ -98,13 +100,28 @@ pop3d_fault_parse(struct pop3d_fault *out, const char *spec)
 	return parse_action(out, spec);
 }
 
+void
+pop3d_fault_begin(struct pop3d_server *server)
+{
+	const char *path = server->conf.fault_while;
+
+	if (path == NULL)
+		return;
+	(void)pthread_mutex_lock(&server->lock);
+	server->fault_free = access(path, F_OK) != 0;
+	for (size_t i = 0; i < server->conf.fault_count; i++)
+		server->conf.faults[i].seen = 0;
+	(void)pthread_mutex_unlock(&server->lock);
+}
+
 const struct pop3d_fault *
 pop3d_fault_take(struct pop3d_server *server, const char *verb)
 {
 	const struct pop3d_fault *due = NULL;
 
 	(void)pthread_mutex_lock(&server->lock);
-	for (size_t i = 0; i < server->conf.fault_count; i++) {
+	for (size_t i = 0; !server->fault_free && i < server->conf.fault_count;
+	     i++) {
 		struct pop3d_fault *fault = &server->conf.faults[i];
 
 		if (strcmp(fault->verb, verb) != 0)

@@ -617,6 +617,8 @@ faulted(struct session *s, const char *verb)
 	case POP3D_ACT_STALL:
 		pop3d_wire_stall(s->conn);
 		return true;
+	case POP3D_ACT_SKIP:
+		return true;
 	case POP3D_ACT_ENDLESS:
 		endless(s, verb);
 		return true;
@@ -738,6 +740,7 @@ pop3d_session_run(struct pop3d_conn *conn)
 	};
 	char *line;
 
+	pop3d_fault_begin(conn->server);
 	greet(&s);
 	while (!s.done && (line = pop3d_wire_line(conn)) != NULL)
 		run_line(&s, line);
