@@ -358,7 +358,7 @@ disown_doubles(struct sled_box *box, struct sled_err *err)
 
 struct unheard {
 	struct sled_box *box;
-	int64_t *received; /* one a row */
+	struct sled_message *list;
 	size_t len, cap;
 };
 
@@ -375,23 +375,22 @@ has_uid(const struct sled_listing *listing, const char *uid)
 static bool
 take_unheard(void *ctx, const struct sled_message *row, struct sled_err *err)
 {
-	const unsigned mask =
-	    SLED_MESSAGE_DOUBTFUL | SLED_MESSAGE_SHORT | SLED_MESSAGE_NOID;
+	const unsigned mute = SLED_MESSAGE_SHORT | SLED_MESSAGE_NOID;
 	struct unheard *u = ctx;
-	size_t cap = u->cap == 0 ? 16 : u->cap * 2;
-	int64_t *list;
+	size_t cap = u->cap == 0 ? 4 : u->cap * 2;
+	struct sled_message *list;
 
-	if ((row->flags & mask) != SLED_MESSAGE_DOUBTFUL ||
+	if ((row->flags & SLED_IN_DOUBT) == 0 || (row->flags & mute) != 0 ||
 	    has_uid(u->box->listing, row->uid))
 		return true;
 	if (u->len == u->cap) {
-		list = reallocarray(u->received, cap, sizeof(*list));
+		list = reallocarray(u->list, cap, sizeof(*list));
 		if (list == NULL)
 			return sled_fail(err, SLED_ERR_NOMEM, "listing");
-		u->received = list;
+		u->list = list;
 		u->cap = cap;
 	}
-	u->received[u->len++] = row->received;
+	u->list[u->len++] = *row;
 	return true;
 }
 
@@ -401,14 +400,14 @@ static bool
 doubt_unheard(struct sled_box *box, struct sled_err *err)
 {
 	struct sled_ledger *ledger = box->store->ledger;
+	bool any = box->maildrop.loose > 0;
 	struct unheard u = { .box = box };
 	bool ok =
 	    sled_ledger_live(ledger, box->maildrop.id, take_unheard, &u, err);
 
 	for (size_t i = 0; ok && i < u.len; i++)
-		ok = sled_ledger_doubt(ledger, box->maildrop.id, u.received[i],
-		                       err);
-	free(u.received);
+		ok = sled_ledger_doubt(ledger, &u.list[i], any, err);
+	free(u.list);
 	return ok;
 }
 
