@@ -345,8 +345,8 @@ void sled_aside_keep(struct sled_session *s);
 void sled_aside_tell(struct sled_session *s);
 
 /* ---- shift.c: replies out of order ---- */
-/* The item came whole, with so many octets. */
-void sled_shift_landed(struct sled_session *s, size_t i, uint64_t octets);
+/* The item came whole, of a size that is listed so. */
+void sled_shift_landed(struct sled_session *s, size_t i, uint64_t size);
 /* All is committed, and nothing deleted yet. */
 void sled_shift_check(struct sled_session *s);
 /* The same, of a visit that was ended. */
