@@ -617,6 +617,11 @@ SLED_CHECK bool sled_ledger_unlist(struct sled_ledger *ledger, int64_t maildrop,
 SLED_CHECK bool sled_ledger_set_on_server(struct sled_ledger *ledger,
                                           int64_t message, bool on_server,
                                           struct sled_err *err);
+/* DOUBTFUL: what came in the visit of LAST, until then, of its size (or of ANY),
+ * is not gone, and was not PROVED since. */
+SLED_CHECK bool sled_ledger_doubt(struct sled_ledger *ledger,
+                                  const struct sled_message *last, bool any,
+                                  struct sled_err *err);
 SLED_CHECK bool sled_ledger_set_dele(struct sled_ledger *ledger,
                                      int64_t message, int64_t when,
                                      struct sled_err *err);

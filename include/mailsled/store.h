@@ -550,6 +550,8 @@ SLED_CHECK bool sled_box_begin(struct sled_box *box, size_t item, int64_t now,
 SLED_CHECK bool sled_box_data(struct sled_box *box, struct sled_span bytes,
                               struct sled_err *err);
 SLED_CHECK bool sled_box_end(struct sled_box *box, struct sled_err *err);
+/* Behind end(): the size that a server with this habit lists for what came. */
+uint64_t sled_box_counted(const struct sled_box *box);
 void sled_box_cancel(struct sled_box *box);
 
 /* Group commit. take() gathers what is whole (all of it with FLUSH, else full

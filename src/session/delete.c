@@ -100,7 +100,7 @@ on_quit(struct sled_session *s, const struct sled_pop3_event *event)
 	char text[160];
 
 	if (event->kind == SLED_POP3_REFUSED) {
-		sled_text_clip(text, sizeof(text), event->text);
+		sled_quote(s, text, sizeof(text), event->text);
 		(void)sled_fail(&err, SLED_ERR_SERVER,
 		                "%s: QUIT was refused (%s): the next listing "
 		                "tells what is deleted",
@@ -127,7 +127,7 @@ on_dele(struct sled_session *s, const struct sled_pop3_event *event)
 		s->listing.items[event->msg - 1].flags |= SLED_ITEM_DELE;
 		s->now.deleted++;
 	} else {
-		sled_text_clip(text, sizeof(text), event->text);
+		sled_quote(s, text, sizeof(text), event->text);
 		sled_session_warn(s, "message %lu: DELE was refused: %s",
 		                  (unsigned long)event->msg, text);
 		s->listing.items[event->msg - 1].fate = SLED_FATE_FAILED;

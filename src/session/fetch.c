@@ -466,7 +466,6 @@ static void
 end(struct sled_session *s, const struct sled_pop3_event *event)
 {
 	size_t i = event->msg - 1;
-	uint64_t octets = s->body_octets;
 	struct sled_err err = { 0 };
 	struct sled_digest top;
 
@@ -479,7 +478,7 @@ end(struct sled_session *s, const struct sled_pop3_event *event)
 		if (!sled_session_did(s, sled_box_end(s->box, &err), &err))
 			return;
 		s->now.fetched++;
-		sled_shift_landed(s, i, octets);
+		sled_shift_landed(s, i, sled_box_counted(s->box));
 		sled_order_landed(s, i, true);
 		(void)sled_fetch_commit(s, false);
 	}
@@ -500,7 +499,7 @@ refused(struct sled_session *s, const struct sled_pop3_event *event)
 	} else {
 		item->fate = SLED_FATE_FAILED;
 		sled_order_landed(s, event->msg - 1, false);
-		sled_text_clip(text, sizeof(text), event->text);
+		sled_quote(s, text, sizeof(text), event->text);
 		sled_session_warn(s, "message %lu: the server refuses it: %s",
 		                  (unsigned long)event->msg, text);
 	}

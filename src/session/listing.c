@@ -219,7 +219,7 @@ on_stat(struct sled_session *s, const struct sled_pop3_event *event)
 	if (event->bad || event->count > SLED_POP3_LISTING_MAX) {
 		char text[80];
 
-		sled_text_clip(text, sizeof(text), event->text);
+		sled_quote(s, text, sizeof(text), event->text);
 		(void)sled_fail(&err, SLED_ERR_PROTO,
 		                "%s: STAT says \"%s\", which is no count of "
 		                "messages",
@@ -273,7 +273,7 @@ on_line(struct sled_session *s, const struct sled_pop3_event *event)
 	if (event->bad || event->msg == 0 || event->msg > s->listing.len) {
 		char text[80];
 
-		sled_text_clip(text, sizeof(text), event->text);
+		sled_quote(s, text, sizeof(text), event->text);
 		sled_session_warn(s, "a line of %s was not understood: %s",
 		                  sled_pop3_word(event->verb), text);
 		return;
@@ -327,7 +327,7 @@ on_refused(struct sled_session *s, const struct sled_pop3_event *event)
 		on_end(s, SLED_POP3_UIDL); /* a server without unique-ids */
 		return;
 	}
-	sled_text_clip(text, sizeof(text), event->text);
+	sled_quote(s, text, sizeof(text), event->text);
 	(void)sled_fail(&err, SLED_ERR_SERVER, "%s refuses %s: %s",
 	                s->conf.account->server, sled_pop3_word(event->verb),
 	                text);

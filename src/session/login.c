@@ -6,21 +6,6 @@
 #include "mailsled/text.h"
 #include "session/session.h"
 
-/* base64 of NUL user NUL password (RFC 4616). */
-static bool
-plain_line(struct sled_session *s, struct sled_buf *out, struct sled_err *err)
-{
-	struct sled_buf raw = { 0 };
-	const char *user = s->conf.account->user, *secret = s->conf.secret;
-	bool ok = sled_buf_add(&raw, "", 1, err) &&
-	          sled_buf_add(&raw, user, strlen(user) + 1, err) &&
-	          sled_buf_add(&raw, secret, strlen(secret), err) &&
-	          sled_text_base64(out, sled_buf_span(&raw), err);
-
-	sled_buf_wipe(&raw);
-	return ok;
-}
-
 /* AUTH lines over 255 octets wait for the challenge (RFC 5034, 4). */
 #define INITIAL_MAX 240
 
@@ -28,7 +13,7 @@ static bool
 auth_plain(struct sled_session *s, struct sled_err *err)
 {
 	struct sled_buf line = { 0 };
-	bool ok = plain_line(s, &line, err);
+	bool ok = sled_quote_plain(s, &line, err);
 	bool fits = line.len <= INITIAL_MAX;
 
 	ok =
@@ -46,7 +31,7 @@ answer(struct sled_session *s, struct sled_span prompt, struct sled_err *err)
 	bool ok;
 
 	if (sled_can(s, SLED_PEER_PLAIN)) {
-		ok = plain_line(s, &line, err);
+		ok = sled_quote_plain(s, &line, err);
 	} else {
 		/* LOGIN asks "VXNlcm5hbWU6", then "UGFzc3dvcmQ6". */
 		if (prompt.len >= 2 && strncmp(prompt.data, "UG", 2) == 0)
@@ -257,47 +242,14 @@ refusal_kind(const struct sled_pop3_event *event)
 
 /* ---- what the server says of a login ---- */
 
-#define TELLING 8 /* octets of a secret that tell of the rest */
-
-static bool
-holds(struct sled_span text, const char *part, size_t len)
-{
-	len = len < TELLING ? len : TELLING;
-	for (size_t at = 0; len > 0 && at + len <= text.len; at++)
-		if (strncasecmp(text.data + at, part, len) == 0)
-			return true;
-	return false;
-}
-
-/* Servers are known to repeat a line that they do not know, cut or in capitals;
- * an error goes to logs and into each place. */
-static bool
-repeats_secret(struct sled_session *s, struct sled_span text)
-{
-	const char *secret = s->conf.secret;
-	size_t len = strlen(secret);
-	struct sled_buf line = { 0 }, word = { 0 };
-	struct sled_err err = { 0 };
-	bool found =
-	    !plain_line(s, &line, &err) ||
-	    !sled_text_base64(&word, (struct sled_span){ secret, len }, &err) ||
-	    holds(text, secret, len) || holds(text, line.data, line.len) ||
-	    holds(text, word.data, word.len);
-
-	sled_buf_wipe(&line);
-	sled_buf_wipe(&word);
-	return found;
-}
-
 static void
 say_refused(struct sled_session *s, const struct sled_pop3_event *event,
             struct sled_err *err)
 {
 	enum sled_err_kind kind = refusal_kind(event);
-	char text[200] = "(not shown: it repeats the secret)";
+	char text[200];
 
-	if (!repeats_secret(s, event->text))
-		sled_text_clip(text, sizeof(text), event->text);
+	sled_quote(s, text, sizeof(text), event->text);
 	(void)sled_fail(err, kind, "%s: %s refuses %s: %s",
 	                s->conf.account->name, s->conf.account->server,
 	                event->verb == SLED_POP3_NONE ? "the connection"

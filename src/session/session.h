@@ -264,6 +264,16 @@ void sled_login_event(struct sled_session *s,
                       const struct sled_pop3_event *event);
 void sled_login_secure(struct sled_session *s);
 
+/* ---- quote.c: what the server says, where others read it ---- */
+/* base64 of NUL user NUL password (RFC 4616). */
+bool sled_quote_plain(const struct sled_session *s, struct sled_buf *out,
+                      struct sled_err *err);
+/* Clipped and escaped; or that it is not shown, for it repeats the secret. */
+void sled_quote(const struct sled_session *s, char *out, size_t room,
+                struct sled_span text);
+/* The engine's failure, which may quote a line. */
+void sled_quote_failure(const struct sled_session *s, struct sled_err *err);
+
 /* ---- listing.c ---- */
 /* Is one of this size left on the server, unless it is asked for? */
 bool sled_list_is_held(const struct sled_session *s, uint64_t size);
@@ -335,8 +345,8 @@ void sled_aside_keep(struct sled_session *s);
 void sled_aside_tell(struct sled_session *s);
 
 /* ---- shift.c: replies out of order ---- */
-/* The item came whole, with so many octets. */
-void sled_shift_landed(struct sled_session *s, size_t i, uint64_t octets);
+/* The item came whole, of a size that is listed so. */
+void sled_shift_landed(struct sled_session *s, size_t i, uint64_t size);
 /* All is committed, and nothing deleted yet. */
 void sled_shift_check(struct sled_session *s);
 /* The same, of a visit that was ended. */

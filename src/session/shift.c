@@ -80,11 +80,11 @@ tell(struct sled_session *s, size_t count)
 }
 
 void
-sled_shift_landed(struct sled_session *s, size_t i, uint64_t octets)
+sled_shift_landed(struct sled_session *s, size_t i, uint64_t size)
 {
 	s->last_whole = i + 1;
 	if ((s->listing.items[i].flags & SLED_ITEM_SHORT) != 0 &&
-	    has_twin(s, i, octets, was_asked))
+	    has_twin(s, i, size, was_asked))
 		s->shifted = true;
 }
 

@@ -50,6 +50,7 @@ feed_engine(struct sled_session *s, struct sled_span in)
 	}
 	if (step != SLED_POP3_FAILED)
 		return;
+	sled_quote_failure(s, &err);
 	is_idle = s->phase == SLED_PHASE_SAVE && s->holding.in_flight == 0 &&
 	          in.len > 0 && in.data[0] == '-';
 	s->lost_order = err.kind == SLED_ERR_PROTO && !is_idle;

@@ -11,6 +11,7 @@
 #include "store/store.h"
 
 #define JOURNAL_FLUSH (256u << 10)
+#define LF_LEAST      3 /* messages counted with bare LF make a habit */
 
 bool
 sled_row_take(void *ctx, const struct sled_message *row, struct sled_err *err)
@@ -33,22 +34,52 @@ is_exact(uint64_t octets, uint64_t listed)
 	return octets == listed || octets == listed + 2;
 }
 
+/* Counted with bare LF; of one without a final line end one octet less. */
+static bool
+is_lf_counted(const struct sled_digest *digest, uint64_t listed)
+{
+	uint64_t counted = digest->octets - digest->lines;
+
+	return counted == listed || counted == listed + 1;
+}
+
+/* One alone may be so by chance, where a reply is another message's. */
+bool
+sled_box_counts_lf(const struct sled_maildrop *maildrop)
+{
+	return maildrop->lf_counted >= LF_LEAST &&
+	       maildrop->lf_counted > maildrop->exact + maildrop->loose;
+}
+
+static uint64_t
+counted(const struct sled_maildrop *maildrop, const struct sled_digest *digest)
+{
+	return sled_box_counts_lf(maildrop) ? digest->octets - digest->lines
+	                                    : digest->octets;
+}
+
 /*
  * Not the octets that this server's habit allows [S3]. Longer counts too: a server
  * that ends a body without a line end of its own makes the next reply part of
  * it, and where a reply comes too often it begins the next message. Both are
  * doubtful as soon as what came was exact, fewer octets where most was: a habit
- * of many comes too late for a first visit that deletes.
+ * of many comes too late for a first visit that deletes. So it is where lines are
+ * counted as one octet less.
  */
 bool
-sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
-                  uint64_t listed)
+sled_box_is_short(const struct sled_maildrop *maildrop,
+                  const struct sled_digest *digest, uint64_t listed)
 {
-	uint32_t others = maildrop->lf_counted + maildrop->loose;
+	bool lf = sled_box_counts_lf(maildrop);
+	uint32_t habit = lf ? maildrop->lf_counted : maildrop->exact;
+	uint32_t others =
+	    (lf ? maildrop->exact : maildrop->lf_counted) + maildrop->loose;
 
-	if (octets < listed)
-		return maildrop->exact > others;
-	return maildrop->exact > 0 && others == 0 && !is_exact(octets, listed);
+	if (counted(maildrop, digest) < listed)
+		return habit > others;
+	return habit > 0 && others == 0 &&
+	       !(lf ? is_lf_counted(digest, listed)
+	            : is_exact(digest->octets, listed));
 }
 
 void
@@ -57,7 +88,7 @@ sled_box_learn(struct sled_maildrop *maildrop, const struct sled_digest *digest,
 {
 	if (is_exact(digest->octets, listed))
 		maildrop->exact++;
-	else if (digest->octets - digest->lines == listed)
+	else if (is_lf_counted(digest, listed))
 		maildrop->lf_counted++;
 	else
 		maildrop->loose++;
@@ -506,10 +537,12 @@ bool
 sled_box_reconsider(struct sled_box *box, struct sled_err *err)
 {
 	const struct sled_maildrop *maildrop = &box->maildrop;
-	bool exact = maildrop->exact > maildrop->lf_counted + maildrop->loose;
+	bool settled =
+	    maildrop->exact > maildrop->lf_counted + maildrop->loose ||
+	    sled_box_counts_lf(maildrop);
 	uint32_t item;
 
-	for (size_t at = 0; exact && at < box->odd.len; at += sizeof(item)) {
+	for (size_t at = 0; settled && at < box->odd.len; at += sizeof(item)) {
 		memcpy(&item, box->odd.data + at, sizeof(item));
 		if (!mark_short(box, item, err))
 			return false;
@@ -528,7 +561,7 @@ accept_new(struct sled_box *box, const struct sled_digest *digest,
 		return false;
 	it->row = 0;
 	it->flags &= (uint8_t)~SLED_ITEM_SHORT;
-	if (sled_box_is_short(&box->maildrop, digest->octets, it->size)) {
+	if (sled_box_is_short(&box->maildrop, digest, it->size)) {
 		flags |= SLED_MESSAGE_SHORT;
 		it->flags |= SLED_ITEM_SHORT;
 	} else {
@@ -547,6 +580,7 @@ sled_box_end(struct sled_box *box, struct sled_err *err)
 	struct sled_digest digest = sled_intake_end(box->intake);
 	struct twin twin;
 
+	box->counted = counted(&box->maildrop, &digest);
 	if (!find_twin(box, &digest, &twin, err))
 		return false;
 	if (twin.copy.found ? !accept_twin(box, &twin, err)
@@ -555,6 +589,12 @@ sled_box_end(struct sled_box *box, struct sled_err *err)
 	box->sums.fetched++;
 	box->sums.mail_bytes += digest.octets;
 	return true;
+}
+
+uint64_t
+sled_box_counted(const struct sled_box *box)
+{
+	return box->counted;
 }
 
 void

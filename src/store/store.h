@@ -277,6 +277,7 @@ struct sled_box {
 	int64_t listed_at;
 	int64_t last_received;
 	size_t current;            /* the item on its way in */
+	uint64_t counted;          /* see sled_box_counted() */
 	struct sled_batch pending; /* whole, and in no job yet */
 	struct sled_batch job;     /* what commit() works on */
 	struct sled_err job_err;
@@ -303,8 +304,10 @@ bool sled_whose_keep(struct sled_whose *whose, char **names,
                      const struct sled_spool_owner *owner,
                      struct sled_err *err);
 
-bool sled_box_is_short(const struct sled_maildrop *maildrop, uint64_t octets,
-                       uint64_t listed);
+/* Has most of this server a line's end counted as one octet? */
+bool sled_box_counts_lf(const struct sled_maildrop *maildrop);
+bool sled_box_is_short(const struct sled_maildrop *maildrop,
+                       const struct sled_digest *digest, uint64_t listed);
 /* Of a message that came, with the digest of its octets. */
 void sled_box_learn(struct sled_maildrop *maildrop,
                     const struct sled_digest *digest, uint64_t listed);

@@ -5,7 +5,8 @@
  * and which may be another one (session/shift.c). One that was killed, or that
  * could not commit what it brought, leaves its spool, and there all that came,
  * in order, what was committed too. From that:
- *   - what came with other octets than listed is short, where most was exact;
+ *   - what came with other octets than listed is short, where most was exact, or
+ *     counted with bare LF;
  *   - the last one speaks for those before it, as where the line ended: where a
  *     reply was left out or came twice, it is another message, a TOP shows that,
  *     and from then on each has to be proved;
@@ -20,7 +21,8 @@
 
 struct came {
 	char id[SLED_RECORD_ID];
-	bool odd; /* neither the octets listed, nor less by one a line */
+	bool odd;   /* not the octets listed */
+	bool loose; /* ... nor less by one a line */
 };
 
 bool
@@ -30,7 +32,7 @@ sled_unjudged_add(struct sled_unjudged *u, const struct sled_record *record,
 	struct sled_maildrop one = { 0 };
 	/* Of one that is in an archive the lines are not known. */
 	struct sled_digest plain = { .octets = record->octets };
-	struct came came = { .odd = false };
+	struct came came = { .loose = false };
 
 	if (digest == NULL && record->octets > record->listed)
 		plain.lines = record->octets - record->listed;
@@ -39,7 +41,8 @@ sled_unjudged_add(struct sled_unjudged *u, const struct sled_record *record,
 	u->lf_counted += one.lf_counted;
 	u->loose += one.loose;
 	memcpy(came.id, record->id, sizeof(came.id));
-	came.odd = one.exact == 0 && (one.lf_counted == 0 || digest == NULL);
+	came.loose = one.loose > 0;
+	came.odd = came.loose || (one.lf_counted > 0 && digest == NULL);
 	u->any_odd = u->any_odd || came.odd;
 	return sled_buf_add(&u->came, &came, sizeof(came), err);
 }
@@ -64,19 +67,40 @@ mark(struct sled_ledger *ledger, const struct came *came, unsigned flags,
 }
 
 static bool
-mark_all(const struct sled_unjudged *u, struct sled_ledger *ledger, bool exact,
-         struct sled_err *err)
+is_exact(const struct sled_maildrop *habit)
 {
-	bool shorts = exact && u->any_odd, found = false;
+	return habit->exact > habit->lf_counted + habit->loose;
+}
+
+static bool
+is_short(const struct sled_maildrop *habit, const struct came *came)
+{
+	return is_exact(habit) ? came->odd
+	                       : sled_box_counts_lf(habit) && came->loose;
+}
+
+static bool
+any_short(const struct sled_unjudged *u, const struct sled_maildrop *habit)
+{
+	return is_exact(habit) ? u->any_odd
+	                       : sled_box_counts_lf(habit) && u->loose > 0;
+}
+
+static bool
+mark_all(const struct sled_unjudged *u, struct sled_ledger *ledger,
+         const struct sled_maildrop *habit, struct sled_err *err)
+{
+	bool shorts = any_short(u, habit), found = false;
 	struct came came;
 
 	for (size_t at = u->came.len; at > 0 && (shorts || !found);) {
 		at -= sizeof(came);
 		memcpy(&came, u->came.data + at, sizeof(came));
-		if (!mark(ledger, &came,
-		          SLED_MESSAGE_UNSURE |
-		              (exact && came.odd ? SLED_MESSAGE_SHORT : 0u),
-		          &found, err))
+		if (!mark(
+			ledger, &came,
+			SLED_MESSAGE_UNSURE |
+			    (is_short(habit, &came) ? SLED_MESSAGE_SHORT : 0u),
+			&found, err))
 			return false;
 	}
 	return true;
@@ -85,13 +109,14 @@ mark_all(const struct sled_unjudged *u, struct sled_ledger *ledger, bool exact,
 /* What a first visit learned of the server's sizes, but for what is short. */
 static bool
 learn(const struct sled_unjudged *u, struct sled_ledger *ledger,
-      struct sled_maildrop *maildrop, bool exact, struct sled_err *err)
+      struct sled_maildrop *maildrop, const struct sled_maildrop *habit,
+      struct sled_err *err)
 {
 	if (maildrop->exact + maildrop->lf_counted + maildrop->loose > 0)
 		return true;
 	maildrop->exact = u->exact;
 	maildrop->lf_counted = u->lf_counted;
-	maildrop->loose = exact ? 0 : u->loose;
+	maildrop->loose = any_short(u, habit) ? 0 : u->loose;
 	return sled_ledger_maildrop_put(ledger, maildrop, err);
 }
 
@@ -99,16 +124,17 @@ bool
 sled_unjudged_settle(const struct sled_unjudged *u, struct sled_ledger *ledger,
                      struct sled_maildrop *maildrop, struct sled_err *err)
 {
-	bool exact = maildrop->exact + u->exact > maildrop->lf_counted +
-	                                              maildrop->loose +
-	                                              u->lf_counted + u->loose;
+	struct sled_maildrop habit = *maildrop;
 
+	habit.exact += u->exact;
+	habit.lf_counted += u->lf_counted;
+	habit.loose += u->loose;
 	if (u->came.len == 0)
 		return true;
 	if (!sled_ledger_begin(ledger, err))
 		return false;
-	if (!mark_all(u, ledger, exact, err) ||
-	    !learn(u, ledger, maildrop, exact, err)) {
+	if (!mark_all(u, ledger, &habit, err) ||
+	    !learn(u, ledger, maildrop, &habit, err)) {
 		sled_ledger_drop(ledger);
 		return false;
 	}

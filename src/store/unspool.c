@@ -120,7 +120,7 @@ on_record(void *ctx, const struct sled_record *record, struct sled_err *err)
 		return false;
 	if (record->uid[0] == '\0')
 		flags |= SLED_MESSAGE_NOID;
-	if (sled_box_is_short(&u->maildrop, record->octets, record->listed))
+	if (sled_box_is_short(&u->maildrop, &digest, record->listed))
 		flags |= SLED_MESSAGE_SHORT;
 	if (!sled_batch_add(&u->batch, record, &digest, flags, SIZE_MAX, err))
 		return false;

@@ -3,6 +3,7 @@
 touches the message it is about and no other, is told, and has its exit status.
 Behind each lie the server is honest again, and all mail comes home. Messages
 without end, and replies out of step: see test_fetch_aside.py."""
+import base64
 import collections
 import itertools
 import subprocess
@@ -513,3 +514,28 @@ def test_a_maildrop_that_changes_between_visits(tmp):
         done = fetch(sled)
         assert done.reports[-1]["fetched"] == 4 and not liar.mail, done
         whole(tmp, sled, [*MAIL, *other])
+
+
+def test_a_reply_that_repeats_the_secret_is_not_told(tmp):
+    """[L1] Whatever it answers: an order that is lost makes the refusal of a
+    login that of another command. Neither on the terminal nor in a place."""
+    secret = "pass\\w\"rd-1"
+    plain = base64.b64encode(f"\0demo\0{secret}".encode())
+    for reply, words in (
+            (b"-ERR what is AUTH PLAIN %s?\r\n" % plain,
+             ("STAT", "UIDL", "LIST", "RETR", "DELE", "QUIT")),
+            (b"PASS %s?\r\n" % secret.encode(), ("STAT", "RETR"))):
+        for word in words:
+            here = tmp / f"{word}{len(reply)}"
+            with Liar(here, MAIL, **{word: lambda s, a: reply}) as liar:
+                liar.password = secret
+                sled = Sled(here, {"home": liar})
+                done = fetch(sled)
+                assert done.status in (69, 75, 76), done
+                said(done, "not shown")
+                told = [done.out.encode(), done.err.encode(), *(
+                    p.read_bytes() for place in sled.places
+                    for p in place.rglob("*")
+                    if p.is_file() and "ticket" not in str(p))]
+                for part in (b"pass\\", plain[:12]):
+                    assert not any(part in text for text in told), done

@@ -220,6 +220,32 @@ sizes_counted_with_bare_lf_are_a_habit_too(void **state)
 	fx_box_drop(&fx);
 }
 
+static void
+a_short_message_is_seen_where_sizes_are_counted_with_bare_lf(void **state)
+{
+	/* One line too few; and one that came whole, without a final line end. */
+	const struct fx_letter mail[] = {
+		{ "s", cut, sizeof(whole) - 1 - 5 },
+		{ "w", one, sizeof(one) - 1 - 5 },
+	};
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	make_many(&many);
+	for (size_t i = 0; i < KNOWN; i++)
+		many.mail[i].listed = strlen(many.text[i]) - 4;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, many.mail, KNOWN, FX_ALWAYS);
+	fx_box_visit(&fx, mail, 2, FX_ALWAYS);
+	assert_int_equal(fx.deles, 1);
+	assert_int_equal(fx_box_row(&fx, KNOWN + 2).flags & SLED_MESSAGE_SHORT,
+	                 0);
+	assert_int_not_equal(
+	    fx_box_row(&fx, KNOWN + 1).flags & SLED_MESSAGE_SHORT, 0);
+	fx_box_drop(&fx);
+}
+
 /* ---- gone ---- */
 
 static void
@@ -488,6 +514,8 @@ main(void)
 		cmocka_unit_test(a_short_message_among_few_exact_ones_is_kept),
 		cmocka_unit_test(nothing_is_short_where_no_size_was_ever_exact),
 		cmocka_unit_test(sizes_counted_with_bare_lf_are_a_habit_too),
+		cmocka_unit_test(
+		    a_short_message_is_seen_where_sizes_are_counted_with_bare_lf),
 		cmocka_unit_test(what_a_listing_lacks_is_gone),
 		cmocka_unit_test(
 		    without_ids_only_an_empty_listing_shows_what_is_gone),
