@@ -474,7 +474,8 @@ struct sled_listing {
 	bool has_uidl;
 };
 
-/* Room for LEN messages, all ABSENT. */
+/* Room for LEN messages, all ABSENT; what a server only counts, and does not
+ * list, is never written to, and takes no memory. */
 SLED_CHECK bool sled_listing_new(struct sled_listing *listing, size_t len,
                                  struct sled_err *err);
 SLED_CHECK bool sled_listing_size(struct sled_listing *listing, uint32_t msg,
