@@ -536,6 +536,9 @@ SLED_CHECK bool sled_box_data(struct sled_box *box, struct sled_span bytes,
                               struct sled_err *err);
 SLED_CHECK bool sled_box_end(struct sled_box *box, struct sled_err *err);
 void sled_box_cancel(struct sled_box *box);
+/* Did two of the same octets come in this visit, one behind the other? It may
+ * be one that was given twice. */
+bool sled_box_echoed(const struct sled_box *box);
 
 /* Group commit. take() gathers what is whole (all of it with FLUSH, else full
  * members only, and what must be synced) and says whether there is a job;

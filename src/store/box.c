@@ -528,6 +528,9 @@ sled_box_end(struct sled_box *box, struct sled_err *err)
 	struct sled_digest digest = sled_intake_end(box->intake);
 	struct twin twin;
 
+	box->echoed =
+	    box->echoed || sled_hash_equal(&box->came, &digest.sha256);
+	box->came = digest.sha256;
 	if (!find_twin(box, &digest, &twin, err))
 		return false;
 	if (twin.copy.found ? !accept_twin(box, &twin, err)
@@ -536,6 +539,12 @@ sled_box_end(struct sled_box *box, struct sled_err *err)
 	box->sums.fetched++;
 	box->sums.mail_bytes += digest.octets;
 	return true;
+}
+
+bool
+sled_box_echoed(const struct sled_box *box)
+{
+	return box->echoed;
 }
 
 void

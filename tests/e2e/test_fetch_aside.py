@@ -278,6 +278,40 @@ def test_a_reply_too_many_among_messages_of_one_size(tmp):
     said(first, "may have answered other commands")
 
 
+def late_by_one(late):
+    """The second is given twice, each behind it late by one; the LATE one's own
+    reply comes when the next command does."""
+    def reply(s, arg):
+        s.owed = s.owed or arg == "3"
+        return b"+OK\r\n" + stuffed(s.mail[int(arg) - 1 - s.owed][1])
+
+    def owed(s, arg):
+        s.owed, due = False, s.owed
+        return s.honest("RETR", late) + b"+OK\r\n" if due else None
+    return {"greeting": lambda s, a: setattr(s, "owed", False),
+            "RETR": reply, "DELE": owed, "STAT": owed}
+
+
+def test_a_reply_too_many_that_shows_late(tmp):
+    """[W5] The same octets twice running: nothing is deleted before the server
+    answered once more, in order."""
+    first, liar = all_home(tmp, 76, MAIL, **late_by_one("5"))
+    said(first, "may have answered other commands")
+    assert first.reports[-1]["deleted"] == 0, first
+    assert not liar.count("DELE") - len(MAIL), liar.commands
+
+
+def test_twins_side_by_side_are_deleted(tmp):
+    """Nothing is wrong with a message that was delivered twice: one STAT more
+    is what it costs."""
+    with Liar(tmp, [MAIL[0], MAIL[1], MAIL[1], MAIL[2]]) as liar:
+        sled = Sled(tmp, {"home": liar})
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        assert liar.count("STAT") == 2, liar.commands
+        whole(sled, [MAIL[0], MAIL[1], MAIL[1], MAIL[2]])
+
+
 def test_two_of_one_size_crossed_behind_a_third(tmp):
     """Three in a ring: two of one size, and one whose size tells."""
     mail = [*MAIL[:4], message(5, "text 5\n" * 9)]
