@@ -474,7 +474,8 @@ struct sled_listing {
 	bool has_uidl;
 };
 
-/* Room for LEN messages, all ABSENT. */
+/* Room for LEN messages, all ABSENT; what a server only counts, and does not
+ * list, is never written to, and takes no memory. */
 SLED_CHECK bool sled_listing_new(struct sled_listing *listing, size_t len,
                                  struct sled_err *err);
 SLED_CHECK bool sled_listing_size(struct sled_listing *listing, uint32_t msg,
@@ -553,6 +554,9 @@ SLED_CHECK bool sled_box_end(struct sled_box *box, struct sled_err *err);
 /* Behind end(): the size that a server with this habit lists for what came. */
 uint64_t sled_box_counted(const struct sled_box *box);
 void sled_box_cancel(struct sled_box *box);
+/* Did two of the same octets come in this visit, one behind the other? It may
+ * be one that was given twice. */
+bool sled_box_echoed(const struct sled_box *box);
 
 /* Group commit. take() gathers what is whole (all of it with FLUSH, else full
  * members only, and what must be synced) and says whether there is a job;

@@ -55,6 +55,8 @@ sled_capa_of(struct sled_span line)
 	return caps;
 }
 
+#define DELAY_MOST_S 86400 /* what asks for more than a day is a mistake */
+
 /* The number behind the word; 0 for NEVER, and for one that is no number. */
 static uint32_t
 number_behind(struct sled_span line, const char *word)
@@ -73,6 +75,12 @@ number_behind(struct sled_span line, const char *word)
 	return (uint32_t)value;
 }
 
+static uint32_t
+at_most(uint32_t value, uint32_t most)
+{
+	return value < most ? value : most;
+}
+
 /* "USER" behind a number: it may differ from user to user, and this is the
  * least (RFC 2449, sections 6.5 and 6.7). */
 void
@@ -82,5 +90,6 @@ sled_capa_limit(struct sled_capa_limits *limits, struct sled_span line)
 	if (begins(line, "EXPIRE"))
 		limits->expire_days = number_behind(line, "EXPIRE");
 	else if (begins(line, "LOGIN-DELAY"))
-		limits->login_delay_s = number_behind(line, "LOGIN-DELAY");
+		limits->login_delay_s =
+		    at_most(number_behind(line, "LOGIN-DELAY"), DELAY_MOST_S);
 }

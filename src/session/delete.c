@@ -65,11 +65,62 @@ send_more(struct sled_session *s)
 		quit(s);
 }
 
-void
-sled_delete_start(struct sled_session *s)
+static void
+delete_all(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
 
+	s->deleting = any_due(s);
+	s->quit_matters = s->deleting || sled_delete_by_quit(s);
+	if (s->deleting &&
+	    !sled_session_did(
+		s, sled_box_dele_sent(s->box, sled_clock_now(), &err), &err))
+		return;
+	if (s->deleting)
+		send_more(s);
+	else
+		quit(s);
+}
+
+/* The same octets twice running may be one reply that was given twice: then the
+ * next one's is still on its way. An answer that has a form of its own shows
+ * that none is [W5]; true twins cost a round trip. */
+static bool
+ask_for_order(struct sled_session *s)
+{
+	struct sled_err err = { 0 };
+
+	if (s->box == NULL || !sled_box_echoed(s->box) ||
+	    (!any_due(s) && !sled_delete_by_quit(s)))
+		return false;
+	s->shifted = true;
+	(void)sled_session_did(s, sled_pop3_stat(s->pop, &err), &err);
+	return true;
+}
+
+static void
+on_stat(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	struct sled_err err = { 0 };
+	char text[160];
+
+	if (event->kind == SLED_POP3_ACCEPTED && !event->bad &&
+	    event->count == s->listing.len) {
+		s->shifted = false;
+		delete_all(s);
+		return;
+	}
+	sled_text_clip(text, sizeof(text), event->text);
+	(void)sled_fail(&err, SLED_ERR_PROTO,
+	                "%s: a message came twice, and STAT is answered by "
+	                "\"%s\": nothing is deleted",
+	                s->conf.account->server, text);
+	sled_session_fail(s, &err);
+}
+
+void
+sled_delete_start(struct sled_session *s)
+{
 	sled_session_phase(s, SLED_PHASE_DELETE);
 	sled_timer_start(s->stall, s->conf.account->timeout_ms);
 	if (sled_delete_by_quit(s) && !sled_box_all_safe(s->box)) {
@@ -81,16 +132,8 @@ sled_delete_start(struct sled_session *s)
 		sled_session_end(s);
 		return;
 	}
-	s->deleting = any_due(s);
-	s->quit_matters = s->deleting || sled_delete_by_quit(s);
-	if (s->deleting &&
-	    !sled_session_did(
-		s, sled_box_dele_sent(s->box, sled_clock_now(), &err), &err))
-		return;
-	if (s->deleting)
-		send_more(s);
-	else
-		quit(s);
+	if (!ask_for_order(s))
+		delete_all(s);
 }
 
 static void
@@ -142,7 +185,9 @@ sled_delete_event(struct sled_session *s, const struct sled_pop3_event *event)
 	if (event->kind != SLED_POP3_ACCEPTED &&
 	    event->kind != SLED_POP3_REFUSED)
 		return;
-	if (event->verb == SLED_POP3_QUIT)
+	if (event->verb == SLED_POP3_STAT)
+		on_stat(s, event);
+	else if (event->verb == SLED_POP3_QUIT)
 		on_quit(s, event);
 	else if (event->verb == SLED_POP3_DELE)
 		on_dele(s, event);

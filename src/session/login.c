@@ -338,9 +338,6 @@ on_refused(struct sled_session *s, const struct sled_pop3_event *event)
 		refuse(s, event);
 		break;
 	}
-	if (!s->closed && s->refusal.kind != SLED_ERR_NONE &&
-	    s->mode != SLED_MODE_STRICT && sled_pop3_waiting(s->pop) == 0)
-		ask_again(s);
 }
 
 /* An initial response that is asked for again proves nothing; with commands
@@ -361,6 +358,21 @@ on_challenge(struct sled_session *s, struct sled_span text)
 	(void)sled_session_did(s, answer(s, text, &err), &err);
 }
 
+/* Any other listing went along with a login that was refused. */
+static void
+on_listing(struct sled_session *s, const struct sled_pop3_event *event)
+{
+	if (event->verb != SLED_POP3_CAPA)
+		return;
+	if (event->kind == SLED_POP3_LISTED) {
+		s->caps |= sled_capa_of(event->text);
+		sled_capa_limit(&s->limits, event->text);
+		return;
+	}
+	s->caps_known = true;
+	capabilities_known(s);
+}
+
 void
 sled_login_event(struct sled_session *s, const struct sled_pop3_event *event)
 {
@@ -372,12 +384,8 @@ sled_login_event(struct sled_session *s, const struct sled_pop3_event *event)
 		on_greeting(s, event->text);
 		break;
 	case SLED_POP3_LISTED:
-		s->caps |= sled_capa_of(event->text);
-		sled_capa_limit(&s->limits, event->text);
-		break;
 	case SLED_POP3_END:
-		s->caps_known = true;
-		capabilities_known(s);
+		on_listing(s, event);
 		break;
 	case SLED_POP3_CHALLENGE:
 		on_challenge(s, event->text);
@@ -392,4 +400,7 @@ sled_login_event(struct sled_session *s, const struct sled_pop3_event *event)
 	default:
 		break;
 	}
+	if (!s->closed && s->refusal.kind != SLED_ERR_NONE &&
+	    s->mode != SLED_MODE_STRICT && sled_pop3_waiting(s->pop) == 0)
+		ask_again(s);
 }

@@ -581,6 +581,9 @@ sled_box_end(struct sled_box *box, struct sled_err *err)
 	struct twin twin;
 
 	box->counted = counted(&box->maildrop, &digest);
+	box->echoed =
+	    box->echoed || sled_hash_equal(&box->came, &digest.sha256);
+	box->came = digest.sha256;
 	if (!find_twin(box, &digest, &twin, err))
 		return false;
 	if (twin.copy.found ? !accept_twin(box, &twin, err)
@@ -595,6 +598,12 @@ uint64_t
 sled_box_counted(const struct sled_box *box)
 {
 	return box->counted;
+}
+
+bool
+sled_box_echoed(const struct sled_box *box)
+{
+	return box->echoed;
 }
 
 void

@@ -109,7 +109,7 @@ recall_item(void *ctx, uint32_t number, const char *uid, uint64_t size,
 		return true;
 	if (!make_room(recall, err))
 		return false;
-	out->items[out->len++] = (struct sled_item){ .flags = SLED_ITEM_NOID };
+	out->items[out->len++] = (struct sled_item){ 0 };
 	return sled_listing_size(out, number, size, err) &&
 	       sled_listing_uid(out, number,
 	                        (struct sled_span){ uid, strlen(uid) }, err);

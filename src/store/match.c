@@ -23,8 +23,6 @@ sled_listing_new(struct sled_listing *listing, size_t len, struct sled_err *err)
 	if (listing->items == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "listing");
 	listing->len = len;
-	for (size_t i = 0; i < len; i++)
-		listing->items[i].flags = SLED_ITEM_NOID;
 	return sled_buf_add(&listing->uids, "", 1, err);
 }
 
@@ -40,12 +38,17 @@ bool
 sled_listing_size(struct sled_listing *listing, uint32_t msg, uint64_t size,
                   struct sled_err *err)
 {
+	struct sled_item *item;
+
 	if (msg == 0 || msg > listing->len)
 		return sled_fail(err, SLED_ERR_PROTO,
 		                 "LIST names message %lu of %zu",
 		                 (unsigned long)msg, listing->len);
-	listing->items[msg - 1].size = size;
-	listing->items[msg - 1].verdict = SLED_ITEM_NEW;
+	item = &listing->items[msg - 1];
+	item->size = size;
+	item->verdict = SLED_ITEM_NEW;
+	if (item->uid == 0)
+		item->flags |= SLED_ITEM_NOID;
 	return true;
 }
 
@@ -490,10 +493,12 @@ collect_seen(struct vanished *v, struct sled_err *err)
 	if (v->seen == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "listing");
 	for (size_t i = 0; i < listing->len; i++) {
-		if (listing->items[i].row != 0)
-			v->seen[v->seen_len++] = listing->items[i].row;
-		v->any_noid = v->any_noid ||
-		              (listing->items[i].flags & SLED_ITEM_NOID) != 0;
+		const struct sled_item *it = &listing->items[i];
+
+		if (it->row != 0)
+			v->seen[v->seen_len++] = it->row;
+		v->any_noid = v->any_noid || it->verdict == SLED_ITEM_ABSENT ||
+		              (it->flags & SLED_ITEM_NOID) != 0;
 	}
 	qsort(v->seen, v->seen_len, sizeof(*v->seen), by_id);
 	return true;

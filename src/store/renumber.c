@@ -37,7 +37,8 @@ compare_sizes(struct sled_box *box, size_t *len, bool *same,
 		                            stays->list[*len].row, it->size,
 		                            same, err))
 			return false;
-		*same = *same && (it->flags & SLED_ITEM_NOID) == 0;
+		*same = *same && it->verdict != SLED_ITEM_ABSENT &&
+		        (it->flags & SLED_ITEM_NOID) == 0;
 		it->row = stays->list[*len].row;
 	}
 	return true;
@@ -203,7 +204,7 @@ is_old_order(struct sled_box *box, size_t *len, bool *same,
 		return true;
 	if (!sled_stays_load(box, err) || !compare_sizes(box, len, same, err))
 		return false;
-	for (size_t i = 0; !*same && i < box->listing->len; i++)
+	for (size_t i = 0; !*same && i < *len; i++)
 		box->listing->items[i].row = 0;
 	return true;
 }

@@ -285,7 +285,9 @@ struct sled_box {
 	bool unsynced;     /* something ended since the last job */
 	bool spool_kept;   /* something in it is in no archive */
 	bool proof_failed; /* of a sample: no renumbering after all */
-	size_t samples;    /* proofs that others wait for */
+	bool echoed;       /* two that came one behind the other are equal */
+	struct sled_hash came; /* the last one's; zeros: none came yet */
+	size_t samples;        /* proofs that others wait for */
 	struct sled_olds olds;
 	struct sled_buf journal;
 	struct sled_buf odd; /* items of this visit, a uint32_t each */

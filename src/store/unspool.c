@@ -24,6 +24,8 @@ struct unspool {
 	struct sled_intake *intake;
 	struct sled_batch batch;
 	struct sled_unjudged unjudged;
+	struct sled_claims taken; /* rows found to be one without an id */
+	size_t taken_len;
 	uint64_t adopted;
 	unsigned flags;     /* of all its messages */
 	bool commit_failed; /* it was not the spool that could not be read */
@@ -83,17 +85,78 @@ take_twin(void *ctx, const struct sled_message *row, struct sled_err *err)
 	return true;
 }
 
+/* ---- without an id: the same octets, received in the same second ---- */
+
+struct brought {
+	const struct unspool *u;
+	const struct sled_record *record;
+	int64_t row; /* that some other spool brought; 0: none */
+};
+
+static bool
+take_brought(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct brought *brought = ctx;
+	const struct sled_record *record = brought->record;
+	size_t nonce = strcspn(record->id, "-");
+
+	(void)err;
+	if (brought->row == 0 && row->octets == record->octets &&
+	    row->received == record->received &&
+	    (row->flags & SLED_MESSAGE_NOID) != 0 &&
+	    strncmp(row->record, record->id, nonce) != 0 &&
+	    !sled_is_claimed(&brought->u->taken, row->id))
+		brought->row = row->id;
+	return true;
+}
+
+static bool
+claim(struct unspool *u, int64_t row, struct sled_err *err)
+{
+	struct sled_claims more = { 0 };
+
+	if (u->taken_len * 2 >= u->taken.cap) {
+		if (!sled_claims_reserve(&more, u->taken_len * 2, err))
+			return false;
+		for (size_t i = 0; i < u->taken.cap; i++)
+			if (u->taken.rows[i] != 0)
+				sled_claim(&more, u->taken.rows[i]);
+		sled_claims_free(&u->taken);
+		u->taken = more;
+	}
+	sled_claim(&u->taken, row);
+	u->taken_len++;
+	return true;
+}
+
+/* Each row is one message: of equal ones as many are here as the copy that has
+ * most of them. */
+static bool
+is_brought(struct unspool *u, const struct sled_record *record, bool *known,
+           struct sled_err *err)
+{
+	struct brought brought = { u, record, 0 };
+
+	if (!sled_ledger_by_hash(u->store->ledger, u->maildrop.id,
+	                         &record->sha256, take_brought, &brought, err))
+		return false;
+	*known = brought.row != 0;
+	return !*known || claim(u, brought.row, err);
+}
+
 /* In an archive? By its record; or the same octets under the same id: fetched
  * again while this spool was away with its disk, or brought by the spool of
  * another copy that went the same way. */
 static bool
-is_known(const struct unspool *u, const struct sled_record *record, bool *known,
+is_known(struct unspool *u, const struct sled_record *record, bool *known,
          struct sled_err *err)
 {
 	struct twin twin = { .record = record };
 
 	if (!sled_ledger_record_known(u->store->ledger, record->id, known, err))
 		return false;
+	if (record->uid[0] == '\0' && u->flags != 0)
+		return *known || is_brought(u, record, known, err);
 	if (*known || record->uid[0] == '\0')
 		return true;
 	if (!sled_ledger_by_uid(u->store->ledger, u->maildrop.id, record->uid,
@@ -180,6 +243,7 @@ unspool(struct unspool *u, struct sled_err *err)
 		               (unsigned long long)u->adopted);
 	sled_batch_free(&u->batch);
 	sled_buf_free(&u->unjudged.came);
+	sled_claims_free(&u->taken);
 	sled_intake_free(&u->intake);
 	return ok;
 }

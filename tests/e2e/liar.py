@@ -5,9 +5,10 @@
 
 A lie stands for a verb, or for "greeting": a function of the session and the
 argument that gives the octets of the reply, an iterator of them, or None for
-the honest one. liar.lies may be changed between two visits. What was sent is
-counted (liar.sent, octets of each connection that has ended), so that a test
-can tell where an endless reply was cut off."""
+the honest one. One for "connect" stands for TLS itself, and has the socket
+instead of an argument. liar.lies may be changed between two visits. What was
+sent is counted (liar.sent, octets of each connection that has ended), so that a
+test can tell where an endless reply was cut off."""
 import collections
 import select
 import socket
@@ -37,6 +38,7 @@ class Session:
         self.mail = list(liar.mail.items())
         self.deleted, self.sent, self.done = set(), 0, False
         self.early = False  # something came along with the TLS Finished
+        self.behind = False  # the command came along with one before it
 
     def listed(self, what):
         return lines(*(b"%d %s" % (n, what(n)) for n in self.live()))
@@ -148,10 +150,11 @@ class Liar:
         return sum(v == verb and arg in (None, a)
                    for _, v, a in self.commands)
 
-    def rest(self):
-        """Until each connection has ended; the most that one was sent."""
+    def rest(self, since=0):
+        """Until each connection has ended; the most that one was sent, of those
+        behind the first SINCE."""
         wait_for(lambda: len(self.sent) == self.opened, "connections to end")
-        return max(self.sent, default=0)
+        return max(self.sent[since:], default=0)
 
     def accept(self):
         while True:
@@ -166,6 +169,11 @@ class Liar:
     def serve(self, plain, session):
         plain.settimeout(DEADLINE)
         try:
+            if "connect" in self.lies:
+                with plain:
+                    self.send(plain, session, self.lies["connect"](session,
+                                                                   plain))
+                return
             with self.tls.wrap_socket(plain, server_side=True) as conn:
                 self.talk(conn, session)
         except (OSError, ValueError):
@@ -182,7 +190,8 @@ class Liar:
             if not data:
                 return
             *ready, waiting = (waiting + data).split(b"\r\n")
-            for line in ready:
+            for at, line in enumerate(ready):
+                session.behind = at > 0
                 verb, _, arg = line.decode().partition(" ")
                 self.commands.append((session.number, verb, arg))
                 if verb == "RETR":
@@ -196,6 +205,10 @@ class Liar:
         reply = lie(session, arg) if lie else None
         if reply is None:
             reply = session.honest(verb, arg)
+        self.send(conn, session, reply)
+
+    @staticmethod
+    def send(conn, session, reply):
         for part in [reply] if isinstance(reply, bytes) else reply:
             session.sent += len(part)
             conn.sendall(part)

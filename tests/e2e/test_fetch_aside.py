@@ -6,7 +6,7 @@ from collections import Counter
 
 from harness import Pop3d, Sled, days_ahead, message, untar, wire
 from liar import Liar, stuffed
-from test_fetch_lies import MAIL, MIB, QUEUED, fetch, said
+from lying import MAIL, MIB, MOST, QUEUED, fetch, said, whole
 
 BAD = "id2"
 
@@ -31,14 +31,6 @@ def hang_up(s, _):
 def add(liar, *numbers):
     for n in numbers:
         liar.mail[f"new{n}"] = wire(message(n, "late\n"))
-
-
-def whole(sled, mail):
-    """Tar's clock is not the one that some visits were given."""
-    assert not sled.run("verify", "--deep").status
-    got = [sled.run("show", "--raw", f"{o['account']}/{o['number']}").out
-           for o in sled.list()]
-    assert sorted(got) == sorted(m.decode() for m in mail), len(got)
 
 
 def row_of(sled, uid=BAD):
@@ -67,7 +59,7 @@ def test_a_message_without_end_is_set_aside(tmp):
         assert "it has no end; asked for again from" in out, out
         # Its time has come: alone, behind what is new and what is deleted.
         add(liar, 80)
-        later = sled.run("--json", "fetch", env=days_ahead(1, tmp))
+        later = fetch(sled, env=days_ahead(1, tmp))
         assert later.status == 76 and list(liar.mail) == [BAD], later
         assert later.reports[-1]["deleted"] == 1, later
         assert liar.wanted[-2:] == ["new80", BAD], liar.wanted
@@ -83,15 +75,14 @@ def test_a_message_without_end_is_set_aside(tmp):
         assert done.status == 0 and not liar.mail, done
         assert sled.run("--json", "held").json == []
         whole(sled, [*MAIL, *(message(n, "late\n")
-                                   for n in (70, 71, 80))])
+                                   for n in (70, 71, 80))], future=True)
 
 
 def test_a_message_without_end_costs_little_where_sizes_are_exact(tmp):
     """Twice its size and 1 MiB, not 64: the message before it was exact."""
     with Liar(tmp, MAIL, RETR=only("id4", endless)) as liar:
         sled = Sled(tmp, {"home": liar}, account={"timeout": "20s"})
-        assert fetch(sled).status == 76
-        assert liar.rest() <= QUEUED + 2 * MIB
+        assert fetch(sled, sent=QUEUED + 2 * MIB).status == 76
         said(sled.run("report"), "no end")
 
 
@@ -100,9 +91,8 @@ def test_a_message_without_end_costs_little_as_the_first_too(tmp):
     hold is more."""
     with Liar(tmp, MAIL, RETR=only("id1", endless)) as liar:
         sled = Sled(tmp, {"home": liar}, account={"timeout": "20s"})
-        first = fetch(sled)
+        first = fetch(sled, sent=MOST)
         assert first.status == 76 and first.reports[-1]["deleted"] == 0, first
-        assert liar.rest() <= 96 * MIB
         assert fetch(sled).status == 0 and list(liar.mail) == ["id1"]
 
 
@@ -136,9 +126,9 @@ def test_a_message_at_which_the_server_hangs_up(tmp):
         said(done, "is set aside until")
         assert row_of(sled)["aside"], row_of(sled)
         liar.lies.clear()
-        later = sled.run("--json", "fetch", env=days_ahead(1, tmp))
+        later = fetch(sled, env=days_ahead(1, tmp))
         assert later.status == 0 and not liar.mail, later
-        whole(sled, [*MAIL, *(message(n, "late\n") for n in (70, 71))])
+        whole(sled, [*MAIL, *(message(n, "late\n") for n in (70, 71))], future=True)
 
 
 def test_a_message_without_end_and_without_an_id(tmp):
@@ -154,9 +144,9 @@ def test_a_message_without_end_and_without_an_id(tmp):
         done = fetch(sled)
         assert done.status in (0, 76), done
         liar.lies.pop("RETR")
-        later = sled.run("--json", "fetch", env=days_ahead(1, tmp))
+        later = fetch(sled, env=days_ahead(1, tmp))
         assert later.status == 0 and not liar.mail, later
-        whole(sled, MAIL)
+        whole(sled, MAIL, future=True)
 
 
 def test_a_head_without_end(tmp):
@@ -325,6 +315,40 @@ def test_a_reply_too_many_among_messages_of_one_size(tmp):
     first, liar = all_home(tmp, 76, MAIL, RETR=only(
         "id2", lambda s, a: 2 * s.honest("RETR", a)))
     said(first, "may have answered other commands")
+
+
+def late_by_one(late):
+    """The second is given twice, each behind it late by one; the LATE one's own
+    reply comes when the next command does."""
+    def reply(s, arg):
+        s.owed = s.owed or arg == "3"
+        return b"+OK\r\n" + stuffed(s.mail[int(arg) - 1 - s.owed][1])
+
+    def owed(s, arg):
+        s.owed, due = False, s.owed
+        return s.honest("RETR", late) + b"+OK\r\n" if due else None
+    return {"greeting": lambda s, a: setattr(s, "owed", False),
+            "RETR": reply, "DELE": owed, "STAT": owed}
+
+
+def test_a_reply_too_many_that_shows_late(tmp):
+    """[W5] The same octets twice running: nothing is deleted before the server
+    answered once more, in order."""
+    first, liar = all_home(tmp, 76, MAIL, **late_by_one("5"))
+    said(first, "may have answered other commands")
+    assert first.reports[-1]["deleted"] == 0, first
+    assert not liar.count("DELE") - len(MAIL), liar.commands
+
+
+def test_twins_side_by_side_are_deleted(tmp):
+    """Nothing is wrong with a message that was delivered twice: one STAT more
+    is what it costs."""
+    with Liar(tmp, [MAIL[0], MAIL[1], MAIL[1], MAIL[2]]) as liar:
+        sled = Sled(tmp, {"home": liar})
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        assert liar.count("STAT") == 2, liar.commands
+        whole(sled, [MAIL[0], MAIL[1], MAIL[1], MAIL[2]])
 
 
 def test_two_of_one_size_crossed_behind_a_third(tmp):

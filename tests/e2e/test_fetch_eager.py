@@ -14,6 +14,7 @@ import signal
 from harness import (DEADLINE, Pop3d, Sled, fill_folder, message, same_mail,
                      untar, wire)
 from liar import Liar
+from lying import fetch
 from test_fetch_mail import report
 
 FLIGHT = ["AUTH", "STAT", "UIDL", "LIST"]
@@ -46,7 +47,7 @@ class Course:
 
     def fetch(self, status=0):
         """The report of a visit and the connections that it took."""
-        row = report(self.sled.fetch(), status)
+        row = report(fetch(self.sled), status)
         self.server.wait_closed()
         conns = [n for n in self.server.events("open") if n > self.seen]
         self.seen = conns[-1]
@@ -226,7 +227,7 @@ def test_a_reply_that_repeats_the_secret_is_not_told(tmp):
                     "a-long-secret\n")
                 for _ in range(nth - 1):
                     course.visit()
-                done = course.sled.fetch()
+                done = fetch(course.sled)
                 assert done.status == 77, done
                 assert "not shown" in report(done, 77)["error"], done
                 told = [done.out, done.err, *(
@@ -258,12 +259,12 @@ def test_a_cut_within_the_flight_loses_nothing(tmp):
                     fault) as course:
             course.visit()
             course.fill(5)
-            done = course.sled.fetch()
+            done = fetch(course.sled)
             assert done.status in (0, 75), done
             course.server.wait_closed()
             assert course.tried([2]) == [2], course.story()
             if done.status == 75:
-                assert report(course.sled.fetch())["deleted"] == 5
+                assert report(fetch(course.sled))["deleted"] == 5
             assert course.server.left() == []
 
 
@@ -360,10 +361,10 @@ def test_only_the_first_early_line_is_dropped(tmp):
             for verb in FLIGHT}
     with Liar(tmp, [message(1)], **lies) as liar:
         sled = Sled(tmp, {"home": liar}, account={"timeout": "2s"})
-        assert report(sled.fetch())["deleted"] == 1
+        assert report(fetch(sled))["deleted"] == 1
         for number, sessions in ((2, 3), (3, 4)):
             liar.mail[f"more{number}"] = wire(message(number))
-            row = report(sled.fetch())
+            row = report(fetch(sled))
             assert row["deleted"] == 1 and not row["eager"], row
             assert liar.opened == sessions, liar.commands
 
@@ -382,11 +383,11 @@ def test_a_server_that_hangs_up_on_a_wrong_password(tmp):
         with Liar(here, [message(1)], AUTH=refuse) as liar:
             liar.wrong = 0
             sled = Sled(here, {"home": liar}, account={"timeout": "2s"})
-            assert report(sled.fetch())["deleted"] == 1
+            assert report(fetch(sled))["deleted"] == 1
             liar.wrong = wrong
             for tries in (4 - wrong, 1):
                 before = len(logins(liar))
-                assert sled.fetch().status == 77
+                assert fetch(sled).status == 77
                 assert sum(logins(liar)[before:]) <= tries, logins(liar)
             liar.wrong = 0
-            assert sled.fetch().status == 0
+            assert fetch(sled).status == 0

@@ -9,7 +9,7 @@ import random
 
 from harness import Sled, message, slow, untar, wire
 from liar import Liar, lines, stuffed
-from test_fetch_lies import fetch
+from lying import fetch
 
 FINE = {0, 69, 73, 75, 76, 77}
 
@@ -167,7 +167,6 @@ def play(tmp, seed):
                 sent[late] += 1
             done = fetch(sled)
             assert done.status in FINE, done
-            assert not done.status or done.err, done
         liar.lies = {}
         sled.account_keys.update({"delete": "verified", "hold-larger": "none"})
         sled.write()

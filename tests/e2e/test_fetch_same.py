@@ -4,6 +4,7 @@ import shutil
 
 from harness import (Mailutils, Pop3d, Sled, fill_folder, message, same_mail,
                      untar, wire)
+from lying import fetch
 from test_fetch_mail import report, stored_whole
 
 KEEP = {"delete": "never"}
@@ -45,13 +46,13 @@ def test_reused_ids_with_another_size(tmp):
     new = {"a": message(3, "a new one, and longer\n"), "b": old["b"]}
     with serve(tmp, old) as server:
         sled = Sled(tmp, {"home": server}, account=KEEP)
-        report(sled.fetch())
+        report(fetch(sled))
         exchange(server, new)
         delete_now(sled)
-        row = report(sled.fetch())
+        row = report(fetch(sled))
         assert (row["fetched"], row["deleted"], row["kept"]) == (1, 1, 1), row
         # The other one needs its header first, now that an id was used again.
-        row = report(sled.fetch())
+        row = report(fetch(sled))
         assert (row["fetched"], row["deleted"]) == (0, 1), row
         assert server.left() == []
         same_mail(kept(sled), [wire(m) for m in
@@ -64,9 +65,9 @@ def test_what_a_proof_shows_to_be_new_is_held_where_it_is_large(tmp):
     with serve(tmp, old) as server:
         sled = Sled(tmp, {"home": server},
                     account={**KEEP, "hold-larger": "4KiB"})
-        report(sled.fetch())
+        report(fetch(sled))
         exchange(server, new)
-        row = report(sled.fetch())
+        row = report(fetch(sled))
         assert (row["fetched"], row["held"], row["kept"]) == (1, 1, 1), row
         assert "a" not in server.mails("RETR")[2:], server.mails("RETR")
 
@@ -78,11 +79,11 @@ def test_reused_ids_with_the_same_size_and_rows_made_anew(tmp):
     assert len(wire(old["a"])) == len(wire(new["a"]))
     with serve(tmp, old) as server:
         sled = Sled(tmp, {"home": server}, account=KEEP)
-        report(sled.fetch())
+        report(fetch(sled))
         exchange(server, new)
         (sled.path / ".mailsled/ledger.db").unlink()
         delete_now(sled)
-        row = report(sled.fetch())
+        row = report(fetch(sled))
         assert (row["fetched"], row["deleted"]) == (1, 2), row
         assert server.count("TOP") >= 2 and server.left() == []
         same_mail(kept(sled), [wire(m) for m in
@@ -95,12 +96,12 @@ def test_ids_that_come_back_after_they_were_gone(tmp):
                "--uid-mode", "reuse") as server:
         sled = Sled(tmp, {"home": server})
         mail = [sized(i, "one") for i in range(10)]
-        assert report(sled.fetch())["deleted"] == 10
+        assert report(fetch(sled))["deleted"] == 10
         for turn in ("two", "six"):
             more = [sized(i, turn) for i in range(7)]
             exchange(server, more, "--uid-mode", "reuse")
             mail += more
-            row = report(sled.fetch())
+            row = report(fetch(sled))
             assert (row["fetched"], row["deleted"]) == (7, 7), row
         same_mail(kept(sled), [wire(m) for m in mail])
 
@@ -110,12 +111,12 @@ def test_ids_that_move_up_are_seen(tmp):
     mail = [sized(i, f"mail {i}") for i in range(6)]
     with serve(tmp, mail, "--uid-mode", "reuse") as server:
         sled = Sled(tmp, {"home": server}, account=KEEP)
-        assert report(sled.fetch())["fetched"] == 6
+        assert report(fetch(sled))["fetched"] == 6
         more = [sized(i, f"mail {i}") for i in range(3, 9)]
         exchange(server, more, "--uid-mode", "reuse")
         (sled.path / ".mailsled/ledger.db").unlink()
         delete_now(sled)
-        row = report(sled.fetch())
+        row = report(fetch(sled))
         assert row["deleted"] == 6, row
         have = set(kept(sled))
         assert {wire(m) for m in mail + more} <= have, "deleted unseen"
@@ -127,14 +128,14 @@ def renumbered(tmp, step):
     mail = [message(i, "line\n" * (i * step % 45)) for i in range(45)]
     with serve(tmp, mail, "--uid-mode", "renumber") as server:
         sled = Sled(tmp, {"home": server}, account=KEEP)
-        assert report(sled.fetch())["fetched"] == 45
+        assert report(fetch(sled))["fetched"] == 45
         for _ in range(2):
-            row = report(sled.fetch())
+            row = report(fetch(sled))
             assert (row["fetched"], row["kept"]) == (0, 45), row
         # First, last, every 20th; without the order, each one.
         assert server.count("TOP") <= 2 * (5 if step == 1 else 45)
         delete_now(sled)
-        row = report(sled.fetch())
+        row = report(fetch(sled))
         assert (row["fetched"], row["deleted"]) == (0, 45), row
         assert server.retrs() == 45 and server.left() == []
         stored_whole(sled, mail, tmp)
@@ -153,11 +154,11 @@ def test_renumbered_ids_with_new_mail_behind(tmp):
     mail = [message(i, "line\n" * i) for i in range(20)]
     with serve(tmp, mail, "--uid-mode", "renumber") as server:
         sled = Sled(tmp, {"home": server}, account=KEEP)
-        report(sled.fetch())
+        report(fetch(sled))
         mail += [message(i, "more\n" * (i % 7)) for i in range(20, 25)]
         exchange(server, mail, "--uid-mode", "renumber")
         delete_now(sled)
-        row = report(sled.fetch())
+        row = report(fetch(sled))
         assert row["deleted"] == 25 and server.left() == [], row
         same_mail(kept(sled), [wire(m) for m in mail])
 
@@ -166,12 +167,12 @@ def test_growing_sizes_fetch_nothing(tmp):
     mail = [message(i, "line\n" * i) for i in range(30)]
     with serve(tmp, mail, "--size-mode", "grow") as server:
         sled = Sled(tmp, {"home": server}, account=KEEP)
-        assert report(sled.fetch())["fetched"] == 30
+        assert report(fetch(sled))["fetched"] == 30
         for _ in range(3):
-            row = report(sled.fetch())
+            row = report(fetch(sled))
             assert (row["fetched"], row["kept"]) == (0, 30), row
         delete_now(sled)
-        row = report(sled.fetch())
+        row = report(fetch(sled))
         assert (row["fetched"], row["deleted"]) == (0, 30), row
         assert server.retrs() == 30 and server.left() == []
 
@@ -181,12 +182,12 @@ def test_mailutils_over_an_mbox(tmp):
     mail = [message(i, "line\n" * i) for i in range(25)]
     with Mailutils(mail) as server:
         sled = Sled(tmp, {"home": server}, account=KEEP)
-        assert report(sled.fetch())["fetched"] == 25
+        assert report(fetch(sled))["fetched"] == 25
         for _ in range(3):
-            row = report(sled.fetch())
+            row = report(fetch(sled))
             assert (row["fetched"], row["kept"]) == (0, 25), row
         delete_now(sled)
-        row = report(sled.fetch())
+        row = report(fetch(sled))
         assert (row["fetched"], row["deleted"]) == (0, 25), row
         assert server.left() == 0
         assert len(kept(sled)) == len(sled.list()) == 25
@@ -203,10 +204,10 @@ def test_ids_of_no_use(tmp):
         here.mkdir()
         with serve(here, mail, *option, "--lose-quit") as server:
             sled = Sled(here, {"home": server})
-            row = report(sled.fetch(), 75)
+            row = report(fetch(sled), 75)
             assert (row["fetched"], row["deleted"]) == (7, 0), (option, row)
             exchange(server, mail, *option)
-            row = report(sled.fetch())
+            row = report(fetch(sled))
             assert row["deleted"] == 7 and server.left() == [], (option, row)
             stored_whole(sled, mail, here)
 
@@ -216,14 +217,14 @@ def test_without_ids_what_stays_is_fetched_once(tmp):
     mail = [message(i, "line\n" * (i % 5)) for i in range(50)]
     with serve(tmp, mail[:48], "--no-uidl") as server:
         sled = Sled(tmp, {"home": server}, account=KEEP)
-        assert report(sled.fetch())["fetched"] == 48
+        assert report(fetch(sled))["fetched"] == 48
         exchange(server, mail, "--no-uidl")
-        row = report(sled.fetch())
+        row = report(fetch(sled))
         assert (row["fetched"], row["kept"]) == (2, 50), row
         assert server.count("TOP") <= 5, server.lines()
-        assert report(sled.fetch())["fetched"] == 0
+        assert report(fetch(sled))["fetched"] == 0
         delete_now(sled)
-        assert report(sled.fetch())["deleted"] == 50 and not server.left()
+        assert report(fetch(sled))["deleted"] == 50 and not server.left()
         stored_whole(sled, mail, tmp)
 
 
@@ -234,10 +235,10 @@ def test_sizes_of_no_use(tmp):
         here.mkdir()
         with serve(here, mail, "--size-mode", mode) as server:
             sled = Sled(here, {"home": server}, account=KEEP)
-            assert report(sled.fetch())["fetched"] == 30
-            assert report(sled.fetch())["fetched"] == 0
+            assert report(fetch(sled))["fetched"] == 30
+            assert report(fetch(sled))["fetched"] == 0
             delete_now(sled)
-            assert report(sled.fetch())["deleted"] == 30
+            assert report(fetch(sled))["deleted"] == 30
             stored_whole(sled, mail, here)
 
 
@@ -247,10 +248,10 @@ def test_a_message_that_came_short(tmp):
     mail = [message(i, "line of text\n" * 9) for i in range(30)]
     with serve(tmp, mail, "--fault", "RETR:25:short=100") as server:
         sled = Sled(tmp, {"home": server})
-        row = report(sled.fetch(), 76)
+        row = report(fetch(sled), 76)
         assert row["deleted"] == 29 and row["kept"] == 1, row
         assert len(server.left()) == 1
-        row = report(sled.fetch())
+        row = report(fetch(sled))
         assert (row["fetched"], row["deleted"]) == (1, 1), row
         assert {wire(m) for m in mail} <= set(kept(sled))
         assert server.left() == []
@@ -262,18 +263,18 @@ def expire_0(here, option, first):
     here.mkdir()
     with serve(here, first, option) as server:
         sled = Sled(here, {"home": server}, account=KEEP)
-        report(sled.fetch())
-        report(sled.fetch())
+        report(fetch(sled))
+        report(fetch(sled))
         assert server.left() == [] and server.deles() == 0
         exchange(server, mail, option)
         delete_now(sled)
         shutil.rmtree(sled.copies[0])
-        row = report(sled.fetch(), 73)
+        row = report(fetch(sled), 73)
         assert (row["fetched"], row["kept"]) == (12, 12), row
         server.wait_closed()
         assert len(server.left()) == 12, "QUIT has deleted"
         assert sled.run("sync").status == 0
-        row = report(sled.fetch())
+        row = report(fetch(sled))
         assert (row["fetched"], row["deleted"]) == (0, 12), row
         assert server.left() == []
         stored_whole(sled, [*first, *mail.values()], here)

@@ -40,7 +40,6 @@ import random
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tarfile
@@ -54,7 +53,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
 from cutter import Cut, Cutter  # noqa: E402
-from harness import (BUILD, Account, Pop3d, Skip, Sled,  # noqa: E402
+from harness import (BUILD, Account, Pop3d, Skip, Sled, Time,  # noqa: E402
                      check_receipts, fill_folder, volumes, wait_for, wire)
 from test_run import CLONE_NEWNET, CLONE_NEWNS, sh, unshare  # noqa: E402
 
@@ -68,37 +67,6 @@ DELETES = {"home": "verified", "lag": "after 2d", "keep": "never"}
 A_DAY = {"home": 40, "lag": 16, "keep": 6}  # messages
 PR_SET_CHILD_SUBREAPER = 36
 FAR, NEAR = "10.77.0.1", "10.77.0.2"
-
-
-# ---- time ------------------------------------------------------------------
-
-
-class Time:
-    """The clock that all processes of mailsled share."""
-
-    def __init__(self, path):
-        self.path = path
-        self.began, self.leapt = self.true_ms(), 0
-        self.write()
-        self.env = {**os.environ, "TZ": "UTC", "FAST_CLOCK": str(SPEED),
-                    "FAST_CLOCK_FILE": str(path)}
-
-    @staticmethod
-    def true_ms():
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
-
-    def write(self):
-        """In place: it is mapped."""
-        with open(self.path, "r+b" if self.path.exists() else "wb") as file:
-            file.write(struct.pack("=qq", self.began, self.leapt))
-
-    def now(self):
-        """Simulated ms since the beginning."""
-        return (self.true_ms() - self.began) * SPEED + self.leapt
-
-    def leap_to(self, ms):
-        self.leapt += max(0, ms - self.now())
-        self.write()
 
 
 # ---- what is there: link, servers, places -----------------------------------
@@ -258,7 +226,7 @@ class World:
         self.there(sh, f"ip link set dial0 netns {os.getpid()}")
         sh(f"ip addr add {NEAR}/24 dev dial0 && ip link set lo up")
         self.places = [Place(tmp, n) for n in range(PLACES)]
-        self.time = Time(tmp / "time")
+        self.time = Time(tmp / "time", SPEED)
         self.sled = self.configure()
         self.daemon, self.starts, self.ends = None, 0, collections.Counter()
         self.number = 0

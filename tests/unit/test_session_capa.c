@@ -23,6 +23,7 @@ static const struct {
 	{ "EXPIRES 9", 0, 0 },
 	{ "LOGIN-DELAY 900", 0, 900 },
 	{ "LOGIN-DELAY 60 USER", 0, 60 },
+	{ "LOGIN-DELAY 4294967295", 0, 86400 },
 	{ "LOGIN-DELAYED 60", 0, 0 },
 	{ "X-EXPIRE 4", 0, 0 },
 	{ "", 0, 0 },

@@ -41,13 +41,20 @@ tear_down(void **state)
 }
 
 static struct fx_visit
-visit(struct fx_store *w, size_t from, size_t len, bool deleting)
+visit_to(struct fx_store *w, const struct fx_mail *list, size_t len,
+         bool deleting)
 {
 	struct fx_visit v;
 
-	if (!fx_visit_run(&v, w, mails + from, len, 1000, deleting))
+	if (!fx_visit_run(&v, w, list, len, 1000, deleting))
 		fail_msg("%s", v.err.text);
 	return v;
+}
+
+static struct fx_visit
+visit(struct fx_store *w, size_t from, size_t len, bool deleting)
+{
+	return visit_to(w, mails + from, len, deleting);
 }
 
 static size_t
@@ -487,6 +494,39 @@ test_what_two_copies_have_alike_is_taken_over_once(void **state)
 	fx_store_drop(&w);
 }
 
+/* Nor does mail without an id come in twice; two of the same octets are two. */
+static void
+test_what_two_copies_have_alike_without_ids_is_taken_over_once(void **state)
+{
+	static const struct fx_mail nameless[] = {
+		{ "u1", 100, 1 }, { "u2", 300, 2 }, { "", 50, 3 },
+		{ "", 60, 4 },    { "", 60, 4 },    { "u6", 70, 5 },
+	};
+	struct fx_store w;
+
+	(void)state;
+	fx_store_make(&w, 2);
+	fx_store_open(&w);
+	visit_to(&w, nameless, 1, true);
+	fx_store_close(&w);
+	fx_store_sh(&w, "mkdir base && cp -a store copy1 copy2 base/");
+	fx_store_open(&w);
+	assert_int_equal(visit_to(&w, nameless + 2, 4, true).deleted, 4);
+	fx_store_close(&w);
+	fx_store_sh(&w, "mkdir other && mv copy1 copy2 other/ && "
+	                "rm -r store && mv base/* .");
+	fx_store_open(&w);
+	visit_to(&w, nameless + 1, 1, true);
+	fx_store_close(&w);
+	fx_store_sh(&w, "rm -r copy1 copy2 && mv other/* .");
+	fx_store_open(&w);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(fx_store_rows(&w, &nameless[i]),
+		                 nameless[i].len == 60 ? 2 : 1);
+	assert_store_verifies(&w);
+	fx_store_drop(&w);
+}
+
 static void
 test_an_id_of_a_salvaged_message_is_proved_before_a_delete(void **state)
 {
@@ -685,6 +725,7 @@ main(void)
 		TEST(
 		    test_messages_of_a_copy_that_went_another_way_are_taken_over),
 		TEST(test_what_two_copies_have_alike_is_taken_over_once),
+		TEST(test_what_two_copies_have_alike_without_ids_is_taken_over_once),
 		TEST(
 		    test_an_id_of_a_salvaged_message_is_proved_before_a_delete),
 		TEST(test_a_salvage_that_is_cut_off_comes_in_once),
