@@ -23,7 +23,8 @@ struct passing {
 	struct sled_message message; /* without its strings */
 	uint64_t octets;
 	bool found, target_failed;
-	bool begun; /* some place gave a part of it */
+	bool begun;          /* some place gave a part of it */
+	struct sled_err why; /* of the target */
 };
 
 /* ---- which messages ---- */
@@ -129,6 +130,8 @@ pass_begin(void *ctx, uint64_t number, uint64_t octets, struct sled_err *err)
 	    !(sled_cli_export_drop(x, err) &&
 	      sled_cli_export_begin(x, &passing->message, err));
 	passing->begun = true;
+	if (passing->target_failed)
+		passing->why = *err;
 	return !passing->target_failed;
 }
 
@@ -143,6 +146,7 @@ pass_bytes(void *ctx, const void *bytes, size_t len, struct sled_err *err)
 	    sled_cli_export_data(x, (struct sled_span){ bytes, len }, err))
 		return true;
 	passing->target_failed = true;
+	passing->why = *err;
 	return false;
 }
 
@@ -178,7 +182,7 @@ export_bytes(struct passing *passing, struct sled_err *err)
 		return sled_cli_export_end(x, &passing->message, err);
 	if (!passing->target_failed && why.kind != SLED_ERR_NOMEM)
 		return pass_over(passing, &why, err);
-	*err = why;
+	*err = passing->target_failed ? passing->why : why;
 	return false;
 }
 

@@ -13,10 +13,21 @@ struct reading {
 	struct sled_receipt *receipts;
 	bool *given;
 	size_t len, cap;
-	bool begun;   /* a message was, and has not ended */
-	bool wanted;  /* that message is */
-	bool refused; /* by the reader: it is no damage */
+	bool begun;          /* a message was, and has not ended */
+	bool wanted;         /* that message is */
+	bool refused;        /* by the reader: it is no damage */
+	struct sled_err why; /* then */
 };
+
+/* What the reader said is not about this file. */
+static bool
+heed(struct reading *r, bool taken, const struct sled_err *why)
+{
+	r->refused = !taken;
+	if (r->refused)
+		r->why = *why;
+	return taken;
+}
 
 static bool
 on_receipt(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
@@ -53,9 +64,10 @@ on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
 
 	(void)tar_at;
 	r->wanted = false;
-	r->refused =
-	    !r->reader->begin(r->reader->ctx, receipt, &r->wanted, err);
-	r->begun = !r->refused && r->wanted;
+	r->begun =
+	    heed(r, r->reader->begin(r->reader->ctx, receipt, &r->wanted, err),
+	         err) &&
+	    r->wanted;
 	return !r->refused;
 }
 
@@ -64,9 +76,9 @@ on_data(void *ctx, const void *data, size_t len, struct sled_err *err)
 {
 	struct reading *r = ctx;
 
-	r->refused =
-	    r->wanted && !r->reader->data(r->reader->ctx, data, len, err);
-	return !r->refused;
+	return heed(
+	    r, !r->wanted || r->reader->data(r->reader->ctx, data, len, err),
+	    err);
 }
 
 /* In the order of the receipts, as a rule. */
@@ -88,8 +100,8 @@ on_end(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 
 	note_given(r, receipt);
 	r->begun = false;
-	r->refused = r->wanted && !r->reader->end(r->reader->ctx, receipt, err);
-	return !r->refused;
+	return heed(
+	    r, !r->wanted || r->reader->end(r->reader->ctx, receipt, err), err);
 }
 
 /* Those that were not given out come first. */
@@ -144,7 +156,7 @@ read_member(struct reading *r, const struct sled_source *source, uint64_t at,
 	}
 	if (!r->refused && why.kind != SLED_ERR_NOMEM)
 		return tell_fault(r, source, at, next, &why, err);
-	*err = why;
+	*err = r->refused ? r->why : why;
 	return false;
 }
 
