@@ -75,7 +75,7 @@ mark_all(const struct sled_unjudged *u, struct sled_ledger *ledger, bool exact,
 		memcpy(&came, u->came.data + at, sizeof(came));
 		if (!mark(ledger, &came,
 		          SLED_MESSAGE_UNSURE |
-		              (exact && came.odd ? SLED_MESSAGE_SHORT : 0u),
+		              (exact && came.odd ? SLED_MESSAGE_SHORT : 0U),
 		          &found, err))
 			return false;
 	}
