@@ -99,7 +99,7 @@ mark_all(const struct sled_unjudged *u, struct sled_ledger *ledger,
 		if (!mark(
 			ledger, &came,
 			SLED_MESSAGE_UNSURE |
-			    (is_short(habit, &came) ? SLED_MESSAGE_SHORT : 0u),
+			    (is_short(habit, &came) ? SLED_MESSAGE_SHORT : 0U),
 			&found, err))
 			return false;
 	}
