@@ -520,8 +520,11 @@ note_vanished(struct sled_box *box, int64_t now, struct sled_err *err)
 		         ? sled_box_is_gone(box, v.lost[i].row, now, err)
 		         : sled_ledger_set_on_server(ledger, v.lost[i].row,
 		                                     false, err);
-	if (v.kept > 0 && v.kept == v.kept_gone)
+	/* No kill may make us forget it: its rows tell no more. */
+	if (ok && v.kept > 0 && v.kept == v.kept_gone) {
 		box->maildrop.drops_retrieved = true;
+		ok = sled_ledger_maildrop_put(ledger, &box->maildrop, err);
+	}
 	free(v.seen);
 	free(v.lost);
 	return ok;

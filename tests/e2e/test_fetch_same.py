@@ -289,3 +289,21 @@ def test_expire_0_that_nobody_announced_is_learned(tmp):
     """What was RETRieved in the first visit is gone, though never DELEd."""
     expire_0(tmp / "silent", "--expire0-silent",
              first=[message(i) for i in range(5)])
+
+
+def test_expire_0_that_was_learned_outlives_a_kill(tmp):
+    """In the visit that learns it: the rows that told are gone by then."""
+    with serve(tmp, [message(i) for i in range(4)], "--expire0-silent",
+               "--fault", "RETR:6:stall") as server:
+        sled = Sled(tmp, {"home": server}, account=KEEP)
+        report(sled.fetch())
+        assert server.left() == []
+        fill_folder(server.folder, {f"n{i}": message(20 + i)
+                                    for i in range(4)})
+        assert sled.killed("fetch", when=lambda: server.retrs() == 6) == -9
+        server.wait_closed()
+        shutil.rmtree(sled.copies[0])
+        delete_now(sled)
+        report(sled.fetch(), 73)
+        server.wait_closed()
+        assert len(server.left()) == 4, "QUIT has deleted"
