@@ -19,8 +19,8 @@
 #define VOLUME "home/2026-11-001.open.tar.gz"
 
 static const struct fx_mail mails[] = {
-	{ "u1", 100, 1 }, { "u2", 3000, 2 }, { "u3", 5, 3 },
-	{ "u4", 50, 4 },  { "u5", 60, 5 },   { "u6", 7000, 6 },
+	{ "u1", 100, 1 }, { "u2", 3000, 2 }, { "u3", 5, 3 },  { "u4", 50, 4 },
+	{ "u5", 60, 5 },  { "u6", 7000, 6 }, { "u7", 80, 7 },
 };
 
 static int
@@ -463,6 +463,35 @@ test_messages_of_a_copy_that_went_another_way_are_taken_over(void **state)
 	assert_united(w);
 }
 
+/* The first place comes from a backup and goes on, while the copy is away with
+ * a volume of the next month: both have given the same numbers. */
+static void
+test_a_volume_of_another_way_comes_in_though_its_numbers_are_used(void **state)
+{
+	struct fx_store *w = *state;
+	uint64_t sealed = 0;
+
+	members(w, 0, 1);
+	fx_store_sh(w, "mkdir base && cp -a store copy1 base/");
+	fx_store_open(w);
+	assert_true(sled_store_seal(w->store, NULL, true, &sealed, &w->err));
+	fx_store_close(w);
+	members(w, 3, 3);
+	fx_store_sh(w, "mv copy1 other && rm -r store && mv base/* .");
+	members(w, 1, 2);
+	fx_store_sh(w, "rm -r copy1 && mv other copy1");
+	for (unsigned i = 0; i < 2; i++) {
+		fx_store_open(w);
+		assert_store_has(w, mails, 6);
+		assert_place_has(w->path, mails, 6, NULL);
+		fx_store_close(w);
+		fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	}
+	members(w, 6, 1);
+	fx_store_open(w);
+	assert_store_has(w, mails, 7);
+}
+
 /* The first place was away and others went on without it: what both of them
  * have comes in once. */
 static void
@@ -684,6 +713,8 @@ main(void)
 		    test_a_right_copy_is_not_given_up_for_a_damaged_first_place),
 		TEST(
 		    test_messages_of_a_copy_that_went_another_way_are_taken_over),
+		TEST(
+		    test_a_volume_of_another_way_comes_in_though_its_numbers_are_used),
 		TEST(test_what_two_copies_have_alike_is_taken_over_once),
 		TEST(
 		    test_an_id_of_a_salvaged_message_is_proved_before_a_delete),
