@@ -13,7 +13,8 @@
 #include "mailsled/clock.h"
 #include "store/store.h"
 
-#define BATCH 2048 /* records committed at once */
+#define BATCH        2048 /* records committed at once */
+#define NONCE_DIGITS 16   /* of a record's id, the same in all of a spool */
 
 struct unspool {
 	struct sled_store *store;
@@ -81,24 +82,49 @@ take_twin(void *ctx, const struct sled_message *row, struct sled_err *err)
 	return true;
 }
 
+/* Of the same moment, but not of the same spool: there equal bytes twice are two
+ * messages. */
+static bool
+take_same(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct twin *twin = ctx;
+	const struct sled_record *record = twin->record;
+
+	(void)err;
+	twin->found =
+	    twin->found ||
+	    (row->octets == record->octets && row->listed == record->listed &&
+	     row->received == record->received &&
+	     strncmp(row->record, record->id, NONCE_DIGITS) != 0);
+	return true;
+}
+
 /* In an archive? By its record; or the same octets under the same id: fetched
  * again while this spool was away with its disk, or brought by the spool of
- * another copy that went the same way. */
+ * another copy that went the same way. What has no id came so too when it was
+ * received at the same moment. */
 static bool
 is_known(const struct unspool *u, const struct sled_record *record, bool *known,
          struct sled_err *err)
 {
+	struct sled_ledger *ledger = u->store->ledger;
 	struct twin twin = { .record = record };
+	bool ok;
 
-	if (!sled_ledger_record_known(u->store->ledger, record->id, known, err))
+	if (!sled_ledger_record_known(ledger, record->id, known, err))
 		return false;
-	if (*known || record->uid[0] == '\0')
+	if (*known)
 		return true;
-	if (!sled_ledger_by_uid(u->store->ledger, u->maildrop.id, record->uid,
-	                        take_twin, &twin, err))
-		return false;
+	if (record->uid[0] != '\0')
+		ok = sled_ledger_by_uid(ledger, u->maildrop.id, record->uid,
+		                        take_twin, &twin, err);
+	else
+		ok =
+		    !u->whose.brought ||
+		    sled_ledger_by_hash(ledger, u->maildrop.id, &record->sha256,
+		                        take_same, &twin, err);
 	*known = twin.found;
-	return true;
+	return ok;
 }
 
 static bool

@@ -62,12 +62,23 @@ deletable(const struct fx_visit *v)
 
 /* One member each; all deleted, the store closed. */
 static void
-members(struct fx_store *w, size_t from, size_t count)
+members_of(struct fx_store *w, const struct fx_mail *list, size_t count)
 {
 	fx_store_open(w);
-	for (size_t i = 0; i < count; i++)
-		assert_int_equal(visit(w, from + i, 1, true).deleted, 1);
+	for (size_t i = 0; i < count; i++) {
+		struct fx_visit v;
+
+		if (!fx_visit_run(&v, w, list + i, 1, 1000, true))
+			fail_msg("%s", v.err.text);
+		assert_int_equal(v.deleted, 1);
+	}
 	fx_store_close(w);
+}
+
+static void
+members(struct fx_store *w, size_t from, size_t count)
+{
+	members_of(w, mails + from, count);
 }
 
 static void
@@ -495,25 +506,43 @@ test_a_volume_of_another_way_comes_in_though_its_numbers_are_used(void **state)
 /* The first place was away and others went on without it: what both of them
  * have comes in once. */
 static void
-test_what_two_copies_have_alike_is_taken_over_once(void **state)
+assert_taken_over_once(const struct fx_mail *list)
 {
 	struct fx_store w;
 
-	(void)state;
 	fx_store_make(&w, 2);
-	members(&w, 0, 1);
+	members_of(&w, list, 1);
 	fx_store_sh(&w, "mkdir base && cp -a store copy1 copy2 base/");
-	members(&w, 3, 3);
+	members_of(&w, list + 3, 3);
 	fx_store_sh(&w, "mkdir other && mv copy1 copy2 other/ && "
 	                "rm -r store && mv base/* .");
-	members(&w, 1, 2);
+	members_of(&w, list + 1, 2);
 	fx_store_sh(&w, "rm -r copy1 copy2 && mv other/* .");
 	fx_store_open(&w);
-	assert_store_has(&w, mails, 6);
-	assert_place_has(w.path, mails, 6, NULL);
-	assert_place_has(w.copy[0], mails, 6, NULL);
-	assert_place_has(w.copy[1], mails, 6, NULL);
+	assert_store_has(&w, list, 6);
+	assert_place_has(w.path, list, 6, NULL);
+	assert_place_has(w.copy[0], list, 6, NULL);
+	assert_place_has(w.copy[1], list, 6, NULL);
 	fx_store_drop(&w);
+}
+
+static void
+test_what_two_copies_have_alike_is_taken_over_once(void **state)
+{
+	(void)state;
+	assert_taken_over_once(mails);
+}
+
+static void
+test_mail_without_ids_that_two_copies_have_is_taken_over_once(void **state)
+{
+	static const struct fx_mail nameless[] = {
+		{ NULL, 100, 1 }, { NULL, 3000, 2 }, { NULL, 5, 3 },
+		{ NULL, 50, 4 },  { NULL, 60, 5 },   { NULL, 7000, 6 },
+	};
+
+	(void)state;
+	assert_taken_over_once(nameless);
 }
 
 static void
@@ -716,6 +745,8 @@ main(void)
 		TEST(
 		    test_a_volume_of_another_way_comes_in_though_its_numbers_are_used),
 		TEST(test_what_two_copies_have_alike_is_taken_over_once),
+		TEST(
+		    test_mail_without_ids_that_two_copies_have_is_taken_over_once),
 		TEST(
 		    test_an_id_of_a_salvaged_message_is_proved_before_a_delete),
 		TEST(test_a_salvage_that_is_cut_off_comes_in_once),
