@@ -458,7 +458,7 @@ test_messages_of_a_copy_that_went_another_way_are_taken_over(void **state)
 
 	diverge(w);
 	fx_store_open(w);
-	assert_true(fx_store_has_said(w, "3 messages that only this copy"));
+	assert_true(fx_store_has_said(w, "3 messages that only this file"));
 	assert_united(w);
 	fx_store_sh(w,
 	            "cmp kept/copy1/" VOLUME " copy1/.mailsled/quarantine/*");
@@ -663,6 +663,31 @@ test_what_lies_behind_a_damaged_member_of_a_copy_is_taken_over(void **state)
 	assert_store_verifies(w);
 }
 
+/* The header of one of its members is damaged, before where the first place's
+ * file ends by now. */
+static void
+test_damage_in_a_copy_that_went_another_way_hides_nothing_behind_it(
+    void **state)
+{
+	struct fx_store *w = *state;
+
+	members(w, 0, 1);
+	fx_store_sh(w, "mkdir base && cp -a store copy1 base/");
+	members(w, 2, 1);
+	fx_store_sh(w, "wc -c < copy1/" VOLUME " > behind");
+	members(w, 3, 2);
+	fx_store_sh(w, "mv copy1 other && rm -r store && mv base/* .");
+	members(w, 5, 1);
+	fx_store_sh(w, "rm -r copy1 && mv other copy1 && "
+	               "printf '\\377' | dd of=copy1/" VOLUME
+	               " bs=1 seek=$(cat behind) conv=notrunc 2> /dev/null");
+	fx_store_open(w);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(fx_store_rows(w, &mails[i]),
+		                 i == 1 || i == 3 ? 0 : 1);
+	assert_equal_copies(w);
+}
+
 static void
 test_an_absent_copy_catches_up_when_it_is_back(void **state)
 {
@@ -753,6 +778,8 @@ main(void)
 		TEST(test_what_is_salvaged_waits_for_its_place),
 		TEST(
 		    test_what_lies_behind_a_damaged_member_of_a_copy_is_taken_over),
+		TEST(
+		    test_damage_in_a_copy_that_went_another_way_hides_nothing_behind_it),
 		TEST(test_an_absent_copy_catches_up_when_it_is_back),
 		TEST(
 		    test_two_of_three_places_are_enough_when_two_are_asked_for),
