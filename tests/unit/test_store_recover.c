@@ -431,6 +431,25 @@ test_a_rebuild_needs_no_first_member(void **state)
 	assert_store_verifies(w);
 }
 
+/* Nothing of the volume is there yet, not even its account's folder. */
+static void
+test_a_rebuild_into_an_empty_place_needs_no_first_member(void **state)
+{
+	struct fx_store *w = *state;
+
+	four_members(w);
+	fx_store_damage(w, "copy1/" VOLUME, 3);
+	fx_store_sh(w, "rm -r store");
+	fx_store_open(w);
+	assert_store_has(w, mails + 1, 4);
+	assert_true(sled_store_lost(w->store) > 0);
+	assert_store_verifies(w);
+	(void)visit(w, 5, 1, true);
+	fx_store_close(w);
+	fx_store_open(w);
+	assert_store_verifies(w);
+}
+
 /* Their rows go, so this is the last that can tell which they were. */
 static void
 test_what_is_cut_off_everywhere_is_named(void **state)
@@ -438,8 +457,9 @@ test_what_is_cut_off_everywhere_is_named(void **state)
 	struct fx_store *w = *state;
 
 	four_members(w);
-	fx_store_sh(w, "for p in store copy1; do truncate -s $(($(sed -n 4p at) "
-	               "+ 60)) $p/" VOLUME "; done");
+	fx_store_sh(w,
+	            "for p in store copy1; do truncate -s $(($(sed -n 4p at) "
+	            "+ 60)) $p/" VOLUME "; done");
 	fx_store_open(w);
 	assert_store_has(w, mails, 4);
 	assert_true(sled_store_lost(w->store) > 0);
@@ -786,6 +806,7 @@ main(void)
 		TEST(test_a_rebuild_keeps_what_lies_behind_damage),
 		TEST(test_a_rebuild_goes_on_behind_a_lost_header),
 		TEST(test_a_rebuild_needs_no_first_member),
+		TEST(test_a_rebuild_into_an_empty_place_needs_no_first_member),
 		TEST(test_what_is_cut_off_everywhere_is_named),
 		TEST(test_a_rebuild_tells_of_what_holds_nowhere),
 		TEST(test_a_rebuild_takes_what_a_broken_sealed_file_has),
