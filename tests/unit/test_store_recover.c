@@ -450,6 +450,24 @@ test_a_rebuild_into_an_empty_place_needs_no_first_member(void **state)
 	assert_store_verifies(w);
 }
 
+/* No header leads on from it, and nothing follows. */
+static void
+test_a_rebuild_tells_of_a_lone_member_without_its_header(void **state)
+{
+	struct fx_store *w = *state;
+
+	fx_store_open(w);
+	(void)visit(w, 0, 2, true);
+	fx_store_close(w);
+	fx_store_damage(w, "store/" VOLUME, 3);
+	fx_store_damage(w, "copy1/" VOLUME, 3);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_store_has(w, mails, 0);
+	assert_true(sled_store_lost(w->store) > 0);
+	assert_true(fx_store_has_said(w, "hold in no place"));
+}
+
 /* Their rows go, so this is the last that can tell which they were. */
 static void
 test_what_is_cut_off_everywhere_is_named(void **state)
@@ -807,6 +825,7 @@ main(void)
 		TEST(test_a_rebuild_goes_on_behind_a_lost_header),
 		TEST(test_a_rebuild_needs_no_first_member),
 		TEST(test_a_rebuild_into_an_empty_place_needs_no_first_member),
+		TEST(test_a_rebuild_tells_of_a_lone_member_without_its_header),
 		TEST(test_what_is_cut_off_everywhere_is_named),
 		TEST(test_a_rebuild_tells_of_what_holds_nowhere),
 		TEST(test_a_rebuild_takes_what_a_broken_sealed_file_has),
