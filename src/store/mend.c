@@ -171,6 +171,45 @@ last_boundary(const struct extents *extents, uint64_t size)
 	return boundary;
 }
 
+/* Is what lies before AT not what the ledger has there? Then the file went
+ * another way, and whole members of it may begin before AT and end behind. */
+static bool
+is_another(struct sled_store *store, const struct sled_volume_row *volume,
+           uint64_t at, bool *another, struct sled_err *err)
+{
+	const struct sled_member_row *row;
+	struct sled_reading reading;
+	struct sled_err why = { 0 };
+	struct extents extents;
+
+	*another = false;
+	if (!load_extents(&extents, store, volume, err))
+		return false;
+	row = row_before(&extents, at);
+	if (row != NULL &&
+	    sled_seat_read(&reading, &store->seats[0], volume, false, &why)) {
+		*another = !compare_row(&reading, row, &why) &&
+		           why.kind == SLED_ERR_DAMAGED;
+		sled_reading_close(&reading);
+	}
+	free(extents.rows);
+	return true;
+}
+
+/* Before anything is cut or remade behind AT. */
+static bool
+save_another(struct sled_store *store, const struct sled_volume_row *volume,
+             uint64_t at, struct sled_err *err)
+{
+	char file[SLED_VOLUME_FILE];
+	bool another = false;
+
+	sled_volume_file(file, volume->name, true);
+	return is_another(store, volume, at, &another, err) &&
+	       (!another || sled_salvage_readable(store, &store->seats[0],
+	                                          volume, file, err));
+}
+
 static bool
 cut_first(struct sled_store *store, const struct sled_volume_row *volume,
           uint64_t at, struct sled_err *err)
@@ -317,7 +356,8 @@ lengthen(struct sled_store *store, struct sled_volume_row *volume,
 {
 	uint64_t boundary = last_boundary(extents, *size);
 
-	if (boundary < *size && !cut_first(store, volume, boundary, err))
+	if (boundary < *size && (!save_another(store, volume, boundary, err) ||
+	                         !cut_first(store, volume, boundary, err)))
 		return false;
 	*size = boundary;
 	if (!pull(store, volume, extents, size, err) || *size >= volume->end)
@@ -375,7 +415,8 @@ adopt_tail(struct sled_store *store, struct sled_volume_row *volume,
 		return false;
 	if (size == volume->end)
 		return true;
-	if (!sled_remake(store, volume, &size, &remade, err))
+	if (!save_another(store, volume, volume->end, err) ||
+	    !sled_remake(store, volume, &size, &remade, err))
 		return false;
 	if (remade && !sled_adopt(store, volume, size, old, err))
 		return false;

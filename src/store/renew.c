@@ -82,20 +82,6 @@ sled_renew_write(struct sled_repair *r, struct sled_renewal *renewal,
 	return sled_note(err, "%s", place->path);
 }
 
-/* What cannot be read cannot be taken over either; quarantine keeps it. */
-bool
-sled_renew_save(struct sled_repair *r, struct sled_seat *seat, const char *file,
-                struct sled_err *err)
-{
-	if (sled_salvage(r->store, seat, &r->volume, file, err))
-		return true;
-	if (err->kind != SLED_ERR_IO)
-		return false;
-	sled_store_say(r->store, "%s", err->text);
-	*err = (struct sled_err){ 0 };
-	return true;
-}
-
 static bool
 write_revision(struct sled_place *place, const struct sled_volume_row *volume,
                const struct sled_revision *revision, struct sled_err *err)
@@ -216,7 +202,8 @@ tidy_file(struct sled_repair *r, struct sled_seat *seat, const char *file,
 	switch (belongs(file, &r->volume, current)) {
 	case OLD:
 		return (!is_volume_file(file) ||
-		        sled_renew_save(r, seat, file, err)) &&
+		        sled_salvage_readable(r->store, seat, &r->volume, file,
+		                              err)) &&
 		       sled_place_quarantine(place, r->volume.label, file, err);
 	case HALF:
 		sled_append_undo(place, r->volume.label, file, 0);

@@ -506,7 +506,8 @@ save_file(struct sled_repair *r, struct sled_seat *seat, const char *file,
 
 	return sled_place_size(&seat->place, r->volume.label, file, &size,
 	                       &there, err) &&
-	       (!there || sled_renew_save(r, seat, file, err));
+	       (!there ||
+	        sled_salvage_readable(r->store, seat, &r->volume, file, err));
 }
 
 /* A file that went another way has mail that no row tells of. */

@@ -186,9 +186,6 @@ bool sled_renew_write(struct sled_repair *r, struct sled_renewal *renewal,
 bool sled_renew_take(struct sled_repair *r, const struct sled_renewal *renewal,
                      const struct sled_revision *revision,
                      struct sled_err *err);
-/* Before FILE of the seat's is set aside: what only it has is taken over. */
-bool sled_renew_save(struct sled_repair *r, struct sled_seat *seat,
-                     const char *file, struct sled_err *err);
 /* What else there is of the volume in the place: into quarantine. */
 bool sled_renew_tidy(struct sled_repair *r, struct sled_seat *seat,
                      struct sled_err *err);

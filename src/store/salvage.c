@@ -212,3 +212,17 @@ sled_salvage(struct sled_store *store, struct sled_seat *seat,
 		               (unsigned long long)s.lost);
 	return ok;
 }
+
+bool
+sled_salvage_readable(struct sled_store *store, struct sled_seat *seat,
+                      const struct sled_volume_row *volume, const char *file,
+                      struct sled_err *err)
+{
+	if (sled_salvage(store, seat, volume, file, err))
+		return true;
+	if (err->kind != SLED_ERR_IO)
+		return false;
+	sled_store_say(store, "%s", err->text);
+	*err = (struct sled_err){ 0 };
+	return true;
+}

@@ -513,6 +513,11 @@ bool sled_adopt_messages(struct sled_store *store,
 bool sled_salvage(struct sled_store *store, struct sled_seat *seat,
                   const struct sled_volume_row *volume, const char *file,
                   struct sled_err *err);
+/* The same, but what cannot be read is said, and is no failure: it cannot be
+ * taken over either, and FILE is kept all the same. */
+bool sled_salvage_readable(struct sled_store *store, struct sled_seat *seat,
+                           const struct sled_volume_row *volume,
+                           const char *file, struct sled_err *err);
 bool sled_recover_copies(struct sled_store *store, uint64_t *octets,
                          struct sled_err *err);
 

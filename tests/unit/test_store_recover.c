@@ -572,6 +572,37 @@ test_a_shorter_file_is_filled_from_a_copy(void **state)
 	assert_rows_survive(w, "rm -r store/home");
 }
 
+/* The state folder is elsewhere, with the ledger of a first place that went one
+ * way; the disk that lies there now went another. */
+static void
+test_a_first_place_that_went_another_way_is_not_cut(void **state)
+{
+	struct fx_store *w = *state;
+
+	w->conf.state = w->state;
+	fx_store_open(w);
+	(void)visit(w, 0, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "mkdir base && cp -a store copy1 state base/");
+	fx_store_open(w);
+	(void)visit(w, 3, 1, true);
+	(void)visit(w, 4, 1, true);
+	(void)visit(w, 1, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "mv copy1 other && rm -r store state && mv base/* .");
+	fx_store_open(w);
+	(void)visit(w, 2, 1, true);
+	(void)visit(w, 5, 1, true);
+	(void)visit(w, 5, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "rm -r store copy1 && mv other store");
+	fx_store_open(w);
+	assert_int_equal(fx_store_rows(w, &mails[0]), 1);
+	assert_int_equal(fx_store_rows(w, &mails[1]), 1);
+	assert_int_equal(fx_store_rows(w, &mails[3]), 1);
+	assert_int_equal(fx_store_rows(w, &mails[4]), 1);
+}
+
 static void
 test_what_is_nowhere_is_dropped_and_said(void **state)
 {
@@ -826,6 +857,7 @@ main(void)
 		TEST(test_a_rebuild_needs_no_first_member),
 		TEST(test_a_rebuild_into_an_empty_place_needs_no_first_member),
 		TEST(test_a_rebuild_tells_of_a_lone_member_without_its_header),
+		TEST(test_a_first_place_that_went_another_way_is_not_cut),
 		TEST(test_what_is_cut_off_everywhere_is_named),
 		TEST(test_a_rebuild_tells_of_what_holds_nowhere),
 		TEST(test_a_rebuild_takes_what_a_broken_sealed_file_has),
