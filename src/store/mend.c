@@ -349,6 +349,22 @@ drop_rows(struct sled_store *store, struct sled_volume_row *volume,
 	return sled_ledger_commit(store->ledger, err);
 }
 
+/* What is not there counts as held no more. */
+static bool
+unhold_behind(struct sled_store *store, const struct sled_volume_row *volume,
+              uint64_t size, struct sled_err *err)
+{
+	struct extents extents;
+	bool ok = load_extents(&extents, store, volume, err);
+
+	for (size_t i = 0; ok && i < extents.len; i++)
+		ok = extents.rows[i].at + extents.rows[i].length <= size ||
+		     sled_ledger_unhold(store->ledger, extents.rows[i].id,
+		                        store->seats[0].id, err);
+	free(extents.rows);
+	return ok;
+}
+
 /* The first place's file is shorter than the committed end. */
 static bool
 lengthen(struct sled_store *store, struct sled_volume_row *volume,
@@ -370,7 +386,7 @@ lengthen(struct sled_store *store, struct sled_volume_row *volume,
 	               "reached: `mailsled repair`",
 	               volume->label, volume->name,
 	               (unsigned long long)(volume->end - *size));
-	return true;
+	return unhold_behind(store, volume, *size, err);
 }
 
 /* The end of a seal that was cut off is taken back. Where it is whole, and the
@@ -558,7 +574,8 @@ adopt_sealed(struct sled_store *store, struct sled_volume_row *volume,
 
 static bool
 mend_sealed(struct sled_store *store, struct sled_volume_row *volume,
-            const struct sled_volume_found *found, struct sled_err *err)
+            const struct sled_volume_found *found, bool *whole,
+            struct sled_err *err)
 {
 	if (!volume->sealed && !adopt_sealed(store, volume, found, err))
 		return false;
@@ -576,7 +593,8 @@ mend_sealed(struct sled_store *store, struct sled_volume_row *volume,
 	               store->conf.path, volume->label, found->file,
 	               (unsigned long long)found->size,
 	               (unsigned long long)volume->end + SLED_MEMBER_LAST);
-	return true;
+	*whole = false;
+	return unhold_behind(store, volume, found->size, err);
 }
 
 /* A copy that is sealed says that nothing follows. */
@@ -661,7 +679,7 @@ sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
 		return true;
 	store->broken = 0;
 	ok = found.there && found.sealed
-	         ? mend_sealed(store, volume, &found, err)
+	         ? mend_sealed(store, volume, &found, &whole, err)
 	         : mend_open(store, volume, &found, &whole, err);
 	tell_broken(store, volume);
 	return ok && (volume->id == 0 || !whole ||

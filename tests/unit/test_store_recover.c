@@ -603,6 +603,39 @@ test_a_first_place_that_went_another_way_is_not_cut(void **state)
 	assert_int_equal(fx_store_rows(w, &mails[4]), 1);
 }
 
+/* No visit needs it, so its rows stay for a repair; but not as if it held. */
+static void
+test_a_sealed_volume_that_was_cut_is_not_held(void **state)
+{
+	static const char *const cuts[] = {
+		"truncate -s 30 */home/2026-11-001.tar.gz",
+		"rm */home/2026-11-001.tar.gz",
+	};
+	struct fx_store *w = *state;
+	struct sled_place_status place;
+	uint64_t n = 0;
+
+	three_members(w);
+	fx_store_open(w);
+	assert_true(sled_store_seal(w->store, NULL, true, &n, &w->err));
+	fx_store_close(w);
+	fx_store_sh(w, "chmod u+w */home/*.gz");
+	for (size_t i = 0; i < 2; i++) {
+		fx_store_sh(w, "%s", cuts[i]);
+		fx_store_open(w);
+		assert_true(fx_store_has_said(w, "mailsled repair"));
+		assert_true(sled_store_place(w->store, 0, &place, &w->err));
+		assert_true(place.lacks > 0);
+		assert_false(sled_store_sync(w->store, NULL, &n, &w->err));
+		fx_store_close(w);
+		w->err = (struct sled_err){ 0 };
+	}
+	fx_store_open(w);
+	assert_false(sled_store_seal(w->store, NULL, true, &n, &w->err));
+	assert_int_equal(w->err.kind, SLED_ERR_DAMAGED);
+	w->err = (struct sled_err){ 0 };
+}
+
 static void
 test_what_is_nowhere_is_dropped_and_said(void **state)
 {
@@ -858,6 +891,7 @@ main(void)
 		TEST(test_a_rebuild_into_an_empty_place_needs_no_first_member),
 		TEST(test_a_rebuild_tells_of_a_lone_member_without_its_header),
 		TEST(test_a_first_place_that_went_another_way_is_not_cut),
+		TEST(test_a_sealed_volume_that_was_cut_is_not_held),
 		TEST(test_what_is_cut_off_everywhere_is_named),
 		TEST(test_a_rebuild_tells_of_what_holds_nowhere),
 		TEST(test_a_rebuild_takes_what_a_broken_sealed_file_has),
