@@ -658,6 +658,25 @@ test_what_is_nowhere_is_dropped_and_said(void **state)
 	               "grep -qx 0");
 }
 
+/* Sealed, lost whole, followed: 001 is sealed, and 003 names 002. */
+static void
+test_a_volume_lost_whole_is_no_fault_of_the_next(void **state)
+{
+	struct fx_store *w = *state;
+	uint64_t n = 0;
+
+	three_members(w);
+	fx_store_open(w);
+	assert_true(sled_store_seal(w->store, NULL, true, &n, &w->err));
+	(void)visit(w, 4, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "rm */home/2026-11-002.open.tar.gz");
+	fx_store_open(w);
+	(void)visit(w, 5, 1, true);
+	assert_store_verifies(w);
+	fx_store_sh(w, "ls store/home | grep -q 2026-11-003");
+}
+
 static void
 test_a_volume_lost_whole_leaves_its_name_used(void **state)
 {
@@ -899,6 +918,7 @@ main(void)
 		TEST(test_a_volume_that_is_all_garbage_goes_aside),
 		TEST(test_a_shorter_file_is_filled_from_a_copy),
 		TEST(test_what_is_nowhere_is_dropped_and_said),
+		TEST(test_a_volume_lost_whole_is_no_fault_of_the_next),
 		TEST(test_a_volume_lost_whole_leaves_its_name_used),
 		TEST(test_a_lost_ledger_takes_what_only_a_copy_has),
 		TEST(test_numbers_are_not_given_again_after_a_rebuild),
