@@ -13,18 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/store.h"
+#include "store/repair.h"
 
 struct salvage {
 	struct sled_store *store;
 	struct sled_member_row *rows; /* what the ledger has of the volume */
 	size_t rows_len;
-	int dir; /* S's folder */
+	struct sled_revision revision; /* what a repair had to give up */
+	int dir;                       /* S's folder */
 	struct sled_spool *spool;
 	struct sled_spool_owner owner;
 	char server[256], user[256], label[25];
 	bool wanted; /* the message that is coming is in no archive of ours */
-	uint64_t saved;
+	uint64_t saved, back;
 	uint64_t lost; /* bytes of members that do not hold, nor are known */
 };
 
@@ -41,6 +42,16 @@ on_volume(void *ctx, const struct sled_volume_info *info, struct sled_err *err)
 	return true;
 }
 
+/* A repair that meets its member again puts it where it was. */
+static bool
+was_given_up(const struct salvage *s, const struct sled_receipt *receipt)
+{
+	for (size_t i = 0; i < s->revision.lost_len; i++)
+		if (strcmp(s->revision.lost[i].record, receipt->record) == 0)
+			return true;
+	return false;
+}
+
 static bool
 on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
          struct sled_err *err)
@@ -53,6 +64,10 @@ on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
 	                              err))
 		return false;
 	s->wanted = !known && s->label[0] != '\0';
+	if (s->wanted && was_given_up(s, receipt)) {
+		s->wanted = false;
+		s->back++;
+	}
 	if (!s->wanted)
 		return true;
 	if (s->spool == NULL && !sled_spool_create(&s->spool, s->store->sys,
@@ -177,6 +192,7 @@ salvage(struct salvage *s, struct sled_seat *seat,
 	learn_owner(s, volume);
 	if (!sled_volume_extents(s->store, volume->id, 0, &s->rows,
 	                         &s->rows_len, err) ||
+	    !sled_revision_load(s->store, volume, &s->revision, err) ||
 	    !sled_reading_open(&reading, &seat->place, volume->label, file,
 	                       false, err))
 		return false;
@@ -202,6 +218,13 @@ sled_salvage(struct sled_store *store, struct sled_seat *seat,
 	if (s.dir != -1)
 		(void)store->sys->close(store->sys->ctx, s.dir);
 	free(s.rows);
+	sled_revision_free(&s.revision);
+	if (ok && s.back > 0)
+		sled_store_say(store,
+		               "%s/%s/%s: it has %llu messages that were lost: "
+		               "`mailsled repair` brings them back",
+		               seat->place.path, volume->label, file,
+		               (unsigned long long)s.back);
 	if (ok && (s.saved > 0 || s.lost > 0))
 		sled_store_say(store,
 		               "%s/%s/%s: %llu messages that only this file "

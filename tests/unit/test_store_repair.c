@@ -581,6 +581,28 @@ what_comes_back_undoes_the_loss(void **state)
 	assert_a_further_run_changes_nothing(w, SLED_REPAIR_WHOLE);
 }
 
+/* A start met the copy first, and set it aside. */
+static void
+what_came_back_and_was_set_aside_undoes_the_loss_once(void **state)
+{
+	struct fx_store *w = *state;
+	struct heard heard;
+
+	fx_store_sh(w, "mv copy1 away");
+	damage(w, "store/home/" OPEN, 2, 5, 100);
+	repair(w, &heard, false);
+	assert_int_equal(heard.report.lost, 1);
+	fx_store_sh(w, "mv away copy1");
+	fx_store_open(w);
+	assert_true(fx_store_has_said(w, "repair` brings them back"));
+	fx_store_close(w);
+	repair(w, &heard, false);
+	assert_all_is_there(w);
+	repair(w, &heard, false);
+	assert_int_equal(heard.worst, SLED_REPAIR_WHOLE);
+	assert_all_is_there(w);
+}
+
 static void
 without_a_ledger_a_revision_is_known_again(void **state)
 {
@@ -787,6 +809,7 @@ main(void)
 		T(gone_in_one_place_and_damaged_in_the_other),
 		T(a_visit_before_the_repair_loses_nothing_more),
 		T3(what_comes_back_undoes_the_loss),
+		TO(what_came_back_and_was_set_aside_undoes_the_loss_once),
 		T(without_a_ledger_a_revision_is_known_again),
 		cmocka_unit_test(
 		    a_sealed_copy_of_another_way_gives_its_mail_before_it_is_set_aside),
