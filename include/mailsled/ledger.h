@@ -496,6 +496,11 @@ SLED_CHECK bool sled_ledger_message_forget(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_number_next(struct sled_ledger *ledger,
                                         const char *label, uint64_t *out,
                                         struct sled_err *err);
+/* The number of the message of that spool record, which its receipt may tell
+ * otherwise (see adopt.c); *NUMBER is left alone when there is none. */
+SLED_CHECK bool sled_ledger_record_number(struct sled_ledger *ledger,
+                                          const char *record, uint64_t *number,
+                                          bool *known, struct sled_err *err);
 SLED_CHECK bool sled_ledger_record_known(struct sled_ledger *ledger,
                                          const char *record, bool *known,
                                          struct sled_err *err);

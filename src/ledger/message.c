@@ -172,16 +172,29 @@ sled_ledger_number_next(struct sled_ledger *ledger, const char *label,
 }
 
 bool
+sled_ledger_record_number(struct sled_ledger *ledger, const char *record,
+                          uint64_t *number, bool *known, struct sled_err *err)
+{
+	int64_t found = 0;
+
+	if (!sled_sql_number(ledger,
+	                     SLED_SQL("SELECT number FROM message"
+	                              " WHERE record = ?1 AND record <> ''",
+	                              sled_value_text(record)),
+	                     &found, known, err))
+		return false;
+	if (*known)
+		*number = (uint64_t)found;
+	return true;
+}
+
+bool
 sled_ledger_record_known(struct sled_ledger *ledger, const char *record,
                          bool *known, struct sled_err *err)
 {
-	int64_t ignored = 0;
+	uint64_t ignored = 0;
 
-	return sled_sql_number(ledger,
-	                       SLED_SQL("SELECT 1 FROM message"
-	                                " WHERE record = ?1 AND record <> ''",
-	                                sled_value_text(record)),
-	                       &ignored, known, err);
+	return sled_ledger_record_number(ledger, record, &ignored, known, err);
 }
 
 /* ---- found ---- */

@@ -220,14 +220,14 @@ sled_append_undo(struct sled_place *place, const char *folder, const char *file,
 {
 	struct sled_err err = { 0 };
 	int fd = -1;
+	bool ok = sled_dir_open(&fd, place->sys, place->dir, folder, &err)
+	              ? cut(place->sys, fd, file, at, &err)
+	              : at == 0 && err.kind == SLED_ERR_MISSING;
 
-	if (sled_dir_open(&fd, place->sys, place->dir, folder, &err) &&
-	    cut(place->sys, fd, file, at, &err)) {
-		(void)place->sys->close(place->sys->ctx, fd);
-		return;
-	}
 	if (fd != -1)
 		(void)place->sys->close(place->sys->ctx, fd);
+	if (ok)
+		return;
 	place->out = true;
 	place->why = err;
 }

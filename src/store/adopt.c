@@ -151,6 +151,29 @@ free_adoption(struct adoption *a)
 }
 
 static bool
+note_taken(void *ctx, const struct sled_message *message, struct sled_err *err)
+{
+	(void)message;
+	(void)err;
+	*(bool *)ctx = true;
+	return true;
+}
+
+/* The number that its receipt has, unless another message has it by now: a place
+ * that came from a backup, and one that went on without it, gave it to two. */
+static bool
+choose_number(struct adoption *a, uint64_t *number, struct sled_err *err)
+{
+	struct sled_ledger *ledger = a->store->ledger;
+	bool taken = false;
+
+	return sled_ledger_by_number(ledger, a->volume->label, *number,
+	                             note_taken, &taken, err) &&
+	       (!taken ||
+	        sled_ledger_number_next(ledger, a->volume->label, number, err));
+}
+
+static bool
 put_found(struct adoption *a, const struct found *found, int64_t member,
           struct sled_err *err)
 {
@@ -175,6 +198,8 @@ put_found(struct adoption *a, const struct found *found, int64_t member,
 		return false;
 	if (known)
 		return true;
+	if (!choose_number(a, &row.number, err))
+		return false;
 	if (receipt->flags & SLED_RECEIPT_SHORT)
 		row.flags |= SLED_MESSAGE_SHORT;
 	if (receipt->flags & SLED_RECEIPT_NOID)

@@ -69,10 +69,14 @@ on_end(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 	struct walk *w = ctx;
 	struct sled_bodyhash_found found = sled_bodyhash_end(w->body);
 	struct told *told = &w->list[w->len++];
+	uint64_t number = receipt->number;
+	bool known = false;
 
-	(void)err;
+	if (!sled_ledger_record_number(w->store->ledger, receipt->record,
+	                               &number, &known, err))
+		return false;
 	told->content = (struct sled_content){ .label = w->volume->label,
-		                               .number = receipt->number,
+		                               .number = number,
 		                               .sha256 = receipt->sha256,
 		                               .outcome = found.outcome };
 	(void)snprintf(told->domain, sizeof(told->domain), "%s", found.domain);

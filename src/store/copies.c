@@ -357,7 +357,7 @@ set_aside(struct sled_store *store, struct sled_seat *seat,
 	char file[SLED_VOLUME_FILE];
 
 	sled_volume_file(file, volume->name, true);
-	if (!sled_salvage(store, seat, volume, err))
+	if (!sled_salvage(store, seat, volume, file, err))
 		return false;
 	sled_store_say(store,
 	               "%s/%s/%s differs from the first place's: it is kept in "

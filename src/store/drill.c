@@ -421,12 +421,17 @@ check_receipt(void *ctx, const struct sled_receipt *receipt,
 {
 	struct drill *d = ctx;
 	struct known known = { receipt, false };
+	struct sled_ledger *ledger = d->store->ledger;
+	uint64_t number = receipt->number;
+	bool found = false;
 
 	if ((receipt->flags & SLED_RECEIPT_GONE) != 0)
 		return true;
 	d->receipts++;
-	if (!sled_ledger_by_number(d->store->ledger, d->chosen->volume.label,
-	                           receipt->number, check_row, &known, err))
+	if (!sled_ledger_record_number(ledger, receipt->record, &number, &found,
+	                               err) ||
+	    !sled_ledger_by_number(ledger, d->chosen->volume.label, number,
+	                           check_row, &known, err))
 		return false;
 	if (!known.same)
 		note_fault(d, receipt->entry, "is not in the ledger");

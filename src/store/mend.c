@@ -171,6 +171,45 @@ last_boundary(const struct extents *extents, uint64_t size)
 	return boundary;
 }
 
+/* Is what lies before AT not what the ledger has there? Then the file went
+ * another way, and whole members of it may begin before AT and end behind. */
+static bool
+is_another(struct sled_store *store, const struct sled_volume_row *volume,
+           uint64_t at, bool *another, struct sled_err *err)
+{
+	const struct sled_member_row *row;
+	struct sled_reading reading;
+	struct sled_err why = { 0 };
+	struct extents extents;
+
+	*another = false;
+	if (!load_extents(&extents, store, volume, err))
+		return false;
+	row = row_before(&extents, at);
+	if (row != NULL &&
+	    sled_seat_read(&reading, &store->seats[0], volume, false, &why)) {
+		*another = !compare_row(&reading, row, &why) &&
+		           why.kind == SLED_ERR_DAMAGED;
+		sled_reading_close(&reading);
+	}
+	free(extents.rows);
+	return true;
+}
+
+/* Before anything is cut or remade behind AT. */
+static bool
+save_another(struct sled_store *store, const struct sled_volume_row *volume,
+             uint64_t at, struct sled_err *err)
+{
+	char file[SLED_VOLUME_FILE];
+	bool another = false;
+
+	sled_volume_file(file, volume->name, true);
+	return is_another(store, volume, at, &another, err) &&
+	       (!another || sled_salvage_readable(store, &store->seats[0],
+	                                          volume, file, err));
+}
+
 static bool
 cut_first(struct sled_store *store, const struct sled_volume_row *volume,
           uint64_t at, struct sled_err *err)
@@ -310,6 +349,22 @@ drop_rows(struct sled_store *store, struct sled_volume_row *volume,
 	return sled_ledger_commit(store->ledger, err);
 }
 
+/* What is not there counts as held no more. */
+static bool
+unhold_behind(struct sled_store *store, const struct sled_volume_row *volume,
+              uint64_t size, struct sled_err *err)
+{
+	struct extents extents;
+	bool ok = load_extents(&extents, store, volume, err);
+
+	for (size_t i = 0; ok && i < extents.len; i++)
+		ok = extents.rows[i].at + extents.rows[i].length <= size ||
+		     sled_ledger_unhold(store->ledger, extents.rows[i].id,
+		                        store->seats[0].id, err);
+	free(extents.rows);
+	return ok;
+}
+
 /* The first place's file is shorter than the committed end. */
 static bool
 lengthen(struct sled_store *store, struct sled_volume_row *volume,
@@ -317,7 +372,8 @@ lengthen(struct sled_store *store, struct sled_volume_row *volume,
 {
 	uint64_t boundary = last_boundary(extents, *size);
 
-	if (boundary < *size && !cut_first(store, volume, boundary, err))
+	if (boundary < *size && (!save_another(store, volume, boundary, err) ||
+	                         !cut_first(store, volume, boundary, err)))
 		return false;
 	*size = boundary;
 	if (!pull(store, volume, extents, size, err) || *size >= volume->end)
@@ -330,7 +386,7 @@ lengthen(struct sled_store *store, struct sled_volume_row *volume,
 	               "reached: `mailsled repair`",
 	               volume->label, volume->name,
 	               (unsigned long long)(volume->end - *size));
-	return true;
+	return unhold_behind(store, volume, *size, err);
 }
 
 /* The end of a seal that was cut off is taken back. Where it is whole, and the
@@ -375,7 +431,8 @@ adopt_tail(struct sled_store *store, struct sled_volume_row *volume,
 		return false;
 	if (size == volume->end)
 		return true;
-	if (!sled_remake(store, volume, &size, &remade, err))
+	if (!save_another(store, volume, volume->end, err) ||
+	    !sled_remake(store, volume, &size, &remade, err))
 		return false;
 	if (remade && !sled_adopt(store, volume, size, old, err))
 		return false;
@@ -517,7 +574,8 @@ adopt_sealed(struct sled_store *store, struct sled_volume_row *volume,
 
 static bool
 mend_sealed(struct sled_store *store, struct sled_volume_row *volume,
-            const struct sled_volume_found *found, struct sled_err *err)
+            const struct sled_volume_found *found, bool *whole,
+            struct sled_err *err)
 {
 	if (!volume->sealed && !adopt_sealed(store, volume, found, err))
 		return false;
@@ -535,7 +593,8 @@ mend_sealed(struct sled_store *store, struct sled_volume_row *volume,
 	               store->conf.path, volume->label, found->file,
 	               (unsigned long long)found->size,
 	               (unsigned long long)volume->end + SLED_MEMBER_LAST);
-	return true;
+	*whole = false;
+	return unhold_behind(store, volume, found->size, err);
 }
 
 /* A copy that is sealed says that nothing follows. */
@@ -620,7 +679,7 @@ sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
 		return true;
 	store->broken = 0;
 	ok = found.there && found.sealed
-	         ? mend_sealed(store, volume, &found, err)
+	         ? mend_sealed(store, volume, &found, &whole, err)
 	         : mend_open(store, volume, &found, &whole, err);
 	tell_broken(store, volume);
 	return ok && (volume->id == 0 || !whole ||

@@ -5,6 +5,7 @@
 #include "store/store.h"
 
 struct wanted {
+	struct sled_store *store;
 	const struct sled_message *message; /* NULL: all of the member */
 	const struct sled_member_reader *reader;
 	bool matches; /* the message that is coming is the one */
@@ -18,15 +19,19 @@ on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
 {
 	struct wanted *wanted = ctx;
 	const struct sled_message *message = wanted->message;
+	uint64_t number = receipt->number;
+	bool known = false;
 
 	(void)tar_at;
+	if (!sled_ledger_record_number(wanted->store->ledger, receipt->record,
+	                               &number, &known, err))
+		return false;
 	wanted->matches =
 	    message == NULL || (strcmp(receipt->record, message->record) == 0 &&
-	                        receipt->number == message->number);
-	wanted->refused =
-	    wanted->matches &&
-	    !wanted->reader->begin(wanted->reader->ctx, receipt->number,
-	                           receipt->octets, err);
+	                        number == message->number);
+	wanted->refused = wanted->matches &&
+	                  !wanted->reader->begin(wanted->reader->ctx, number,
+	                                         receipt->octets, err);
 	return !wanted->refused;
 }
 
@@ -138,7 +143,7 @@ bool
 sled_store_read(struct sled_store *store, const struct sled_message *message,
                 const struct sled_member_reader *reader, struct sled_err *err)
 {
-	struct wanted wanted = { .message = message, .reader = reader };
+	struct wanted wanted = { store, .message = message, .reader = reader };
 
 	return ask_seats(store, message->member, &wanted, err) ||
 	       sled_note(err, "message %llu of %s",
@@ -150,7 +155,7 @@ sled_store_read_member(struct sled_store *store, int64_t member,
                        const struct sled_member_reader *reader,
                        struct sled_err *err)
 {
-	struct wanted wanted = { .reader = reader };
+	struct wanted wanted = { store, .reader = reader };
 
 	return ask_seats(store, member, &wanted, err);
 }

@@ -25,6 +25,7 @@ struct remake {
 	unsigned seq;        /* and of the last that were met */
 	bool nameless;       /* no place has one: it is made again */
 	bool astray;         /* no header led here */
+	bool ended;          /* a seal's end was met */
 	bool fresh, seen;    /* the member at hand: its mail is new, is not */
 	uint64_t held, lost; /* members; bytes of those that hold nowhere */
 };
@@ -97,7 +98,8 @@ look(struct remake *r, size_t i, uint64_t at, uint64_t *length)
 	if (sled_member_check(source, at, &visitor, &sum, &seq, &why) &&
 	    (seq == 0 || (r->named && seq > r->seq))) {
 		*length = sum.length;
-		if (seq == 0)
+		r->ended = seq == 0;
+		if (r->ended)
 			return LAST;
 		r->seen = r->astray && !r->fresh;
 		if (r->seen)
@@ -133,6 +135,26 @@ find_holder(struct remake *r, uint64_t at, uint64_t *length)
 	return r->store->len;
 }
 
+/* The bytes from AT on that nothing leads on from. What an append that was cut
+ * off left is nothing that was stored. */
+static uint64_t
+rest_behind(struct remake *r, uint64_t at)
+{
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < r->store->len; i++) {
+		const struct sled_source *source = &r->from[i].source;
+		struct sled_err why = { 0 };
+		bool torn = false;
+
+		if (r->open[i] && at < source->size &&
+		    sled_member_torn(source, at, &torn, &why) && !torn &&
+		    source->size - at > most)
+			most = source->size - at;
+	}
+	return most;
+}
+
 /* From the end of what is adopted on, member by member, as far as any place
  * has one. */
 static bool
@@ -143,7 +165,7 @@ walk(struct remake *r, struct sled_err *err)
 	r->named = at > 0 || r->nameless;
 	r->seq = r->before;
 	r->held = r->lost = 0;
-	r->astray = false;
+	r->astray = r->ended = false;
 	do {
 		size_t i = find_holder(r, at, &length);
 
@@ -158,6 +180,8 @@ walk(struct remake *r, struct sled_err *err)
 		}
 		at += length;
 	} while (length > 0);
+	if (!r->ended)
+		r->lost += rest_behind(r, at);
 	return true;
 }
 

@@ -184,14 +184,29 @@ belongs(const char *file, const struct sled_volume_row *volume,
 }
 
 static bool
-tidy_file(struct sled_place *place, const struct sled_volume_row *volume,
-          const char *file, const char *current, struct sled_err *err)
+is_volume_file(const char *file)
 {
-	switch (belongs(file, volume, current)) {
+	char name[SLED_VOLUME_NAME];
+	unsigned revision = 0;
+	bool open = false;
+
+	return sled_volume_file_parse(file, name, &open, &revision);
+}
+
+static bool
+tidy_file(struct sled_repair *r, struct sled_seat *seat, const char *file,
+          const char *current, struct sled_err *err)
+{
+	struct sled_place *place = &seat->place;
+
+	switch (belongs(file, &r->volume, current)) {
 	case OLD:
-		return sled_place_quarantine(place, volume->label, file, err);
+		return (!is_volume_file(file) ||
+		        sled_salvage_readable(r->store, seat, &r->volume, file,
+		                              err)) &&
+		       sled_place_quarantine(place, r->volume.label, file, err);
 	case HALF:
-		sled_append_undo(place, volume->label, file, 0);
+		sled_append_undo(place, r->volume.label, file, 0);
 		if (place->out)
 			*err = place->why;
 		return !place->out;
@@ -203,21 +218,21 @@ tidy_file(struct sled_place *place, const struct sled_volume_row *volume,
 }
 
 bool
-sled_renew_tidy(struct sled_place *place, const struct sled_volume_row *volume,
+sled_renew_tidy(struct sled_repair *r, struct sled_seat *seat,
                 struct sled_err *err)
 {
-	const struct sled_volume_id id = { volume->label, volume->name,
-		                           volume->revision };
+	struct sled_place *place = &seat->place;
 	struct sled_volume_found found;
 	struct sled_buf files = { 0 };
-	bool ok = sled_place_volume(place, &id, &found, err);
+	bool ok = sled_seat_volume(seat, &r->volume, &found, err);
 
 	if (!ok || !found.there)
 		return ok;
-	ok = sled_dir_list(&files, place->sys, place->dir, volume->label, err);
+	ok =
+	    sled_dir_list(&files, place->sys, place->dir, r->volume.label, err);
 	for (size_t at = 0; ok && at < files.len;
 	     at += strlen(files.data + at) + 1)
-		ok = tidy_file(place, volume, files.data + at, found.file, err);
+		ok = tidy_file(r, seat, files.data + at, found.file, err);
 	sled_buf_free(&files);
 	return ok;
 }

@@ -498,6 +498,31 @@ give_up(struct sled_repair *r, struct sled_seat *seat,
 }
 
 static bool
+save_file(struct sled_repair *r, struct sled_seat *seat, const char *file,
+          struct sled_err *err)
+{
+	uint64_t size = 0;
+	bool there = false;
+
+	return sled_place_size(&seat->place, r->volume.label, file, &size,
+	                       &there, err) &&
+	       (!there ||
+	        sled_salvage_readable(r->store, seat, &r->volume, file, err));
+}
+
+/* A file that went another way has mail that no row tells of. */
+static bool
+save_strange(struct sled_repair *r, struct sled_seat *seat,
+             struct sled_err *err)
+{
+	char sealed[SLED_VOLUME_FILE], open[SLED_VOLUME_FILE];
+
+	sled_volume_sealed_file(sealed, r->volume.name, r->volume.revision);
+	sled_volume_file(open, r->volume.name, true);
+	return save_file(r, seat, sealed, err) && save_file(r, seat, open, err);
+}
+
+static bool
 renew(struct sled_repair *r, struct sled_seat *seat,
       const struct sled_volume_row *volume,
       const struct sled_revision *revision, struct sled_err *err)
@@ -506,7 +531,7 @@ renew(struct sled_repair *r, struct sled_seat *seat,
 		                        .volume = volume,
 		                        .sealed = volume->turned };
 
-	if (!sled_renew_write(r, &renewal, err))
+	if (!save_strange(r, seat, err) || !sled_renew_write(r, &renewal, err))
 		return false;
 	if (renewal.sealed &&
 	    !sled_hash_equal(&renewal.sha256, &volume->sha256))
@@ -557,7 +582,7 @@ make_revision(struct sled_repair *r, struct sled_seat *base,
 	    r->volume.revision > 0 && is_original(r) && revision->known_before;
 
 	volume->revision = back ? 0 : r->volume.revision + 1;
-	if (!sled_renew_write(r, &renewal, err))
+	if (!save_strange(r, base, err) || !sled_renew_write(r, &renewal, err))
 		return false;
 	if (back && !sled_hash_equal(&renewal.sha256, &revision->before))
 		return sled_fail(err, SLED_ERR_DAMAGED,
@@ -636,8 +661,7 @@ tidy(struct sled_repair *r)
 		struct sled_seat *seat = &r->store->seats[i];
 		struct sled_err why = { 0 };
 
-		if (sled_seat_usable(seat) &&
-		    !sled_renew_tidy(&seat->place, &r->volume, &why))
+		if (sled_seat_usable(seat) && !sled_renew_tidy(r, seat, &why))
 			give_up(r, seat, &why);
 	}
 }

@@ -187,8 +187,7 @@ bool sled_renew_take(struct sled_repair *r, const struct sled_renewal *renewal,
                      const struct sled_revision *revision,
                      struct sled_err *err);
 /* What else there is of the volume in the place: into quarantine. */
-bool sled_renew_tidy(struct sled_place *place,
-                     const struct sled_volume_row *volume,
+bool sled_renew_tidy(struct sled_repair *r, struct sled_seat *seat,
                      struct sled_err *err);
 
 #endif

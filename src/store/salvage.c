@@ -1,27 +1,32 @@
 /*
- * salvage.c - a copy that went another way: what only it has goes to a spool
- * of its own, which rule 3 of the recovery commits. Nothing of the copy is
+ * salvage.c - a file that went another way: what only it has goes to a spool
+ * of its own, which rule 3 of the recovery commits. Nothing of the file is
  * changed; it is set aside when this returned true.
  *
- * States (F: the copy's file, S: the spool in salvage/PLACE.LABEL.VOLUME/)
+ * States (F: the file, S: the spool in salvage/PLACE.LABEL.F/, for a repair in
+ * salvage/PLACE.LABEL.F.repair/: it begins with what others left in S2)
  *   S0  F in its place, no S
  *   S1  F in its place, S in part or whole   begun again: S is removed
  *   S2  F in quarantine, S whole             rule 3 commits S
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "store/store.h"
+#include "store/repair.h"
 
 struct salvage {
 	struct sled_store *store;
-	int dir; /* S's folder */
+	struct sled_member_row *rows; /* what the ledger has of the volume */
+	size_t rows_len;
+	struct sled_revision revision; /* what a repair had to give up */
+	int dir;                       /* S's folder */
 	struct sled_spool *spool;
 	struct sled_spool_owner owner;
 	char server[256], user[256], label[25];
 	bool wanted; /* the message that is coming is in no archive of ours */
-	uint64_t saved;
-	uint64_t lost; /* bytes of members that do not hold */
+	uint64_t saved, back;
+	uint64_t lost; /* bytes of members that do not hold, nor are known */
 };
 
 static bool
@@ -37,6 +42,16 @@ on_volume(void *ctx, const struct sled_volume_info *info, struct sled_err *err)
 	return true;
 }
 
+/* A repair that meets its member again puts it where it was. */
+static bool
+was_given_up(const struct salvage *s, const struct sled_receipt *receipt)
+{
+	for (size_t i = 0; i < s->revision.lost_len; i++)
+		if (strcmp(s->revision.lost[i].record, receipt->record) == 0)
+			return true;
+	return false;
+}
+
 static bool
 on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
          struct sled_err *err)
@@ -49,6 +64,10 @@ on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
 	                              err))
 		return false;
 	s->wanted = !known && s->label[0] != '\0';
+	if (s->wanted && was_given_up(s, receipt)) {
+		s->wanted = false;
+		s->back++;
+	}
 	if (!s->wanted)
 		return true;
 	if (s->spool == NULL && !sled_spool_create(&s->spool, s->store->sys,
@@ -79,7 +98,17 @@ on_end(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 	return sled_spool_end(s->spool, &receipt->sha256, &record, err);
 }
 
-/* One member at AT; *length is 0 when nothing can be found behind it. */
+/* Damaged, but in the ledger: other places have it, or a repair says so. */
+static bool
+is_ours(const struct salvage *s, uint64_t at, uint64_t length)
+{
+	for (size_t i = 0; i < s->rows_len; i++)
+		if (s->rows[i].at == at)
+			return s->rows[i].length == length;
+	return false;
+}
+
+/* One member at AT. Behind damage it goes on as far as anything can be found. */
 static bool
 take_member(struct salvage *s, struct sled_reading *reading, uint64_t at,
             uint64_t *length, struct sled_err *err)
@@ -89,10 +118,9 @@ take_member(struct salvage *s, struct sled_reading *reading, uint64_t at,
 	};
 	struct sled_err why = { 0 };
 	struct sled_member_sum sum;
+	uint64_t behind = 0;
 	unsigned seq = 0;
-	bool whole = false;
 
-	*length = 0;
 	if (sled_member_check(&reading->source, at, &visitor, &sum, &seq,
 	                      &why)) {
 		*length = sum.length;
@@ -102,22 +130,20 @@ take_member(struct salvage *s, struct sled_reading *reading, uint64_t at,
 		*err = why;
 		return false;
 	}
-	if (s->spool != NULL && !sled_spool_abort(s->spool, err))
+	if ((s->spool != NULL && !sled_spool_abort(s->spool, err)) ||
+	    !sled_member_behind(&reading->source, at, &behind, err))
 		return false;
-	why = (struct sled_err){ 0 };
-	if (!sled_member_peek(&reading->source, at, length, &whole, &why) ||
-	    !whole)
-		*length = 0;
-	s->lost += *length > 0 ? *length : reading->source.size - at;
+	*length = behind - at;
+	s->lost += is_ours(s, at, *length) ? 0 : *length;
 	return true;
 }
 
 static bool
 walk(struct salvage *s, struct sled_reading *reading, struct sled_err *err)
 {
-	uint64_t at = 0, length = 1;
+	uint64_t at = 0, length = 0;
 
-	while (at < reading->source.size && length > 0) {
+	while (at < reading->source.size) {
 		if (!take_member(s, reading, at, &length, err))
 			return false;
 		at += length;
@@ -157,13 +183,18 @@ learn_owner(struct salvage *s, const struct sled_volume_row *volume)
 
 static bool
 salvage(struct salvage *s, struct sled_seat *seat,
-        const struct sled_volume_row *volume, struct sled_err *err)
+        const struct sled_volume_row *volume, const char *file,
+        struct sled_err *err)
 {
 	struct sled_reading reading;
 	bool ok;
 
 	learn_owner(s, volume);
-	if (!sled_seat_read(&reading, seat, volume, false, err))
+	if (!sled_volume_extents(s->store, volume->id, 0, &s->rows,
+	                         &s->rows_len, err) ||
+	    !sled_revision_load(s->store, volume, &s->revision, err) ||
+	    !sled_reading_open(&reading, &seat->place, volume->label, file,
+	                       false, err))
 		return false;
 	ok = walk(s, &reading, err);
 	sled_reading_close(&reading);
@@ -173,24 +204,48 @@ salvage(struct salvage *s, struct sled_seat *seat,
 
 bool
 sled_salvage(struct sled_store *store, struct sled_seat *seat,
-             const struct sled_volume_row *volume, struct sled_err *err)
+             const struct sled_volume_row *volume, const char *file,
+             struct sled_err *err)
 {
 	struct salvage s = { .store = store, .dir = -1 };
 	char name[SLED_SALVAGE_NAME];
 	bool ok;
 
-	(void)snprintf(name, sizeof(name), SLED_SALVAGE "/%.32s.%s.%s",
-	               seat->id, volume->label, volume->name);
-	ok = open_folder(&s, name, err) && salvage(&s, seat, volume, err);
+	(void)snprintf(name, sizeof(name), SLED_SALVAGE "/%.32s.%s.%.39s%s",
+	               seat->id, volume->label, file,
+	               store->mode == SLED_STORE_REPAIR ? ".repair" : "");
+	ok = open_folder(&s, name, err) && salvage(&s, seat, volume, file, err);
 	if (s.dir != -1)
 		(void)store->sys->close(store->sys->ctx, s.dir);
+	free(s.rows);
+	sled_revision_free(&s.revision);
+	if (ok && s.back > 0)
+		sled_store_say(store,
+		               "%s/%s/%s: it has %llu messages that were lost: "
+		               "`mailsled repair` brings them back",
+		               seat->place.path, volume->label, file,
+		               (unsigned long long)s.back);
 	if (ok && (s.saved > 0 || s.lost > 0))
 		sled_store_say(store,
-		               "%s/%s/%s: %llu messages that only this copy "
+		               "%s/%s/%s: %llu messages that only this file "
 		               "has are taken over; %llu bytes of it do not "
 		               "hold",
-		               seat->place.path, volume->label, volume->name,
+		               seat->place.path, volume->label, file,
 		               (unsigned long long)s.saved,
 		               (unsigned long long)s.lost);
 	return ok;
+}
+
+bool
+sled_salvage_readable(struct sled_store *store, struct sled_seat *seat,
+                      const struct sled_volume_row *volume, const char *file,
+                      struct sled_err *err)
+{
+	if (sled_salvage(store, seat, volume, file, err))
+		return true;
+	if (err->kind != SLED_ERR_IO)
+		return false;
+	sled_store_say(store, "%s", err->text);
+	*err = (struct sled_err){ 0 };
+	return true;
 }

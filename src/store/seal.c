@@ -46,7 +46,10 @@ prove(struct sled_store *store, const struct sled_volume_row *volume,
 		sled_reading_close(&reading);
 	}
 	free(rows);
-	return ok;
+	if (!ok && err->kind == SLED_ERR_MISSING) /* the volume is not */
+		err->kind = SLED_ERR_DAMAGED;
+	return ok || err->kind != SLED_ERR_DAMAGED ||
+	       sled_hint(err, "mailsled repair");
 }
 
 static bool

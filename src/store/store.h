@@ -517,7 +517,7 @@ bool sled_copies_reconcile(struct sled_store *store, struct sled_seat *seat,
 
 /* ---- recover.c, mend.c, remake.c, adopt.c, salvage.c, unspool.c ---- */
 
-/* Below the state folder: a folder PLACE.LABEL.VOLUME each, of a copy's file
+/* Below the state folder: a folder PLACE.LABEL.FILE each, of a place's file
  * that is about to be set aside, with what only that file has. */
 #define SLED_SALVAGE      "salvage"
 #define SLED_SALVAGE_NAME 128
@@ -541,11 +541,17 @@ bool sled_adopt_messages(struct sled_store *store,
                          struct sled_reading *reading,
                          const struct sled_member_row *row,
                          struct sled_err *err);
-/* Messages that only this seat's file has go to a spool in a folder of
+/* Messages that only this FILE of the seat's has go to a spool in a folder of
  * their own below salvage/, for rule 3; what an earlier try left there is
  * removed first. */
 bool sled_salvage(struct sled_store *store, struct sled_seat *seat,
-                  const struct sled_volume_row *volume, struct sled_err *err);
+                  const struct sled_volume_row *volume, const char *file,
+                  struct sled_err *err);
+/* The same, but what cannot be read is said, and is no failure: it cannot be
+ * taken over either, and FILE is kept all the same. */
+bool sled_salvage_readable(struct sled_store *store, struct sled_seat *seat,
+                           const struct sled_volume_row *volume,
+                           const char *file, struct sled_err *err);
 bool sled_recover_copies(struct sled_store *store, uint64_t *octets,
                          struct sled_err *err);
 

@@ -252,8 +252,10 @@ verify_volume(void *ctx, const struct sled_volume_row *volume,
 	struct sled_err why = { 0 };
 	bool ok = true, pruned = false;
 
-	if (volume->end == 0) /* lost whole, and said then */
+	if (volume->end == 0) { /* lost whole, and said then */
+		v->before = *volume;
 		return true;
+	}
 	if (!sled_ledger_pruned(v->store->ledger, volume->id, v->seat->id,
 	                        &pruned, err))
 		return false;

@@ -19,8 +19,8 @@
 #define VOLUME "home/2026-11-001.open.tar.gz"
 
 static const struct fx_mail mails[] = {
-	{ "u1", 100, 1 }, { "u2", 3000, 2 }, { "u3", 5, 3 },
-	{ "u4", 50, 4 },  { "u5", 60, 5 },   { "u6", 7000, 6 },
+	{ "u1", 100, 1 }, { "u2", 3000, 2 }, { "u3", 5, 3 },  { "u4", 50, 4 },
+	{ "u5", 60, 5 },  { "u6", 7000, 6 }, { "u7", 80, 7 },
 };
 
 static int
@@ -69,12 +69,23 @@ deletable(const struct fx_visit *v)
 
 /* One member each; all deleted, the store closed. */
 static void
-members(struct fx_store *w, size_t from, size_t count)
+members_of(struct fx_store *w, const struct fx_mail *list, size_t count)
 {
 	fx_store_open(w);
-	for (size_t i = 0; i < count; i++)
-		assert_int_equal(visit(w, from + i, 1, true).deleted, 1);
+	for (size_t i = 0; i < count; i++) {
+		struct fx_visit v;
+
+		if (!fx_visit_run(&v, w, list + i, 1, 1000, true))
+			fail_msg("%s", v.err.text);
+		assert_int_equal(v.deleted, 1);
+	}
 	fx_store_close(w);
+}
+
+static void
+members(struct fx_store *w, size_t from, size_t count)
+{
+	members_of(w, mails + from, count);
 }
 
 static void
@@ -454,7 +465,7 @@ test_messages_of_a_copy_that_went_another_way_are_taken_over(void **state)
 
 	diverge(w);
 	fx_store_open(w);
-	assert_true(fx_store_has_said(w, "3 messages that only this copy"));
+	assert_true(fx_store_has_said(w, "3 messages that only this file"));
 	assert_united(w);
 	fx_store_sh(w,
 	            "cmp kept/copy1/" VOLUME " copy1/.mailsled/quarantine/*");
@@ -470,27 +481,55 @@ test_messages_of_a_copy_that_went_another_way_are_taken_over(void **state)
 	assert_united(w);
 }
 
+/* The first place comes from a backup and goes on, while the copy is away with
+ * a volume of the next month: both have given the same numbers. */
+static void
+test_a_volume_of_another_way_comes_in_though_its_numbers_are_used(void **state)
+{
+	struct fx_store *w = *state;
+	uint64_t sealed = 0;
+
+	members(w, 0, 1);
+	fx_store_sh(w, "mkdir base && cp -a store copy1 base/");
+	fx_store_open(w);
+	assert_true(sled_store_seal(w->store, NULL, true, &sealed, &w->err));
+	fx_store_close(w);
+	members(w, 3, 3);
+	fx_store_sh(w, "mv copy1 other && rm -r store && mv base/* .");
+	members(w, 1, 2);
+	fx_store_sh(w, "rm -r copy1 && mv other copy1");
+	for (unsigned i = 0; i < 2; i++) {
+		fx_store_open(w);
+		assert_store_has(w, mails, 6);
+		assert_place_has(w->path, mails, 6, NULL);
+		fx_store_close(w);
+		fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	}
+	members(w, 6, 1);
+	fx_store_open(w);
+	assert_store_has(w, mails, 7);
+}
+
 /* The first place was away and others went on without it: what both of them
  * have comes in once. */
 static void
-test_what_two_copies_have_alike_is_taken_over_once(void **state)
+assert_taken_over_once(const struct fx_mail *list)
 {
 	struct fx_store w;
 
-	(void)state;
 	fx_store_make(&w, 2);
-	members(&w, 0, 1);
+	members_of(&w, list, 1);
 	fx_store_sh(&w, "mkdir base && cp -a store copy1 copy2 base/");
-	members(&w, 3, 3);
+	members_of(&w, list + 3, 3);
 	fx_store_sh(&w, "mkdir other && mv copy1 copy2 other/ && "
 	                "rm -r store && mv base/* .");
-	members(&w, 1, 2);
+	members_of(&w, list + 1, 2);
 	fx_store_sh(&w, "rm -r copy1 copy2 && mv other/* .");
 	fx_store_open(&w);
-	assert_store_has(&w, mails, 6);
-	assert_place_has(w.path, mails, 6, NULL);
-	assert_place_has(w.copy[0], mails, 6, NULL);
-	assert_place_has(w.copy[1], mails, 6, NULL);
+	assert_store_has(&w, list, 6);
+	assert_place_has(w.path, list, 6, NULL);
+	assert_place_has(w.copy[0], list, 6, NULL);
+	assert_place_has(w.copy[1], list, 6, NULL);
 	fx_store_drop(&w);
 }
 
@@ -525,6 +564,25 @@ test_what_two_copies_have_alike_without_ids_is_taken_over_once(void **state)
 		                 nameless[i].len == 60 ? 2 : 1);
 	assert_store_verifies(&w);
 	fx_store_drop(&w);
+}
+
+static void
+test_what_two_copies_have_alike_is_taken_over_once(void **state)
+{
+	(void)state;
+	assert_taken_over_once(mails);
+}
+
+static void
+test_mail_without_ids_that_two_copies_have_is_taken_over_once(void **state)
+{
+	static const struct fx_mail nameless[] = {
+		{ NULL, 100, 1 }, { NULL, 3000, 2 }, { NULL, 5, 3 },
+		{ NULL, 50, 4 },  { NULL, 60, 5 },   { NULL, 7000, 6 },
+	};
+
+	(void)state;
+	assert_taken_over_once(nameless);
 }
 
 static void
@@ -645,6 +703,31 @@ test_what_lies_behind_a_damaged_member_of_a_copy_is_taken_over(void **state)
 	assert_store_verifies(w);
 }
 
+/* The header of one of its members is damaged, before where the first place's
+ * file ends by now. */
+static void
+test_damage_in_a_copy_that_went_another_way_hides_nothing_behind_it(
+    void **state)
+{
+	struct fx_store *w = *state;
+
+	members(w, 0, 1);
+	fx_store_sh(w, "mkdir base && cp -a store copy1 base/");
+	members(w, 2, 1);
+	fx_store_sh(w, "wc -c < copy1/" VOLUME " > behind");
+	members(w, 3, 2);
+	fx_store_sh(w, "mv copy1 other && rm -r store && mv base/* .");
+	members(w, 5, 1);
+	fx_store_sh(w, "rm -r copy1 && mv other copy1 && "
+	               "printf '\\377' | dd of=copy1/" VOLUME
+	               " bs=1 seek=$(cat behind) conv=notrunc 2> /dev/null");
+	fx_store_open(w);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(fx_store_rows(w, &mails[i]),
+		                 i == 1 || i == 3 ? 0 : 1);
+	assert_equal_copies(w);
+}
+
 static void
 test_an_absent_copy_catches_up_when_it_is_back(void **state)
 {
@@ -724,14 +807,20 @@ main(void)
 		    test_a_right_copy_is_not_given_up_for_a_damaged_first_place),
 		TEST(
 		    test_messages_of_a_copy_that_went_another_way_are_taken_over),
+		TEST(
+		    test_a_volume_of_another_way_comes_in_though_its_numbers_are_used),
 		TEST(test_what_two_copies_have_alike_is_taken_over_once),
 		TEST(test_what_two_copies_have_alike_without_ids_is_taken_over_once),
+		TEST(
+		    test_mail_without_ids_that_two_copies_have_is_taken_over_once),
 		TEST(
 		    test_an_id_of_a_salvaged_message_is_proved_before_a_delete),
 		TEST(test_a_salvage_that_is_cut_off_comes_in_once),
 		TEST(test_what_is_salvaged_waits_for_its_place),
 		TEST(
 		    test_what_lies_behind_a_damaged_member_of_a_copy_is_taken_over),
+		TEST(
+		    test_damage_in_a_copy_that_went_another_way_hides_nothing_behind_it),
 		TEST(test_an_absent_copy_catches_up_when_it_is_back),
 		TEST(
 		    test_two_of_three_places_are_enough_when_two_are_asked_for),

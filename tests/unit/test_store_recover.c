@@ -431,6 +431,43 @@ test_a_rebuild_needs_no_first_member(void **state)
 	assert_store_verifies(w);
 }
 
+/* Nothing of the volume is there yet, not even its account's folder. */
+static void
+test_a_rebuild_into_an_empty_place_needs_no_first_member(void **state)
+{
+	struct fx_store *w = *state;
+
+	four_members(w);
+	fx_store_damage(w, "copy1/" VOLUME, 3);
+	fx_store_sh(w, "rm -r store");
+	fx_store_open(w);
+	assert_store_has(w, mails + 1, 4);
+	assert_true(sled_store_lost(w->store) > 0);
+	assert_store_verifies(w);
+	(void)visit(w, 5, 1, true);
+	fx_store_close(w);
+	fx_store_open(w);
+	assert_store_verifies(w);
+}
+
+/* No header leads on from it, and nothing follows. */
+static void
+test_a_rebuild_tells_of_a_lone_member_without_its_header(void **state)
+{
+	struct fx_store *w = *state;
+
+	fx_store_open(w);
+	(void)visit(w, 0, 2, true);
+	fx_store_close(w);
+	fx_store_damage(w, "store/" VOLUME, 3);
+	fx_store_damage(w, "copy1/" VOLUME, 3);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_store_has(w, mails, 0);
+	assert_true(sled_store_lost(w->store) > 0);
+	assert_true(fx_store_has_said(w, "hold in no place"));
+}
+
 /* Their rows go, so this is the last that can tell which they were. */
 static void
 test_what_is_cut_off_everywhere_is_named(void **state)
@@ -438,8 +475,9 @@ test_what_is_cut_off_everywhere_is_named(void **state)
 	struct fx_store *w = *state;
 
 	four_members(w);
-	fx_store_sh(w, "for p in store copy1; do truncate -s $(($(sed -n 4p at) "
-	               "+ 60)) $p/" VOLUME "; done");
+	fx_store_sh(w,
+	            "for p in store copy1; do truncate -s $(($(sed -n 4p at) "
+	            "+ 60)) $p/" VOLUME "; done");
 	fx_store_open(w);
 	assert_store_has(w, mails, 4);
 	assert_true(sled_store_lost(w->store) > 0);
@@ -534,6 +572,70 @@ test_a_shorter_file_is_filled_from_a_copy(void **state)
 	assert_rows_survive(w, "rm -r store/home");
 }
 
+/* The state folder is elsewhere, with the ledger of a first place that went one
+ * way; the disk that lies there now went another. */
+static void
+test_a_first_place_that_went_another_way_is_not_cut(void **state)
+{
+	struct fx_store *w = *state;
+
+	w->conf.state = w->state;
+	fx_store_open(w);
+	(void)visit(w, 0, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "mkdir base && cp -a store copy1 state base/");
+	fx_store_open(w);
+	(void)visit(w, 3, 1, true);
+	(void)visit(w, 4, 1, true);
+	(void)visit(w, 1, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "mv copy1 other && rm -r store state && mv base/* .");
+	fx_store_open(w);
+	(void)visit(w, 2, 1, true);
+	(void)visit(w, 5, 1, true);
+	(void)visit(w, 5, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "rm -r store copy1 && mv other store");
+	fx_store_open(w);
+	assert_int_equal(fx_store_rows(w, &mails[0]), 1);
+	assert_int_equal(fx_store_rows(w, &mails[1]), 1);
+	assert_int_equal(fx_store_rows(w, &mails[3]), 1);
+	assert_int_equal(fx_store_rows(w, &mails[4]), 1);
+}
+
+/* No visit needs it, so its rows stay for a repair; but not as if it held. */
+static void
+test_a_sealed_volume_that_was_cut_is_not_held(void **state)
+{
+	static const char *const cuts[] = {
+		"truncate -s 30 */home/2026-11-001.tar.gz",
+		"rm */home/2026-11-001.tar.gz",
+	};
+	struct fx_store *w = *state;
+	struct sled_place_status place;
+	uint64_t n = 0;
+
+	three_members(w);
+	fx_store_open(w);
+	assert_true(sled_store_seal(w->store, NULL, true, &n, &w->err));
+	fx_store_close(w);
+	fx_store_sh(w, "chmod u+w */home/*.gz");
+	for (size_t i = 0; i < 2; i++) {
+		fx_store_sh(w, "%s", cuts[i]);
+		fx_store_open(w);
+		assert_true(fx_store_has_said(w, "mailsled repair"));
+		assert_true(sled_store_place(w->store, 0, &place, &w->err));
+		assert_true(place.lacks > 0);
+		assert_false(sled_store_sync(w->store, NULL, &n, &w->err));
+		fx_store_close(w);
+		w->err = (struct sled_err){ 0 };
+	}
+	fx_store_open(w);
+	assert_false(sled_store_seal(w->store, NULL, true, &n, &w->err));
+	assert_int_equal(w->err.kind, SLED_ERR_DAMAGED);
+	w->err = (struct sled_err){ 0 };
+}
+
 static void
 test_what_is_nowhere_is_dropped_and_said(void **state)
 {
@@ -554,6 +656,25 @@ test_what_is_nowhere_is_dropped_and_said(void **state)
 	fx_store_sh(w, "tar tzf store/" VOLUME " | grep -q Z-00000005-");
 	fx_store_sh(w, "tar tzf store/" VOLUME " | grep -c Z-00000004- | "
 	               "grep -qx 0");
+}
+
+/* Sealed, lost whole, followed: 001 is sealed, and 003 names 002. */
+static void
+test_a_volume_lost_whole_is_no_fault_of_the_next(void **state)
+{
+	struct fx_store *w = *state;
+	uint64_t n = 0;
+
+	three_members(w);
+	fx_store_open(w);
+	assert_true(sled_store_seal(w->store, NULL, true, &n, &w->err));
+	(void)visit(w, 4, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "rm */home/2026-11-002.open.tar.gz");
+	fx_store_open(w);
+	(void)visit(w, 5, 1, true);
+	assert_store_verifies(w);
+	fx_store_sh(w, "ls store/home | grep -q 2026-11-003");
 }
 
 static void
@@ -786,6 +907,10 @@ main(void)
 		TEST(test_a_rebuild_keeps_what_lies_behind_damage),
 		TEST(test_a_rebuild_goes_on_behind_a_lost_header),
 		TEST(test_a_rebuild_needs_no_first_member),
+		TEST(test_a_rebuild_into_an_empty_place_needs_no_first_member),
+		TEST(test_a_rebuild_tells_of_a_lone_member_without_its_header),
+		TEST(test_a_first_place_that_went_another_way_is_not_cut),
+		TEST(test_a_sealed_volume_that_was_cut_is_not_held),
 		TEST(test_what_is_cut_off_everywhere_is_named),
 		TEST(test_a_rebuild_tells_of_what_holds_nowhere),
 		TEST(test_a_rebuild_takes_what_a_broken_sealed_file_has),
@@ -793,6 +918,7 @@ main(void)
 		TEST(test_a_volume_that_is_all_garbage_goes_aside),
 		TEST(test_a_shorter_file_is_filled_from_a_copy),
 		TEST(test_what_is_nowhere_is_dropped_and_said),
+		TEST(test_a_volume_lost_whole_is_no_fault_of_the_next),
 		TEST(test_a_volume_lost_whole_leaves_its_name_used),
 		TEST(test_a_lost_ledger_takes_what_only_a_copy_has),
 		TEST(test_numbers_are_not_given_again_after_a_rebuild),

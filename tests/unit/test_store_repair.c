@@ -581,6 +581,28 @@ what_comes_back_undoes_the_loss(void **state)
 	assert_a_further_run_changes_nothing(w, SLED_REPAIR_WHOLE);
 }
 
+/* A start met the copy first, and set it aside. */
+static void
+what_came_back_and_was_set_aside_undoes_the_loss_once(void **state)
+{
+	struct fx_store *w = *state;
+	struct heard heard;
+
+	fx_store_sh(w, "mv copy1 away");
+	damage(w, "store/home/" OPEN, 2, 5, 100);
+	repair(w, &heard, false);
+	assert_int_equal(heard.report.lost, 1);
+	fx_store_sh(w, "mv away copy1");
+	fx_store_open(w);
+	assert_true(fx_store_has_said(w, "repair` brings them back"));
+	fx_store_close(w);
+	repair(w, &heard, false);
+	assert_all_is_there(w);
+	repair(w, &heard, false);
+	assert_int_equal(heard.worst, SLED_REPAIR_WHOLE);
+	assert_all_is_there(w);
+}
+
 static void
 without_a_ledger_a_revision_is_known_again(void **state)
 {
@@ -606,6 +628,35 @@ without_a_ledger_a_revision_is_known_again(void **state)
 	fx_store_sh(w,
 	            "test -e store/home/" NAME ".r1.tsv && cmp store/home/" NAME
 	            ".r1.tar.gz copy1/home/" NAME ".r1.tar.gz");
+}
+
+/* The first place came from a backup and went on; a copy did too, and sealed
+ * its volume of that name. Only a repair may touch it: not before what it alone
+ * has was taken over. */
+static void
+a_sealed_copy_of_another_way_gives_its_mail_before_it_is_set_aside(void **state)
+{
+	struct fx_store w;
+	struct heard heard;
+
+	(void)state;
+	fx_store_make(&w, 1);
+	visit(&w, mails, 2, true);
+	fx_store_sh(&w, "mkdir base && cp -a store copy1 base/");
+	visit(&w, mails + 2, 4, true);
+	seal(&w);
+	fx_store_sh(&w, "mv copy1 other && rm -r store && mv base/* .");
+	visit(&w, mails + 6, 6, true);
+	fx_store_sh(&w, "rm -r copy1 && mv other copy1");
+	for (unsigned i = 0; i < 2; i++)
+		repair(&w, &heard, false);
+	assert_int_equal(heard.worst, SLED_REPAIR_WHOLE);
+	fx_store_open(&w);
+	assert_store_has(&w, mails, MAILS);
+	assert_store_verifies(&w);
+	assert_place_has(w.path, mails, MAILS, NULL);
+	assert_place_has(w.copy[0], mails, MAILS, NULL);
+	fx_store_drop(&w);
 }
 
 /* ---- cut off at every call ---- */
@@ -758,7 +809,10 @@ main(void)
 		T(gone_in_one_place_and_damaged_in_the_other),
 		T(a_visit_before_the_repair_loses_nothing_more),
 		T3(what_comes_back_undoes_the_loss),
+		TO(what_came_back_and_was_set_aside_undoes_the_loss_once),
 		T(without_a_ledger_a_revision_is_known_again),
+		cmocka_unit_test(
+		    a_sealed_copy_of_another_way_gives_its_mail_before_it_is_set_aside),
 		T(a_kill_at_any_call_is_gone_on_from),
 		T(a_kill_while_something_is_lost_is_gone_on_from),
 		T(a_failure_of_any_write_is_gone_on_from),
