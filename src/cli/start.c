@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -17,6 +18,17 @@ keep_memory_private(void)
 
 	(void)setrlimit(RLIMIT_CORE, &none);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* glibc gives each thread a heap of its own, which keeps what the thread frees:
+ * 5 MiB in a visit to 100,000 messages. Ours allocate seldom, beside all that
+ * they compress and hash. */
+static void
+share_one_heap(void)
+{
+#ifdef M_ARENA_MAX
+	(void)mallopt(M_ARENA_MAX, 1);
+#endif
 }
 
 /* A file opened later must not become 0, 1 or 2 and be written by accident. */
@@ -78,6 +90,7 @@ sled_cli_main(struct sled_cli *cli, const struct sled_cli_command *const *table,
 	int status;
 
 	keep_memory_private();
+	share_one_heap();
 	if (!fill_standard_files())
 		_exit(sled_err_exit(SLED_ERR_IO));
 	/* Widths of UTF-8, whatever the user's locale; messages stay in C. */
