@@ -8,8 +8,9 @@ usage: kills.py [--every N] [--offset N] [--twice N] [--jobs N]
 
 For each scene (a command on a store, see below) the program is run and killed
 at its Nth such call, N = 1, 2, 3 ... until a run comes through (killer.c): each
-(--every 1), or every so manieth. At each --twiceth (0: none) the run that goes
-on from there is killed too, at a call that N picks. Behind the kill:
+(--every 1), or every so manieth (without it, as the scene says: most make all).
+At each --twiceth (0: none) the run that goes on from there is killed too, at a
+call that N picks. Behind the kill:
   - what the server has no more, and what was there before, is whole in as many
     places as it must be, read by Python alone;
   - the same command, run again, ends with 0; a visit brings nothing that was
@@ -31,6 +32,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
+import hung  # noqa: E402
 from far_peer import Far  # noqa: E402
 from harness import (BUILD, Pop3d, Sled, fill_folder, message,  # noqa: E402
                      same_mail, untar, volumes, wire)
@@ -39,6 +41,7 @@ from test_fetch_kill import Disk, digest  # noqa: E402
 
 EARLY = [message(n, f"line {n}\n" * 40) for n in (1, 2, 3)]
 SKIPPED = 77
+LONGEST = 120  # seconds, for a run of less than one
 AWAY = [message(n, f"line {n}\n" * 90) for n in (7, 8)]
 READING = ("index", "search")  # commands that are another program's
 LATE = [message(n, f"line {n}\n" * ((n - 9) ** 3 * 40)) for n in (10, 11, 12)]
@@ -66,6 +69,8 @@ class Scene:
     # Faults of a server that has them until the kill; then what the command
     # ends with where it is not killed.
     faults, ends = (), (0,)
+    sled = None
+    every = 1  # of so many kills one is made
 
     def __init__(self, tmp):
         self.tmp = Path(tmp)
@@ -74,6 +79,13 @@ class Scene:
         self.server = Pop3d(
             self.tmp, *self.server_args, *faults, "--fault-while", self.odd,
             folder=fill_folder(self.tmp / "mail", self.named(self.early)))
+        try:
+            self.begin()
+        except BaseException:
+            self.end()  # a server that stays keeps our own output open
+            raise
+
+    def begin(self):
         self.sled = ReadySled(self.tmp, {"home": self.server},
                               copies=self.copies, store=self.store,
                               account=self.account)
@@ -85,7 +97,8 @@ class Scene:
 
     def end(self):
         self.server.stop()
-        self.sled.end()
+        if self.sled is not None:
+            self.sled.end()
 
     @staticmethod
     def named(mails):
@@ -124,13 +137,20 @@ class Scene:
         argv = [BUILD / "torture/killer", note, str(nth),
                 *self.sled.argv(*self.argv)]
         self.odd.touch()
-        done = subprocess.run(argv, capture_output=True, text=True,
-                              timeout=300, check=False)
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.STDOUT) as process:
+            try:
+                said = process.communicate(timeout=LONGEST)[0]
+            except subprocess.TimeoutExpired:
+                where = hung.tell(process.pid)
+                process.kill()  # and with the tracer what it traces
+                raise AssertionError(f"{argv}: still there after {LONGEST} s"
+                                     f"\n{where}") from None
         self.server.wait_closed()
         words = note.read_text().split()
         if words[0] == "killed":
             return words[2]
-        assert done.returncode in self.ends, done
+        assert process.returncode in self.ends, (process.returncode, said)
         return None
 
     def check_law(self, disk):
@@ -234,22 +254,26 @@ class ExpiresUnsaid(Scene):
 class Plain(Scene):
     """A server without CAPA, AUTH and pipelining: USER and PASS, and one
     command at a time."""
+    every = 4
     server_args = ("--no-capa", "--no-sasl", "--no-pipelining")
 
 
 class QuitLost(Scene):
     """The line ends at QUIT, and nothing was deleted."""
+    every = 4
     faults, ends = ("QUIT:close",), (0, 75)
 
 
 class QuitUnheard(Scene):
     """All was deleted, but the line ends before the answer to QUIT."""
+    every = 4
     faults, ends = ("QUIT:drop",), (0, 75)
 
 
 class Twins(Scene):
     """Messages alike, and new ids in each session: of two alike one may have
     to come again, where the other had come whole."""
+    every = 4
     server_args = ("--uid-mode", "renumber")
     late = [LATE[0], LATE[0], LATE[1], LATE[1]]
     once = False
@@ -258,6 +282,7 @@ class Twins(Scene):
 class Stays(Scene):
     """A server without UIDL, and nothing is to be deleted: what had come whole
     is known by its header."""
+    every = 4
     server_args = ("--no-uidl",)
     account = {"delete": "never"}
     keeps = True
@@ -267,6 +292,7 @@ class LeftOut(Scene):
     """Of messages of one size the server leaves out the reply to the second:
     the others come under wrong ids, which must be found out before any is
     deleted. Then it is fetched, and may be here twice."""
+    every = 8
     faults, ends = ("RETR:2:skip",), (75,)
     account = {"timeout": "1s"}
     late = [message(n, f"line {n}\n" * 40) for n in range(10, 15)]
@@ -531,10 +557,16 @@ def tell(name, got):
     return kills.total(), len(failures)
 
 
-def kill_all(names, jobs, every, offset, twice):
+def tasks_of(name, shares, options):
+    every = options.every or SCENES[name].every
+    return [(name, 1 + options.offset % every + share * every, every * shares,
+             options.twice) for share in range(shares)]
+
+
+def kill_all(names, options):
+    jobs = options.jobs
     shares = max(1, jobs)
-    tasks = [(name, 1 + offset % every + share * every, every * shares, twice)
-             for name in names for share in range(shares)]
+    tasks = [one for name in names for one in tasks_of(name, shares, options)]
     got = collections.defaultdict(list)
     ended = collections.Counter()
     kills = failed = 0
@@ -558,7 +590,7 @@ def can_trace():
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--every", type=int)
     parser.add_argument("--offset", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=int(
         os.environ.get("JOBS") or os.cpu_count() or 1))
@@ -578,8 +610,7 @@ def main():
             print(f"{name}: skipped: {why}")
             names.remove(name)
     if options.at is None:
-        return kill_all(names, options.jobs, options.every, options.offset,
-                        options.twice)
+        return kill_all(names, options)
     with tempfile.TemporaryDirectory() as tmp:
         scene = SCENES[names[0]](tmp)
         try:

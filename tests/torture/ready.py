@@ -1,9 +1,12 @@
 """mailsled by build/torture/ready: loaded once, forked for each run. A Sled as
 in harness.py; .end() ends the one that waits."""
 import os
+import select
+import signal
 import struct
 import subprocess
 
+import hung
 from harness import BUILD, Result, Sled
 
 
@@ -17,7 +20,8 @@ class ReadySled(Sled):
                                         stdout=subprocess.PIPE)
 
     def run(self, *args, timeout=120, stdin="", env=None):
-        """TIMEOUT is the caller's care; no STDIN and no ENV of its own."""
+        """No STDIN and no ENV of its own. What takes longer than TIMEOUT is told,
+        and ended: the next run has another process that waits."""
         assert not stdin and not env
         if self.process is None:
             self.begin()
@@ -26,6 +30,13 @@ class ReadySled(Sled):
         request = b"".join(os.fsencode(word) + b"\0"
                            for word in (*said, str(self.haste), *argv))
         self.process.stdin.write(struct.pack("I", len(request)) + request)
+        if not select.select([self.process.stdout], [], [], timeout)[0]:
+            where = hung.tell(self.process.pid)
+            for pid in reversed(hung.tree(self.process.pid)):
+                os.kill(pid, signal.SIGKILL)
+            self.end()
+            raise AssertionError(f"{argv}: still there after {timeout} s\n"
+                                 f"{where}")
         answer = self.process.stdout.read(4)
         assert len(answer) == 4, "the process that waits is gone"
         status = os.waitstatus_to_exitcode(struct.unpack("i", answer)[0])

@@ -461,6 +461,7 @@ static void
 a_record_and_a_number_are_there_once(void **state)
 {
 	struct sled_message twin = fx_ledger_message(2);
+	struct fx_numbers found = { 0 }, none = { 0 };
 	bool known = false;
 
 	(void)state;
@@ -481,6 +482,12 @@ a_record_and_a_number_are_there_once(void **state)
 	assert_true(sled_ledger_message_put(ledger, &twin, &err));
 	assert_true(sled_ledger_record_known(ledger, "", &known, &err));
 	assert_false(known);
+	assert_true(sled_ledger_by_record(ledger, "rec-1", fx_ledger_collect,
+	                                  &found, &err));
+	assert_string_equal(found.text, "1");
+	assert_true(
+	    sled_ledger_by_record(ledger, "", fx_ledger_collect, &none, &err));
+	assert_string_equal(none.text, "");
 }
 
 static void
