@@ -485,8 +485,8 @@ a_record_and_a_number_are_there_once(void **state)
 	assert_true(sled_ledger_by_record(ledger, "rec-1", fx_ledger_collect,
 	                                  &found, &err));
 	assert_string_equal(found.text, "1");
-	assert_true(sled_ledger_by_record(ledger, "", fx_ledger_collect, &none,
-	                                  &err));
+	assert_true(
+	    sled_ledger_by_record(ledger, "", fx_ledger_collect, &none, &err));
 	assert_string_equal(none.text, "");
 }
 
