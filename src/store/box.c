@@ -114,6 +114,7 @@ free_box(struct sled_box **box_p)
 
 	sled_batch_free(&box->pending);
 	sled_batch_free(&box->job);
+	sled_recount_free(&box->recount);
 	sled_intake_free(&box->intake);
 	sled_spool_close(&box->spool);
 	sled_buf_free(&box->journal);
@@ -625,7 +626,7 @@ sled_store_unsafe_why(const struct sled_store *store)
 
 	for (size_t i = 0; i < store->len; i++)
 		if (!sled_seat_usable(&store->seats[i]))
-			why = store->seats[i].why;
+			why = sled_seat_why(&store->seats[i]);
 	return why;
 }
 

@@ -192,9 +192,7 @@ tidy_file(struct sled_place *place, const struct sled_volume_row *volume,
 		return sled_place_quarantine(place, volume->label, file, err);
 	case HALF:
 		sled_append_undo(place, volume->label, file, 0);
-		if (place->out)
-			*err = place->why;
-		return !place->out;
+		return !sled_place_is_out(place, err);
 	case STRANGE:
 	case KEPT:
 	default:
