@@ -5,11 +5,13 @@
  *   A place is written only when it bears its mark: COPY.txt with its own id
  *   and its store's. A place without its mark is absent, so that a stick that
  *   is not plugged in never fills the disk below its mount point.
- *   Functions on one place are called by one thread at a time; a place that
+ *   Several threads may write in one place, each its own file. A place that
  *   failed (out) is not written again in this run.
  */
 #ifndef MAILSLED_PLACES_H
 #define MAILSLED_PLACES_H
+
+#include <stdatomic.h>
 
 #include "mailsled/archive.h"
 #include "mailsled/buf.h"
@@ -41,9 +43,16 @@ struct sled_place {
 	uint64_t fsid; /* of its file system, or of what lies there instead */
 	uint64_t disk; /* equal for places on one disk; 0: not known */
 	bool removable, encrypted; /* that disk, by what is known of it */
-	bool out;            /* a write failed: not used again in this run */
-	struct sled_err why; /* of out, and of BROKEN */
+	atomic_bool out;     /* a write failed: not used again in this run */
+	struct sled_err why; /* of BROKEN; of out, once that is told */
+	atomic_bool told;
 };
+
+/* It is out from now on; the first reason stays. Both from any thread: visits
+ * to several accounts share the places. */
+void sled_place_give_up(struct sled_place *place, const struct sled_err *why);
+/* Is it, and why? */
+bool sled_place_is_out(const struct sled_place *place, struct sled_err *why);
 
 /* Look at PATH and fill *out; only NOMEM fails. Writes nothing. */
 SLED_CHECK bool sled_place_probe(struct sled_place *out,

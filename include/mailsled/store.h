@@ -8,7 +8,8 @@
  *   stored, and what may be deleted: sled_box_may_delete() is the gate of
  *   law 1. Calls marked [job] may take long and run on a pool thread while the
  *   loop goes on; nothing else of the same box may be called meanwhile but
- *   begin, data, end and cancel. All other calls come from one thread.
+ *   begin, data, end and cancel. All other calls come from one thread. Other
+ *   boxes of the store may be used beside it, their jobs too.
  *   Errors: PLACE a place is missing or full; DAMAGED; IO; LINK the lock is
  *   held; CONFIG; NOMEM; MISSING.
  */
@@ -569,11 +570,15 @@ void sled_box_commit(struct sled_box *box); /* [job] */
 SLED_CHECK bool sled_box_commit_apply(struct sled_box *box,
                                       struct sled_err *err);
 
-/* [job] Count the places again for what was stored in earlier visits, is
- * listed and due: a present place reads the member again unless it did within
- * 24 h, an absent one counts for 30 days. Sets SAFE. */
-SLED_CHECK bool sled_box_recheck(struct sled_box *box, int64_t now,
-                                 struct sled_err *err);
+/* Count the places again for what was stored in earlier visits, is listed and
+ * due: a present place reads the member again unless it did within 24 h, an
+ * absent one counts for 30 days. take() says which items these are; recheck()
+ * does it [job], and mail may come in meanwhile; apply() sets SAFE. */
+SLED_CHECK bool sled_box_recheck_take(struct sled_box *box,
+                                      struct sled_err *err);
+void sled_box_recheck(struct sled_box *box, int64_t now); /* [job] */
+SLED_CHECK bool sled_box_recheck_apply(struct sled_box *box,
+                                       struct sled_err *err);
 
 /* Law 1. Verified in min-copies places, the row committed, due by the policy; or
  * dropped by the user, and proved to be the message that was meant. */

@@ -89,10 +89,8 @@ sled_append_begin(struct sled_append *out, struct sled_place *place,
 	if (strlen(file) >= sizeof(out->name))
 		return sled_fail(err, SLED_ERR_INTERNAL, "name too long: %s",
 		                 file);
-	if (place->out) {
-		*err = place->why;
+	if (sled_place_is_out(place, err))
 		return sled_note(err, "%s is not written again", place->path);
-	}
 	memcpy(out->name, file, strlen(file) + 1);
 	if (open_folder(out, folder, err) &&
 	    (at == 0 ? open_newborn(out, err) : open_grown(out, err)))
@@ -207,10 +205,8 @@ sled_append_abort(struct sled_append *append)
 		(void)sled_fail(&err, SLED_ERR_IO, "%s: a sync of %s failed",
 		                append->place->path, append->name);
 	if (!cut(sys, append->folder, append->name, append->at, &err) ||
-	    append->sync_failed) {
-		append->place->out = true;
-		append->place->why = err;
-	}
+	    append->sync_failed)
+		sled_place_give_up(append->place, &err);
 	close_folder(append);
 }
 
@@ -226,8 +222,6 @@ sled_append_undo(struct sled_place *place, const char *folder, const char *file,
 
 	if (fd != -1)
 		(void)place->sys->close(place->sys->ctx, fd);
-	if (ok)
-		return;
-	place->out = true;
-	place->why = err;
+	if (!ok)
+		sled_place_give_up(place, &err);
 }

@@ -237,6 +237,28 @@ sled_place_probe(struct sled_place *out, const struct sled_sys *sys,
 }
 
 void
+sled_place_give_up(struct sled_place *place, const struct sled_err *why)
+{
+	if (atomic_exchange(&place->out, true))
+		return;
+	place->why = *why;
+	atomic_store(&place->told, true);
+}
+
+bool
+sled_place_is_out(const struct sled_place *place, struct sled_err *why)
+{
+	if (!atomic_load(&place->out))
+		return false;
+	if (atomic_load(&place->told))
+		*why = place->why;
+	else
+		(void)sled_fail(why, SLED_ERR_PLACE, "%s: a write failed",
+		                place->path);
+	return true;
+}
+
+void
 sled_place_close(struct sled_place *place)
 {
 	if (place->sys != NULL && place->dir != -1)

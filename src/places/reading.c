@@ -186,8 +186,6 @@ sled_place_quarantine_tail(struct sled_place *place, const char *folder,
 	if (!save_tail(place, folder, file, at, err))
 		return sled_note(err, "%s", place->path);
 	sled_append_undo(place, folder, file, at);
-	if (!place->out)
-		return true;
-	*err = place->why;
-	return sled_note(err, "%s: cut %s/%s", place->path, folder, file);
+	return !sled_place_is_out(place, err) ||
+	       sled_note(err, "%s: cut %s/%s", place->path, folder, file);
 }

@@ -337,10 +337,8 @@ sled_place_seal(struct sled_place *place, const struct sled_seal *seal,
 	struct sled_volume_found found;
 	bool finished = false;
 
-	if (place->out) {
-		*err = place->why;
+	if (sled_place_is_out(place, err))
 		return sled_note(err, "%s is not written again", place->path);
-	}
 	if (!sled_place_volume(place, &seal->id, &found, err))
 		return false;
 	if (!found.there)

@@ -78,19 +78,19 @@ run_recheck(void *ctx)
 {
 	struct sled_session *s = ctx;
 
-	s->job_err = (struct sled_err){ 0 };
-	(void)!sled_box_recheck(s->box, sled_clock_now(), &s->job_err);
+	sled_box_recheck(s->box, sled_clock_now());
 }
 
 static void
 recheck_done(void *ctx)
 {
 	struct sled_session *s = ctx;
+	struct sled_err err = { 0 };
 
 	s->job = false;
-	s->recounted = s->job_err.kind == SLED_ERR_NONE;
+	s->recounted = sled_box_recheck_apply(s->box, &err);
 	if (!s->recounted)
-		stop_fetching(s, &s->job_err);
+		stop_fetching(s, &err);
 	go_on(s);
 }
 
@@ -105,7 +105,11 @@ recheck(struct sled_session *s, bool last)
 	if (s->rechecked || s->job)
 		return s->job;
 	s->rechecked = last;
-	s->job = sled_work_start(s->loop, run_recheck, recheck_done, s, &err);
+	if (!sled_box_recheck_take(s->box, &err))
+		stop_fetching(s, &err);
+	else
+		s->job = sled_work_start(s->loop, run_recheck, recheck_done, s,
+		                         &err);
 	return s->job;
 }
 

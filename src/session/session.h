@@ -138,7 +138,6 @@ struct sled_session {
 	struct sled_pace pace;
 	char path_name[SLED_ROUTE_NAME];
 	uint64_t body_octets; /* of the body on its way, so far */
-	struct sled_err job_err;
 	size_t next_dele;
 	struct sled_capa_limits limits;
 	struct sled_tops holding;

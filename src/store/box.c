@@ -145,6 +145,7 @@ free_box(struct sled_box **box_p)
 
 	sled_batch_free(&box->pending);
 	sled_batch_free(&box->job);
+	sled_recount_free(&box->recount);
 	sled_intake_free(&box->intake);
 	sled_spool_close(&box->spool);
 	sled_buf_free(&box->journal);
@@ -697,7 +698,7 @@ sled_store_unsafe_why(struct sled_store *store)
 	if (missing == NULL)
 		return "too few places";
 	(void)snprintf(store->unsafe_why, sizeof(store->unsafe_why), "%s: %s",
-	               missing->place.path, missing->why);
+	               missing->place.path, sled_seat_why(missing));
 	return store->unsafe_why;
 }
 

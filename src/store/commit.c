@@ -471,10 +471,8 @@ sled_commit(struct sled_store *store, const struct sled_whose *whose,
 		return false;
 	if (len == 0)
 		return true;
-	if (sled_store_first(store)->out) {
-		*err = sled_store_first(store)->why;
+	if (sled_place_is_out(sled_store_first(store), err))
 		return false;
-	}
 	c.extents = calloc(len, sizeof(*c.extents));
 	c.rows = calloc(len, sizeof(*c.rows));
 	c.ok = calloc(store->len, sizeof(*c.ok));

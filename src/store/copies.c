@@ -240,8 +240,7 @@ end_job(struct sled_store *store, struct sled_seat *seat, struct job *job,
 	(void)sled_fail(why, SLED_ERR_PLACE, "%s has not answered for 30 s",
 	                seat->place.path);
 	sled_worker_abandon(&seat->worker, free_late);
-	seat->left = true;
-	(void)snprintf(seat->why, sizeof(seat->why), "%s", why->text);
+	sled_seat_leave(seat, why);
 	sled_store_say(store, "%s", why->text);
 	return false;
 }
@@ -632,8 +631,7 @@ find_size(struct reconcile *r, struct sled_err *why)
 		return true;
 	sled_append_undo(&r->seat->place, volume->label, r->found.file,
 	                 volume->end);
-	*why = r->seat->place.why;
-	return !r->seat->place.out;
+	return !sled_place_is_out(&r->seat->place, why);
 }
 
 static bool

@@ -229,10 +229,7 @@ cut_first(struct sled_store *store, const struct sled_volume_row *volume,
 	/* No room to keep it; its messages are in the spool or on the server */
 	*err = (struct sled_err){ 0 };
 	sled_append_undo(first, volume->label, file, at);
-	if (!first->out)
-		return true;
-	*err = first->why;
-	return false;
+	return !sled_place_is_out(first, err);
 }
 
 /* Take from the copies what the first place lacks of this volume. */
@@ -412,9 +409,7 @@ strip_end(struct sled_store *store, struct sled_volume_row *volume,
 		return false;
 	sled_append_undo(first, volume->label, found.file, volume->end);
 	*size = volume->end;
-	if (first->out)
-		*err = first->why;
-	return !first->out;
+	return !sled_place_is_out(first, err);
 }
 
 /* It is longer: adopt what holds, also behind damage; keep the rest aside. */
@@ -493,9 +488,7 @@ remove_empty(struct sled_store *store, const struct sled_volume_row *volume,
 
 	sled_volume_file(file, volume->name, true);
 	sled_append_undo(first, volume->label, file, 0);
-	if (first->out)
-		*err = first->why;
-	return !first->out;
+	return !sled_place_is_out(first, err);
 }
 
 /* *whole is false when it stays shorter than the ledger says. */

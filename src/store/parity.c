@@ -157,10 +157,8 @@ copy_file(struct sled_place *to, const char *label, const char *file,
 	struct sled_append append;
 
 	sled_append_undo(to, label, file, 0);
-	if (to->out) {
-		*err = to->why;
+	if (sled_place_is_out(to, err))
 		return false;
-	}
 	if (!sled_append_begin(&append, to, label, file, 0, err))
 		return false;
 	if (sled_append_from(&append, from, 0, from->source.size, err) &&

@@ -203,7 +203,8 @@ find_seat(struct prune *p, struct sled_err *err)
 				                 path);
 			return sled_seat_usable(p->seat) ||
 			       sled_fail(err, SLED_ERR_PLACE, "%s: %s",
-			                 p->seat->place.path, p->seat->why);
+			                 p->seat->place.path,
+			                 sled_seat_why(p->seat));
 		}
 	return sled_fail(err, SLED_ERR_USAGE, "%s is no place of this store",
 	                 path);

@@ -2,6 +2,7 @@
  * recheck.c - may mail of an earlier visit be deleted now? Its places are
  * counted again: what the ledger says was true when it was written.
  *
+ * The job knows rows, never items: those change as mail comes in beside it.
  * Members are read first, with no transaction open, for a visit's other thread
  * writes to the ledger meanwhile; then all that was seen is written in one.
  * An item is SAFE only after that is committed [D2].
@@ -12,7 +13,8 @@
 #include "store/store.h"
 
 struct due {
-	int64_t member;
+	int64_t member; /* 0: the row is not there any more */
+	int64_t row;
 	size_t item;
 	bool noted; /* its row says already when it was safe first */
 	bool safe;
@@ -25,16 +27,16 @@ struct seen {
 	bool holds;
 };
 
-struct recount {
-	struct sled_box *box;
+struct sled_recount {
 	struct sled_store *store;
 	int64_t now;
-	struct due *due; /* by member */
+	struct due *due; /* by member, once the job has begun */
 	size_t due_len;
 	struct seen *seen;
 	size_t seen_len, seen_cap;
 	int64_t *verified; /* of one member, by seat; 0: not held */
 	bool *holds;
+	struct sled_err err;
 };
 
 static int
@@ -58,24 +60,29 @@ matters(const struct sled_item *it)
 	       (it->flags & done) == 0 && (it->flags & why) != 0;
 }
 
-static bool
-collect(struct recount *r, struct sled_err *err)
+static void
+collect(struct sled_recount *r, const struct sled_listing *listing)
 {
-	const struct sled_listing *listing = r->box->listing;
+	for (size_t i = 0; i < listing->len; i++)
+		if (matters(&listing->items[i]))
+			r->due[r->due_len++] =
+			    (struct due){ .row = listing->items[i].row,
+				          .item = i };
+}
 
-	for (size_t i = 0; i < listing->len; i++) {
+static bool
+find_members(struct sled_recount *r, struct sled_err *err)
+{
+	for (size_t i = 0; i < r->due_len; i++) {
 		struct sled_row_copy copy = { .found = false };
 
-		if (!matters(&listing->items[i]))
-			continue;
-		if (!sled_ledger_by_id(r->store->ledger, listing->items[i].row,
+		if (!sled_ledger_by_id(r->store->ledger, r->due[i].row,
 		                       sled_row_take, &copy, err))
 			return false;
-		if (copy.found)
-			r->due[r->due_len++] =
-			    (struct due){ .member = copy.row.member,
-				          .item = i,
-				          .noted = copy.row.safe != 0 };
+		if (!copy.found)
+			continue;
+		r->due[i].member = copy.row.member;
+		r->due[i].noted = copy.row.safe != 0;
 	}
 	qsort(r->due, r->due_len, sizeof(*r->due), by_member);
 	return true;
@@ -86,7 +93,7 @@ static bool
 take_holding(void *ctx, const struct sled_holding *holding,
              struct sled_err *err)
 {
-	struct recount *r = ctx;
+	struct sled_recount *r = ctx;
 	size_t best = r->store->len;
 
 	(void)err;
@@ -100,7 +107,7 @@ take_holding(void *ctx, const struct sled_holding *holding,
 }
 
 static bool
-note_seen(struct recount *r, const struct seen *seen, struct sled_err *err)
+note_seen(struct sled_recount *r, const struct seen *seen, struct sled_err *err)
 {
 	if (r->seen_len == r->seen_cap) {
 		size_t cap = r->seen_cap == 0 ? 64 : r->seen_cap * 2;
@@ -115,7 +122,7 @@ note_seen(struct recount *r, const struct seen *seen, struct sled_err *err)
 }
 
 static bool
-read_again(struct recount *r, struct sled_seat *seat,
+read_again(struct sled_recount *r, struct sled_seat *seat,
            const struct sled_member_row *row, bool *holds, struct sled_err *err)
 {
 	const struct sled_member_sum sum = { row->length, row->tar_octets,
@@ -139,7 +146,7 @@ read_again(struct recount *r, struct sled_seat *seat,
 }
 
 static bool
-seat_holds(struct recount *r, size_t i, const struct sled_member_row *row,
+seat_holds(struct sled_recount *r, size_t i, const struct sled_member_row *row,
            struct sled_err *err)
 {
 	struct sled_seat *seat = &r->store->seats[i];
@@ -161,7 +168,7 @@ seat_holds(struct recount *r, size_t i, const struct sled_member_row *row,
 }
 
 static bool
-count_member(struct recount *r, int64_t member, bool *safe,
+count_member(struct sled_recount *r, int64_t member, bool *safe,
              struct sled_err *err)
 {
 	struct sled_member_row row;
@@ -180,12 +187,13 @@ count_member(struct recount *r, int64_t member, bool *safe,
 }
 
 static bool
-count_all(struct recount *r, struct sled_err *err)
+count_all(struct sled_recount *r, struct sled_err *err)
 {
 	bool safe = false;
 
 	for (size_t i = 0; i < r->due_len; i++) {
-		if ((i == 0 || r->due[i].member != r->due[i - 1].member) &&
+		if (r->due[i].member != 0 &&
+		    (i == 0 || r->due[i].member != r->due[i - 1].member) &&
 		    !count_member(r, r->due[i].member, &safe, err))
 			return false;
 		r->due[i].safe = safe;
@@ -194,7 +202,7 @@ count_all(struct recount *r, struct sled_err *err)
 }
 
 static bool
-write_seen(struct recount *r, struct sled_err *err)
+write_seen(struct sled_recount *r, struct sled_err *err)
 {
 	struct sled_ledger *ledger = r->store->ledger;
 
@@ -209,15 +217,13 @@ write_seen(struct recount *r, struct sled_err *err)
 	}
 	for (size_t i = 0; i < r->due_len; i++)
 		if (r->due[i].safe && !r->due[i].noted &&
-		    !sled_ledger_set_safe(
-			ledger, r->box->listing->items[r->due[i].item].row,
-			r->now, err))
+		    !sled_ledger_set_safe(ledger, r->due[i].row, r->now, err))
 			return false;
 	return true;
 }
 
 static bool
-write_down(struct recount *r, struct sled_err *err)
+write_down(struct sled_recount *r, struct sled_err *err)
 {
 	if (!sled_ledger_begin(r->store->ledger, err))
 		return false;
@@ -228,38 +234,71 @@ write_down(struct recount *r, struct sled_err *err)
 	return sled_ledger_commit(r->store->ledger, err);
 }
 
-static void
-apply(struct recount *r)
+void
+sled_recount_free(struct sled_recount **r_p)
 {
-	for (size_t i = 0; i < r->due_len; i++) {
-		struct sled_item *it = &r->box->listing->items[r->due[i].item];
+	struct sled_recount *r = *r_p;
 
-		if (r->due[i].safe)
-			it->flags |= SLED_ITEM_SAFE;
-		else if (it->flags & SLED_ITEM_DUE)
-			sled_box_explain(r->box);
-	}
+	if (r == NULL)
+		return;
+	*r_p = NULL;
+	free(r->due);
+	free(r->seen);
+	free(r->verified);
+	free(r->holds);
+	free(r);
 }
 
 bool
-sled_box_recheck(struct sled_box *box, int64_t now, struct sled_err *err)
+sled_box_recheck_take(struct sled_box *box, struct sled_err *err)
 {
-	struct recount r = { .box = box, .store = box->store, .now = now };
-	bool ok;
+	struct sled_recount *r = calloc(1, sizeof(*r));
 
-	r.due = calloc(box->listing->len + 1, sizeof(*r.due));
-	r.verified = calloc(box->store->len, sizeof(*r.verified));
-	r.holds = calloc(box->store->len, sizeof(*r.holds));
-	if (r.due == NULL || r.verified == NULL || r.holds == NULL)
-		ok = sled_fail(err, SLED_ERR_NOMEM, "recheck");
-	else
-		ok = collect(&r, err) && count_all(&r, err) &&
-		     write_down(&r, err);
-	if (ok)
-		apply(&r);
-	free(r.due);
-	free(r.seen);
-	free(r.verified);
-	free(r.holds);
+	if (r != NULL) {
+		r->store = box->store;
+		r->due = calloc(box->listing->len + 1, sizeof(*r->due));
+		r->verified = calloc(box->store->len, sizeof(*r->verified));
+		r->holds = calloc(box->store->len, sizeof(*r->holds));
+	}
+	sled_recount_free(&box->recount); /* no thread was to be had for it */
+	box->recount = r;
+	if (r == NULL || r->due == NULL || r->verified == NULL ||
+	    r->holds == NULL) {
+		sled_recount_free(&box->recount);
+		return sled_fail(err, SLED_ERR_NOMEM, "recheck");
+	}
+	collect(r, box->listing);
+	return true;
+}
+
+void
+sled_box_recheck(struct sled_box *box, int64_t now)
+{
+	struct sled_recount *r = box->recount;
+	struct sled_err err = { 0 };
+
+	r->now = now;
+	if (!find_members(r, &err) || !count_all(r, &err) ||
+	    !write_down(r, &err))
+		r->err = err;
+}
+
+bool
+sled_box_recheck_apply(struct sled_box *box, struct sled_err *err)
+{
+	struct sled_recount *r = box->recount;
+	bool ok = r->err.kind == SLED_ERR_NONE;
+
+	for (size_t i = 0; ok && i < r->due_len; i++) {
+		struct sled_item *it = &box->listing->items[r->due[i].item];
+
+		if (r->due[i].safe && it->row == r->due[i].row)
+			it->flags |= SLED_ITEM_SAFE;
+		else if (r->due[i].member != 0 && (it->flags & SLED_ITEM_DUE))
+			sled_box_explain(box);
+	}
+	if (!ok)
+		*err = r->err;
+	sled_recount_free(&box->recount);
 	return ok;
 }

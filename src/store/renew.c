@@ -207,9 +207,7 @@ tidy_file(struct sled_repair *r, struct sled_seat *seat, const char *file,
 		       sled_place_quarantine(place, r->volume.label, file, err);
 	case HALF:
 		sled_append_undo(place, r->volume.label, file, 0);
-		if (place->out)
-			*err = place->why;
-		return !place->out;
+		return !sled_place_is_out(place, err);
 	case STRANGE:
 	case KEPT:
 	default:

@@ -71,13 +71,13 @@ is_sealed_there(struct sled_store *store, struct sled_seat *seat,
                 const struct sled_volume_row *volume, struct sled_err *err)
 {
 	struct sled_member_row *rows = NULL;
-	const struct sled_err *why = &seat->place.why;
+	struct sled_err why = { 0 };
 	size_t lacking = 0;
 	bool pruned = false;
 
-	if (seat->place.out &&
-	    (why->kind == SLED_ERR_DAMAGED || why->kind == SLED_ERR_IO)) {
-		*err = *why;
+	if (sled_place_is_out(&seat->place, &why) &&
+	    (why.kind == SLED_ERR_DAMAGED || why.kind == SLED_ERR_IO)) {
+		*err = why;
 		return false;
 	}
 	if (!sled_seat_usable(seat))

@@ -492,12 +492,35 @@ sled_seat_usable(const struct sled_seat *seat)
 	return seat->present && !seat->place.out && !seat->left;
 }
 
+static void
+tell(struct sled_seat *seat, const struct sled_err *why)
+{
+	if (atomic_exchange(&seat->telling, true))
+		return;
+	explain(seat, why->text, "");
+	atomic_store(&seat->told_why, true);
+}
+
 void
 sled_seat_out(struct sled_seat *seat, const struct sled_err *why)
 {
-	seat->place.out = true;
-	seat->place.why = *why;
-	(void)snprintf(seat->why, sizeof(seat->why), "%s", why->text);
+	sled_place_give_up(&seat->place, why);
+	tell(seat, why);
+}
+
+void
+sled_seat_leave(struct sled_seat *seat, const struct sled_err *why)
+{
+	tell(seat, why);
+	seat->left = true;
+}
+
+const char *
+sled_seat_why(const struct sled_seat *seat)
+{
+	if (!seat->present || atomic_load(&seat->told_why))
+		return seat->why;
+	return sled_seat_usable(seat) ? "" : "a write failed";
 }
 
 unsigned
@@ -614,7 +637,7 @@ sled_store_place(struct sled_store *store, size_t index,
 		                           .first = index == 0,
 		                           .disk = seat->place.disk,
 		                           .seen = seat->seen,
-		                           .why = seat->why };
+		                           .why = sled_seat_why(seat) };
 	if (seat->present)
 		(void)store->sys->space(store->sys->ctx, seat->place.dir,
 		                        &out->free_bytes);

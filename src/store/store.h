@@ -32,11 +32,14 @@ struct sled_seat {
 	bool present;           /* marked, and of this store */
 	bool wiped;             /* its file system is there, its mark is not */
 	bool told;              /* known from a COPY.txt alone */
-	bool left;     /* a job of it hangs: its memory is not ours any more */
-	bool suspect;  /* something bad is known of it */
-	bool far;      /* behind rclone: never present here */
-	bool fails;    /* far: the last try to send to it failed */
-	char why[512]; /* why it is not present */
+	atomic_bool
+	    left;     /* a job of it hangs: its memory is not ours any more */
+	bool suspect; /* something bad is known of it */
+	bool far;     /* behind rclone: never present here */
+	bool fails;   /* far: the last try to send to it failed */
+	/* Why it is not present; why it is out or left, once that is told. */
+	char why[512];
+	atomic_bool telling, told_why;
 };
 
 struct sled_store {
@@ -121,7 +124,11 @@ bool sled_seats_remember(struct sled_store *store, struct sled_err *err);
 void sled_seats_close(struct sled_store *store);
 /* How many places are represented by the seats in HELD (one bool a seat). */
 unsigned sled_seats_count(const struct sled_store *store, const bool *held);
+/* Not used again in this run, and why: the first reason stays. From any thread,
+ * as are usable() and why(). */
 void sled_seat_out(struct sled_seat *seat, const struct sled_err *why);
+void sled_seat_leave(struct sled_seat *seat, const struct sled_err *why);
+const char *sled_seat_why(const struct sled_seat *seat);
 bool sled_seat_usable(const struct sled_seat *seat);
 
 /* A volume's file on a seat, sealed or not. */
@@ -263,6 +270,9 @@ struct sled_olds {
 	size_t len, cap;
 };
 
+struct sled_recount; /* recheck.c: what a job counts again */
+void sled_recount_free(struct sled_recount **recount);
+
 struct sled_box {
 	struct sled_store *store;
 	struct sled_whose whose;
@@ -276,10 +286,11 @@ struct sled_box {
 	int64_t delete_until;
 	int64_t listed_at;
 	int64_t last_received;
-	size_t current;            /* the item on its way in */
-	uint64_t counted;          /* see sled_box_counted() */
-	struct sled_batch pending; /* whole, and in no job yet */
-	struct sled_batch job;     /* what commit() works on */
+	size_t current;               /* the item on its way in */
+	uint64_t counted;             /* see sled_box_counted() */
+	struct sled_batch pending;    /* whole, and in no job yet */
+	struct sled_batch job;        /* what commit() works on */
+	struct sled_recount *recount; /* what recheck() works on */
 	struct sled_err job_err;
 	bool job_taken;    /* and not yet applied */
 	bool unsynced;     /* something ended since the last job */

@@ -68,7 +68,5 @@ sled_swap_finish(struct sled_place *place, const char *label, const char *file,
 	if (needed)
 		return take_name(place, label, file, err);
 	sled_append_undo(place, label, remade, 0);
-	if (place->out)
-		*err = place->why;
-	return !place->out;
+	return !sled_place_is_out(place, err);
 }

@@ -410,7 +410,7 @@ sled_store_sync(struct sled_store *store, const char *adopt, uint64_t *octets,
 		if (!store->seats[i].far && !sled_seat_usable(&store->seats[i]))
 			return sled_fail(err, SLED_ERR_PLACE, "%s: %s",
 			                 store->seats[i].place.path,
-			                 store->seats[i].why);
+			                 sled_seat_why(&store->seats[i]));
 	for (size_t i = 0; i < store->len; i++)
 		if (!store->seats[i].far && !is_whole(store, i, err))
 			return false;

@@ -79,6 +79,14 @@ fx_box_drop(struct fx_box *fx)
 	fx_tmp_drop(&fx->tmp);
 }
 
+void
+fx_box_plain(struct fx_box *fx)
+{
+	fx_box_close(fx);
+	fx->sys.sys = *sled_sys_posix();
+	fx_box_open(fx);
+}
+
 struct sled_ledger *
 fx_box_ledger(struct fx_box *fx)
 {
@@ -372,11 +380,33 @@ fx_box_commit(struct fx_box *fx)
 }
 
 void
-fx_box_recheck(struct fx_box *fx)
+fx_box_recheck_take(struct fx_box *fx)
 {
 	struct sled_err err = { 0 };
 
-	must(sled_box_recheck(fx->box, fx->now, &err), &err);
+	must(sled_box_recheck_take(fx->box, &err), &err);
+}
+
+void
+fx_box_recount(struct fx_box *fx)
+{
+	sled_box_recheck(fx->box, fx->now);
+}
+
+void
+fx_box_recheck_apply(struct fx_box *fx)
+{
+	struct sled_err err = { 0 };
+
+	must(sled_box_recheck_apply(fx->box, &err), &err);
+}
+
+void
+fx_box_recheck(struct fx_box *fx)
+{
+	fx_box_recheck_take(fx);
+	fx_box_recount(fx);
+	fx_box_recheck_apply(fx);
 }
 
 void

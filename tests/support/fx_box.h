@@ -40,6 +40,9 @@ struct fx_box {
 /* Places a, b, c below one folder; needs MIN of COUNT. The store is open. */
 void fx_box_make(struct fx_box *fx, size_t count, unsigned min);
 void fx_box_drop(struct fx_box *fx);
+/* No faults from here on: their lock, which each call takes, would put threads
+ * in an order that they do not have. */
+void fx_box_plain(struct fx_box *fx);
 void fx_box_open(struct fx_box *fx);
 void fx_box_close(struct fx_box *fx);
 /* The ledger while the store is closed, to be changed by the test. */
@@ -66,7 +69,10 @@ void fx_box_prove(struct fx_box *fx); /* TOP for all that is PROVE */
 void fx_box_retr(struct fx_box *fx, size_t item);
 void fx_box_fetch(struct fx_box *fx); /* RETR for all that is NEW */
 void fx_box_commit(struct fx_box *fx);
-void fx_box_recheck(struct fx_box *fx);
+void fx_box_recheck(struct fx_box *fx); /* the next three */
+void fx_box_recheck_take(struct fx_box *fx);
+void fx_box_recount(struct fx_box *fx); /* [job] */
+void fx_box_recheck_apply(struct fx_box *fx);
 void fx_box_dele(struct fx_box *fx); /* of all that may be */
 void fx_box_quit(struct fx_box *fx); /* it was answered +OK */
 void fx_box_end(struct fx_box *fx);

@@ -326,8 +326,12 @@ fx_visit_commit(struct fx_visit *v, bool flush)
 bool
 fx_visit_count(struct fx_visit *v)
 {
-	bool ok = sled_box_recheck(v->box, v->w->now, &v->err);
+	bool ok = sled_box_recheck_take(v->box, &v->err);
 
+	if (ok) {
+		sled_box_recheck(v->box, v->w->now);
+		ok = sled_box_recheck_apply(v->box, &v->err);
+	}
 	for (size_t i = 0; i < v->len; i++)
 		v->may[i] = sled_box_may_delete(v->box, i);
 	return ok;

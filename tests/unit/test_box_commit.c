@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +222,67 @@ a_ledger_that_fails_to_commit_makes_nothing_deletable(void **state)
 	assert_true(held >= 2 * 3); /* spool, place, copy, ... */
 }
 
+struct side {
+	struct sled_box *box;
+	atomic_bool over;
+};
+
+static void *
+commit_aside(void *ctx)
+{
+	struct side *side = ctx;
+
+	sled_box_commit(side->box);
+	atomic_store(&side->over, true);
+	return NULL;
+}
+
+/* Of another account of the same store. */
+static void
+visit_another(struct fx_box *fx)
+{
+	const struct sled_spool_owner owner = { "work", "pop.example.net",
+		                                "bob" };
+	struct sled_visit_row row = { .began = fx->now };
+	struct sled_err err = { 0 };
+	struct sled_box *box = NULL;
+
+	assert_true(sled_box_open(&box, fx->store, &owner, fx->now, &err));
+	assert_true(sled_box_close(&box, &row, &err));
+}
+
+/* What is known of a place is every visit's. Run by ThreadSanitizer too. */
+static void
+a_place_fails_in_one_visit_while_others_end(void **state)
+{
+	char *large = long_text("large", 3 << 20);
+	const struct fx_letter mail[] = { { "a", large, 0 }, { "b", one, 0 } };
+	struct side side = { .over = false };
+	struct sled_err err = { 0 };
+	struct fx_box fx;
+	pthread_t thread;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_plain(&fx);
+	fx_box_shell(&fx, "touch %s/b/home");
+	fx_box_begin(&fx, mail, 2, FX_ALWAYS);
+	fx_box_fetch(&fx);
+	assert_true(sled_box_commit_take(fx.box, true));
+	side.box = fx.box;
+	assert_int_equal(pthread_create(&thread, NULL, commit_aside, &side), 0);
+	do
+		visit_another(&fx);
+	while (!atomic_load(&side.over));
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(sled_box_commit_apply(fx.box, &err));
+	assert_non_null(strstr(sled_box_sums(fx.box).unsafe_why, "b/home"));
+	assert_false(sled_box_may_delete(fx.box, 0));
+	fx_box_end(&fx);
+	fx_box_drop(&fx);
+	free(large);
+}
+
 int
 main(void)
 {
@@ -233,6 +295,7 @@ main(void)
 		    a_full_disk_keeps_mail_in_the_spool_and_on_the_server),
 		cmocka_unit_test(
 		    a_ledger_that_fails_to_commit_makes_nothing_deletable),
+		cmocka_unit_test(a_place_fails_in_one_visit_while_others_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,10 @@
 /* test_box_noid.c - messages whose unique-id is of no use, and ids that were
  * all given anew. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -575,6 +578,68 @@ without_uidl_and_top_all_of_it_is_fetched_and_stored_once(void **state)
 	fx_box_drop(&fx);
 }
 
+#define KNOWN 40
+
+struct aside {
+	struct fx_box *fx;
+	atomic_bool go;
+};
+
+/* A relaxed word to begin puts no order between the threads, so that what is
+ * not in order by itself is seen by ThreadSanitizer. */
+static void *
+recount(void *ctx)
+{
+	struct aside *aside = ctx;
+
+	while (!atomic_load_explicit(&aside->go, memory_order_relaxed))
+		(void)sched_yield();
+	fx_box_recount(aside->fx);
+	return NULL;
+}
+
+/* What comes without an id turns out to be a row that we have, while the others
+ * are counted again. */
+static void
+known_mail_comes_in_while_places_are_counted(void **state)
+{
+	struct fx_letter mail[KNOWN];
+	char text[KNOWN][80], uid[KNOWN][8];
+	struct fx_box fx;
+	struct aside aside = { .fx = &fx };
+	pthread_t thread;
+
+	(void)state;
+	for (size_t i = 0; i < KNOWN; i++) {
+		(void)snprintf(uid[i], sizeof(uid[i]), "%zu", i);
+		(void)snprintf(text[i], sizeof(text[i]), HEAD("%zu") "text\r\n",
+		               i);
+		mail[i] = (struct fx_letter){ i < KNOWN / 2 ? NULL : uid[i],
+			                      text[i], 0 };
+	}
+	fx_box_make(&fx, 2, 2);
+	fx_box_plain(&fx);
+	fx_box_visit(&fx, mail, KNOWN, FX_NEVER);
+	fx_box_begin(&fx, mail, KNOWN, FX_ALWAYS);
+	fx_box_recheck_take(&fx);
+	assert_int_equal(pthread_create(&thread, NULL, recount, &aside), 0);
+	for (size_t i = 0; i < KNOWN / 2; i++) {
+		fx_box_retr(&fx, i);
+		if (i == KNOWN / 4)
+			atomic_store_explicit(&aside.go, true,
+			                      memory_order_relaxed);
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	fx_box_recheck_apply(&fx);
+	fx_box_recheck(&fx); /* of what came meanwhile */
+	fx_box_dele(&fx);
+	fx_box_quit(&fx);
+	fx_box_end(&fx);
+	assert_int_equal(fx.deles, KNOWN);
+	assert_int_equal(fx_box_rows(&fx), KNOWN);
+	fx_box_drop(&fx);
+}
+
 int
 main(void)
 {
@@ -615,6 +680,7 @@ main(void)
 		cmocka_unit_test(without_uidl_a_proof_never_deletes),
 		cmocka_unit_test(
 		    without_uidl_and_top_all_of_it_is_fetched_and_stored_once),
+		cmocka_unit_test(known_mail_comes_in_while_places_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
