@@ -119,6 +119,7 @@ void
 sled_shift_landed(struct sled_session *s, size_t i, uint64_t octets)
 {
 	s->last_whole = i + 1;
+	s->last_octets = octets;
 	if ((s->listing.items[i].flags & SLED_ITEM_SHORT) != 0 &&
 	    has_twin(s, i, octets, was_asked))
 		s->shifted = true;
@@ -164,7 +165,8 @@ may_be_due(const struct sled_session *s, size_t last)
 	const struct sled_item *items = s->listing.items;
 
 	if (tells_sizes(s))
-		return has_twin(s, last, items[last].size, is_due);
+		return has_twin(s, last, items[last].size, is_due) ||
+		       has_twin(s, last, s->last_octets, is_due);
 	for (size_t j = 0; j < s->listing.len; j++)
 		if (is_due(&items[j]))
 			return true;
