@@ -83,6 +83,7 @@ void
 sled_shift_landed(struct sled_session *s, size_t i, uint64_t size)
 {
 	s->last_whole = i + 1;
+	s->last_size = size;
 	if ((s->listing.items[i].flags & SLED_ITEM_SHORT) != 0 &&
 	    has_twin(s, i, size, was_asked))
 		s->shifted = true;
@@ -179,7 +180,8 @@ may_be_another(const struct sled_session *s, size_t last)
 	for (size_t j = 0; !due && j < s->listing.len; j++)
 		due = is_due(&items[j]);
 	return due && (!tells_sizes(s) ||
-	               has_twin(s, last, items[last].size, was_asked));
+	               has_twin(s, last, items[last].size, was_asked) ||
+	               has_twin(s, last, s->last_size, was_asked));
 }
 
 void

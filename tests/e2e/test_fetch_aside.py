@@ -245,6 +245,15 @@ def test_a_message_that_is_cut_where_lines_end_with_bare_lf(tmp):
     said(first, "another size than the server lists")
 
 
+def test_a_reply_too_few_before_one_of_two_octets_more(tmp):
+    """Two more than listed is what servers add: but that is the size of the one
+    that did not come."""
+    mail = [message(i, "same\n") for i in range(1, 6)] + [
+        message(6, "same..\n")]
+    first, liar = all_home(tmp, 75, mail, RETR=only("id3", skip))
+    said(first, "may have answered other commands")
+
+
 def test_the_very_first_reply_is_left_out(tmp):
     """Nothing is known of this server's sizes yet, and all look wrong."""
     mail = [message(i, f"text {i}\n" * i) for i in range(1, 7)]
