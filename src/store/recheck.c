@@ -235,13 +235,13 @@ write_down(struct sled_recount *r, struct sled_err *err)
 }
 
 void
-sled_recount_free(struct sled_recount **r_p)
+sled_recount_free(struct sled_recount **recount)
 {
-	struct sled_recount *r = *r_p;
+	struct sled_recount *r = *recount;
 
 	if (r == NULL)
 		return;
-	*r_p = NULL;
+	*recount = NULL;
 	free(r->due);
 	free(r->seen);
 	free(r->verified);
