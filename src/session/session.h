@@ -142,13 +142,13 @@ struct sled_session {
 	struct sled_capa_limits limits;
 	struct sled_tops holding;
 	struct sled_blamed blamed;
-	size_t asides;        /* set aside, and not asked for yet */
-	bool aside_waits;     /* ... until nothing is left to be deleted */
-	size_t last_whole;    /* the message that came last, + 1; 0: none */
+	size_t asides;      /* set aside, and not asked for yet */
+	bool aside_waits;   /* ... until nothing is left to be deleted */
+	size_t last_whole;  /* the message that came last, + 1; 0: none */
 	uint64_t last_size; /* ... and as many came */
-	bool shifted;         /* one came that may have been another */
-	bool lost_order;      /* a reply was not what it had to be */
-	bool no_top;          /* the server refused one */
+	bool shifted;       /* one came that may have been another */
+	bool lost_order;    /* a reply was not what it had to be */
+	bool no_top;        /* the server refused one */
 
 	struct sled_visit_progress now;
 	struct sled_visit_result result;
