@@ -84,18 +84,33 @@ delete_all(struct sled_session *s)
 
 /* The same octets twice running may be one reply that was given twice: then the
  * next one's is still on its way. An answer that has a form of its own shows
- * that none is [W5]; true twins cost a round trip. */
+ * that none is [W5]; true twins cost a round trip. So it is where nothing is
+ * deleted: a later visit does that, and sees one that is stored and listed. */
 static bool
 ask_for_order(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
 
-	if (s->box == NULL || !sled_box_echoed(s->box) ||
-	    (!any_due(s) && !sled_delete_by_quit(s)))
+	if (s->box == NULL || !sled_box_echoed(s->box))
 		return false;
 	s->shifted = true;
 	(void)sled_session_did(s, sled_pop3_stat(s->pop, &err), &err);
 	return true;
+}
+
+/* The order of replies is not in doubt. */
+static void
+finish(struct sled_session *s)
+{
+	if (!sled_delete_by_quit(s) || sled_box_all_safe(s->box)) {
+		delete_all(s);
+		return;
+	}
+	sled_session_warn(s,
+	                  "%s deletes at QUIT what was fetched, and not all of "
+	                  "it is safe: closed without QUIT",
+	                  s->conf.account->server);
+	sled_session_end(s);
 }
 
 static void
@@ -107,7 +122,7 @@ on_stat(struct sled_session *s, const struct sled_pop3_event *event)
 	if (event->kind == SLED_POP3_ACCEPTED && !event->bad &&
 	    event->count == s->listing.len) {
 		s->shifted = false;
-		delete_all(s);
+		finish(s);
 		return;
 	}
 	sled_text_clip(text, sizeof(text), event->text);
@@ -123,17 +138,8 @@ sled_delete_start(struct sled_session *s)
 {
 	sled_session_phase(s, SLED_PHASE_DELETE);
 	sled_timer_start(s->stall, s->conf.account->timeout_ms);
-	if (sled_delete_by_quit(s) && !sled_box_all_safe(s->box)) {
-		sled_session_warn(s,
-		                  "%s deletes at QUIT what was fetched, and "
-		                  "not all of it is safe: closed without "
-		                  "QUIT",
-		                  s->conf.account->server);
-		sled_session_end(s);
-		return;
-	}
 	if (!ask_for_order(s))
-		delete_all(s);
+		finish(s);
 }
 
 static void

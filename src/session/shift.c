@@ -170,12 +170,12 @@ sled_shift_check(struct sled_session *s)
 
 /* Some mail was asked for and did not come: may the last that came be another
  * one? One that is due, where a reply was left out; one that came before it,
- * where a reply came twice. */
+ * where a reply came twice. Where one seems to have, all may seem to have come. */
 static bool
 may_be_another(const struct sled_session *s, size_t last)
 {
 	const struct sled_item *items = s->listing.items;
-	bool due = false;
+	bool due = sled_box_echoed(s->box);
 
 	for (size_t j = 0; !due && j < s->listing.len; j++)
 		due = is_due(&items[j]);

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 
 from harness import Pop3d, Sled, fill_folder, message, untar, wire
-from liar import Liar, stuffed
+from liar import CAPA, Liar, stuffed
 from test_fetch_aside import hang_up, only, skip
 from test_fetch_kill import Disk
 from test_fetch_lies import MAIL, fetch, said
@@ -140,6 +140,49 @@ def test_a_line_that_ends_behind_a_reply_that_came_twice(tmp):
         sled = Sled(tmp, {"home": liar})
         assert fetch(sled).status == 75
         all_home(tmp, sled, liar, mail)
+
+
+def keep_back(s, arg):
+    """Until the next command, whichever it is."""
+    s.back = s.honest("RETR", arg)
+    return b""
+
+
+def behind(verb):
+    return lambda s, arg: getattr(s, "back", b"") + s.honest(verb, arg)
+
+
+def test_a_visit_that_deletes_nothing_asks_for_the_order_too(tmp):
+    """The next one would delete what never came."""
+    with Liar(tmp, MAIL, QUIT=behind("QUIT"), STAT=behind("STAT"),
+              RETR=by_id(id2=twice, id5=keep_back)) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"delete": "never"})
+        assert fetch(sled).status == 76
+        sled.account_keys["delete"] = "verified"
+        sled.write()
+        all_home(tmp, sled, liar, MAIL)
+
+
+def test_a_visit_that_may_not_quit_asks_for_the_order_too(tmp):
+    """[Q3] One place is away, and QUIT would delete what is not safe."""
+    with Liar(tmp, MAIL, capa=[*CAPA, "EXPIRE 0"], STAT=behind("STAT"),
+              RETR=by_id(id2=twice, id5=keep_back)) as liar:
+        sled = Sled(tmp, {"home": liar})
+        liar.mail, later = {}, liar.mail
+        assert fetch(sled).status == 0
+        liar.mail = later
+        away = sled.copies[0].rename(tmp / "away")
+        assert fetch(sled).status and liar.mail
+        away.rename(sled.copies[0])
+        all_home(tmp, sled, liar, MAIL)
+
+
+def test_a_line_that_ends_when_all_seems_to_have_come(tmp):
+    """A reply came twice, and the line was lost before STAT could tell."""
+    with Liar(tmp, MAIL, RETR=by_id(id2=twice, id5=hang_up)) as liar:
+        sled = Sled(tmp, {"home": liar})
+        assert fetch(sled).status == 75
+        all_home(tmp, sled, liar, MAIL)
 
 
 def honest(tmp, mail, keep=True):
