@@ -82,10 +82,20 @@ sled_box_is_short(const struct sled_maildrop *maildrop,
 	            : is_exact(digest->octets, listed));
 }
 
+/* Empty, or of two lines: that fits either way of counting. */
+static bool
+fits_both(const struct sled_digest *digest, uint64_t listed)
+{
+	return digest->octets == 0 ||
+	       (digest->octets != listed && is_lf_counted(digest, listed));
+}
+
 void
 sled_box_learn(struct sled_maildrop *maildrop, const struct sled_digest *digest,
                uint64_t listed)
 {
+	if (is_exact(digest->octets, listed) && fits_both(digest, listed))
+		return;
 	if (is_exact(digest->octets, listed))
 		maildrop->exact++;
 	else if (is_lf_counted(digest, listed))
@@ -439,6 +449,8 @@ accept_twin(struct sled_box *box, struct twin *twin, struct sled_err *err)
 
 	if (was_short)
 		say_short(box, row);
+	if (was_short && it->size < row->octets) /* so does this server count */
+		sled_box_learn(&box->maildrop, twin->digest, it->size);
 	row->flags &= ~(unsigned)SLED_MESSAGE_SHORT;
 	it->flags &= (uint8_t)~SLED_ITEM_SHORT;
 	it->flags |= SLED_ITEM_RETRIEVED;

@@ -8,6 +8,7 @@ import ssl
 from harness import (Courier, Cyrus, Dovecot, Mailutils, Pop3d, Popa3d, Sdbox, Skip, Sled,
                      account_of, fill_folder, message, odd_messages,
                      same_mail, untar, wire)
+from liar import Liar
 from test_fetch_mail import report
 
 FIRST = [message(i, f"line of text {i}\n" * i) for i in range(1, 26)]
@@ -72,6 +73,22 @@ def test_dovecot_over_sdbox(tmp):
         three_visits(tmp, "Dovecot, sdbox", server,
                      lambda mail: server.fill("u1", mail),
                      lambda: server.left("u1"))
+
+
+def test_sizes_that_count_bare_lf(tmp):
+    """The first one, of two lines, would fit either way of counting."""
+    def size(s):
+        return lambda n: b"%d" % len(s.mail[n - 1][1].replace(b"\r\n", b"\n"))
+
+    first = [b"Subject: one\n\n", *(message(i, f"{i}\n" * i)
+                                   for i in range(1, 6))]
+    with Liar(tmp, first, LIST=lambda s, arg: s.one(arg, size(s)) if arg
+              else s.listed(size(s))) as server:
+        sled = Sled(tmp, {"home": server})
+        assert report(sled.fetch())["deleted"] == len(first)
+        server.mail["more"] = wire(message(6))
+        assert report(sled.fetch())["deleted"] == 1
+        assert len(server.wanted) == len(first) + 1
 
 
 def capabilities(server):

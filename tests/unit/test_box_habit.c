@@ -221,6 +221,47 @@ sizes_counted_with_bare_lf_are_a_habit_too(void **state)
 }
 
 static void
+what_fits_either_way_of_counting_teaches_nothing(void **state)
+{
+	const struct fx_letter small[] = { { "e", "", 0 },
+		                           { "t", "Subject: t\r\n\r\n", 12 } };
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	make_many(&many);
+	for (size_t i = 0; i < KNOWN; i++)
+		many.mail[i].listed = strlen(many.text[i]) - 4;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, small, 2, FX_ALWAYS);
+	assert_int_equal(fx.deles, 2);
+	assert_int_equal(fx_box_habits(&fx).exact, 0);
+	fx_box_visit(&fx, many.mail, KNOWN, FX_ALWAYS);
+	assert_int_equal(fx.deles, KNOWN);
+	fx_box_drop(&fx);
+}
+
+static void
+what_was_longer_twice_is_how_the_server_lists(void **state)
+{
+	const struct fx_letter first[] = { { "1", one, 0 },
+		                           { "2", two, sizeof(two) - 9 } };
+	const struct fx_letter then[] = { { "w", whole, sizeof(whole) - 9 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, first, 2, FX_ALWAYS);
+	assert_int_equal(fx.deles, 1);
+	fx_box_visit(&fx, first + 1, 1, FX_ALWAYS);
+	assert_int_equal(fx.deles, 1);
+	fx_box_visit(&fx, then, 1, FX_ALWAYS);
+	assert_int_equal(fx.retrs, 1);
+	assert_int_equal(fx.deles, 1);
+	fx_box_drop(&fx);
+}
+
+static void
 a_short_message_is_seen_where_sizes_are_counted_with_bare_lf(void **state)
 {
 	/* One line too few; and one that came whole, without a final line end. */
@@ -514,6 +555,9 @@ main(void)
 		cmocka_unit_test(a_short_message_among_few_exact_ones_is_kept),
 		cmocka_unit_test(nothing_is_short_where_no_size_was_ever_exact),
 		cmocka_unit_test(sizes_counted_with_bare_lf_are_a_habit_too),
+		cmocka_unit_test(
+		    what_fits_either_way_of_counting_teaches_nothing),
+		cmocka_unit_test(what_was_longer_twice_is_how_the_server_lists),
 		cmocka_unit_test(
 		    a_short_message_is_seen_where_sizes_are_counted_with_bare_lf),
 		cmocka_unit_test(what_a_listing_lacks_is_gone),
