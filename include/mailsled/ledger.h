@@ -518,6 +518,11 @@ SLED_CHECK bool sled_ledger_by_hash(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_live(struct sled_ledger *ledger, int64_t maildrop,
                                  sled_message_fn *each, void *ctx,
                                  struct sled_err *err);
+/* Those of them that have one of these flags. */
+SLED_CHECK bool sled_ledger_flagged(struct sled_ledger *ledger,
+                                    int64_t maildrop, unsigned flags,
+                                    sled_message_fn *each, void *ctx,
+                                    struct sled_err *err);
 SLED_CHECK bool sled_ledger_by_id(struct sled_ledger *ledger, int64_t id,
                                   sled_message_fn *each, void *ctx,
                                   struct sled_err *err);
@@ -622,10 +627,8 @@ SLED_CHECK bool sled_ledger_unlist(struct sled_ledger *ledger, int64_t maildrop,
 SLED_CHECK bool sled_ledger_set_on_server(struct sled_ledger *ledger,
                                           int64_t message, bool on_server,
                                           struct sled_err *err);
-/* DOUBTFUL: what came in the visit of LAST, until then, of its size (or of ANY),
- * is not gone, and was not PROVED since. */
-SLED_CHECK bool sled_ledger_doubt(struct sled_ledger *ledger,
-                                  const struct sled_message *last, bool any,
+/* DOUBTFUL from now on. */
+SLED_CHECK bool sled_ledger_doubt(struct sled_ledger *ledger, int64_t message,
                                   struct sled_err *err);
 SLED_CHECK bool sled_ledger_set_dele(struct sled_ledger *ledger,
                                      int64_t message, int64_t when,
@@ -683,6 +686,10 @@ typedef bool sled_visit_fn(void *ctx, const struct sled_visit_row *row,
 SLED_CHECK bool sled_ledger_visit_put(struct sled_ledger *ledger,
                                       struct sled_visit_row *row,
                                       struct sled_err *err);
+/* When the last one of the maildrop began that did so UNTIL then; 0: none. */
+SLED_CHECK bool sled_ledger_visit_began(struct sled_ledger *ledger,
+                                        int64_t maildrop, int64_t until,
+                                        int64_t *began, struct sled_err *err);
 /* Newest first; LABEL NULL: all; LIMIT 0: all. */
 SLED_CHECK bool sled_ledger_visits(struct sled_ledger *ledger,
                                    const char *label, uint64_t limit,

@@ -158,6 +158,22 @@ each_visit(struct sled_ledger *ledger, const struct sled_value values[3],
 }
 
 bool
+sled_ledger_visit_began(struct sled_ledger *ledger, int64_t maildrop,
+                        int64_t until, int64_t *began, struct sled_err *err)
+{
+	bool found = false;
+
+	*began = 0;
+	return sled_sql_number(ledger,
+	                       SLED_SQL("SELECT began FROM visit"
+	                                " WHERE maildrop = ?1 AND began <= ?2"
+	                                " ORDER BY began DESC LIMIT 1",
+	                                sled_value_int(maildrop),
+	                                sled_value_int(until)),
+	                       began, &found, err);
+}
+
+bool
 sled_ledger_visits(struct sled_ledger *ledger, const char *label,
                    uint64_t limit, sled_visit_fn *each, void *ctx,
                    struct sled_err *err)

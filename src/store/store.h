@@ -324,6 +324,9 @@ bool sled_box_is_short(const struct sled_maildrop *maildrop,
 /* Of a message that came, with the digest of its octets. */
 void sled_box_learn(struct sled_maildrop *maildrop,
                     const struct sled_digest *digest, uint64_t listed);
+/* The items that have an id, in the order of these; to be freed. */
+bool sled_listing_order(struct sled_listing *listing, uint32_t **order,
+                        size_t *len, struct sled_err *err);
 /* An id was seen to be another message's: each is proved from now on. */
 bool sled_box_reuses(struct sled_box *box, struct sled_err *err);
 /* The item is this row: note its size and id, and that it is listed. */
@@ -418,6 +421,10 @@ void sled_stays_free(struct sled_box *box);
 bool sled_asides_listed(struct sled_box *box, struct sled_err *err);
 bool sled_asides_close(struct sled_box *box, struct sled_err *err);
 void sled_asides_free(struct sled_box *box);
+
+/* ---- unheard.c ---- */
+/* Of a listing that is to be judged, see there. */
+bool sled_box_unheard(struct sled_box *box, struct sled_err *err);
 
 /* ---- unjudged.c ---- */
 /* All that the spool of one visit holds; all zero: nothing yet. */
