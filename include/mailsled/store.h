@@ -555,8 +555,8 @@ SLED_CHECK bool sled_box_end(struct sled_box *box, struct sled_err *err);
 /* Behind end(): the size that a server with this habit lists for what came. */
 uint64_t sled_box_counted(const struct sled_box *box);
 void sled_box_cancel(struct sled_box *box);
-/* Did two of the same octets come in this visit, one behind the other? It may
- * be one that was given twice. */
+/* Did two of the same octets come in this visit, one behind the other, messages
+ * or headers? It may be one that was given twice. */
 bool sled_box_echoed(const struct sled_box *box);
 
 /* Group commit. take() gathers what is whole (all of it with FLUSH, else full

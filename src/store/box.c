@@ -587,6 +587,14 @@ accept_new(struct sled_box *box, const struct sled_digest *digest,
 	return keep_whole(box, digest, flags, err);
 }
 
+void
+sled_box_note(struct sled_box *box, const struct sled_digest *digest)
+{
+	box->echoed =
+	    box->echoed || sled_hash_equal(&box->came, &digest->sha256);
+	box->came = digest->sha256;
+}
+
 bool
 sled_box_end(struct sled_box *box, struct sled_err *err)
 {
@@ -594,9 +602,7 @@ sled_box_end(struct sled_box *box, struct sled_err *err)
 	struct twin twin;
 
 	box->counted = counted(&box->maildrop, &digest);
-	box->echoed =
-	    box->echoed || sled_hash_equal(&box->came, &digest.sha256);
-	box->came = digest.sha256;
+	sled_box_note(box, &digest);
 	if (!find_twin(box, &digest, &twin, err))
 		return false;
 	if (twin.copy.found ? !accept_twin(box, &twin, err)

@@ -639,6 +639,8 @@ sled_box_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
                int64_t now, struct sled_err *err)
 {
 	(void)now;
+	if (top != NULL)
+		sled_box_note(box, top);
 	box->listing->items[item].flags |= SLED_ITEM_TOPPED;
 	if (!sled_ledger_begin(box->store->ledger, err))
 		return false;

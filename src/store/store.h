@@ -296,7 +296,7 @@ struct sled_box {
 	bool unsynced;     /* something ended since the last job */
 	bool spool_kept;   /* something in it is in no archive */
 	bool proof_failed; /* of a sample: no renumbering after all */
-	bool echoed;       /* two that came one behind the other are equal */
+	bool echoed;       /* two answers, one behind the other, are equal */
 	struct sled_hash came; /* the last one's; zeros: none came yet */
 	size_t samples;        /* proofs that others wait for */
 	struct sled_olds olds;
@@ -327,6 +327,8 @@ void sled_box_learn(struct sled_maildrop *maildrop,
 /* The items that have an id, in the order of these; to be freed. */
 bool sled_listing_order(struct sled_listing *listing, uint32_t **order,
                         size_t *len, struct sled_err *err);
+/* An answer came whole: is it the one before it, once more? */
+void sled_box_note(struct sled_box *box, const struct sled_digest *digest);
 /* An id was seen to be another message's: each is proved from now on. */
 bool sled_box_reuses(struct sled_box *box, struct sled_err *err);
 /* The item is this row: note its size and id, and that it is listed. */

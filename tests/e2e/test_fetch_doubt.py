@@ -177,6 +177,44 @@ def test_a_visit_that_may_not_quit_asks_for_the_order_too(tmp):
         all_home(tmp, sled, liar, MAIL)
 
 
+def test_a_header_that_came_twice_shifts_what_is_fetched_behind_it(tmp):
+    """Other mail has the ids now. The header of the first, or of the last one
+    of them, comes twice: the last message never does."""
+    for number in ("1", "5"):
+        here = tmp / number
+        with Liar(here, MAIL) as liar:
+            sled = Sled(here, {"home": liar}, account={"delete": "never"})
+            assert fetch(sled).status == 0
+            for ledger in sled.path.glob(".mailsled/ledger.db*"):
+                ledger.unlink()
+            later = [message(10 + i, "text\n" * 4) for i in range(5)]
+            liar.mail = dict(zip(liar.mail, map(wire, later)))
+            sled.account_keys["delete"] = "verified"
+            sled.write()
+
+            def late(verb):
+                """Each answer waits for the next command."""
+                def reply(s, arg):
+                    back, s.back = getattr(s, "back", b""), b""
+                    if s.lied:
+                        s.back = s.honest(verb, arg)
+                        return back
+                    return None
+                return reply
+
+            def top(s, arg):
+                s.lied = getattr(s, "lied", False)
+                if s.lied:
+                    return late("TOP")(s, arg)
+                s.lied = arg == number + " 0"
+                return s.honest("TOP", arg) * (1 + s.lied)
+            liar.lies.update(TOP=top, RETR=late("RETR"), DELE=behind("DELE"),
+                             STAT=behind("STAT"))
+            fetch(sled)
+            assert liar.count("TOP") == len(MAIL)
+            all_home(here, sled, liar, later)
+
+
 def test_a_line_that_ends_when_all_seems_to_have_come(tmp):
     """A reply came twice, and the line was lost before STAT could tell."""
     with Liar(tmp, MAIL, RETR=by_id(id2=twice, id5=hang_up)) as liar:
