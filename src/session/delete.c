@@ -91,7 +91,7 @@ ask_for_order(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
 
-	if (s->box == NULL || !sled_box_echoed(s->box))
+	if (s->box == NULL || !sled_shift_echoed(s))
 		return false;
 	s->shifted = true;
 	(void)sled_session_did(s, sled_pop3_stat(s->pop, &err), &err);
@@ -127,7 +127,7 @@ on_stat(struct sled_session *s, const struct sled_pop3_event *event)
 	}
 	sled_text_clip(text, sizeof(text), event->text);
 	(void)sled_fail(&err, SLED_ERR_PROTO,
-	                "%s: a message came twice, and STAT is answered by "
+	                "%s: an answer came twice, and STAT is answered by "
 	                "\"%s\": nothing is deleted",
 	                s->conf.account->server, text);
 	sled_session_fail(s, &err);

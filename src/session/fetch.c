@@ -504,6 +504,7 @@ refused(struct sled_session *s, const struct sled_pop3_event *event)
 		item->fate = SLED_FATE_FAILED;
 		sled_order_landed(s, event->msg - 1, false);
 		sled_quote(s, text, sizeof(text), event->text);
+		sled_shift_refused(s, text);
 		sled_session_warn(s, "message %lu: the server refuses it: %s",
 		                  (unsigned long)event->msg, text);
 	}

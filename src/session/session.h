@@ -146,6 +146,9 @@ struct sled_session {
 	bool aside_waits;   /* ... until nothing is left to be deleted */
 	size_t last_whole;  /* the message that came last, + 1; 0: none */
 	uint64_t last_size; /* ... and as many came */
+	/* "-" and the words, where the last answer to RETR was a refusal. */
+	char refused[168];
+	bool refused_twice; /* in the same words, one behind the other */
 	bool shifted;       /* one came that may have been another */
 	bool lost_order;    /* a reply was not what it had to be */
 	bool no_top;        /* the server refused one */
@@ -347,6 +350,10 @@ void sled_aside_tell(struct sled_session *s);
 /* ---- shift.c: replies out of order ---- */
 /* The item came whole, of a size that is listed so. */
 void sled_shift_landed(struct sled_session *s, size_t i, uint64_t size);
+/* Its RETR was refused, in these words. */
+void sled_shift_refused(struct sled_session *s, const char *text);
+/* Were two answers in a row the same? It may be one that was given twice. */
+bool sled_shift_echoed(const struct sled_session *s);
 /* All is committed, and nothing deleted yet. */
 void sled_shift_check(struct sled_session *s);
 /* The same, of a visit that was ended. */

@@ -10,6 +10,9 @@
  * An order that is lost stays lost. Where replies may be missing, the last
  * message that came speaks for those before it.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "session/session.h"
 
 static bool
@@ -82,11 +85,27 @@ tell(struct sled_session *s, size_t count)
 void
 sled_shift_landed(struct sled_session *s, size_t i, uint64_t size)
 {
+	s->refused[0] = '\0';
 	s->last_whole = i + 1;
 	s->last_size = size;
 	if ((s->listing.items[i].flags & SLED_ITEM_SHORT) != 0 &&
 	    has_twin(s, i, size, was_asked))
 		s->shifted = true;
+}
+
+void
+sled_shift_refused(struct sled_session *s, const char *text)
+{
+	s->refused_twice =
+	    s->refused_twice ||
+	    (s->refused[0] != '\0' && strcmp(s->refused + 1, text) == 0);
+	(void)snprintf(s->refused, sizeof(s->refused), "-%s", text);
+}
+
+bool
+sled_shift_echoed(const struct sled_session *s)
+{
+	return s->refused_twice || sled_box_echoed(s->box);
 }
 
 /* The order is lost: where, nobody knows. */
@@ -175,7 +194,7 @@ static bool
 may_be_another(const struct sled_session *s, size_t last)
 {
 	const struct sled_item *items = s->listing.items;
-	bool due = sled_box_echoed(s->box);
+	bool due = sled_shift_echoed(s);
 
 	for (size_t j = 0; !due && j < s->listing.len; j++)
 		due = is_due(&items[j]);

@@ -177,6 +177,21 @@ def test_a_visit_that_may_not_quit_asks_for_the_order_too(tmp):
         all_home(tmp, sled, liar, MAIL)
 
 
+def hold(s, arg):
+    s.back = getattr(s, "back", b"") + s.honest("DELE", arg)
+    return b""
+
+
+def test_a_refusal_that_came_twice(tmp):
+    """The second one answered the next message, and so on to the last."""
+    with Liar(tmp, MAIL, DELE=hold, STAT=behind("STAT"), QUIT=behind("QUIT"),
+              RETR=by_id(id2=lambda s, a: 2 * b"-ERR not now\r\n",
+                         id5=keep_back)) as liar:
+        sled = Sled(tmp, {"home": liar})
+        assert fetch(sled).status
+        all_home(tmp, sled, liar, MAIL)
+
+
 def test_a_header_that_came_twice_shifts_what_is_fetched_behind_it(tmp):
     """Other mail has the ids now. The header of the first, or of the last one
     of them, comes twice: the last message never does."""
