@@ -38,7 +38,10 @@ struct sled_store_conf {
 	bool distinct_devices;
 	bool rotate_month;
 	uint64_t rotate_bytes;
-	const char *state;      /* NULL: PATH/.mailsled */
+	const char *state; /* NULL: PATH/.mailsled */
+	/* A file outside of all places that remembers them, in a folder that is
+	 * there; NULL: none. Where it knows them, no new store is founded. */
+	const char *memo;
 	uint64_t far_bandwidth; /* octets a second to far places; 0: no limit */
 	bool found_new; /* make a store though a copy is absent (init --new) */
 	const char *par2; /* the program, for parity; NULL: none is made */

@@ -325,9 +325,15 @@ mark_anew(struct sled_store *store, struct sled_seat *seat,
 	if (seat->place.found == SLED_PLACE_MARKED &&
 	    strcmp(seat->place.store, store->id) != 0) {
 		(void)sled_fail(err, SLED_ERR_PLACE,
-		                "%s belongs to another store",
-		                seat->place.path);
-		return sled_hint(err, "name another folder in `copies =`");
+		                "%s belongs to another store (%.12s, this one "
+		                "is %.12s); nothing was changed",
+		                seat->place.path, seat->place.store, store->id);
+		return sled_hint(
+		    err, "name another folder in `copies =`; or, to go back to "
+			 "that store and lose nothing of this one: `mailsled "
+			 "export --format eml --to DIR`, move this store's "
+			 "folders away, `mailsled rebuild`, `mailsled import "
+			 "DIR/ACCOUNT --account ACCOUNT`");
 	}
 	if (!sled_place_mark(&seat->place, store->id, err))
 		return false;
