@@ -117,6 +117,10 @@ bool sled_store_has_room(struct sled_store *store, uint64_t listed);
  * one that is there is still not whole. */
 SLED_CHECK bool sled_store_sync(struct sled_store *store, const char *adopt,
                                 uint64_t *octets, struct sled_err *err);
+/* DAMAGED when a place that is there lacks what it should hold: of a sealed
+ * file only a repair makes it whole. */
+SLED_CHECK bool sled_store_whole(struct sled_store *store,
+                                 struct sled_err *err);
 /* Keep the configuration (secrets taken out by the caller) in each place. */
 SLED_CHECK bool sled_store_keep_config(struct sled_store *store,
                                        struct sled_span text,

@@ -403,6 +403,17 @@ is_whole(struct sled_store *store, size_t index, struct sled_err *err)
 }
 
 bool
+sled_store_whole(struct sled_store *store, struct sled_err *err)
+{
+	for (size_t i = 0; i < store->len; i++)
+		if (!store->seats[i].far &&
+		    sled_seat_usable(&store->seats[i]) &&
+		    !is_whole(store, i, err))
+			return false;
+	return true;
+}
+
+bool
 sled_store_sync(struct sled_store *store, const char *adopt, uint64_t *octets,
                 struct sled_err *err)
 {
@@ -417,8 +428,5 @@ sled_store_sync(struct sled_store *store, const char *adopt, uint64_t *octets,
 			return sled_fail(err, SLED_ERR_PLACE, "%s: %s",
 			                 store->seats[i].place.path,
 			                 sled_seat_why(&store->seats[i]));
-	for (size_t i = 0; i < store->len; i++)
-		if (!store->seats[i].far && !is_whole(store, i, err))
-			return false;
-	return true;
+	return sled_store_whole(store, err);
 }

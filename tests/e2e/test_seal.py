@@ -53,3 +53,23 @@ def test_a_rebuild_knows_sealed_volumes_again(tmp):
             m["archive"] for m in before]
         assert sled.run("verify", "--deep").status == 0
         assert sled.fetch().status == 0
+
+
+def cut(volume):
+    volume.chmod(0o644)
+    with volume.open("r+b") as file:
+        file.truncate(volume.stat().st_size // 2)
+
+
+def test_tend_of_a_cut_sealed_volume_is_not_fine(tmp):
+    with Pop3d(tmp, "--generate", "60,20000") as server:
+        sled = Sled(tmp, {"home": server}, store=ROTATE)
+        assert sled.fetch().status == 0
+    name = sealed_in(sled.path / "home")[0].with_suffix("").name
+    for place in reversed(sled.places):
+        cut(place / "home" / name)
+        for again in range(2):
+            done = sled.run("tend")
+            assert done.status == 65 and "mailsled repair" in done.err, done
+        assert sled.run("repair").status == 0
+        assert sled.run("tend").status == 0
