@@ -38,7 +38,10 @@ struct sled_store_conf {
 	bool distinct_devices;
 	bool rotate_month;
 	uint64_t rotate_bytes;
-	const char *state;      /* NULL: PATH/.mailsled */
+	const char *state; /* NULL: PATH/.mailsled */
+	/* A file outside of all places that remembers them, in a folder that is
+	 * there; NULL: none. Where it knows them, no new store is founded. */
+	const char *memo;
 	uint64_t far_bandwidth; /* octets a second to far places; 0: no limit */
 	bool found_new; /* make a store though a copy is absent (init --new) */
 	const char *par2; /* the program, for parity; NULL: none is made */
@@ -114,6 +117,10 @@ bool sled_store_has_room(struct sled_store *store, uint64_t listed);
  * one that is there is still not whole. */
 SLED_CHECK bool sled_store_sync(struct sled_store *store, const char *adopt,
                                 uint64_t *octets, struct sled_err *err);
+/* DAMAGED when a place that is there lacks what it should hold: of a sealed
+ * file only a repair makes it whole. */
+SLED_CHECK bool sled_store_whole(struct sled_store *store,
+                                 struct sled_err *err);
 /* Keep the configuration (secrets taken out by the caller) in each place. */
 SLED_CHECK bool sled_store_keep_config(struct sled_store *store,
                                        struct sled_span text,

@@ -167,6 +167,8 @@ tell_place(struct tour *tour, const struct look *look, uint64_t room)
 	if (look->place.found == SLED_PLACE_USABLE)
 		state = look->first && look->copied
 		            ? "empty, made anew from a copy by the next fetch"
+		        : tour->store_err.kind == SLED_ERR_PLACE
+		            ? "nothing is there"
 		            : "new, made by the first fetch";
 	if (look->known && look->status.lacks > 0) {
 		sled_cli_bytes(lacks, look->status.lacks);

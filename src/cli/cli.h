@@ -86,7 +86,8 @@ struct sled_cli {
 	struct sled_buf conf_path, conf_text;
 	struct sled_conf *conf;
 	struct sled_store_conf store_conf;
-	const char **copies; /* of store_conf */
+	const char **copies;  /* of store_conf */
+	struct sled_buf memo; /* of store_conf */
 	/* After sled_cli_store(): */
 	struct sled_store *store;
 	bool scheduler; /* this process is the store's scheduler */

@@ -159,7 +159,8 @@ pass_over(struct passing *passing, struct sled_err *why, struct sled_err *err)
 	why->kind = SLED_ERR_DAMAGED;
 	(void)sled_cli_fail(x->cli, why);
 	x->failed++;
-	return sled_cli_export_drop(x, err);
+	return sled_cli_export_drop(x, err) &&
+	       sled_cli_export_lacks(x, passing->message.label, err);
 }
 
 static bool

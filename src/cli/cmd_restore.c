@@ -238,7 +238,8 @@ on_fault(void *ctx, const struct sled_shelf_fault *fault, struct sled_err *err)
 {
 	struct restore *r = ctx;
 
-	return sled_cli_faults_add(&r->faults, r->file->path, fault, &r->pick,
+	return (r->into || sled_cli_export_lacks(&r->x, r->file->label, err)) &&
+	       sled_cli_faults_add(&r->faults, r->file->path, fault, &r->pick,
 	                           err);
 }
 

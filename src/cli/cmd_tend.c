@@ -65,7 +65,8 @@ tend(struct sled_cli *cli, enum sled_err_kind *worst, struct sled_err *err)
 	if (stopped) /* a visit is due: all else can wait for the next time */
 		return true;
 	sled_cli_live(cli, "sealing, and reading again ...");
-	ok = sled_store_tend(cli->store, ms, &tended, err);
+	ok = sled_store_tend(cli->store, ms, &tended, err) &&
+	     sled_store_whole(cli->store, err);
 	sled_cli_live(cli, "");
 	sled_cli_reader_index(cli,
 	                      ms < SLED_CLI_INDEX_MS ? SLED_CLI_INDEX_MS : ms);

@@ -80,6 +80,22 @@ take_copies(struct sled_cli *cli, struct sled_err *err)
 	return true;
 }
 
+/* Beside the configuration, or where systemd has a folder for us: a service may
+ * not write in /etc. */
+static bool
+name_memo(struct sled_cli *cli, struct sled_err *err)
+{
+	const char *state = getenv("STATE_DIRECTORY");
+	const char *file = cli->conf_path.data;
+	const char *slash = strrchr(file, '/');
+
+	cli->memo.len = 0;
+	if (state == NULL || state[0] != '/' || strchr(state, ':') != NULL)
+		return sled_buf_printf(&cli->memo, err, "%s.places", file);
+	return sled_buf_printf(&cli->memo, err, "%s/%s.places", state,
+	                       slash == NULL ? file : slash + 1);
+}
+
 bool
 sled_cli_has_program(const char *name)
 {
@@ -112,6 +128,7 @@ map_store_conf(struct sled_cli *cli)
 		.rotate_month = store->rotate_month,
 		.rotate_bytes = store->rotate_bytes,
 		.state = store->state,
+		.memo = cli->memo.data,
 		.far_bandwidth = store->far_bandwidth,
 		.found_new = cli->store_conf.found_new,
 		.par2 = sled_cli_has_program("par2") ? "par2" : NULL,
@@ -163,7 +180,8 @@ sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
 	if (!sled_cli_conf(cli, err) ||
 	    (mode != SLED_STORE_READ && !take_lease(cli, err)))
 		return false;
-	if (cli->copies == NULL && !take_copies(cli, err))
+	if (cli->copies == NULL &&
+	    (!take_copies(cli, err) || !name_memo(cli, err)))
 		return false;
 	map_store_conf(cli);
 	return sled_store_open(&cli->store, cli->sys, &cli->store_conf, mode,
@@ -308,6 +326,7 @@ sled_cli_close(struct sled_cli *cli)
 	sled_conf_free(&cli->conf);
 	sled_buf_free(&cli->conf_path);
 	sled_buf_free(&cli->conf_text);
+	sled_buf_free(&cli->memo);
 	free(cli->copies);
 	free(cli->args);
 	cli->copies = NULL;

@@ -74,6 +74,8 @@ struct sled_cli_export {
 	struct sled_cli_out out;
 	struct sled_mailbox_lines lines;
 	char label[25];   /* of the open box; "" for none */
+	char lacks[25];   /* of the last box that lacks something */
+	bool lacks_any;   /* something of which account is not known */
 	char name[160];   /* final name of the file being written */
 	char temp[168];   /* and its name until then */
 	bool begun;       /* .temp is there */
@@ -111,7 +113,11 @@ SLED_CHECK bool sled_cli_export_end(struct sled_cli_export *x,
                                     struct sled_err *err);
 SLED_CHECK bool sled_cli_export_drop(struct sled_cli_export *x,
                                      struct sled_err *err);
-/* All was written. */
+/* Something of this account ("": of any) cannot be read: its file may not take
+ * the place of a former one that has all its mail. */
+SLED_CHECK bool sled_cli_export_lacks(struct sled_cli_export *x,
+                                      const char *label, struct sled_err *err);
+/* All was written; nothing is open any more. */
 SLED_CHECK bool sled_cli_export_close(struct sled_cli_export *x,
                                       struct sled_err *err);
 /* Takes away what was begun. .dir and .box are -1 where there is none. */

@@ -1,6 +1,8 @@
 /* export_mbox.c - DIR/ACCOUNT.mbox, all messages in one file, as mboxrd: LF
  * lines, and a line that is ">"s and "From " gets one ">" more. */
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/export.h"
 
@@ -55,10 +57,32 @@ drop(struct sled_cli_export *x, struct sled_err *err)
 	return sled_cli_out_cut(&x->out, x->mark, err);
 }
 
+/* One that lacks mail would take the place of one that may have it. */
+static bool
+step_aside(struct sled_cli_export *x, struct sled_err *err)
+{
+	const struct sled_sys *sys = x->cli->sys;
+	struct stat st;
+	char text[512];
+
+	if (!x->lacks_any && strcmp(x->lacks, x->label) != 0)
+		return true;
+	if (sys->fstatat(sys->ctx, x->dir, x->name, &st, 0) == -1)
+		return errno == ENOENT ||
+		       sled_fail_sys(err, errno, "stat %s", x->name);
+	(void)snprintf(text, sizeof(text),
+	               "%s is left as it was, as it may have what could not be "
+	               "read; what could is in %s.partial",
+	               x->name, x->name);
+	sled_cli_say(x->cli, text);
+	(void)snprintf(x->name, sizeof(x->name), "%s.mbox.partial", x->label);
+	return true;
+}
+
 static bool
 close_box(struct sled_cli_export *x, struct sled_err *err)
 {
-	return sled_cli_export_name(x, x->dir, err) &&
+	return step_aside(x, err) && sled_cli_export_name(x, x->dir, err) &&
 	       sled_dir_sync(x->cli->sys, x->dir, x->name, err);
 }
 

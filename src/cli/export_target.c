@@ -133,6 +133,21 @@ sled_cli_export_close(struct sled_cli_export *x, struct sled_err *err)
 		return false;
 	x->exported += x->waiting;
 	x->waiting = 0;
+	x->label[0] = '\0';
+	return true;
+}
+
+bool
+sled_cli_export_lacks(struct sled_cli_export *x, const char *label,
+                      struct sled_err *err)
+{
+	x->lacks_any = x->lacks_any || label[0] == '\0';
+	if (x->lacks_any)
+		return true;
+	/* What is known of the box before it is not to be forgotten. */
+	if (strcmp(x->label, label) != 0 && !sled_cli_export_close(x, err))
+		return false;
+	(void)snprintf(x->lacks, sizeof(x->lacks), "%.24s", label);
 	return true;
 }
 

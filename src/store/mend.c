@@ -654,6 +654,45 @@ tell_broken(struct sled_store *store, const struct sled_volume_row *volume)
 	               (unsigned long long)volume->end);
 }
 
+/* A sealed file without a byte, of a volume that nobody knows and that holds
+ * nowhere: tar cannot read it, and its name may be given again. */
+static bool
+put_empty_aside(struct sled_store *store, const struct sled_volume_row *volume,
+                struct sled_err *err)
+{
+	bool met = false;
+
+	for (size_t i = 0; i < store->len; i++) {
+		struct sled_seat *seat = &store->seats[i];
+		struct sled_volume_found found = { 0 };
+		struct sled_err why = { 0 };
+		bool ok = true;
+
+		if (sled_seat_usable(seat))
+			ok = sled_seat_volume(seat, volume, &found, &why);
+		if (ok && found.there && found.sealed && found.size == 0) {
+			met = true;
+			sled_store_say(store,
+			               "%s/%s/%s is empty: it is put into "
+			               "quarantine, and no place that can be "
+			               "reached has what was in it",
+			               seat->place.path, volume->label,
+			               found.file);
+			ok = sled_place_quarantine(&seat->place, volume->label,
+			                           found.file, &why);
+		}
+		if (!ok && (i == 0 || why.kind == SLED_ERR_NOMEM)) {
+			*err = why;
+			return false;
+		}
+		if (!ok)
+			sled_seat_out(seat, &why);
+	}
+	if (met && store->rebuilt)
+		store->lost += SLED_MEMBER_LAST; /* the least that it had */
+	return true;
+}
+
 bool
 sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
                  struct sled_err *err)
@@ -675,7 +714,8 @@ sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
 	         ? mend_sealed(store, volume, &found, &whole, err)
 	         : mend_open(store, volume, &found, &whole, err);
 	tell_broken(store, volume);
-	return ok && (volume->id == 0 || !whole ||
-	              (learn_turned(store, volume, err) &&
-	               hold_first(store, volume, err)));
+	if (ok && volume->id == 0)
+		return put_empty_aside(store, volume, err);
+	return ok && (!whole || (learn_turned(store, volume, err) &&
+	                         hold_first(store, volume, err)));
 }

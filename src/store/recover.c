@@ -55,17 +55,52 @@ is_label(const char *name)
 }
 
 static bool
-add_folder(struct names *names, struct sled_place *place, const char *label,
-           struct sled_err *err)
+knows_label(const struct names *names, const char *label)
 {
+	size_t len = strlen(label);
+
+	for (size_t at = 0; at < names->list.len;
+	     at += strlen(names->list.data + at) + 1)
+		if (strncmp(names->list.data + at, label, len) == 0 &&
+		    names->list.data[at + len] == '/')
+			return true;
+	return false;
+}
+
+/* A folder that cannot be listed is not nothing; but may it have volumes? Of a
+ * copy's the ledger cannot tell: it may have gone another way. */
+static bool
+is_no_account(const struct names *names, const struct sled_store *store,
+              size_t i, const char *label, const struct sled_err *why)
+{
+	if (why->sys == ENOTDIR || why->kind == SLED_ERR_MISSING)
+		return true;
+	if (why->kind == SLED_ERR_NOMEM || knows_label(names, label) ||
+	    (why->sys != ELOOP && (i > 0 || store->rebuilt)))
+		return false;
+	sled_store_say(store,
+	               "%s/%s: %s; no archive is known in it, it is left out",
+	               store->seats[i].place.path, label, why->text);
+	return true;
+}
+
+static bool
+add_folder(struct names *names, struct sled_store *store, size_t i,
+           const char *label, struct sled_err *err)
+{
+	const struct sled_place *place = &store->seats[i].place;
 	struct sled_buf files = { 0 };
 	char volume[SLED_VOLUME_NAME];
 	unsigned revision = 0;
 	bool ok = true, open = false;
 
 	if (!sled_dir_list(&files, place->sys, place->dir, label, err)) {
-		if (err->sys != ENOTDIR && err->kind != SLED_ERR_MISSING)
-			return false;
+		sled_buf_free(&files);
+		if (!is_no_account(names, store, i, label, err))
+			return err->kind != SLED_ERR_NOMEM &&
+			       sled_hint(err,
+			                 "let this user list it, or move it "
+			                 "out of the store's folder");
 		*err = (struct sled_err){ 0 };
 		return true;
 	}
@@ -79,15 +114,17 @@ add_folder(struct names *names, struct sled_place *place, const char *label,
 }
 
 static bool
-add_folders(struct names *names, struct sled_place *place, struct sled_err *err)
+add_folders(struct names *names, struct sled_store *store, size_t i,
+            struct sled_err *err)
 {
+	const struct sled_place *place = &store->seats[i].place;
 	struct sled_buf labels = { 0 };
 	bool ok = sled_dir_list(&labels, place->sys, place->dir, ".", err);
 
 	for (size_t at = 0; ok && at < labels.len;
 	     at += strlen(labels.data + at) + 1)
 		if (is_label(labels.data + at))
-			ok = add_folder(names, place, labels.data + at, err);
+			ok = add_folder(names, store, i, labels.data + at, err);
 	sled_buf_free(&labels);
 	return ok;
 }
@@ -101,7 +138,7 @@ add_place(struct names *names, struct sled_store *store, size_t i,
 	struct sled_seat *seat = &store->seats[i];
 	struct sled_err why = { 0 };
 
-	if (add_folders(names, &seat->place, &why))
+	if (add_folders(names, store, i, &why))
 		return true;
 	if (i == 0 || why.kind == SLED_ERR_NOMEM) {
 		*err = why;

@@ -107,7 +107,7 @@ sled_seats_probe(struct sled_store *store, struct sled_err *err)
 	    calloc(store->conf.copies_len + 1, sizeof(*store->seats));
 	if (store->seats == NULL)
 		return sled_fail(err, SLED_ERR_NOMEM, "places");
-	return probe_all(store, err);
+	return sled_memo_load(store, err) && probe_all(store, err);
 }
 
 /* What was seen before the lock was ours may have been changed by its holder.
@@ -120,6 +120,53 @@ probe_again(struct sled_store *store, struct sled_err *err)
 	store->len = 0;
 	store->id[0] = '\0';
 	return probe_all(store, err);
+}
+
+/* Do lines "ID PATH", of a COPY.txt or the memo, know a place of this path? */
+static bool
+is_told(const struct sled_buf *knows, const char *path, char *id)
+{
+	struct sled_buf escaped = { 0 };
+	struct sled_err err = { 0 };
+	const char *line = knows->data;
+	bool told = false;
+
+	if (knows->len == 0 ||
+	    !sled_text_percent(&escaped,
+	                       (struct sled_span){ path, strlen(path) }, &err))
+		return false;
+	while (!told && line < knows->data + knows->len) {
+		size_t len = strcspn(line, "\n");
+		told = len == escaped.len + SLED_PLACE_ID &&
+		       memcmp(line + SLED_PLACE_ID, escaped.data,
+		              escaped.len) == 0;
+		if (told && id != NULL)
+			(void)snprintf(id, SLED_PLACE_ID, "%.32s", line);
+		line += len + 1;
+	}
+	sled_buf_free(&escaped);
+	return told;
+}
+
+/* Did the store that the memo tells of have one of these places? */
+static bool
+was_there(struct sled_store *store, struct sled_err *err)
+{
+	for (size_t i = 0; i < store->len; i++) {
+		const char *path = store->seats[i].place.path;
+
+		if (!is_told(&store->memo, path, NULL))
+			continue;
+		(void)sled_fail(err, SLED_ERR_PLACE,
+		                "%s was a place of a store, and no place of it "
+		                "is there; nothing was created",
+		                path);
+		(void)sled_hint(err, "plug it in, or another place of that "
+		                     "store; a new and empty store all the "
+		                     "same: mailsled init --new");
+		return true;
+	}
+	return false;
 }
 
 /* May a store be founded here? Creates nothing. */
@@ -147,7 +194,8 @@ may_found(struct sled_store *store, struct sled_err *err)
 		                          : "plug it in, or make the store "
 		                            "without it: mailsled init --new");
 	}
-	return true;
+	return store->id[0] != '\0' || store->conf.found_new ||
+	       !was_there(store, err);
 }
 
 /* The first place has no mark: may it get one? Creates nothing. */
@@ -157,6 +205,8 @@ may_be_made(struct sled_store *store, struct sled_err *err)
 	struct sled_seat *seat = &store->seats[0];
 
 	if (store->mode == SLED_STORE_READ) {
+		if (store->id[0] == '\0' && was_there(store, err))
+			return false;
 		(void)sled_fail(err, SLED_ERR_MISSING, "no store at %s yet",
 		                seat->place.path);
 		return sled_hint(err, "run `mailsled fetch`");
@@ -301,32 +351,6 @@ match_row(void *ctx, const struct sled_place_row *row, struct sled_err *err)
 	return true;
 }
 
-/* Does the text of a COPY.txt know a place of this path? */
-static bool
-is_told(const struct sled_buf *knows, const char *path, char *id)
-{
-	struct sled_buf escaped = { 0 };
-	struct sled_err err = { 0 };
-	const char *line = knows->data;
-	bool told = false;
-
-	if (knows->len == 0 ||
-	    !sled_text_percent(&escaped,
-	                       (struct sled_span){ path, strlen(path) }, &err))
-		return false;
-	while (!told && line < knows->data + knows->len) {
-		size_t len = strcspn(line, "\n");
-		told = len == escaped.len + SLED_PLACE_ID &&
-		       memcmp(line + SLED_PLACE_ID, escaped.data,
-		              escaped.len) == 0;
-		if (told)
-			(void)snprintf(id, SLED_PLACE_ID, "%.32s", line);
-		line += len + 1;
-	}
-	sled_buf_free(&escaped);
-	return told;
-}
-
 static bool
 was_used(struct sled_store *store, struct sled_seat *seat, bool *used,
          struct sled_err *err)
@@ -338,6 +362,9 @@ was_used(struct sled_store *store, struct sled_seat *seat, bool *used,
 	for (size_t i = 0; !known.used && i < store->len; i++)
 		known.used = seat->told = is_told(&store->seats[i].place.knows,
 		                                  seat->place.path, seat->id);
+	if (!known.used)
+		known.used = seat->told =
+		    is_told(&store->memo, seat->place.path, seat->id);
 	*used = known.used;
 	return true;
 }
@@ -481,7 +508,7 @@ sled_seats_remember(struct sled_store *store, struct sled_err *err)
 		if (store->seats[i].present &&
 		    !tell_seat(store, &store->seats[i], err))
 			return false;
-	return true;
+	return sled_memo_keep(store, err);
 }
 
 /* ---- small questions ---- */

@@ -320,6 +320,7 @@ sled_store_close(struct sled_store **store_p)
 		(void)store->sys->close(store->sys->ctx, store->lock);
 	(void)pthread_mutex_destroy(&store->commit);
 	free(store->spooled);
+	sled_buf_free(&store->memo);
 	free(store->state);
 	free(store);
 	*store_p = NULL;

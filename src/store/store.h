@@ -49,7 +49,8 @@ struct sled_store {
 	char id[SLED_PLACE_ID];
 	struct sled_seat *seats; /* [0] is the first place */
 	size_t len;
-	char *state; /* absolute path of the state folder */
+	struct sled_buf memo; /* what conf.memo said; empty: nothing */
+	char *state;          /* absolute path of the state folder */
 	int state_dir, spool_dir, lock;
 	uint64_t lost;         /* octets found in no place at this open */
 	uint64_t broken;       /* of the volume at hand, behind its end */
@@ -148,6 +149,11 @@ bool sled_seat_sync(struct sled_seat *seat,
 /* A line "ID PATH" for each known place but SELF; see sled_place_tell(). */
 bool sled_seats_telling(struct sled_store *store, const char *self,
                         struct sled_buf *out, struct sled_err *err);
+
+/* ---- memo.c ---- */
+bool sled_memo_load(struct sled_store *store, struct sled_err *err);
+/* What the ledger knows of places, where that is news. */
+bool sled_memo_keep(struct sled_store *store, struct sled_err *err);
 
 /* ---- far.c ---- */
 bool sled_far_is(const char *path); /* "rclone:REMOTE:PATH" */

@@ -325,9 +325,15 @@ mark_anew(struct sled_store *store, struct sled_seat *seat,
 	if (seat->place.found == SLED_PLACE_MARKED &&
 	    strcmp(seat->place.store, store->id) != 0) {
 		(void)sled_fail(err, SLED_ERR_PLACE,
-		                "%s belongs to another store",
-		                seat->place.path);
-		return sled_hint(err, "name another folder in `copies =`");
+		                "%s belongs to another store (%.12s, this one "
+		                "is %.12s); nothing was changed",
+		                seat->place.path, seat->place.store, store->id);
+		return sled_hint(
+		    err, "name another folder in `copies =`; or, to go back to "
+			 "that store and lose nothing of this one: `mailsled "
+			 "export --format eml --to DIR`, move this store's "
+			 "folders away, `mailsled rebuild`, `mailsled import "
+			 "DIR/ACCOUNT --account ACCOUNT`");
 	}
 	if (!sled_place_mark(&seat->place, store->id, err))
 		return false;
@@ -397,6 +403,17 @@ is_whole(struct sled_store *store, size_t index, struct sled_err *err)
 }
 
 bool
+sled_store_whole(struct sled_store *store, struct sled_err *err)
+{
+	for (size_t i = 0; i < store->len; i++)
+		if (!store->seats[i].far &&
+		    sled_seat_usable(&store->seats[i]) &&
+		    !is_whole(store, i, err))
+			return false;
+	return true;
+}
+
+bool
 sled_store_sync(struct sled_store *store, const char *adopt, uint64_t *octets,
                 struct sled_err *err)
 {
@@ -411,8 +428,5 @@ sled_store_sync(struct sled_store *store, const char *adopt, uint64_t *octets,
 			return sled_fail(err, SLED_ERR_PLACE, "%s: %s",
 			                 store->seats[i].place.path,
 			                 sled_seat_why(&store->seats[i]));
-	for (size_t i = 0; i < store->len; i++)
-		if (!store->seats[i].far && !is_whole(store, i, err))
-			return false;
-	return true;
+	return sled_store_whole(store, err);
 }

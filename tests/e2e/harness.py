@@ -1077,6 +1077,11 @@ class Sled:
     def places(self):
         return [self.path, *self.copies]
 
+    @property
+    def memo(self):
+        """What remembers the places where none of them is there."""
+        return self.config.with_name(self.config.name + ".places")
+
     def write(self):
         """The config anew, as when a server has another port."""
         lines = ["[store]"]

@@ -292,3 +292,54 @@ def test_one_place_alone_deletes_nothing_that_wants_two(tmp):
         done = sled.fetch()
         assert done.status in (73, 78), done
         assert server.deles() == 0 and len(server.left()) == 5
+
+
+def test_no_other_store_is_made_while_the_places_are_away(tmp):
+    """The disk with the first place is lost, the stick is not plugged in."""
+    mail = noise(5)
+    with serve(tmp, mail) as server:
+        sled = Sled(tmp, {"home": server})
+        report(sled.fetch())
+        shutil.rmtree(sled.path)
+        sled.copies[0].rename(tmp / "away")
+        for args in (["fetch"], ["rebuild"], ["sync"], ["repair"], ["tend"]):
+            done = sled.run(*args)
+            assert done.status == 73, done
+            assert "nothing was created" in done.err, done
+            assert "plug it in" in done.err and "init --new" in done.err, done
+            assert not any(p.exists() for p in sled.places), args
+        done = sled.run("check")
+        assert done.status == 73 and "first fetch" not in done.out, done
+        assert sled.run("status").status == 73
+        (tmp / "away").rename(sled.copies[0])
+        report(sled.fetch())
+        stored_whole(sled, mail, tmp)
+
+
+def test_the_way_back_from_a_second_store_loses_nothing_of_either(tmp):
+    """As `sync --adopt` tells it."""
+    old, new = noise(3), noise(2, seed=9)
+    with serve(tmp, old) as server:
+        sled = Sled(tmp, {"home": server})
+        report(sled.fetch())
+        shutil.rmtree(sled.path)
+        sled.copies[0].rename(tmp / "away")
+        fill_folder(tmp / "mail", new)
+        sled.store_keys["min-copies"] = 1
+        sled.write()
+        done = sled.run("init", "--new")
+        assert done.status == 0, done
+        sled.fetch()
+        assert server.left() == []
+        (tmp / "away").rename(sled.copies[0])
+        done = sled.run("sync", "--adopt", sled.copies[0])
+        assert done.status == 73 and "belongs to another" in done.err, done
+        for word in ("export --format eml", "rebuild", "import"):
+            assert f"mailsled {word}" in done.err, done
+        assert sled.run("export", "--format", "eml", "--to",
+                        tmp / "out").status == 0
+        sled.path.rename(tmp / "second")
+        assert sled.run("rebuild").status == 0
+        done = sled.run("import", tmp / "out" / "home", "--account", "home")
+        assert done.status == 0, done
+        stored_whole(sled, old + new, tmp)

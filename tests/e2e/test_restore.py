@@ -199,6 +199,32 @@ def test_damage_is_named_exactly_and_all_else_comes(tmp):
     assert emls(tmp / "out") == whole
 
 
+def test_an_mbox_is_not_replaced_by_one_that_lacks_mail(tmp):
+    sled = fetched(tmp, numbered(600), {"rotate": "64MiB"})
+    (volume,) = volumes(sled.path)
+    at, size = members(volume)[2]
+    ways = {"e": ("export",), "r": ("restore", sled.copies[0])}
+    for to, way in ways.items():
+        assert sled.run(*way, "--to", tmp / to, "--format",
+                        "mbox").status == 0
+    for place in sled.places:
+        hurt(next(iter(volumes(place))), at + size // 2)
+    for to, way in ways.items():
+        box = tmp / to / "home.mbox"
+        before = box.read_bytes()
+        for _ in range(2):
+            done = sled.run(*way, "--to", tmp / to, "--format", "mbox")
+            assert done.status == 65, done
+            assert "home.mbox is left as it was" in done.err, done
+            assert box.read_bytes() == before
+        part = tmp / to / "home.mbox.partial"
+        assert 0 < len(mailbox.mbox(part)) < len(mailbox.mbox(box)) == 600
+        # Where there is none yet, it is better than nothing.
+        done = sled.run(*way, "--to", tmp / f"{to}2", "--format", "mbox")
+        assert done.status == 65, done
+        assert [p.name for p in (tmp / f"{to}2").iterdir()] == ["home.mbox"]
+
+
 def test_two_damaged_files_of_one_volume_make_a_whole(tmp):
     sled = fetched(tmp, numbered(600), {"rotate": "64MiB"})
     (volume,) = volumes(sled.path)

@@ -449,6 +449,70 @@ test_a_state_folder_elsewhere_remembers_that_there_was_a_store(void **state)
 	assert_store_has(w, mails, 3);
 }
 
+/* The state folder went with the first place, the stick is not plugged in. */
+static void
+test_a_memo_outside_of_all_places_keeps_another_store_from_being_made(
+    void **state)
+{
+	static const enum sled_store_mode modes[] = { SLED_STORE_WRITE,
+		                                      SLED_STORE_REBUILD };
+	struct fx_store *w = *state;
+	char id[SLED_PLACE_ID];
+
+	w->conf.memo = w->state;
+	fx_store_open(w);
+	assert_int_equal(visit(w).fetched, 3);
+	(void)snprintf(id, sizeof(id), "%s", sled_store_id(w->store));
+	fx_store_close(w);
+	fx_store_sh(w, "rm -r store && mkdir away && mv copy1 away/");
+	for (size_t i = 0; i < 4; i++) {
+		if (i == 2) /* their mount points are empty folders */
+			fx_store_sh(w, "mkdir store copy1");
+		assert_false(fx_store_try(w, modes[i % 2]));
+		assert_int_equal(w->err.kind, SLED_ERR_PLACE);
+		assert_non_null(strstr(w->err.hint, "init --new"));
+		fx_store_sh(w, i < 2 ? "test ! -e store && test ! -e copy1"
+		                     : "test -z \"$(ls -A store copy1 | "
+		                       "grep -v :)\"");
+	}
+	fx_store_sh(w, "rmdir store copy1 && mv away/copy1 .");
+	fx_store_open(w);
+	assert_string_equal(sled_store_id(w->store), id);
+	assert_store_has(w, mails, 3);
+}
+
+static void
+test_a_new_store_leaves_alone_what_the_memo_knows(void **state)
+{
+	struct fx_store *w = *state;
+	char id[SLED_PLACE_ID];
+
+	w->conf.memo = w->state;
+	fx_store_open(w);
+	(void)snprintf(id, sizeof(id), "%s", sled_store_id(w->store));
+	fx_store_close(w);
+	fx_store_sh(w, "rm -r store && mv copy1 away");
+	w->conf.found_new = true;
+	fx_store_open(w);
+	assert_string_not_equal(sled_store_id(w->store), id);
+	assert_false(place(w, 1).present);
+	fx_store_close(w);
+	w->conf.found_new = false;
+	fx_store_open(w);
+	assert_false(place(w, 1).present);
+	fx_store_sh(w, "test ! -e copy1");
+}
+
+static void
+test_a_memo_that_cannot_be_written_is_no_failure(void **state)
+{
+	struct fx_store *w = *state;
+
+	w->conf.memo = "/proc/nowhere/memo";
+	fx_store_open(w);
+	assert_int_equal(visit(w).fetched, 3);
+}
+
 static void
 test_a_folder_with_other_things_is_left_alone(void **state)
 {
@@ -571,6 +635,10 @@ main(void)
 		    test_a_lost_first_place_without_its_copies_creates_nothing),
 		TEST(
 		    test_a_state_folder_elsewhere_remembers_that_there_was_a_store),
+		TEST(
+		    test_a_memo_outside_of_all_places_keeps_another_store_from_being_made),
+		TEST(test_a_new_store_leaves_alone_what_the_memo_knows),
+		TEST(test_a_memo_that_cannot_be_written_is_no_failure),
 		TEST(test_a_folder_with_other_things_is_left_alone),
 		TEST(test_readers_never_wait_and_write_nothing),
 		TEST(test_a_second_writer_hears_who_holds_the_lock),

@@ -887,6 +887,52 @@ test_a_spool_that_no_place_has_room_for_counts_as_known(void **state)
 	assert_place_has(w->path, mails, 3, NULL);
 }
 
+/* Something else in the first place with a name that an account may have. */
+static void
+test_a_folder_that_cannot_be_listed_is_left_out_where_it_holds_nothing(
+    void **state)
+{
+	static const char said[] = "it is left out";
+	struct fx_store *w = *state;
+	char folder[FX_STORE_PATH + 16];
+
+	three_members(w);
+	fx_store_sh(w, "ln -s loop store/loop && mkdir store/odd");
+	(void)snprintf(folder, sizeof(folder), "%s/odd", w->path);
+	fx_sys_pull(&w->fx, folder, 1);
+	fx_store_open(w);
+	assert_true(fx_store_has_said(w, "/store/loop: "));
+	assert_true(fx_store_has_said(w, "/store/odd: "));
+	assert_true(fx_store_has_said(w, said));
+	assert_store_has(w, mails, 4);
+	fx_store_close(w);
+	/* With the ledger lost nobody knows what lies there. */
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	assert_false(fx_store_try(w, SLED_STORE_WRITE));
+	assert_int_equal(w->err.kind, SLED_ERR_IO);
+	assert_non_null(strstr(w->err.text, "odd"));
+	assert_non_null(strstr(w->err.hint, "move it"));
+	fx_sys_calm(&w->fx);
+	fx_store_open(w);
+	assert_true(fx_store_has_said(w, "/store/loop: "));
+	assert_store_has(w, mails, 4);
+}
+
+static void
+test_an_account_s_folder_that_cannot_be_listed_ends_the_start(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	fx_store_sh(w, "mv store/home away && ln -s home store/home");
+	assert_false(fx_store_try(w, SLED_STORE_WRITE));
+	assert_int_equal(w->err.kind, SLED_ERR_IO);
+	assert_non_null(strstr(w->err.hint, "move it"));
+	fx_store_sh(w, "rm store/home && mv away store/home");
+	fx_store_open(w);
+	assert_store_has(w, mails, 4);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -917,6 +963,10 @@ main(void)
 		TEST(test_a_remaking_that_was_cut_off_goes_on),
 		TEST(test_a_volume_that_is_all_garbage_goes_aside),
 		TEST(test_a_shorter_file_is_filled_from_a_copy),
+		TEST(
+		    test_a_folder_that_cannot_be_listed_is_left_out_where_it_holds_nothing),
+		TEST(
+		    test_an_account_s_folder_that_cannot_be_listed_ends_the_start),
 		TEST(test_what_is_nowhere_is_dropped_and_said),
 		TEST(test_a_volume_lost_whole_is_no_fault_of_the_next),
 		TEST(test_a_volume_lost_whole_leaves_its_name_used),
