@@ -518,6 +518,11 @@ SLED_CHECK bool sled_ledger_by_hash(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_live(struct sled_ledger *ledger, int64_t maildrop,
                                  sled_message_fn *each, void *ctx,
                                  struct sled_err *err);
+/* Of those the ones that have any of FLAGS. */
+SLED_CHECK bool sled_ledger_live_with(struct sled_ledger *ledger,
+                                      int64_t maildrop, unsigned flags,
+                                      sled_message_fn *each, void *ctx,
+                                      struct sled_err *err);
 SLED_CHECK bool sled_ledger_by_id(struct sled_ledger *ledger, int64_t id,
                                   sled_message_fn *each, void *ctx,
                                   struct sled_err *err);
@@ -622,11 +627,6 @@ SLED_CHECK bool sled_ledger_unlist(struct sled_ledger *ledger, int64_t maildrop,
 SLED_CHECK bool sled_ledger_set_on_server(struct sled_ledger *ledger,
                                           int64_t message, bool on_server,
                                           struct sled_err *err);
-/* DOUBTFUL: what came in the visit of LAST, until then, of its size (or of ANY),
- * is not gone, and was not PROVED since. */
-SLED_CHECK bool sled_ledger_doubt(struct sled_ledger *ledger,
-                                  const struct sled_message *last, bool any,
-                                  struct sled_err *err);
 SLED_CHECK bool sled_ledger_set_dele(struct sled_ledger *ledger,
                                      int64_t message, int64_t when,
                                      struct sled_err *err);
@@ -697,6 +697,10 @@ SLED_CHECK bool sled_ledger_visits_by(struct sled_ledger *ledger,
                                       const char *path, uint64_t limit,
                                       sled_visit_fn *each, void *ctx,
                                       struct sled_err *err);
+/* When the last visit to this maildrop began that did so by WHEN; 0: none. */
+SLED_CHECK bool sled_ledger_visit_at(struct sled_ledger *ledger,
+                                     int64_t maildrop, int64_t when,
+                                     int64_t *began, struct sled_err *err);
 
 /* ---- rounds: one use of a link, with one visit or more, and its bill. A
  * row is put when it begins and again as it goes on, so that one which ended

@@ -82,25 +82,6 @@ sled_ledger_set_gone(struct sled_ledger *ledger, int64_t message, int64_t when,
 }
 
 bool
-sled_ledger_doubt(struct sled_ledger *ledger, const struct sled_message *last,
-                  bool any, struct sled_err *err)
-{
-	return sled_sql_run(
-	    ledger,
-	    SLED_SQL("UPDATE message SET flags = flags | ?3"
-	             " WHERE maildrop = ?1 AND gone = 0 AND received <= ?2"
-	             " AND received >= ifnull((SELECT max(began) FROM visit"
-	             " WHERE maildrop = ?1 AND began <= ?2), 0)"
-	             " AND flags & ?4 = 0 AND (?5 OR listed = ?6)",
-	             sled_value_int(last->maildrop),
-	             sled_value_int(last->received),
-	             sled_value_int(SLED_MESSAGE_DOUBTFUL),
-	             sled_value_int(SLED_MESSAGE_PROVED), sled_value_int(any),
-	             sled_value_u64(last->listed)),
-	    err);
-}
-
-bool
 sled_ledger_set_safe(struct sled_ledger *ledger, int64_t message, int64_t when,
                      struct sled_err *err)
 {

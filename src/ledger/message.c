@@ -241,6 +241,20 @@ sled_ledger_live(struct sled_ledger *ledger, int64_t maildrop,
 }
 
 bool
+sled_ledger_live_with(struct sled_ledger *ledger, int64_t maildrop,
+                      unsigned flags, sled_message_fn *each, void *ctx,
+                      struct sled_err *err)
+{
+	return sled_message_each(
+	    ledger,
+	    SLED_SQL("SELECT " COLUMNS " FROM message"
+	             " WHERE maildrop = ?1 AND gone = 0 AND flags & ?2 <> 0"
+	             " ORDER BY number",
+	             sled_value_int(maildrop), sled_value_int((int64_t)flags)),
+	    each, ctx, err);
+}
+
+bool
 sled_ledger_by_id(struct sled_ledger *ledger, int64_t id, sled_message_fn *each,
                   void *ctx, struct sled_err *err)
 {

@@ -194,3 +194,19 @@ sled_ledger_visits_by(struct sled_ledger *ledger, const char *path,
 	                              limit_value(limit)),
 	                     give_visit, &walk, err);
 }
+
+bool
+sled_ledger_visit_at(struct sled_ledger *ledger, int64_t maildrop, int64_t when,
+                     int64_t *began, struct sled_err *err)
+{
+	bool found = false;
+
+	*began = 0;
+	return sled_sql_number(ledger,
+	                       SLED_SQL("SELECT began FROM visit"
+	                                " WHERE maildrop = ?1 AND began <= ?2"
+	                                " ORDER BY began DESC LIMIT 1",
+	                                sled_value_int(maildrop),
+	                                sled_value_int(when)),
+	                       began, &found, err);
+}

@@ -101,20 +101,31 @@ by_uid(const void *a, const void *b, void *ctx)
 	              sled_listing_uid_of(listing, *(const uint32_t *)b));
 }
 
+bool
+sled_listing_by_uid(struct sled_listing *listing, uint32_t **order, size_t *len,
+                    struct sled_err *err)
+{
+	*len = 0;
+	*order = calloc(listing->len + 1, sizeof(**order));
+	if (*order == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "listing");
+	for (size_t i = 0; i < listing->len; i++)
+		if (listing->items[i].uid != 0)
+			(*order)[(*len)++] = (uint32_t)i;
+	qsort_r(*order, *len, sizeof(**order), by_uid, listing);
+	return true;
+}
+
 /* An id that is listed twice identifies nothing [S2]; its text stays until
  * disown_doubles(). */
 static bool
 drop_doubles(struct sled_listing *listing, struct sled_err *err)
 {
-	uint32_t *order = calloc(listing->len + 1, sizeof(*order));
+	uint32_t *order = NULL;
 	size_t len = 0;
 
-	if (order == NULL)
-		return sled_fail(err, SLED_ERR_NOMEM, "listing");
-	for (size_t i = 0; i < listing->len; i++)
-		if (listing->items[i].uid != 0)
-			order[len++] = (uint32_t)i;
-	qsort_r(order, len, sizeof(*order), by_uid, listing);
+	if (!sled_listing_by_uid(listing, &order, &len, err))
+		return false;
 	for (size_t i = 1; i < len; i++)
 		if (by_uid(&order[i - 1], &order[i], listing) == 0) {
 			listing->items[order[i - 1]].flags |= SLED_ITEM_NOID;
@@ -357,63 +368,6 @@ disown_doubles(struct sled_box *box, struct sled_err *err)
 	return true;
 }
 
-/* ---- one in doubt that is not listed any more ---- */
-
-struct unheard {
-	struct sled_box *box;
-	struct sled_message *list;
-	size_t len, cap;
-};
-
-static bool
-has_uid(const struct sled_listing *listing, const char *uid)
-{
-	for (size_t i = 0; i < listing->len; i++)
-		if (strcmp(sled_listing_uid_of(listing, i), uid) == 0)
-			return true;
-	return false;
-}
-
-/* One that is short speaks for no other. */
-static bool
-take_unheard(void *ctx, const struct sled_message *row, struct sled_err *err)
-{
-	const unsigned mute = SLED_MESSAGE_SHORT | SLED_MESSAGE_NOID;
-	struct unheard *u = ctx;
-	size_t cap = u->cap == 0 ? 4 : u->cap * 2;
-	struct sled_message *list;
-
-	if ((row->flags & SLED_IN_DOUBT) == 0 || (row->flags & mute) != 0 ||
-	    has_uid(u->box->listing, row->uid))
-		return true;
-	if (u->len == u->cap) {
-		list = reallocarray(u->list, cap, sizeof(*list));
-		if (list == NULL)
-			return sled_fail(err, SLED_ERR_NOMEM, "listing");
-		u->list = list;
-		u->cap = cap;
-	}
-	u->list[u->len++] = *row;
-	return true;
-}
-
-/* It was to speak for those that came before it in its visit, and nobody can ask
- * it any more: each speaks for itself [W5]. */
-static bool
-doubt_unheard(struct sled_box *box, struct sled_err *err)
-{
-	struct sled_ledger *ledger = box->store->ledger;
-	bool any = box->maildrop.loose > 0;
-	struct unheard u = { .box = box };
-	bool ok =
-	    sled_ledger_live(ledger, box->maildrop.id, take_unheard, &u, err);
-
-	for (size_t i = 0; ok && i < u.len; i++)
-		ok = sled_ledger_doubt(ledger, &u.list[i], any, err);
-	free(u.list);
-	return ok;
-}
-
 /* ---- rows that the listing lacks ---- */
 
 static int
@@ -535,7 +489,7 @@ apply_listing(struct sled_box *box, int64_t now, struct sled_err *err)
 {
 	struct sled_listing *listing = box->listing;
 
-	if (!disown_doubles(box, err) || !doubt_unheard(box, err))
+	if (!disown_doubles(box, err) || !sled_unheard_doubt(box, err))
 		return false;
 	for (size_t i = 0; i < listing->len; i++)
 		if (!judge(box, i, err))

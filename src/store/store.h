@@ -436,6 +436,14 @@ bool sled_unjudged_settle(const struct sled_unjudged *u,
                           struct sled_ledger *ledger,
                           struct sled_maildrop *maildrop, struct sled_err *err);
 
+/* ---- unheard.c ---- */
+/* Once the listing's doubled ids are disowned. */
+bool sled_unheard_doubt(struct sled_box *box, struct sled_err *err);
+/* match.c: the items that have an id, in the order of the ids; *order is to be
+ * freed. */
+bool sled_listing_by_uid(struct sled_listing *listing, uint32_t **order,
+                         size_t *len, struct sled_err *err);
+
 /* ---- drill.c ---- */
 /* A small volume, once a month; DAMAGED when it met damage. */
 bool sled_drill_if_due(struct sled_store *store, struct sled_err *err);
