@@ -446,6 +446,7 @@ print_json(const struct restore *r, const struct sled_err *why,
 	sled_json_u64(json, "not_asked_for", r->other);
 	sled_json_u64(json, "damaged", r->faults.len + r->foreign);
 	sled_json_u64(json, "lost", r->faults.lost);
+	sled_json_u64(json, "unknown_octets", r->faults.unknown);
 	sled_json_text(json, "error", why->text[0] == '\0' ? NULL : why->text);
 	sled_json_i64(json, "exit", sled_err_exit(why->kind));
 	return sled_json_print(&json, stdout, err);
@@ -461,6 +462,10 @@ print_text(const struct restore *r)
 		(void)printf(", %" PRIu64 " not asked for", r->other);
 	if (r->faults.lost > 0)
 		(void)printf(", %" PRIu64 " LOST", r->faults.lost);
+	if (r->faults.unknown > 0)
+		(void)printf("; %" PRIu64 " bytes that do not hold may have "
+		             "had MORE",
+		             r->faults.unknown);
 	if (r->cut)
 		(void)printf("; NOT FINISHED");
 	(void)puts("");

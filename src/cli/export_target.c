@@ -69,6 +69,9 @@ at_target(const struct sled_cli_export *x, const char *below, bool ok,
 	if (err->kind == SLED_ERR_PLACE && !is_full(err) && err->hint == NULL)
 		return sled_hint(err, "name a folder that this user may write "
 		                      "to");
+	if (err->sys == ENOTDIR && err->hint == NULL)
+		return sled_hint(err, "move what is there out of the way, or "
+		                      "name another folder");
 	return sled_cli_export_hint(err);
 }
 

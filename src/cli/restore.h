@@ -46,7 +46,8 @@ struct sled_cli_fault {
 struct sled_cli_faults {
 	struct sled_cli_fault *list;
 	size_t len, cap;
-	uint64_t lost; /* messages that no other file had */
+	uint64_t lost;    /* messages that no other file had */
+	uint64_t unknown; /* octets of what tells nothing of its messages */
 };
 
 SLED_CHECK bool sled_cli_faults_add(struct sled_cli_faults *faults,

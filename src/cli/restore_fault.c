@@ -178,6 +178,7 @@ sled_cli_faults_print(struct sled_cli *cli, struct sled_cli_faults *faults,
 		if (!take_out_met(fault, met, err))
 			return false;
 		faults->lost += fault->lost_len;
+		faults->unknown += fault->none ? fault->octets : 0;
 		if (!cli->json)
 			say_fault(cli, fault);
 		else if (!print_json(fault, err))

@@ -171,13 +171,28 @@ last_boundary(const struct extents *extents, uint64_t size)
 	return boundary;
 }
 
-/* Is what lies before AT not what the ledger has there? Then the file went
- * another way, and whole members of it may begin before AT and end behind. */
+/* Is what lies before AT not what the ledger has there, or may a whole member begin
+ * at AT in the midst of one of the ledger's? Then the file went another way, and
+ * whole members of it may begin before AT and end behind. Behind the committed
+ * end they are adopted. */
+static bool
+differs_at(struct sled_reading *reading, const struct extents *extents,
+           uint64_t at, uint64_t end)
+{
+	const struct sled_member_row *row = row_before(extents, at);
+	struct sled_err why = { 0 };
+	bool torn = true;
+
+	if (row != NULL && !compare_row(reading, row, &why))
+		return why.kind == SLED_ERR_DAMAGED;
+	return at < end &&
+	       sled_member_torn(&reading->source, at, &torn, &why) && !torn;
+}
+
 static bool
 is_another(struct sled_store *store, const struct sled_volume_row *volume,
            uint64_t at, bool *another, struct sled_err *err)
 {
-	const struct sled_member_row *row;
 	struct sled_reading reading;
 	struct sled_err why = { 0 };
 	struct extents extents;
@@ -185,11 +200,8 @@ is_another(struct sled_store *store, const struct sled_volume_row *volume,
 	*another = false;
 	if (!load_extents(&extents, store, volume, err))
 		return false;
-	row = row_before(&extents, at);
-	if (row != NULL &&
-	    sled_seat_read(&reading, &store->seats[0], volume, false, &why)) {
-		*another = !compare_row(&reading, row, &why) &&
-		           why.kind == SLED_ERR_DAMAGED;
+	if (sled_seat_read(&reading, &store->seats[0], volume, false, &why)) {
+		*another = differs_at(&reading, &extents, at, volume->end);
 		sled_reading_close(&reading);
 	}
 	free(extents.rows);

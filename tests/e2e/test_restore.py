@@ -192,6 +192,10 @@ def test_damage_is_named_exactly_and_all_else_comes(tmp):
         first)
     assert not damaged[1]["messages_known"], damaged[1]
     assert sums["lost"] == len(lost & set(first)), sums
+    assert sums["unknown_octets"] == victims[1][1], sums
+    text = sled.run("restore", there, "--to", tmp / "text", "--format", "eml")
+    assert f"{victims[1][1]} bytes that do not hold may have had MORE" in (
+        text.out), text
     assert all(out[name] == whole[name] for name in out)
     # Another copy has the rest: the same folder, only what is missing.
     more = restore(sled.path, tmp / "out").json[-1]
@@ -331,8 +335,8 @@ def test_into_another_store_once(tmp):
     done = into(new, old.copies[0])
     assert done.status == 0, done
     assert done.json[-1] == {"restored": 63, "present": 0, "not_asked_for": 0,
-                             "damaged": 0, "lost": 0, "error": None,
-                             "exit": 0}, done
+                             "damaged": 0, "lost": 0, "unknown_octets": 0,
+                             "error": None, "exit": 0}, done
     again = into(new, old.path)
     assert again.json[-1]["restored"] == 0, again
     assert again.json[-1]["present"] == 63, again
@@ -468,7 +472,7 @@ def test_what_an_export_cannot_write_is_told_with_its_place(tmp):
     sled = fetched(tmp, {f"n{i}": m for i, m in enumerate(numbered(3))})
     (tmp / "file").touch()
     for to, why, hint in ((tmp / "no/out", "No such file", "folder above"),
-                          (tmp / "file", "Not a directory", "")):
+                          (tmp / "file", "Not a directory", "another folder")):
         done = sled.run("export", "--to", to, "--format", "eml")
         assert done.status == 74, done
         assert f"export: in {to}: " in done.err and why in done.err, done
@@ -479,3 +483,4 @@ def test_what_an_export_cannot_write_is_told_with_its_place(tmp):
     done = sled.run("--json", "export", "--to", tmp / "out", "--format", "eml")
     assert done.status == 74 and done.json[-1]["missing"] == 3, done
     assert f"in {tmp}/out/home: " in done.err and "2026" in done.err, done
+    assert "try: move what is there out of the way" in done.err, done

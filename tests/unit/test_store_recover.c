@@ -603,6 +603,35 @@ test_a_first_place_that_went_another_way_is_not_cut(void **state)
 	assert_int_equal(fx_store_rows(w, &mails[4]), 1);
 }
 
+/* What only it has is whole, begins where the ledger's next member does, and ends
+ * before that ends. */
+static void
+test_a_shorter_first_place_of_another_way_is_not_cut(void **state)
+{
+	struct fx_store *w = *state;
+
+	w->conf.state = w->state;
+	fx_store_open(w);
+	(void)visit(w, 0, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "mkdir base && cp -a store copy1 state base/");
+	fx_store_open(w);
+	(void)visit(w, 1, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "mkdir one && mv store copy1 state one/ && "
+	               "mv base/* .");
+	fx_store_open(w);
+	(void)visit(w, 3, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "rm -r copy1 state && mv one/copy1 one/state .");
+	fx_store_open(w);
+	assert_true(fx_store_has_said(w, "1 messages that only this file"));
+	assert_int_equal(fx_store_rows(w, &mails[0]), 1);
+	assert_int_equal(fx_store_rows(w, &mails[1]), 1);
+	assert_int_equal(fx_store_rows(w, &mails[3]), 1);
+	assert_store_verifies(w);
+}
+
 /* No visit needs it, so its rows stay for a repair; but not as if it held. */
 static void
 test_a_sealed_volume_that_was_cut_is_not_held(void **state)
@@ -956,6 +985,7 @@ main(void)
 		TEST(test_a_rebuild_into_an_empty_place_needs_no_first_member),
 		TEST(test_a_rebuild_tells_of_a_lone_member_without_its_header),
 		TEST(test_a_first_place_that_went_another_way_is_not_cut),
+		TEST(test_a_shorter_first_place_of_another_way_is_not_cut),
 		TEST(test_a_sealed_volume_that_was_cut_is_not_held),
 		TEST(test_what_is_cut_off_everywhere_is_named),
 		TEST(test_a_rebuild_tells_of_what_holds_nowhere),
