@@ -683,7 +683,8 @@ typedef bool sled_visit_fn(void *ctx, const struct sled_visit_row *row,
 SLED_CHECK bool sled_ledger_visit_put(struct sled_ledger *ledger,
                                       struct sled_visit_row *row,
                                       struct sled_err *err);
-/* Newest first; LABEL NULL: all; LIMIT 0: all. */
+/* Newest first; LABEL NULL: all; LIMIT 0: all. With a limit, those that a clock
+ * which was ahead dated in the future are the last ones. */
 SLED_CHECK bool sled_ledger_visits(struct sled_ledger *ledger,
                                    const char *label, uint64_t limit,
                                    sled_visit_fn *each, void *ctx,
