@@ -1,4 +1,5 @@
 /* visit.c - rows of visits. See mailsled/ledger.h. */
+#include "mailsled/clock.h"
 #include "sql.h"
 
 /* Those of schema 1, and what 2 and 3 have more. */
@@ -19,7 +20,7 @@
 	" ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38"
 #define NEWEST                                                         \
 	" FROM visit WHERE (?1 IS NULL OR label = ?1) AND began >= ?3" \
-	" ORDER BY began DESC, id DESC LIMIT ?2"
+	" AND began <= ?4 ORDER BY began DESC, id DESC LIMIT ?2"
 #define NEWEST_BY                     \
 	" FROM visit WHERE path = ?1" \
 	" ORDER BY began DESC, id DESC LIMIT ?2"
@@ -122,6 +123,7 @@ read_visit(struct sled_row *row, struct sled_visit_row *visit)
 struct walk {
 	sled_visit_fn *each;
 	void *ctx;
+	uint64_t given;
 };
 
 static bool
@@ -131,6 +133,7 @@ give_visit(void *ctx, struct sled_row *row, struct sled_err *err)
 	struct sled_visit_row visit;
 
 	read_visit(row, &visit);
+	walk->given++;
 	return sled_row_end(row, err) && walk->each(walk->ctx, &visit, err);
 }
 
@@ -143,10 +146,10 @@ limit_value(uint64_t limit)
 }
 
 static bool
-each_visit(struct sled_ledger *ledger, const struct sled_value values[3],
+each_visit(struct sled_ledger *ledger, const struct sled_value values[4],
            struct walk *walk, struct sled_err *err)
 {
-	struct sled_sql sql = { "SELECT id, " COLUMNS NEWEST, values, 3 };
+	struct sled_sql sql = { "SELECT id, " COLUMNS NEWEST, values, 4 };
 
 	if (ledger->version == 1)
 		sql.text =
@@ -155,6 +158,20 @@ each_visit(struct sled_ledger *ledger, const struct sled_value values[3],
 		sql.text =
 		    "SELECT id, " COLUMNS_1 ", " COLUMNS_2 ", " NONE_3 NEWEST;
 	return sled_sql_each(ledger, &sql, give_visit, walk, err);
+}
+
+/* Those that began from SINCE to UNTIL. */
+static bool
+each_between(struct sled_ledger *ledger, const char *label, uint64_t limit,
+             int64_t since, int64_t until, struct walk *walk,
+             struct sled_err *err)
+{
+	const struct sled_value values[] = { sled_value_text(label),
+		                             limit_value(limit),
+		                             sled_value_int(since),
+		                             sled_value_int(until) };
+
+	return each_visit(ledger, values, walk, err);
 }
 
 bool
@@ -178,22 +195,26 @@ sled_ledger_visits(struct sled_ledger *ledger, const char *label,
                    uint64_t limit, sled_visit_fn *each, void *ctx,
                    struct sled_err *err)
 {
-	const struct sled_value values[] = { sled_value_text(label),
-		                             limit_value(limit),
-		                             sled_value_int(INT64_MIN) };
+	struct walk walk = { each, ctx, 0 };
+	int64_t now = sled_clock_now();
 
-	return each_visit(ledger, values, &(struct walk){ each, ctx }, err);
+	if (limit == 0)
+		return each_between(ledger, label, 0, INT64_MIN, INT64_MAX,
+		                    &walk, err);
+	if (!each_between(ledger, label, limit, INT64_MIN, now, &walk, err))
+		return false;
+	return walk.given >= limit ||
+	       each_between(ledger, label, limit - walk.given, now + 1,
+	                    INT64_MAX, &walk, err);
 }
 
 bool
 sled_ledger_visits_since(struct sled_ledger *ledger, int64_t since,
                          sled_visit_fn *each, void *ctx, struct sled_err *err)
 {
-	const struct sled_value values[] = { sled_value_text(NULL),
-		                             limit_value(0),
-		                             sled_value_int(since) };
+	struct walk walk = { each, ctx, 0 };
 
-	return each_visit(ledger, values, &(struct walk){ each, ctx }, err);
+	return each_between(ledger, NULL, 0, since, INT64_MAX, &walk, err);
 }
 
 bool
@@ -201,7 +222,7 @@ sled_ledger_visits_by(struct sled_ledger *ledger, const char *path,
                       uint64_t limit, sled_visit_fn *each, void *ctx,
                       struct sled_err *err)
 {
-	struct walk walk = { each, ctx };
+	struct walk walk = { each, ctx, 0 };
 
 	return ledger->version < 3 ||
 	       sled_sql_each(ledger,
