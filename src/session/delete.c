@@ -84,14 +84,14 @@ delete_all(struct sled_session *s)
 
 /* The same octets twice running may be one reply that was given twice: then the
  * next one's is still on its way. An answer that has a form of its own shows
- * that none is [W5]; true twins cost a round trip. */
+ * that none is [W5]; true twins cost a round trip. What is to stay needs it too:
+ * when it is due, nothing tells of this visit any more. */
 static bool
 ask_for_order(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
 
-	if (s->box == NULL || !sled_box_echoed(s->box) ||
-	    (!any_due(s) && !sled_delete_by_quit(s)))
+	if (s->box == NULL || !sled_box_echoed(s->box))
 		return false;
 	s->shifted = true;
 	(void)sled_session_did(s, sled_pop3_stat(s->pop, &err), &err);

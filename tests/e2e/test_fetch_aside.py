@@ -349,6 +349,25 @@ def test_a_reply_too_many_that_shows_late(tmp):
     assert not liar.count("DELE") - len(MAIL), liar.commands
 
 
+def test_a_reply_too_many_where_nothing_is_deleted_yet(tmp):
+    """[W5] In the days of trial: what came twice must not be believed when they
+    are over."""
+    with Liar(tmp, MAIL, **late_by_one("5")) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"delete": "never"})
+        first = fetch(sled)
+        assert first.status == 76, first
+        said(first, "may have answered other commands")
+        liar.lies.clear()
+        sled.account_keys["delete"] = "verified"
+        sled.write()
+        for _ in range(3):
+            fetch(sled)
+        assert not liar.mail, liar.mail.keys()
+        got = untar(sled.path, tmp / "out").values()
+        missing = Counter(map(wire, MAIL)) - Counter(got)
+        assert not missing, len(missing)
+
+
 def test_twins_side_by_side_are_deleted(tmp):
     """Nothing is wrong with a message that was delivered twice: one STAT more
     is what it costs."""
