@@ -593,7 +593,8 @@ SLED_CHECK bool sled_box_recheck_apply(struct sled_box *box,
 /* Law 1. Verified in min-copies places, the row committed, due by the policy; or
  * dropped by the user, and proved to be the message that was meant. */
 bool sled_box_may_delete(const struct sled_box *box, size_t item);
-/* Is everything RETRieved or TOPped in this visit safe? (EXPIRE 0) */
+/* Is everything RETRieved or TOPped in this visit safe, and none in doubt?
+ * (EXPIRE 0) */
 bool sled_box_all_safe(const struct sled_box *box);
 /* Before the DELEs of all items with may_delete() leave. */
 SLED_CHECK bool sled_box_dele_sent(struct sled_box *box, int64_t now,

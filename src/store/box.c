@@ -322,7 +322,8 @@ sled_box_doubt(struct sled_box *box, size_t item, struct sled_err *err)
 	struct sled_row_copy copy = { .found = false };
 	struct sled_ledger *ledger = box->store->ledger;
 
-	it->flags &= (uint8_t)~SLED_ITEM_DUE;
+	/* Neither by DELE nor by a QUIT that deletes what was RETRieved. */
+	it->flags &= (uint8_t) ~(SLED_ITEM_DUE | SLED_ITEM_SAFE);
 	if (it->row == 0)
 		return true;
 	if (!sled_ledger_by_id(ledger, it->row, sled_row_take, &copy, err))

@@ -419,6 +419,17 @@ def test_each_message_is_another_and_no_top_tells(tmp):
     assert liar.count("TOP") >= 1, liar.commands
 
 
+def test_a_doubt_where_quit_deletes_what_was_fetched(tmp):
+    """[Q3] [W5] EXPIRE 0: the connection is closed without it."""
+    mail = [message(i, f"text {i}\n" * i) for i in range(1, 5)]
+    with Liar(tmp, mail, RETR=another({1: 2, 2: 3, 3: 2, 4: 1}),
+              TOP=lambda s, a: b"-ERR no\r\n") as liar:
+        liar.capa.append("EXPIRE 0")
+        sled = Sled(tmp, {"home": liar})
+        fetch(sled)
+        assert liar.count("QUIT") == 0 and len(liar.mail) == 4, liar.commands
+
+
 def test_each_message_is_another_and_the_line_ends_at_a_look_at_one(tmp):
     """[W5] Each such look ends a line: then it is fetched without [W4]."""
     mail = [message(i, f"text {i}\n" * i) for i in range(1, 5)]
