@@ -549,6 +549,16 @@ SLED_CHECK bool sled_box_reconsider(struct sled_box *box, struct sled_err *err);
  * deleted before a TOP of a later visit proved it. Not beside a job. */
 SLED_CHECK bool sled_box_doubt(struct sled_box *box, size_t item,
                                struct sled_err *err);
+/* The next item from *AT on, which moves behind it, that came in this visit with
+ * the size that another one is listed with, and not with its own: where it is
+ * not known yet that this server's sizes tell nothing, it may be that one. */
+bool sled_box_stray(const struct sled_box *box, size_t *at, size_t *item);
+/* What TOP n 0 brought for it (NULL: refused). The header of what came: all is
+ * well. *other: that of another message; it is short, and fetched once more. Where
+ * none tells it is in doubt, unless it came so before. Not beside a job. */
+SLED_CHECK bool sled_box_shown(struct sled_box *box, size_t item,
+                               const struct sled_digest *top, bool *other,
+                               struct sled_err *err);
 /* Such an item of an earlier visit, that neither a TOP nor its octets in this one
  * have settled. */
 bool sled_box_in_doubt(const struct sled_box *box, size_t item);
@@ -590,7 +600,8 @@ SLED_CHECK bool sled_box_recheck_apply(struct sled_box *box,
 /* Law 1. Verified in min-copies places, the row committed, due by the policy; or
  * dropped by the user, and proved to be the message that was meant. */
 bool sled_box_may_delete(const struct sled_box *box, size_t item);
-/* Is everything RETRieved or TOPped in this visit safe? (EXPIRE 0) */
+/* Is everything RETRieved or TOPped in this visit safe, and none in doubt?
+ * (EXPIRE 0) */
 bool sled_box_all_safe(const struct sled_box *box);
 /* Before the DELEs of all items with may_delete() leave. */
 SLED_CHECK bool sled_box_dele_sent(struct sled_box *box, int64_t now,

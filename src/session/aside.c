@@ -98,7 +98,8 @@ void
 sled_aside_ended(struct sled_session *s, const struct sled_err *err)
 {
 	bool asking = s->phase == SLED_PHASE_FETCH ||
-	              (s->phase == SLED_PHASE_SAVE && s->holding.in_flight > 0);
+	              (s->phase == SLED_PHASE_SAVE &&
+	               s->holding.in_flight + s->in_flight > 0);
 	uint32_t msg = s->pop == NULL ? 0 : sled_pop3_due(s->pop);
 
 	if (s->box == NULL || !asking || msg == 0 || msg > s->listing.len ||

@@ -143,6 +143,10 @@ prove(struct sled_session *s, size_t i, const struct sled_digest *top)
 	struct sled_err err = { 0 };
 	struct sled_item *item = &s->listing.items[i];
 
+	if (item->asked == SLED_ASKED_RETR) {
+		sled_shift_shown(s, i, top);
+		return;
+	}
 	if (!sled_session_did(
 		s, sled_box_proof(s->box, i, top, sled_clock_now(), &err),
 		&err) ||
@@ -162,22 +166,46 @@ is_unprovable(const struct sled_session *s, size_t i)
 }
 
 static bool
-ask_proof(struct sled_session *s, size_t i)
+ask_top(struct sled_session *s, size_t i)
 {
-	struct sled_item *item = &s->listing.items[i];
 	struct sled_err err = { 0 };
 
-	item->asked = SLED_ASKED_TOP;
-	if (is_unprovable(s, i)) {
-		prove(s, i, NULL);
-		return !s->closed;
-	}
 	if (!sled_session_did(
 		s, sled_pop3_top(s->pop, (uint32_t)i + 1, 0, &err), &err))
 		return false;
 	s->in_flight++;
 	s->flight_bytes += PROOF_OCTETS;
 	return true;
+}
+
+static bool
+ask_proof(struct sled_session *s, size_t i)
+{
+	s->listing.items[i].asked = SLED_ASKED_TOP;
+	if (!is_unprovable(s, i))
+		return ask_top(s, i);
+	prove(s, i, NULL);
+	return !s->closed;
+}
+
+/* What came, and may be another message, shows its header: true while such TOPs
+ * are on their way. */
+static bool
+ask_strays(struct sled_session *s)
+{
+	size_t i;
+
+	while (may_ask(s) && !s->stopping && !s->store_failed &&
+	       sled_shift_next(s, &i))
+		if (s->no_top)
+			sled_shift_shown(s, i, NULL);
+		else if (!ask_top(s, i))
+			return true;
+	if (s->closed)
+		return true;
+	if (s->in_flight > 0)
+		sled_timer_start(s->stall, s->conf.account->timeout_ms);
+	return s->in_flight > 0;
 }
 
 static bool
@@ -319,7 +347,7 @@ sled_fetch_more(struct sled_session *s)
 	/* The disk's time is not the server's silence. */
 	sled_timer_stop(s->stall);
 	if (s->job || sled_fetch_commit(s, true) || recheck(s, true) ||
-	    sled_held_more(s))
+	    ask_strays(s) || sled_held_more(s))
 		return;
 	sled_shift_check(s);
 	sled_delete_start(s);

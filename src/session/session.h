@@ -129,6 +129,7 @@ struct sled_session {
 	int64_t delete_until;    /* what was received until then may go */
 	struct sled_intake *top; /* digests of TOPs */
 	size_t next_proof;
+	size_t next_stray;
 	size_t next_retr;             /* without a plan */
 	bool dry;                     /* the last look for a RETR found none */
 	enum sled_plan_answer answer; /* the plan's last */
@@ -348,6 +349,12 @@ void sled_aside_keep(struct sled_session *s);
 void sled_aside_tell(struct sled_session *s);
 
 /* ---- shift.c: replies out of order ---- */
+/* All that was asked for has come: the next that is to show its header; false:
+ * none. Not beside a job. */
+bool sled_shift_next(struct sled_session *s, size_t *i);
+/* Its TOP came; NULL: it was refused. */
+void sled_shift_shown(struct sled_session *s, size_t i,
+                      const struct sled_digest *top);
 /* The item came whole, of a size that is listed so. */
 void sled_shift_landed(struct sled_session *s, size_t i, uint64_t size);
 /* Its RETR was refused, in these words. */

@@ -132,12 +132,52 @@ look_everywhere(struct sled_session *s)
 }
 
 static void
-judge(struct sled_session *s)
+reconsider(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
 
 	if (!sled_box_reconsider(s->box, &err))
 		sled_session_warn(s, "%s", err.text);
+}
+
+/* It came with the size of another: now that it is known which are short, and
+ * before anything is deleted, a TOP tells. */
+bool
+sled_shift_next(struct sled_session *s, size_t *i)
+{
+	reconsider(s);
+	return sled_box_stray(s->box, &s->next_stray, i);
+}
+
+void
+sled_shift_shown(struct sled_session *s, size_t i,
+                 const struct sled_digest *top)
+{
+	struct sled_err err = { 0 };
+	bool other = false;
+
+	if (!sled_session_did(s, sled_box_shown(s->box, i, top, &other, &err),
+	                      &err))
+		return;
+	s->shifted = s->shifted || other;
+}
+
+/* Those that no TOP could tell of in this visit. */
+static void
+doubt_strays(struct sled_session *s)
+{
+	size_t count = 0;
+
+	for (size_t at = 0, i; sled_box_stray(s->box, &at, &i);)
+		count += doubt(s, i);
+	tell(s, count);
+}
+
+static void
+judge(struct sled_session *s)
+{
+	reconsider(s);
+	doubt_strays(s);
 	look_everywhere(s);
 }
 

@@ -11,7 +11,7 @@
 #include "store/store.h"
 
 #define JOURNAL_FLUSH (256u << 10)
-#define LF_LEAST      3 /* messages counted with bare LF make a habit */
+#define HABIT_LEAST   3 /* messages of other sizes than octets make a habit */
 
 bool
 sled_row_take(void *ctx, const struct sled_message *row, struct sled_err *err)
@@ -47,8 +47,15 @@ is_lf_counted(const struct sled_digest *digest, uint64_t listed)
 bool
 sled_box_counts_lf(const struct sled_maildrop *maildrop)
 {
-	return maildrop->lf_counted >= LF_LEAST &&
+	return maildrop->lf_counted >= HABIT_LEAST &&
 	       maildrop->lf_counted > maildrop->exact + maildrop->loose;
+}
+
+bool
+sled_box_is_loose(const struct sled_maildrop *maildrop)
+{
+	return maildrop->loose >= HABIT_LEAST &&
+	       maildrop->loose > maildrop->exact + maildrop->lf_counted;
 }
 
 static uint64_t
@@ -144,6 +151,7 @@ open_parts(struct sled_box *box, const struct sled_spool_owner *owner,
 	    !sled_ledger_messages(ledger, &query, sled_row_take, &newest, err))
 		return false;
 	box->whose.maildrop = box->maildrop.id;
+	box->loose = sled_box_is_loose(&box->maildrop);
 	box->last_received = newest.found ? newest.row.received : 0;
 	return sled_volume_turn_if_due(box->store, owner->label, now, err);
 }
@@ -160,6 +168,7 @@ free_box(struct sled_box **box_p)
 	sled_spool_close(&box->spool);
 	sled_buf_free(&box->journal);
 	sled_buf_free(&box->odd);
+	sled_buf_free(&box->strays);
 	sled_claims_free(&box->claims);
 	sled_claims_free(&box->asked);
 	free(box->olds.list);
@@ -323,7 +332,8 @@ sled_box_doubt(struct sled_box *box, size_t item, struct sled_err *err)
 	struct sled_row_copy copy = { .found = false };
 	struct sled_ledger *ledger = box->store->ledger;
 
-	it->flags &= (uint8_t)~SLED_ITEM_DUE;
+	/* Neither by DELE nor by a QUIT that deletes what was RETRieved. */
+	it->flags &= (uint8_t) ~(SLED_ITEM_DUE | SLED_ITEM_SAFE);
 	if (it->row == 0)
 		return true;
 	if (!sled_ledger_by_id(ledger, it->row, sled_row_take, &copy, err))
@@ -443,13 +453,15 @@ say_short(const struct sled_box *box, const struct sled_message *row)
 static bool
 accept_twin(struct sled_box *box, struct twin *twin, struct sled_err *err)
 {
+	bool stray = sled_stray_is(box, twin->digest);
 	struct sled_item *it = &box->listing->items[box->current];
 	struct sled_message *row = &twin->copy.row;
 	bool was_short = (row->flags & SLED_MESSAGE_SHORT) != 0;
 
-	if (was_short)
+	if (was_short && !stray)
 		say_short(box, row);
-	if (was_short && it->size < row->octets) /* so does this server count */
+	if (was_short && !sled_stray_is(box, twin->digest) &&
+	    it->size < row->octets) /* so does this server count */
 		sled_box_learn(&box->maildrop, twin->digest, it->size);
 	row->flags &= ~(unsigned)SLED_MESSAGE_SHORT;
 	it->flags &= (uint8_t)~SLED_ITEM_SHORT;
@@ -459,7 +471,8 @@ accept_twin(struct sled_box *box, struct twin *twin, struct sled_err *err)
 		return false;
 	if ((was_short &&
 	     !sled_ledger_message_update(box->store->ledger, row, err)) ||
-	    !sled_box_same(box, box->current, row, err)) {
+	    !sled_box_same(box, box->current, row, err) ||
+	    (stray && !sled_stray_mark(box, row->id, true, err))) {
 		sled_ledger_drop(box->store->ledger);
 		return false;
 	}
@@ -527,8 +540,9 @@ note_odd(struct sled_box *box, struct sled_err *err)
 	return sled_buf_add(&box->odd, &item, sizeof(item), err);
 }
 
-static bool
-mark_short(struct sled_box *box, size_t item, struct sled_err *err)
+bool
+sled_box_short(struct sled_box *box, size_t item, uint32_t *counted,
+               struct sled_err *err)
 {
 	struct sled_item *it = &box->listing->items[item];
 	struct sled_row_copy copy = { .found = false };
@@ -540,8 +554,8 @@ mark_short(struct sled_box *box, size_t item, struct sled_err *err)
 		return false;
 	it->flags |= SLED_ITEM_SHORT;
 	copy.row.flags |= SLED_MESSAGE_SHORT;
-	if (box->maildrop.loose > 0)
-		box->maildrop.loose--;
+	if (counted != NULL && *counted > 0)
+		--*counted;
 	return !copy.found ||
 	       sled_ledger_message_update(ledger, &copy.row, err);
 }
@@ -557,7 +571,7 @@ sled_box_reconsider(struct sled_box *box, struct sled_err *err)
 
 	for (size_t at = 0; settled && at < box->odd.len; at += sizeof(item)) {
 		memcpy(&item, box->odd.data + at, sizeof(item));
-		if (!mark_short(box, item, err))
+		if (!sled_box_short(box, item, &box->maildrop.loose, err))
 			return false;
 	}
 	return true;
@@ -583,6 +597,8 @@ accept_new(struct sled_box *box, const struct sled_digest *digest,
 		sled_box_learn(&box->maildrop, digest, it->size);
 		if (box->maildrop.loose > loose && !note_odd(box, err))
 			return false;
+		if (box->maildrop.loose > loose && sled_stray_is(box, digest))
+			flags |= SLED_MESSAGE_DOUBTFUL; /* until it is shown */
 	}
 	return keep_whole(box, digest, flags, err);
 }
@@ -607,6 +623,8 @@ sled_box_end(struct sled_box *box, struct sled_err *err)
 		return false;
 	if (twin.copy.found ? !accept_twin(box, &twin, err)
 	                    : !accept_new(box, &digest, err))
+		return false;
+	if (!sled_stray_note(box, &digest, !twin.copy.found, err))
 		return false;
 	box->sums.fetched++;
 	box->sums.mail_bytes += digest.octets;

@@ -201,16 +201,22 @@ is_listed(void *ctx, const struct sled_item *it)
 	return it->verdict != SLED_ITEM_ABSENT;
 }
 
+const struct sled_sizes *
+sled_box_sizes(struct sled_box *box)
+{
+	if (!box->sized)
+		sled_sizes_new(&box->sizes, box->listing, is_listed, NULL);
+	box->sized = true;
+	return &box->sizes;
+}
+
 /* Of a visit that was killed: is there another one that it may be? */
 static bool
 has_twin(struct sled_box *box, const struct sled_item *it)
 {
 	if (box->maildrop.loose > 0)
 		return box->listing->len > 1;
-	if (!box->sized)
-		sled_sizes_new(&box->sizes, box->listing, is_listed, NULL);
-	box->sized = true;
-	return sled_sizes_count(&box->sizes, it->size) > 1;
+	return sled_sizes_count(sled_box_sizes(box), it->size) > 1;
 }
 
 static bool

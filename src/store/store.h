@@ -303,11 +303,14 @@ struct sled_box {
 	bool spool_kept;   /* something in it is in no archive */
 	bool proof_failed; /* of a sample: no renumbering after all */
 	bool echoed;       /* two answers, one behind the other, are equal */
+	bool loose;        /* earlier visits showed that sizes tell nothing */
 	struct sled_hash came; /* the last one's; zeros: none came yet */
 	size_t samples;        /* proofs that others wait for */
 	struct sled_olds olds;
 	struct sled_buf journal;
-	struct sled_buf odd; /* items of this visit, a uint32_t each */
+	struct sled_buf odd;    /* items of this visit, a uint32_t each */
+	struct sled_buf strays; /* see stray.c */
+	size_t shown;           /* strays before this one have shown theirs */
 	struct sled_box_sums sums;
 	struct sled_helds held;
 	struct sled_asides asides;
@@ -325,6 +328,8 @@ bool sled_whose_keep(struct sled_whose *whose, char **names,
 
 /* Has most of this server a line's end counted as one octet? */
 bool sled_box_counts_lf(const struct sled_maildrop *maildrop);
+/* Do most of its sizes tell nothing, line ends counted as you like? */
+bool sled_box_is_loose(const struct sled_maildrop *maildrop);
 bool sled_box_is_short(const struct sled_maildrop *maildrop,
                        const struct sled_digest *digest, uint64_t listed);
 /* Of a message that came, with the digest of its octets. */
@@ -335,6 +340,20 @@ bool sled_listing_order(struct sled_listing *listing, uint32_t **order,
                         size_t *len, struct sled_err *err);
 /* An answer came whole: is it the one before it, once more? */
 void sled_box_note(struct sled_box *box, const struct sled_digest *digest);
+/* The item is fetched once more, and was no sign of how this server counts: it
+ * had been COUNTED, or NULL. */
+bool sled_box_short(struct sled_box *box, size_t item, uint32_t *counted,
+                    struct sled_err *err);
+/* The sizes of all that is listed. */
+const struct sled_sizes *sled_box_sizes(struct sled_box *box);
+/* stray.c: may what came for the current item be another message, by its size? */
+bool sled_stray_is(struct sled_box *box, const struct sled_digest *digest);
+/* No kill may make us believe it before its header was shown. */
+bool sled_stray_mark(struct sled_box *box, int64_t row, bool doubtful,
+                     struct sled_err *err);
+/* If so, note it. LEARNED: it told how this server counts. */
+bool sled_stray_note(struct sled_box *box, const struct sled_digest *digest,
+                     bool learned, struct sled_err *err);
 /* An id was seen to be another message's: each is proved from now on. */
 bool sled_box_reuses(struct sled_box *box, struct sled_err *err);
 /* The item is this row: note its size and id, and that it is listed. */

@@ -185,7 +185,7 @@ def skip(s, _):
     return b""
 
 
-def all_home(tmp, status, mail, **lies):
+def all_home(tmp, status, mail, visits=3, **lies):
     """A visit to a server that lies so; then to an honest one, until its
     maildrop is empty: each message is here."""
     with Liar(tmp, mail, **lies) as liar:
@@ -193,7 +193,7 @@ def all_home(tmp, status, mail, **lies):
         first = fetch(sled)
         assert first.status == status, first
         del liar.lies["RETR"]
-        for _ in range(3):
+        for _ in range(visits):
             fetch(sled)
         assert not liar.mail, liar.mail.keys()
         got = untar(sled.path, tmp / "out").values()
@@ -349,6 +349,25 @@ def test_a_reply_too_many_that_shows_late(tmp):
     assert not liar.count("DELE") - len(MAIL), liar.commands
 
 
+def test_a_reply_too_many_where_nothing_is_deleted_yet(tmp):
+    """[W5] In the days of trial: what came twice must not be believed when they
+    are over."""
+    with Liar(tmp, MAIL, **late_by_one("5")) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"delete": "never"})
+        first = fetch(sled)
+        assert first.status == 76, first
+        said(first, "may have answered other commands")
+        liar.lies.clear()
+        sled.account_keys["delete"] = "verified"
+        sled.write()
+        for _ in range(3):
+            fetch(sled)
+        assert not liar.mail, liar.mail.keys()
+        got = untar(sled.path, tmp / "out").values()
+        missing = Counter(map(wire, MAIL)) - Counter(got)
+        assert not missing, len(missing)
+
+
 def test_twins_side_by_side_are_deleted(tmp):
     """Nothing is wrong with a message that was delivered twice: one STAT more
     is what it costs."""
@@ -370,6 +389,81 @@ def test_two_of_one_size_crossed_behind_a_third(tmp):
     first, liar = all_home(tmp, 76, mail, RETR=ring)
     said(first, "may have answered other commands")
     assert first.reports[-1]["deleted"] <= 2, first
+
+
+def another(swap):
+    """For each of these numbers the message of another number."""
+    def reply(s, arg):
+        number = swap.get(int(arg))
+        return number and s.honest("RETR", number)
+    return reply
+
+
+def test_each_message_is_another_from_the_first_visit_on(tmp):
+    """[W5] No size is as listed, so that sizes seem to tell nothing: but each is
+    that of another one. Some came twice, some never."""
+    mail = [message(i, f"text {i}\n" * i) for i in range(1, 7)]
+    first, liar = all_home(tmp, 76, mail, RETR=another(
+        {1: 2, 2: 3, 3: 2, 4: 1, 5: 1, 6: 2}))
+    said(first, "another size than the server lists")
+    assert first.reports[-1]["deleted"] == 0, first
+    assert liar.count("TOP") >= 6, liar.commands
+
+
+def test_each_message_is_another_and_no_top_tells(tmp):
+    """[W5] It is fetched once more."""
+    mail = [message(i, f"text {i}\n" * i) for i in range(1, 5)]
+    first, liar = all_home(tmp, 0, mail, RETR=another(
+        {1: 2, 2: 3, 3: 2, 4: 1}), TOP=lambda s, a: b"-ERR no\r\n")
+    assert first.reports[-1]["deleted"] == 0, first
+    assert liar.count("TOP") >= 1, liar.commands
+
+
+def test_a_doubt_where_quit_deletes_what_was_fetched(tmp):
+    """[Q3] [W5] EXPIRE 0: the connection is closed without it."""
+    mail = [message(i, f"text {i}\n" * i) for i in range(1, 5)]
+    with Liar(tmp, mail, RETR=another({1: 2, 2: 3, 3: 2, 4: 1}),
+              TOP=lambda s, a: b"-ERR no\r\n") as liar:
+        liar.capa.append("EXPIRE 0")
+        sled = Sled(tmp, {"home": liar})
+        fetch(sled)
+        assert liar.count("QUIT") == 0 and len(liar.mail) == 4, liar.commands
+
+
+def test_each_message_is_another_and_the_line_ends_at_a_look_at_one(tmp):
+    """[W5] Each such look ends a line: then it is fetched without [W4]."""
+    mail = [message(i, f"text {i}\n" * i) for i in range(1, 5)]
+    first, liar = all_home(tmp, 75, mail, 6, RETR=another(
+        {1: 2, 2: 3, 3: 2, 4: 1}), TOP=hang_up)
+    assert first.reports[-1]["deleted"] == 0, first
+
+
+def with_a_field(verb):
+    """As servers do that add to the header on its way."""
+    def reply(s, arg):
+        ok, octets = s.honest(verb, arg).split(b"\r\n", 1)
+        return ok + b"\r\nX-Spring: ice melts\r\n" + octets
+    return reply
+
+
+def test_a_server_that_adds_a_field_pays_one_flight(tmp):
+    """Two of its messages are of the size that another is listed with: a TOP
+    each, in the visit that fetches them, which deletes all; and none once it is
+    known that its sizes tell nothing."""
+    extra = len("X-Spring: ice melts\r\n")
+    mail = [message(i, "text" + "." * (i * extra) + "\n")
+            for i in (1, 2, 3, 9, 9)]
+    with Liar(tmp, mail, **{v: with_a_field(v) for v in ("RETR", "TOP")}
+              ) as liar:
+        sled = Sled(tmp, {"home": liar})
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        assert liar.count("TOP") == 2, liar.commands
+        assert liar.count("TOP", "1 0") == liar.count("TOP", "2 0") == 1
+        liar.mail = {f"more{i}": wire(m) for i, m in enumerate(mail)}
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        assert liar.count("TOP") == 2, liar.commands
 
 
 def test_a_line_that_drops_between_equal_sizes_costs_one_top(tmp):

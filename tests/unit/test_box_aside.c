@@ -130,9 +130,11 @@ what_may_be_another_message_is_proved_before_it_is_deleted(void **state)
 	fx_box_fetch(&fx);
 	fx_box_commit(&fx);
 	assert_true(sled_box_may_delete(fx.box, 0));
+	assert_true(sled_box_all_safe(fx.box));
 	assert_true(sled_box_doubt(fx.box, 0, &err));
 	assert_true(sled_box_doubt(fx.box, 1, &err));
 	assert_false(sled_box_may_delete(fx.box, 0));
+	assert_false(sled_box_all_safe(fx.box)); /* EXPIRE 0 */
 	fx_box_end(&fx);
 	fx_box_visit(&fx, both, 2, FX_ALWAYS);
 	assert_int_equal(fx.tops, 2);

@@ -203,6 +203,151 @@ nothing_is_short_where_no_size_was_ever_exact(void **state)
 	fx_box_drop(&fx);
 }
 
+/* ---- the size of another, before anything is known of this server ---- */
+
+/* Each came for the other; TOP shows the headers of TOPS. */
+static void
+cross(struct fx_box *fx, const struct fx_letter *came, const char *const *tops)
+{
+	struct sled_err err = { 0 };
+	struct sled_intake *top = NULL;
+	size_t at = 0, item = 9;
+	bool other = false;
+
+	fx_box_begin(fx, came, 2, FX_ALWAYS);
+	fx_box_prove(fx);
+	fx_box_fetch(fx);
+	fx_box_commit(fx);
+	assert_true(sled_intake_new(&top, &err));
+	for (size_t i = 0; i < 2; i++) {
+		struct sled_digest digest;
+
+		assert_true(sled_box_stray(fx->box, &at, &item));
+		assert_int_equal(item, i);
+		sled_intake_begin(top);
+		if (tops[i] != NULL)
+			assert_true(sled_intake_feed(
+			    top, (struct sled_span){ tops[i], strlen(tops[i]) },
+			    &err));
+		digest = sled_intake_end(top);
+		assert_true(sled_box_shown(fx->box, item,
+		                           tops[i] == NULL ? NULL : &digest,
+		                           &other, &err));
+		assert_int_equal(other,
+		                 tops[i] != NULL && tops[i] != came[i].text);
+	}
+	assert_false(sled_box_stray(fx->box, &at, &item));
+	sled_intake_free(&top);
+	fx_box_recheck(fx);
+	fx_box_dele(fx);
+	fx_box_quit(fx);
+	fx_box_end(fx);
+}
+
+static const struct fx_letter crossed[] = {
+	{ "a", two, sizeof(one) - 1 },
+	{ "b", one, sizeof(two) - 1 },
+};
+
+static void
+what_has_the_size_of_another_is_fetched_again_where_a_top_shows_that(
+    void **state)
+{
+	const struct fx_letter right[] = { { "a", one, 0 }, { "b", two, 0 } };
+	const char *const tops[] = { one, two };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	cross(&fx, crossed, tops);
+	assert_int_equal(fx.deles, 0);
+	assert_int_equal(fx_box_habits(&fx).loose, 0);
+	/* [W5] Also where the same comes a second time. */
+	cross(&fx, crossed, tops);
+	assert_int_equal(fx.deles, 0);
+	assert_int_equal(fx_box_rows(&fx), 2);
+	fx_box_visit(&fx, right, 2, FX_ALWAYS);
+	assert_int_equal(fx.retrs, 2);
+	assert_int_equal(fx.deles, 2);
+	fx_box_drop(&fx);
+}
+
+static void
+what_has_the_size_of_another_by_chance_is_deleted(void **state)
+{
+	const char *const tops[] = { two, one };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	cross(&fx, crossed, tops);
+	assert_int_equal(fx.deles, 2);
+	assert_int_equal(fx_box_habits(&fx).loose, 2);
+	fx_box_drop(&fx);
+}
+
+static void
+what_has_the_size_of_another_is_in_doubt_without_a_top(void **state)
+{
+	const char *const tops[] = { NULL, NULL };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx.no_top = true;
+	cross(&fx, crossed, tops);
+	assert_int_equal(fx.deles, 0);
+	for (size_t i = 1; i <= 2; i++)
+		assert_true(fx_box_row(&fx, i).flags & SLED_MESSAGE_DOUBTFUL);
+	/* [S3] The same octets twice, and nothing else can be known. */
+	cross(&fx, crossed, tops);
+	assert_int_equal(fx.retrs, 2);
+	assert_int_equal(fx.deles, 2);
+	assert_int_equal(fx_box_rows(&fx), 2);
+	fx_box_drop(&fx);
+}
+
+static void
+a_kill_makes_nothing_of_the_size_of_another_believed(void **state)
+{
+	const struct fx_letter right[] = { { "a", one, 0 }, { "b", two, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_begin(&fx, crossed, 2, FX_ALWAYS);
+	fx_box_fetch(&fx);
+	fx_box_commit(&fx);
+	fx_box_kill(&fx);
+	fx_box_visit(&fx, right, 2, FX_ALWAYS);
+	assert_int_equal(fx.retrs, 2);
+	assert_int_equal(fx.deles, 2);
+	assert_int_equal(fx_box_rows(&fx), 4);
+	fx_box_drop(&fx);
+}
+
+static void
+sizes_that_tell_nothing_are_a_habit_too(void **state)
+{
+	struct many many;
+	struct fx_box fx;
+	size_t at = 0, item;
+
+	(void)state;
+	make_many(&many);
+	for (size_t i = 0; i < 3; i++)
+		many.mail[i].listed = 1000 + i;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, many.mail, 3, FX_ALWAYS);
+	assert_int_equal(fx.deles, 3);
+	fx_box_begin(&fx, crossed, 2, FX_ALWAYS);
+	fx_box_fetch(&fx);
+	fx_box_commit(&fx);
+	assert_false(sled_box_stray(fx.box, &at, &item));
+	fx_box_end(&fx);
+	fx_box_drop(&fx);
+}
+
 static void
 sizes_counted_with_bare_lf_are_a_habit_too(void **state)
 {
@@ -554,6 +699,15 @@ main(void)
 		cmocka_unit_test(a_proof_makes_no_short_message_deletable),
 		cmocka_unit_test(a_short_message_among_few_exact_ones_is_kept),
 		cmocka_unit_test(nothing_is_short_where_no_size_was_ever_exact),
+		cmocka_unit_test(
+		    what_has_the_size_of_another_is_fetched_again_where_a_top_shows_that),
+		cmocka_unit_test(
+		    what_has_the_size_of_another_by_chance_is_deleted),
+		cmocka_unit_test(
+		    what_has_the_size_of_another_is_in_doubt_without_a_top),
+		cmocka_unit_test(
+		    a_kill_makes_nothing_of_the_size_of_another_believed),
+		cmocka_unit_test(sizes_that_tell_nothing_are_a_habit_too),
 		cmocka_unit_test(sizes_counted_with_bare_lf_are_a_habit_too),
 		cmocka_unit_test(
 		    what_fits_either_way_of_counting_teaches_nothing),

@@ -1,0 +1,165 @@
+/*
+ * stray.c - octets that are another message's by their size [W5].
+ *
+ * A server whose first answers are all wrong seems to be one whose sizes tell
+ * nothing, as of some that add to the header on its way. What tells the two
+ * apart: a message that was given for another has the size that it is listed
+ * with itself. On a server that adds, that is chance, and a TOP settles it, in
+ * the visit that fetched it; no more is asked once the habit is known.
+ */
+#include <string.h>
+
+#include "store/store.h"
+
+struct stray {
+	uint32_t item;
+	bool by_lf;   /* it is as listed, if this server counts bare LF */
+	bool learned; /* it was counted so, or as loose */
+};
+
+/* In either way of counting, a final line end added or not; see box.c. */
+static bool
+is_of_another(struct sled_box *box, const struct sled_digest *digest)
+{
+	const struct sled_sizes *sizes = sled_box_sizes(box);
+	uint64_t bare = digest->octets - digest->lines;
+
+	return sled_sizes_count(sizes, digest->octets) > 0 ||
+	       sled_sizes_count(sizes, digest->octets - 2) > 0 ||
+	       sled_sizes_count(sizes, bare) > 0 ||
+	       sled_sizes_count(sizes, bare - 1) > 0;
+}
+
+static struct sled_maildrop
+habit_of(const struct sled_box *box, const struct sled_digest *digest)
+{
+	struct sled_maildrop one = { 0 };
+
+	sled_box_learn(&one, digest, box->listing->items[box->current].size);
+	return one;
+}
+
+bool
+sled_stray_is(struct sled_box *box, const struct sled_digest *digest)
+{
+	return !box->loose && habit_of(box, digest).exact == 0 &&
+	       is_of_another(box, digest);
+}
+
+bool
+sled_stray_mark(struct sled_box *box, int64_t row, bool doubtful,
+                struct sled_err *err)
+{
+	struct sled_row_copy copy = { .found = false };
+	struct sled_ledger *ledger = box->store->ledger;
+
+	if (!sled_ledger_by_id(ledger, row, sled_row_take, &copy, err))
+		return false;
+	copy.row.flags &= ~(unsigned)SLED_MESSAGE_DOUBTFUL;
+	if (doubtful)
+		copy.row.flags |= SLED_MESSAGE_DOUBTFUL;
+	return !copy.found ||
+	       sled_ledger_message_update(ledger, &copy.row, err);
+}
+
+bool
+sled_stray_note(struct sled_box *box, const struct sled_digest *digest,
+                bool learned, struct sled_err *err)
+{
+	const struct stray stray = { (uint32_t)box->current,
+		                     habit_of(box, digest).lf_counted > 0,
+		                     learned };
+	struct sled_item *it = &box->listing->items[stray.item];
+
+	if ((it->flags & SLED_ITEM_SHORT) != 0 || !sled_stray_is(box, digest))
+		return true;
+	/* A TOP of this visit showed something else than what came. */
+	it->flags &= (uint8_t)~SLED_ITEM_TOPPED;
+	return sled_buf_add(&box->strays, &stray, sizeof(stray), err);
+}
+
+static struct stray
+stray_at(const struct sled_box *box, size_t at)
+{
+	struct stray stray;
+
+	memcpy(&stray, box->strays.data + at * sizeof(stray), sizeof(stray));
+	return stray;
+}
+
+static bool
+is_open(const struct sled_box *box, const struct stray *stray)
+{
+	const struct sled_item *it = &box->listing->items[stray->item];
+	const unsigned settled = SLED_ITEM_TOPPED | SLED_ITEM_SHORT;
+
+	return it->verdict == SLED_ITEM_STORED && (it->flags & settled) == 0 &&
+	       !(stray->by_lf && sled_box_counts_lf(&box->maildrop));
+}
+
+bool
+sled_box_stray(const struct sled_box *box, size_t *at, size_t *item)
+{
+	while (*at < box->strays.len / sizeof(struct stray)) {
+		struct stray stray = stray_at(box, (*at)++);
+
+		*item = stray.item;
+		if (is_open(box, &stray))
+			return true;
+	}
+	return false;
+}
+
+/* Each is asked about in the order of the list. */
+static struct stray
+next_shown(struct sled_box *box, size_t item)
+{
+	size_t len = box->strays.len / sizeof(struct stray);
+	struct stray stray = { UINT32_MAX, false, true };
+
+	while (box->shown < len && stray.item != item)
+		stray = stray_at(box, box->shown++);
+	return stray;
+}
+
+/* The same octets twice are believed where nothing else can be known [S3]. */
+static bool
+without_head(struct sled_box *box, size_t item, const struct stray *stray,
+             struct sled_err *err)
+{
+	return stray->learned
+	           ? sled_box_doubt(box, item, err)
+	           : sled_stray_mark(box, box->listing->items[item].row, false,
+	                             err);
+}
+
+static bool
+is_other(struct sled_box *box, size_t item, const struct stray *stray,
+         struct sled_err *err)
+{
+	uint32_t *counted =
+	    stray->by_lf ? &box->maildrop.lf_counted : &box->maildrop.loose;
+
+	return sled_box_short(box, item, stray->learned ? counted : NULL, err);
+}
+
+bool
+sled_box_shown(struct sled_box *box, size_t item, const struct sled_digest *top,
+               bool *other, struct sled_err *err)
+{
+	struct sled_item *it = &box->listing->items[item];
+	struct stray stray = next_shown(box, item);
+	struct sled_row_copy copy = { .found = false };
+
+	*other = false;
+	it->flags |= SLED_ITEM_TOPPED;
+	if (top == NULL || top->head_octets == 0)
+		return without_head(box, item, &stray, err);
+	if (!sled_ledger_by_id(box->store->ledger, it->row, sled_row_take,
+	                       &copy, err))
+		return false;
+	*other = !copy.found || copy.row.head_octets == 0 ||
+	         !sled_hash_equal(&copy.row.head_sha256, &top->head_sha256);
+	return *other ? is_other(box, item, &stray, err)
+	              : sled_stray_mark(box, it->row, false, err);
+}
