@@ -278,21 +278,54 @@ all_whole(const struct sled_repair *r)
 	return true;
 }
 
+static bool
+hash_pieces(struct sled_repair *r, struct sled_sha256 *sha,
+            struct sled_err *err)
+{
+	for (size_t i = 0; i < r->len; i++) {
+		const struct sled_piece *piece = &r->pieces[i];
+
+		if (!sled_volume_hash_range(
+			&r->origins.list[piece->origin]->reading, piece->at,
+			piece->sum.length, sha, err))
+			return false;
+	}
+	return true;
+}
+
+/* As it will be sealed. */
+static bool
+hash_mended(struct sled_repair *r, struct sled_hash *out, struct sled_err *err)
+{
+	struct sled_sha256 *sha = NULL;
+	struct sled_buf last = { 0 };
+	bool ok = sled_sha256_new(&sha, err) && hash_pieces(r, sha, err) &&
+	          sled_member_last(&last, err);
+
+	if (ok) {
+		sled_sha256_add(sha, last.data, last.len);
+		*out = sled_sha256_end(sha);
+	}
+	sled_buf_free(&last);
+	sled_sha256_free(&sha);
+	return ok;
+}
+
 /* The next volume's VOLUME.txt may tell of a hash that these members do not
- * give: a rebuild passed over damaged ones. */
+ * give: a rebuild passed over damaged ones, or no place that was there when the
+ * volume turned had them as they were. */
 static bool
 is_other(struct sled_repair *r, bool *other, struct sled_err *err)
 {
-	struct sled_volume_row copy = r->volume;
-	struct sled_hash was = r->volume.sha256;
+	struct sled_hash now;
 
 	*other = false;
 	if (!r->volume.turned || r->volume.sealed || r->volume.end == 0 ||
-	    !r->whole[0])
+	    is_changed(r))
 		return true;
-	if (!sled_volume_hash(r->store, &copy, err))
+	if (!hash_mended(r, &now, err))
 		return false;
-	*other = !sled_hash_equal(&copy.sha256, &was);
+	*other = !sled_hash_equal(&now, &r->volume.sha256);
 	return true;
 }
 

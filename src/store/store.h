@@ -515,6 +515,9 @@ struct sled_member_sum sled_row_sum(const struct sled_member_row *row);
  * from a place where it is what the ledger says. */
 bool sled_volume_hash(struct sled_store *store, struct sled_volume_row *row,
                       struct sled_err *err);
+bool sled_volume_hash_range(struct sled_reading *reading, uint64_t at,
+                            uint64_t length, struct sled_sha256 *sha,
+                            struct sled_err *err);
 /* What its VOLUME.txt says, where that is lost: after the ledger and the volume
  * before it. */
 bool sled_volume_describe(struct sled_store *store,

@@ -55,9 +55,10 @@ open_sources(struct sources *from, struct sled_store *store,
 	                        store->seats[0].place.path));
 }
 
-static bool
-hash_range(struct sled_reading *reading, uint64_t at, uint64_t length,
-           struct sled_sha256 *sha, struct sled_err *err)
+bool
+sled_volume_hash_range(struct sled_reading *reading, uint64_t at,
+                       uint64_t length, struct sled_sha256 *sha,
+                       struct sled_err *err)
 {
 	uint64_t end = at + length;
 	char chunk[65536];
@@ -91,10 +92,11 @@ hash_member(struct sources *from, const struct sled_member_row *row,
 
 		if (from->open[i] && sled_member_compare(&from->list[i].source,
 		                                         row->at, &sum, &why))
-			return hash_range(&from->list[i], row->at, row->length,
-			                  sha, err);
+			return sled_volume_hash_range(&from->list[i], row->at,
+			                              row->length, sha, err);
 	}
-	return hash_range(&from->list[0], row->at, row->length, sha, err);
+	return sled_volume_hash_range(&from->list[0], row->at, row->length, sha,
+	                              err);
 }
 
 static bool

@@ -659,6 +659,36 @@ a_sealed_copy_of_another_way_gives_its_mail_before_it_is_set_aside(void **state)
 	fx_store_drop(&w);
 }
 
+/* While the copy was away the first place's was damaged, and the hash that was
+ * noted then is that of the damage: whoever mends it makes other bytes. */
+static void
+what_turned_while_it_was_damaged_is_mended(void **state)
+{
+	struct fx_store w;
+	struct heard heard;
+	uint64_t n = 0;
+
+	(void)state;
+	fx_store_make(&w, 1);
+	visit(&w, mails, MAILS, true);
+	fx_store_sh(&w, "mv copy1 away");
+	fx_store_damage(&w, "store/home/*.open.tar.gz", 700);
+	fx_store_open(&w);
+	assert_false(sled_store_seal(w.store, NULL, true, &n, &w.err));
+	w.err = (struct sled_err){ 0 };
+	fx_store_close(&w);
+	fx_store_sh(&w, "mv away copy1");
+	for (unsigned i = 0; i < 2; i++)
+		repair(&w, &heard, false);
+	assert_int_equal(heard.worst, SLED_REPAIR_WHOLE);
+	fx_store_open(&w);
+	assert_store_has(&w, mails, MAILS);
+	assert_store_verifies(&w);
+	assert_place_has(w.path, mails, MAILS, NULL);
+	assert_place_has(w.copy[0], mails, MAILS, NULL);
+	fx_store_drop(&w);
+}
+
 /* ---- cut off at every call ---- */
 
 static void
@@ -813,6 +843,7 @@ main(void)
 		T(without_a_ledger_a_revision_is_known_again),
 		cmocka_unit_test(
 		    a_sealed_copy_of_another_way_gives_its_mail_before_it_is_set_aside),
+		cmocka_unit_test(what_turned_while_it_was_damaged_is_mended),
 		T(a_kill_at_any_call_is_gone_on_from),
 		T(a_kill_while_something_is_lost_is_gone_on_from),
 		T(a_failure_of_any_write_is_gone_on_from),
