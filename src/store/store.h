@@ -154,6 +154,9 @@ bool sled_seats_telling(struct sled_store *store, const char *self,
 bool sled_memo_load(struct sled_store *store, struct sled_err *err);
 /* What the ledger knows of places, where that is news. */
 bool sled_memo_keep(struct sled_store *store, struct sled_err *err);
+/* Was there a place of this path, on a file system that is not there now? */
+bool sled_memo_misses(const struct sled_store *store,
+                      const struct sled_place *place, char id[SLED_PLACE_ID]);
 
 /* ---- far.c ---- */
 bool sled_far_is(const char *path); /* "rclone:REMOTE:PATH" */
