@@ -40,7 +40,8 @@ struct sled_store_conf {
 	uint64_t rotate_bytes;
 	const char *state; /* NULL: PATH/.mailsled */
 	/* A file outside of all places that remembers them, in a folder that is
-	 * there; NULL: none. Where it knows them, no new store is founded. */
+	 * there; NULL: none. While a file system that it knows is away, no new
+	 * store is founded. */
 	const char *memo;
 	uint64_t far_bandwidth; /* octets a second to far places; 0: no limit */
 	bool found_new; /* make a store though a copy is absent (init --new) */

@@ -122,7 +122,7 @@ probe_again(struct sled_store *store, struct sled_err *err)
 	return probe_all(store, err);
 }
 
-/* Do lines "ID PATH", of a COPY.txt or the memo, know a place of this path? */
+/* Do lines "ID PATH", of a COPY.txt, know a place of this path? */
 static bool
 is_told(const struct sled_buf *knows, const char *path, char *id)
 {
@@ -140,7 +140,7 @@ is_told(const struct sled_buf *knows, const char *path, char *id)
 		told = len == escaped.len + SLED_PLACE_ID &&
 		       memcmp(line + SLED_PLACE_ID, escaped.data,
 		              escaped.len) == 0;
-		if (told && id != NULL)
+		if (told)
 			(void)snprintf(id, SLED_PLACE_ID, "%.32s", line);
 		line += len + 1;
 	}
@@ -148,19 +148,21 @@ is_told(const struct sled_buf *knows, const char *path, char *id)
 	return told;
 }
 
-/* Did the store that the memo tells of have one of these places? */
+/* Is the disk of one of these places away, with a store on it? */
 static bool
-was_there(struct sled_store *store, struct sled_err *err)
+is_away(struct sled_store *store, struct sled_err *err)
 {
-	for (size_t i = 0; i < store->len; i++) {
-		const char *path = store->seats[i].place.path;
+	char id[SLED_PLACE_ID];
 
-		if (!is_told(&store->memo, path, NULL))
+	for (size_t i = 0; i < store->len; i++) {
+		const struct sled_place *place = &store->seats[i].place;
+
+		if (!sled_memo_misses(store, place, id))
 			continue;
 		(void)sled_fail(err, SLED_ERR_PLACE,
-		                "%s was a place of a store, and no place of it "
-		                "is there; nothing was created",
-		                path);
+		                "%s was a place of a store, on a file system "
+		                "that is away; nothing was created",
+		                place->path);
 		(void)sled_hint(err, "plug it in, or another place of that "
 		                     "store; a new and empty store all the "
 		                     "same: mailsled init --new");
@@ -195,7 +197,7 @@ may_found(struct sled_store *store, struct sled_err *err)
 		                            "without it: mailsled init --new");
 	}
 	return store->id[0] != '\0' || store->conf.found_new ||
-	       !was_there(store, err);
+	       !is_away(store, err);
 }
 
 /* The first place has no mark: may it get one? Creates nothing. */
@@ -205,7 +207,7 @@ may_be_made(struct sled_store *store, struct sled_err *err)
 	struct sled_seat *seat = &store->seats[0];
 
 	if (store->mode == SLED_STORE_READ) {
-		if (store->id[0] == '\0' && was_there(store, err))
+		if (store->id[0] == '\0' && is_away(store, err))
 			return false;
 		(void)sled_fail(err, SLED_ERR_MISSING, "no store at %s yet",
 		                seat->place.path);
@@ -364,7 +366,7 @@ was_used(struct sled_store *store, struct sled_seat *seat, bool *used,
 		                                  seat->place.path, seat->id);
 	if (!known.used)
 		known.used = seat->told =
-		    is_told(&store->memo, seat->place.path, seat->id);
+		    sled_memo_misses(store, &seat->place, seat->id);
 	*used = known.used;
 	return true;
 }

@@ -154,6 +154,9 @@ bool sled_seats_telling(struct sled_store *store, const char *self,
 bool sled_memo_load(struct sled_store *store, struct sled_err *err);
 /* What the ledger knows of places, where that is news. */
 bool sled_memo_keep(struct sled_store *store, struct sled_err *err);
+/* Was there a place of this path, on a file system that is not there now? */
+bool sled_memo_misses(const struct sled_store *store,
+                      const struct sled_place *place, char id[SLED_PLACE_ID]);
 
 /* ---- far.c ---- */
 bool sled_far_is(const char *path); /* "rclone:REMOTE:PATH" */
@@ -326,6 +329,11 @@ bool sled_whose_keep(struct sled_whose *whose, char **names,
                      const struct sled_spool_owner *owner,
                      struct sled_err *err);
 
+/* ---- habit.c ---- */
+
+/* The octets of what came, as this server counts them. */
+uint64_t sled_box_count(const struct sled_maildrop *maildrop,
+                        const struct sled_digest *digest);
 /* Has most of this server a line's end counted as one octet? */
 bool sled_box_counts_lf(const struct sled_maildrop *maildrop);
 /* Do most of its sizes tell nothing, line ends counted as you like? */
@@ -335,12 +343,15 @@ bool sled_box_is_short(const struct sled_maildrop *maildrop,
 /* Of a message that came, with the digest of its octets. */
 void sled_box_learn(struct sled_maildrop *maildrop,
                     const struct sled_digest *digest, uint64_t listed);
-/* The items that have an id, in the order of these; to be freed. */
+
+/* ---- what the visit's files tell each other ---- */
+
+/* match.c: the items that have an id, in the order of these; to be freed. */
 bool sled_listing_order(struct sled_listing *listing, uint32_t **order,
                         size_t *len, struct sled_err *err);
-/* An answer came whole: is it the one before it, once more? */
+/* arrive.c: an answer came whole: is it the one before it, once more? */
 void sled_box_note(struct sled_box *box, const struct sled_digest *digest);
-/* The item is fetched once more, and was no sign of how this server counts: it
+/* arrive.c: the item is fetched once more, and was no sign of how this server counts: it
  * had been COUNTED, or NULL. */
 bool sled_box_short(struct sled_box *box, size_t item, uint32_t *counted,
                     struct sled_err *err);

@@ -26,7 +26,6 @@ def test_a_message_that_is_asked_for_again_is_seen(tmp):
 
         def forgetful():
             if visits:
-                slot.sled.memo.unlink()
                 for place in slot.sled.places:
                     shutil.rmtree(place)
             visits.append(visit())

@@ -5,13 +5,15 @@
 #   check    crash states, faults and kills, some of each: under a minute
 #   torture  parts states, matrix, mutants, faults, kills, cuts, control, soak,
 #            wire: each, or those
-# Environment: BUILD; SEED of the states; JOBS, processes at once (default: the
-# cores); LIMIT, seconds for all of it (default 3600, 0: none): a part that does
-# not end within them has failed. What cannot be done on a machine (a part ends
-# with 77 then) is skipped, said, and not counted as passed. The last line is
-# "N passed, N failed" with one test a part, and "N skipped" when some were;
-# what a part found stands above it, and what it took: seconds, and seconds of
-# a core, which a busy machine does not change.
+# Environment: BUILD; SEED of the states; CUTS, the most ways of each cut that are
+# tried (16; 32: nearly all there are, 7 minutes more); STEP, of how many kills of
+# the matrix one is tried (3; 1: all, 6 minutes more); JOBS, processes at once
+# (default: the cores); LIMIT, seconds for all of it (default 3600, 0: none): a
+# part that does not end within them has failed. What cannot be done on a machine
+# (a part ends with 77 then) is skipped, said, and not counted as passed. The last
+# line is "N passed, N failed" with one test a part, and "N skipped" when some
+# were; what a part found stands above it, and what it took: seconds, and seconds
+# of a core, which a busy machine does not change.
 set -u
 build=${BUILD:-build}
 here=$(dirname "$0")
@@ -89,8 +91,8 @@ check)
 		--scenes first,next,sync,seal,repair,rebuild
 	;;
 torture)
-	part states "$build/torture/crash" torture
-	part matrix "$build/torture/crash" matrix
+	part states env CUTS="${CUTS:-16}" "$build/torture/crash" torture
+	part matrix env STEP="${STEP:-3}" "$build/torture/crash" matrix
 	part mutants "$build/torture/crash" mutants
 	part faults "$build/torture/faults" torture
 	part kills python3 "$here/kills.py" --twice 2

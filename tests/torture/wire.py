@@ -128,7 +128,6 @@ class Slot:
         self.sled.write()
 
     def renew(self):
-        self.sled.memo.unlink(missing_ok=True)
         for place in self.sled.places:
             shutil.rmtree(place, ignore_errors=True)
             if self.known:

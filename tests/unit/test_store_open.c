@@ -449,6 +449,21 @@ test_a_state_folder_elsewhere_remembers_that_there_was_a_store(void **state)
 	assert_store_has(w, mails, 3);
 }
 
+/* Where the places lay is another one than that of their folders now. */
+static void
+on_another_file_system(struct fx_store *w)
+{
+	struct sled_buf command = { 0 };
+	struct sled_err err = { 0 };
+
+	assert_true(sled_buf_printf(&command, &err,
+	                            "sed -i 's/^\\([0-9a-f]* \\)[0-9a-f]* /"
+	                            "\\100000000000000ff /' '%s'",
+	                            w->conf.memo));
+	fx_store_sh(w, command.data);
+	sled_buf_free(&command);
+}
+
 /* The state folder went with the first place, the stick is not plugged in. */
 static void
 test_a_memo_outside_of_all_places_keeps_another_store_from_being_made(
@@ -465,6 +480,7 @@ test_a_memo_outside_of_all_places_keeps_another_store_from_being_made(
 	(void)snprintf(id, sizeof(id), "%s", sled_store_id(w->store));
 	fx_store_close(w);
 	fx_store_sh(w, "rm -r store && mkdir away && mv copy1 away/");
+	on_another_file_system(w);
 	for (size_t i = 0; i < 4; i++) {
 		if (i == 2) /* their mount points are empty folders */
 			fx_store_sh(w, "mkdir store copy1");
@@ -492,6 +508,7 @@ test_a_new_store_leaves_alone_what_the_memo_knows(void **state)
 	(void)snprintf(id, sizeof(id), "%s", sled_store_id(w->store));
 	fx_store_close(w);
 	fx_store_sh(w, "rm -r store && mv copy1 away");
+	on_another_file_system(w);
 	w->conf.found_new = true;
 	fx_store_open(w);
 	assert_string_not_equal(sled_store_id(w->store), id);
@@ -501,6 +518,22 @@ test_a_new_store_leaves_alone_what_the_memo_knows(void **state)
 	fx_store_open(w);
 	assert_false(place(w, 1).present);
 	fx_store_sh(w, "test ! -e copy1");
+}
+
+/* Their disk is still there: somebody removed them, and begins anew. */
+static void
+test_places_that_were_removed_are_made_anew(void **state)
+{
+	struct fx_store *w = *state;
+
+	w->conf.memo = w->state;
+	fx_store_open(w);
+	assert_int_equal(visit(w).fetched, 3);
+	fx_store_close(w);
+	fx_store_sh(w, "rm -r store copy1");
+	fx_store_open(w);
+	assert_true(place(w, 1).present);
+	assert_int_equal(visit(w).fetched, 3);
 }
 
 static void
@@ -638,6 +671,7 @@ main(void)
 		TEST(
 		    test_a_memo_outside_of_all_places_keeps_another_store_from_being_made),
 		TEST(test_a_new_store_leaves_alone_what_the_memo_knows),
+		TEST(test_places_that_were_removed_are_made_anew),
 		TEST(test_a_memo_that_cannot_be_written_is_no_failure),
 		TEST(test_a_folder_with_other_things_is_left_alone),
 		TEST(test_readers_never_wait_and_write_nothing),
