@@ -11,7 +11,9 @@
  *   After a failed sync the kernel may have forgotten the pages: the object is
  *   dead, which means that each later write and sync fails. What a failed sync
  *   leaves in the -wal is cut off by way of a new descriptor, so that nobody
- *   believes a transaction that was reported as failed.
+ *   believes a transaction that was reported as failed. A file that was made,
+ *   and whose folder could not be synced, is taken away: its name would never
+ *   be durable.
  */
 #ifndef MAILSLED_VFS_H
 #define MAILSLED_VFS_H
@@ -37,6 +39,7 @@ struct sled_vfs_file {
 	sqlite3_file *below; /* locks and shared memory; NULL: no database */
 	const char *path;    /* SQLite's, until xClose */
 	int fd;              /* -1: a -wal that no writer has made yet */
+	bool made;           /* by this very open */
 	sqlite3_int64
 	    unsynced; /* the first offset written since the last sync */
 };

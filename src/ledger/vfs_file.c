@@ -347,6 +347,18 @@ static const sqlite3_io_methods journal_methods = PLAIN_METHODS(file_sync);
 
 /* ---- opening ---- */
 
+/* The folder's failed sync is final for the name: no later one makes that
+ * durable, and a checkpoint would trust in the -wal. Nothing is in it yet, and
+ * the next process makes another. What was there had its name before. */
+static void
+drop_nameless(const struct sled_vfs_file *file)
+{
+	const struct sled_sys *sys = file->vfs->sys;
+
+	if (file->made)
+		(void)sys->unlinkat(sys->ctx, AT_FDCWD, file->path, 0);
+}
+
 /* What a killed process wrote may never have reached the disk, but would be
  * believed by now: it has to be durable first, its name in the folder too. */
 static int
@@ -358,8 +370,11 @@ make_durable(struct sled_vfs_file *file, int flags)
 		return SQLITE_OK;
 	if ((flags & SQLITE_OPEN_WAL) != 0)
 		code = file_sync_as(file, true);
-	if (code == SQLITE_OK)
-		code = sled_vfs_sync_folder(file->vfs, file->path);
+	if (code != SQLITE_OK)
+		return code;
+	code = sled_vfs_sync_folder(file->vfs, file->path);
+	if (code != SQLITE_OK)
+		drop_nameless(file);
 	return code;
 }
 
@@ -369,11 +384,16 @@ open_ours(struct sled_vfs_file *file, int flags)
 	const struct sled_sys *sys = file->vfs->sys;
 	bool wal = (flags & SQLITE_OPEN_WAL) != 0;
 	int how = O_RDWR;
+	struct stat st;
 
-	if (file->vfs->read_only)
+	if (file->vfs->read_only) {
 		how = O_RDONLY;
-	else if ((flags & SQLITE_OPEN_CREATE) != 0)
+	} else if ((flags & SQLITE_OPEN_CREATE) != 0) {
 		how |= O_CREAT;
+		file->made = sys->fstatat(sys->ctx, AT_FDCWD, file->path, &st,
+		                          0) == -1 &&
+		             errno == ENOENT;
+	}
 	file->fd = sys->openat(sys->ctx, AT_FDCWD, file->path, how, 0600);
 	if (file->fd == -1 && !(wal && file->vfs->read_only && errno == ENOENT))
 		return sled_vfs_failed(file->vfs, SQLITE_CANTOPEN);

@@ -7,7 +7,8 @@
  *                             after a crash any prefix of L: cut to E, begun
  *                             again
  *   S2  E + L octets, synced, and their hash is the one that was foretold
- *   S3  NAME.tar.gz.sha256 is there and durable
+ *   S3  NAME.tar.gz.sha256 is there and durable; after a crash, or where the
+ *                             folder could not be synced, it is made anew
  *   S4  NAME.tar.gz           after a crash either S3 or S5
  *   S5  the same, its folder synced
  *   S6  mode 0444             where the file system has modes
@@ -146,19 +147,13 @@ sled_place_sidecar(struct sled_place *place, const char *label,
 
 /* S3. */
 static bool
-write_sidecar(struct sled_place *place, int folder, const char *label,
-              const char *file, const struct sled_hash *sha256,
-              struct sled_err *err)
+write_sidecar(struct sled_place *place, int folder, const char *file,
+              const struct sled_hash *sha256, struct sled_err *err)
 {
 	struct sled_buf text = { 0 };
 	char name[SLED_VOLUME_FILE + 8];
-	enum sled_sidecar have;
 	bool ok;
 
-	if (!sled_place_sidecar(place, label, file, sha256, &have, err))
-		return false;
-	if (have == SLED_SIDECAR_RIGHT)
-		return true;
 	(void)snprintf(name, sizeof(name), "%s.sha256", file);
 	ok = sidecar_text(&text, file, sha256, err) &&
 	     sled_file_replace(place->sys, folder, name, 0444,
@@ -289,29 +284,36 @@ take_name(struct sled_place *place, int folder, const char *from,
 	return sled_dir_sync(sys, folder, to, err);
 }
 
+/* Beside a file without its sealed name it is not believed: the sync of the
+ * folder may have failed, and no later one makes that name durable. */
+static bool
+see_sidecar(struct sled_place *place, const struct sled_seal *seal,
+            const struct sled_volume_found *found, enum sled_sidecar *out,
+            struct sled_err *err)
+{
+	*out = SLED_SIDECAR_NONE;
+	return !found->sealed ||
+	       sled_place_sidecar(place, seal->id.label, found->file,
+	                          &seal->sha256, out, err);
+}
+
 /* S6, as nearly every volume is at nearly every start. */
 static bool
 is_finished(struct sled_place *place, const struct sled_seal *seal,
-            const struct sled_volume_found *found, bool *finished,
-            struct sled_err *err)
+            const struct sled_volume_found *found, enum sled_sidecar sidecar)
 {
-	enum sled_sidecar sidecar = SLED_SIDECAR_NONE;
 	char name[160];
 
 	(void)snprintf(name, sizeof(name), "%s/%s", seal->id.label,
 	               found->file);
-	if (found->sealed &&
-	    !sled_place_sidecar(place, seal->id.label, found->file,
-	                        &seal->sha256, &sidecar, err))
-		return false;
-	*finished = sidecar == SLED_SIDECAR_RIGHT &&
-	            is_read_only(place, place->dir, name);
-	return true;
+	return sidecar == SLED_SIDECAR_RIGHT &&
+	       is_read_only(place, place->dir, name);
 }
 
 static bool
 finish(struct sled_place *place, const struct sled_seal *seal,
-       const struct sled_volume_found *found, struct sled_err *err)
+       const struct sled_volume_found *found, enum sled_sidecar sidecar,
+       struct sled_err *err)
 {
 	char to[SLED_VOLUME_FILE];
 	int folder = -1;
@@ -321,8 +323,8 @@ finish(struct sled_place *place, const struct sled_seal *seal,
 	ok =
 	    sled_dir_open(&folder, place->sys, place->dir, seal->id.label,
 	                  err) &&
-	    write_sidecar(place, folder, seal->id.label, to, &seal->sha256,
-	                  err) &&
+	    (sidecar == SLED_SIDECAR_RIGHT ||
+	     write_sidecar(place, folder, to, &seal->sha256, err)) &&
 	    (found->sealed || take_name(place, folder, found->file, to, err)) &&
 	    make_read_only(place, folder, to, err);
 	if (folder != -1)
@@ -335,7 +337,7 @@ sled_place_seal(struct sled_place *place, const struct sled_seal *seal,
                 struct sled_err *err)
 {
 	struct sled_volume_found found;
-	bool finished = false;
+	enum sled_sidecar sidecar;
 
 	if (sled_place_is_out(place, err))
 		return sled_note(err, "%s is not written again", place->path);
@@ -347,6 +349,7 @@ sled_place_seal(struct sled_place *place, const struct sled_seal *seal,
 	if (!found.sealed && (!write_end(place, seal, &found, err) ||
 	                      !check_hash(place, seal, found.file, err)))
 		return false;
-	return is_finished(place, seal, &found, &finished, err) &&
-	       (finished || finish(place, seal, &found, err));
+	return see_sidecar(place, seal, &found, &sidecar, err) &&
+	       (is_finished(place, seal, &found, sidecar) ||
+	        finish(place, seal, &found, sidecar, err));
 }

@@ -304,6 +304,45 @@ fx_tree_hash(const struct fx_tree *tree)
 	                   0xcbf29ce484222325);
 }
 
+static bool
+is_same(struct fx_tree *a, uint64_t ino, struct fx_tree *b, uint64_t other)
+{
+	const struct node *x = node_of(a, ino), *y = node_of(b, other);
+
+	return x->folder ? y->folder
+	                 : !y->folder && x->len == y->len &&
+	                       (x->len == 0 ||
+	                        memcmp(x->data, y->data, x->len) == 0);
+}
+
+/* What A has in a folder, and B has not, or has otherwise. */
+static const struct entry *
+lacks(struct fx_tree *a, struct fx_tree *b)
+{
+	for (size_t i = 0; i < a->entries; i++) {
+		const struct entry *here = &a->entry[i];
+		const struct entry *there = entry_of(b, here->dir, here->name);
+
+		if (there == NULL || !is_same(a, here->ino, b, there->ino))
+			return here;
+	}
+	return NULL;
+}
+
+const char *
+fx_tree_difference(const struct fx_tree *now, const struct fx_tree *built)
+{
+	struct fx_tree *a = (struct fx_tree *)(uintptr_t)now;
+	struct fx_tree *b = (struct fx_tree *)(uintptr_t)built;
+	const struct entry *one = lacks(a, b), *other = lacks(b, a);
+	static char text[3 * FX_NAME];
+
+	(void)snprintf(text, sizeof(text), "on the disk %s, by the log %s",
+	               one == NULL ? "nothing" : one->name,
+	               other == NULL ? "nothing" : other->name);
+	return text;
+}
+
 /* ---- what is pending ---- */
 
 /* Looked at from the cut backwards: is what was done to INO covered? */

@@ -315,6 +315,7 @@ disk_unlinkat(void *ctx, int dir, const char *name, int flags)
 
 	op.dir = folder_of(dir, name, op.name);
 	if (op.ino == 0 || (flags & AT_REMOVEDIR) != 0) {
+		may_die(disk);
 		result = unlinkat(dir, name, flags);
 		if (result == 0)
 			add(disk, op, NULL);

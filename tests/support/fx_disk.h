@@ -123,6 +123,9 @@ void fx_tree_free(struct fx_tree **tree);
 /* Into PATH, which is there and empty. */
 void fx_tree_write(const struct fx_tree *tree, const char *path);
 uint64_t fx_tree_hash(const struct fx_tree *tree);
+/* A file or folder that is not the same in both, in words of static memory. */
+const char *fx_tree_difference(const struct fx_tree *now,
+                               const struct fx_tree *built);
 
 /* A choice for each op that was pending at a cut. */
 struct fx_cut {

@@ -9,6 +9,8 @@
  *        crash mutants [WORD]    the table of mistakes: which state saw each
  *        crash SCENE [STATE]     one scene; one state, and say what it is
  * Environment: SEED=n (1), CUTS=n (most ways a cut), JOBS=n.
+ * With SCENE also DIE_AT=n (killed there first), FDATASYNC=n or FSYNC=n (this
+ * one is lost): what the matrix names of a failure, to look at its state again.
  * It ends with 0 when every law held in every state, and each mutant was seen.
  */
 #include <errno.h>
@@ -159,9 +161,10 @@ log_is_whole(const struct play *play, const struct world *world)
 	ok = fx_tree_hash(now) == fx_tree_hash(built);
 	if (!ok)
 		(void)fprintf(stderr,
-		              "crash: %s: the log does not give the folder "
-		              "that is there\n",
-		              play->scene->name);
+		              "crash: %s, killed at %zu: the log does not give "
+		              "what is there: %s\n",
+		              play->scene->name, play->scene->die_at,
+		              fx_tree_difference(now, built));
 	fx_tree_free(&built);
 	fx_tree_free(&now);
 	free(cut);
@@ -466,6 +469,21 @@ tell_failures(const struct play *play, const struct tally *tally)
 		             tally->sample[i].n, tally->sample[i].why);
 }
 
+static void
+tell_fault(const struct play *play)
+{
+	const struct fx_rule *rule = &play->scene->rule;
+
+	(void)printf("  CUTS=%zu", play->most);
+	if (play->scene->die_at > 0)
+		(void)printf(" DIE_AT=%zu", play->scene->die_at);
+	if (rule->trick != 0)
+		(void)printf(" %s=%u",
+		             rule->call == FX_FSYNC ? "FSYNC" : "FDATASYNC",
+		             rule->nth);
+	(void)printf(" crash %s\n", play->scene->name);
+}
+
 /* WANT states of it, 0: all. */
 static void
 look_at_some(struct play *play, size_t want, struct sum *sum)
@@ -479,8 +497,7 @@ look_at_some(struct play *play, size_t want, struct sum *sum)
 		             play->scene->name, play->log->len, play->len,
 		             tally->looked, tally->failed);
 	if (play->quiet && tally->failed > 0)
-		(void)printf("  killed at %zu, sync %u lost\n",
-		             play->scene->die_at, play->scene->rule.nth);
+		tell_fault(play);
 	tell_failures(play, tally);
 	(void)fflush(stdout);
 	sum->states += tally->looked;
@@ -537,6 +554,12 @@ has_lost_sync(const struct fx_log *log)
 	return false;
 }
 
+static struct fx_rule
+lost_sync(enum fx_call call, size_t nth)
+{
+	return (struct fx_rule){ call, "/", FX_LOSE, (unsigned)nth, 0 };
+}
+
 /* Each sync of a kind fails once, and what it should have kept is lost though
  * later syncs succeed; it goes on as it can; then the power is cut. */
 static void
@@ -547,7 +570,7 @@ play_lost_syncs(const char *name, enum fx_call call, size_t step, size_t want,
 	size_t faults = 0, before = sum->states;
 	bool more = true;
 
-	scene.rule = (struct fx_rule){ call, "/", FX_LOSE, 1, 0 };
+	scene.rule = lost_sync(call, 1);
 	for (; more; scene.rule.nth += (unsigned)step) {
 		struct play play;
 
@@ -675,12 +698,31 @@ play_state(const struct scene *scene, size_t most, size_t n)
 	return ok ? 0 : 1;
 }
 
+/* One scene, with the fault that the environment asks for. */
+static int
+play_one(struct scene scene, const char *state)
+{
+	size_t data = number_of("FDATASYNC", 0), most = number_of("CUTS", 64);
+	size_t all = number_of("FSYNC", 0);
+	struct sum sum = { 0, 0 };
+
+	scene.die_at = number_of("DIE_AT", scene.die_at);
+	if (data > 0)
+		scene.rule = lost_sync(FX_FDATASYNC, data);
+	if (all > 0)
+		scene.rule = lost_sync(FX_FSYNC, all);
+	if (state != NULL)
+		return play_state(&scene, most,
+		                  (size_t)strtoull(state, NULL, 10));
+	play_scene(&scene, most, 0, &sum);
+	return sum.failed == 0 ? 0 : 1;
+}
+
 int
 main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "check";
 	const struct scene *scene = crash_scene(what);
-	struct sum sum = { 0, 0 };
 
 	if (getenv("TMPDIR") == NULL && access("/dev/shm", W_OK) == 0)
 		(void)setenv("TMPDIR", "/dev/shm", 1);
@@ -699,9 +741,5 @@ main(int argc, char **argv)
 		                      "SCENE [STATE]\n");
 		return 64;
 	}
-	if (argc > 2)
-		return play_state(scene, number_of("CUTS", 64),
-		                  (size_t)strtoull(argv[2], NULL, 10));
-	play_scene(scene, number_of("CUTS", 64), 0, &sum);
-	return sum.failed == 0 ? 0 : 1;
+	return play_one(*scene, argc > 2 ? argv[2] : NULL);
 }

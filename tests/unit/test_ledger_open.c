@@ -463,6 +463,31 @@ what_a_killed_process_wrote_is_synced_before_it_is_believed(void **state)
 	fx_sys_done(&fx);
 }
 
+static void
+a_wal_whose_name_was_not_synced_is_made_anew(void **state)
+{
+	char path[512];
+	struct sled_ledger *ledger = NULL;
+	struct fx_sys fx;
+
+	(void)state;
+	fill(2);
+	fx_sys_init(&fx, tmp.path);
+	fx_sys_fail(&fx, FX_FSYNC, 2, EIO, false); /* the database's is first */
+	assert_false(sled_ledger_open(&ledger, &fx.sys,
+	                              fx_ledger_path(&tmp, path),
+	                              SLED_LEDGER_WRITE, &err));
+	assert_true(fx_sys_fired(&fx));
+	assert_true(there("ledger.db"));
+	assert_false(there("ledger.db-wal"));
+	err = (struct sled_err){ 0 };
+	fx_sys_calm(&fx);
+	ledger = fx_ledger_open(&tmp, &fx.sys, SLED_LEDGER_WRITE);
+	assert_int_equal(fx_ledger_count(ledger), 2);
+	sled_ledger_close(&ledger);
+	fx_sys_done(&fx);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -483,6 +508,7 @@ main(void)
 		T(a_reader_that_came_first_sees_later_writers),
 		T(a_second_writer_is_told_that_it_is_locked),
 		T(what_a_killed_process_wrote_is_synced_before_it_is_believed),
+		T(a_wal_whose_name_was_not_synced_is_made_anew),
 	};
 
 	return cmocka_run_group_tests_name("ledger_open", tests, NULL, NULL);

@@ -263,6 +263,21 @@ a_lost_sidecar_of_a_copy_comes_back(void **state)
 	assert_sealed_in(w, "copy1");
 }
 
+/* Its name may never have been synced, and cannot be any more. */
+static void
+a_sidecar_beside_an_open_file_is_made_anew(void **state)
+{
+	struct fx_store *w = *state;
+
+	seal_all(w, 1);
+	fx_store_sh(w, "cd copy1/home && mv " NAME ".tar.gz " NAME
+	               ".open.tar.gz && ln " NAME ".tar.gz.sha256 ../was");
+	assert_all_is_there(w);
+	assert_sealed_in(w, "copy1");
+	fx_store_sh(w, "test ! copy1/was -ef copy1/home/" NAME
+	               ".tar.gz.sha256");
+}
+
 static void
 a_damaged_volume_is_not_sealed_and_nothing_is_taken_from_it(void **state)
 {
@@ -482,6 +497,7 @@ main(void)
 		T(a_place_that_is_empty_is_filled_from_the_sealed_ones),
 		T(without_a_ledger_a_sealed_volume_is_known_again),
 		T(a_lost_sidecar_of_a_copy_comes_back),
+		T(a_sidecar_beside_an_open_file_is_made_anew),
 		T(a_damaged_volume_is_not_sealed_and_nothing_is_taken_from_it),
 		T(damage_at_the_turn_does_not_get_into_the_hash),
 		T(a_sealed_copy_that_is_damaged_is_left_as_it_is),
