@@ -123,6 +123,7 @@ read_visit(struct sled_row *row, struct sled_visit_row *visit)
 struct walk {
 	sled_visit_fn *each;
 	void *ctx;
+	int64_t since, until; /* when they began */
 	uint64_t given;
 };
 
@@ -160,16 +161,14 @@ each_visit(struct sled_ledger *ledger, const struct sled_value values[4],
 	return sled_sql_each(ledger, &sql, give_visit, walk, err);
 }
 
-/* Those that began from SINCE to UNTIL. */
 static bool
 each_between(struct sled_ledger *ledger, const char *label, uint64_t limit,
-             int64_t since, int64_t until, struct walk *walk,
-             struct sled_err *err)
+             struct walk *walk, struct sled_err *err)
 {
 	const struct sled_value values[] = { sled_value_text(label),
 		                             limit_value(limit),
-		                             sled_value_int(since),
-		                             sled_value_int(until) };
+		                             sled_value_int(walk->since),
+		                             sled_value_int(walk->until) };
 
 	return each_visit(ledger, values, walk, err);
 }
@@ -195,26 +194,27 @@ sled_ledger_visits(struct sled_ledger *ledger, const char *label,
                    uint64_t limit, sled_visit_fn *each, void *ctx,
                    struct sled_err *err)
 {
-	struct walk walk = { each, ctx, 0 };
-	int64_t now = sled_clock_now();
+	struct walk walk = { each, ctx, INT64_MIN, INT64_MAX, 0 };
 
 	if (limit == 0)
-		return each_between(ledger, label, 0, INT64_MIN, INT64_MAX,
-		                    &walk, err);
-	if (!each_between(ledger, label, limit, INT64_MIN, now, &walk, err))
+		return each_between(ledger, label, 0, &walk, err);
+	walk.until = sled_clock_now();
+	if (!each_between(ledger, label, limit, &walk, err))
 		return false;
-	return walk.given >= limit ||
-	       each_between(ledger, label, limit - walk.given, now + 1,
-	                    INT64_MAX, &walk, err);
+	if (walk.given >= limit)
+		return true;
+	walk.since = walk.until + 1;
+	walk.until = INT64_MAX;
+	return each_between(ledger, label, limit - walk.given, &walk, err);
 }
 
 bool
 sled_ledger_visits_since(struct sled_ledger *ledger, int64_t since,
                          sled_visit_fn *each, void *ctx, struct sled_err *err)
 {
-	struct walk walk = { each, ctx, 0 };
+	struct walk walk = { each, ctx, since, INT64_MAX, 0 };
 
-	return each_between(ledger, NULL, 0, since, INT64_MAX, &walk, err);
+	return each_between(ledger, NULL, 0, &walk, err);
 }
 
 bool
@@ -222,7 +222,7 @@ sled_ledger_visits_by(struct sled_ledger *ledger, const char *path,
                       uint64_t limit, sled_visit_fn *each, void *ctx,
                       struct sled_err *err)
 {
-	struct walk walk = { each, ctx, 0 };
+	struct walk walk = { .each = each, .ctx = ctx };
 
 	return ledger->version < 3 ||
 	       sled_sql_each(ledger,
