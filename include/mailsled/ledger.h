@@ -690,8 +690,7 @@ SLED_CHECK bool sled_ledger_visit_put(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_visit_began(struct sled_ledger *ledger,
                                         int64_t maildrop, int64_t until,
                                         int64_t *began, struct sled_err *err);
-/* Newest first; LABEL NULL: all; LIMIT 0: all. With a limit, those that a clock
- * which was ahead dated in the future are the last ones. */
+/* Newest first; LABEL NULL: all; LIMIT 0: all. */
 SLED_CHECK bool sled_ledger_visits(struct sled_ledger *ledger,
                                    const char *label, uint64_t limit,
                                    sled_visit_fn *each, void *ctx,

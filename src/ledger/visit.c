@@ -1,5 +1,4 @@
 /* visit.c - rows of visits. See mailsled/ledger.h. */
-#include "mailsled/clock.h"
 #include "sql.h"
 
 /* Those of schema 1, and what 2 and 3 have more. */
@@ -20,7 +19,7 @@
 	" ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38"
 #define NEWEST                                                         \
 	" FROM visit WHERE (?1 IS NULL OR label = ?1) AND began >= ?3" \
-	" AND began <= ?4 ORDER BY began DESC, id DESC LIMIT ?2"
+	" ORDER BY began DESC, id DESC LIMIT ?2"
 #define NEWEST_BY                     \
 	" FROM visit WHERE path = ?1" \
 	" ORDER BY began DESC, id DESC LIMIT ?2"
@@ -123,8 +122,6 @@ read_visit(struct sled_row *row, struct sled_visit_row *visit)
 struct walk {
 	sled_visit_fn *each;
 	void *ctx;
-	int64_t since, until; /* when they began */
-	uint64_t given;
 };
 
 static bool
@@ -134,7 +131,6 @@ give_visit(void *ctx, struct sled_row *row, struct sled_err *err)
 	struct sled_visit_row visit;
 
 	read_visit(row, &visit);
-	walk->given++;
 	return sled_row_end(row, err) && walk->each(walk->ctx, &visit, err);
 }
 
@@ -147,10 +143,10 @@ limit_value(uint64_t limit)
 }
 
 static bool
-each_visit(struct sled_ledger *ledger, const struct sled_value values[4],
+each_visit(struct sled_ledger *ledger, const struct sled_value values[3],
            struct walk *walk, struct sled_err *err)
 {
-	struct sled_sql sql = { "SELECT id, " COLUMNS NEWEST, values, 4 };
+	struct sled_sql sql = { "SELECT id, " COLUMNS NEWEST, values, 3 };
 
 	if (ledger->version == 1)
 		sql.text =
@@ -159,18 +155,6 @@ each_visit(struct sled_ledger *ledger, const struct sled_value values[4],
 		sql.text =
 		    "SELECT id, " COLUMNS_1 ", " COLUMNS_2 ", " NONE_3 NEWEST;
 	return sled_sql_each(ledger, &sql, give_visit, walk, err);
-}
-
-static bool
-each_between(struct sled_ledger *ledger, const char *label, uint64_t limit,
-             struct walk *walk, struct sled_err *err)
-{
-	const struct sled_value values[] = { sled_value_text(label),
-		                             limit_value(limit),
-		                             sled_value_int(walk->since),
-		                             sled_value_int(walk->until) };
-
-	return each_visit(ledger, values, walk, err);
 }
 
 bool
@@ -194,27 +178,22 @@ sled_ledger_visits(struct sled_ledger *ledger, const char *label,
                    uint64_t limit, sled_visit_fn *each, void *ctx,
                    struct sled_err *err)
 {
-	struct walk walk = { each, ctx, INT64_MIN, INT64_MAX, 0 };
+	const struct sled_value values[] = { sled_value_text(label),
+		                             limit_value(limit),
+		                             sled_value_int(INT64_MIN) };
 
-	if (limit == 0)
-		return each_between(ledger, label, 0, &walk, err);
-	walk.until = sled_clock_now();
-	if (!each_between(ledger, label, limit, &walk, err))
-		return false;
-	if (walk.given >= limit)
-		return true;
-	walk.since = walk.until + 1;
-	walk.until = INT64_MAX;
-	return each_between(ledger, label, limit - walk.given, &walk, err);
+	return each_visit(ledger, values, &(struct walk){ each, ctx }, err);
 }
 
 bool
 sled_ledger_visits_since(struct sled_ledger *ledger, int64_t since,
                          sled_visit_fn *each, void *ctx, struct sled_err *err)
 {
-	struct walk walk = { each, ctx, since, INT64_MAX, 0 };
+	const struct sled_value values[] = { sled_value_text(NULL),
+		                             limit_value(0),
+		                             sled_value_int(since) };
 
-	return each_between(ledger, NULL, 0, &walk, err);
+	return each_visit(ledger, values, &(struct walk){ each, ctx }, err);
 }
 
 bool
@@ -222,7 +201,7 @@ sled_ledger_visits_by(struct sled_ledger *ledger, const char *path,
                       uint64_t limit, sled_visit_fn *each, void *ctx,
                       struct sled_err *err)
 {
-	struct walk walk = { .each = each, .ctx = ctx };
+	struct walk walk = { each, ctx };
 
 	return ledger->version < 3 ||
 	       sled_sql_each(ledger,

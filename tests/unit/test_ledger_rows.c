@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "fx_ledger.h"
-#include "mailsled/clock.h"
 
 static struct fx_tmp tmp;
 static struct sled_ledger *ledger;
@@ -918,14 +917,6 @@ take_began(void *ctx, const struct sled_visit_row *row, struct sled_err *e)
 	return true;
 }
 
-static bool
-keep_last(void *ctx, const struct sled_visit_row *row, struct sled_err *e)
-{
-	(void)e;
-	*(struct sled_visit_row *)ctx = *row;
-	return true;
-}
-
 static void
 visits_since_a_time_are_those_alone(void **state)
 {
@@ -944,29 +935,6 @@ visits_since_a_time_are_those_alone(void **state)
 	assert_true(
 	    sled_ledger_visits(ledger, "home", 2, take_began, &days, &err));
 	assert_string_equal(days.text, "40 30 ");
-}
-
-/* A clock that was ahead is right again. */
-static void
-a_visit_dated_in_the_future_is_not_the_last(void **state)
-{
-	int64_t now = sled_clock_now();
-	int64_t began[] = { now + 86400, now - 20, now - 10 };
-	struct sled_visit_row last = { 0 };
-
-	(void)state;
-	for (size_t i = 0; i < 3; i++) {
-		struct sled_visit_row row = { .label = "home",
-			                      .began = began[i] };
-
-		assert_true(sled_ledger_visit_put(ledger, &row, &err));
-	}
-	assert_true(
-	    sled_ledger_visits(ledger, "home", 1, keep_last, &last, &err));
-	assert_int_equal(last.began, now - 10);
-	assert_true(
-	    sled_ledger_visits(ledger, "home", 9, keep_last, &last, &err));
-	assert_int_equal(last.began, now + 86400);
 }
 
 int
@@ -994,7 +962,6 @@ main(void)
 		T(gone_is_told_once),
 		T(visits_come_newest_first),
 		T(visits_since_a_time_are_those_alone),
-		T(a_visit_dated_in_the_future_is_not_the_last),
 		T(growth_is_summed_by_day_and_label),
 		T(what_was_read_back_is_summed_by_day_and_place),
 	};
