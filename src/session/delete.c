@@ -125,7 +125,7 @@ on_stat(struct sled_session *s, const struct sled_pop3_event *event)
 		finish(s);
 		return;
 	}
-	sled_text_clip(text, sizeof(text), event->text);
+	sled_quote(s, text, sizeof(text), event->text);
 	(void)sled_fail(&err, SLED_ERR_PROTO,
 	                "%s: an answer came twice, and STAT is answered by "
 	                "\"%s\": nothing is deleted",

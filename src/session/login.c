@@ -207,7 +207,7 @@ static void
 on_greeting(struct sled_session *s, struct sled_span text)
 {
 	s->greeted = true;
-	sled_text_clip(s->result.greeting, sizeof(s->result.greeting), text);
+	sled_quote(s, s->result.greeting, sizeof(s->result.greeting), text);
 	if (sled_eager_due(s))
 		log_in_on_trust(s);
 	else if (s->mode == SLED_MODE_STRICT)

@@ -62,7 +62,8 @@ replies too many        one_reply_too_many, a_reply_without_a_command,
 replies none            one_reply_too_few,
                         aside.a_reply_too_few_among_messages_of_one_size
 replies of no sense     replies_of_no_sense
-replies with the secret a_reply_that_repeats_the_secret_is_not_told
+replies with the secret a_reply_that_repeats_the_secret_is_not_told,
+                        the_last_stat_that_repeats_the_secret_is_not_told
 DELE refused, of        a_dele_that_is_refused, a_dele_for_another_message
  another
 QUIT -ERR               a_quit_that_is_refused
@@ -668,6 +669,13 @@ def test_mail_that_is_hidden_once_it_was_retrieved(tmp):
         whole(sled)
 
 
+def told_of(sled, done):
+    """All that anybody reads of it."""
+    return [done.out.encode(), done.err.encode(), *(
+        p.read_bytes() for place in sled.places for p in place.rglob("*")
+        if p.is_file() and "ticket" not in str(p))]
+
+
 def test_a_reply_that_repeats_the_secret_is_not_told(tmp):
     """[L1] Whatever it answers: an order that is lost makes the refusal of a
     login that of another command. Neither on the terminal nor in a place."""
@@ -685,12 +693,25 @@ def test_a_reply_that_repeats_the_secret_is_not_told(tmp):
                 done = fetch(sled)
                 assert done.status in (69, 75, 76), done
                 said(done, "not shown")
-                told = [done.out.encode(), done.err.encode(), *(
-                    p.read_bytes() for place in sled.places
-                    for p in place.rglob("*")
-                    if p.is_file() and "ticket" not in str(p))]
                 for part in (b"pass\\", plain[:12]):
-                    assert not any(part in text for text in told), done
+                    assert not any(part in text
+                                   for text in told_of(sled, done)), done
+
+
+def test_the_last_stat_that_repeats_the_secret_is_not_told(tmp):
+    """It is asked for where two messages in a row are the same."""
+    secret = "pass-word-1"
+
+    def later(s, _):
+        return b"+OK PASS %s?\r\n" % secret.encode() if s.liar.wanted else None
+    with Liar(tmp, [MAIL[0], MAIL[0]], STAT=later) as liar:
+        liar.password = secret
+        sled = Sled(tmp, {"home": liar})
+        done = fetch(sled)
+        assert done.status == 76, done
+        said(done, "not shown")
+        assert not any(b"pass-word" in text
+                       for text in told_of(sled, done)), done
 
 
 # ---- what was learned of a server ----
