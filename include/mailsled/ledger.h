@@ -627,9 +627,10 @@ SLED_CHECK bool sled_ledger_unlist(struct sled_ledger *ledger, int64_t maildrop,
 SLED_CHECK bool sled_ledger_set_on_server(struct sled_ledger *ledger,
                                           int64_t message, bool on_server,
                                           struct sled_err *err);
-/* DOUBTFUL from now on. */
-SLED_CHECK bool sled_ledger_doubt(struct sled_ledger *ledger, int64_t message,
-                                  struct sled_err *err);
+/* What it has from now on, and has no more. */
+SLED_CHECK bool sled_ledger_set_flags(struct sled_ledger *ledger,
+                                      int64_t message, unsigned set,
+                                      unsigned clear, struct sled_err *err);
 SLED_CHECK bool sled_ledger_set_dele(struct sled_ledger *ledger,
                                      int64_t message, int64_t when,
                                      struct sled_err *err);

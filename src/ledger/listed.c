@@ -82,14 +82,16 @@ sled_ledger_set_gone(struct sled_ledger *ledger, int64_t message, int64_t when,
 }
 
 bool
-sled_ledger_doubt(struct sled_ledger *ledger, int64_t message,
-                  struct sled_err *err)
+sled_ledger_set_flags(struct sled_ledger *ledger, int64_t message, unsigned set,
+                      unsigned clear, struct sled_err *err)
 {
 	return sled_sql_change(ledger,
-	                       SLED_SQL("UPDATE message SET flags = flags | ?2"
+	                       SLED_SQL("UPDATE message SET"
+	                                " flags = (flags & ~?3) | ?2"
 	                                " WHERE id = ?1",
 	                                sled_value_int(message),
-	                                sled_value_int(SLED_MESSAGE_DOUBTFUL)),
+	                                sled_value_int(set),
+	                                sled_value_int(clear)),
 	                       "message", err);
 }
 

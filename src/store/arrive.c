@@ -122,7 +122,7 @@ accept_twin(struct sled_box *box, struct twin *twin, struct sled_err *err)
 
 	if (was_short && !stray)
 		say_short(box, row);
-	if (was_short && !sled_stray_is(box, twin->digest) &&
+	if (was_short && !stray &&
 	    it->size < row->octets) /* so does this server count */
 		sled_box_learn(&box->maildrop, twin->digest, it->size);
 	row->flags &= ~(unsigned)SLED_MESSAGE_SHORT;
@@ -134,7 +134,8 @@ accept_twin(struct sled_box *box, struct twin *twin, struct sled_err *err)
 	if ((was_short &&
 	     !sled_ledger_message_update(box->store->ledger, row, err)) ||
 	    !sled_box_same(box, box->current, row, err) ||
-	    (stray && !sled_stray_mark(box, row->id, true, err))) {
+	    (stray && !sled_ledger_set_flags(box->store->ledger, row->id,
+	                                     SLED_MESSAGE_DOUBTFUL, 0, err))) {
 		sled_ledger_drop(box->store->ledger);
 		return false;
 	}
@@ -207,19 +208,14 @@ sled_box_short(struct sled_box *box, size_t item, uint32_t *counted,
                struct sled_err *err)
 {
 	struct sled_item *it = &box->listing->items[item];
-	struct sled_row_copy copy = { .found = false };
-	struct sled_ledger *ledger = box->store->ledger;
 
 	if (it->row == 0 || (it->flags & SLED_ITEM_SHORT) != 0)
 		return true;
-	if (!sled_ledger_by_id(ledger, it->row, sled_row_take, &copy, err))
-		return false;
 	it->flags |= SLED_ITEM_SHORT;
-	copy.row.flags |= SLED_MESSAGE_SHORT;
 	if (counted != NULL && *counted > 0)
 		--*counted;
-	return !copy.found ||
-	       sled_ledger_message_update(ledger, &copy.row, err);
+	return sled_ledger_set_flags(box->store->ledger, it->row,
+	                             SLED_MESSAGE_SHORT, 0, err);
 }
 
 bool
@@ -227,8 +223,7 @@ sled_box_reconsider(struct sled_box *box, struct sled_err *err)
 {
 	const struct sled_maildrop *maildrop = &box->maildrop;
 	bool settled =
-	    maildrop->exact > maildrop->lf_counted + maildrop->loose ||
-	    sled_box_counts_lf(maildrop);
+	    sled_box_is_exact(maildrop) || sled_box_counts_lf(maildrop);
 	uint32_t item;
 
 	for (size_t at = 0; settled && at < box->odd.len; at += sizeof(item)) {

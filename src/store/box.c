@@ -243,18 +243,12 @@ bool
 sled_box_doubt(struct sled_box *box, size_t item, struct sled_err *err)
 {
 	struct sled_item *it = &box->listing->items[item];
-	struct sled_row_copy copy = { .found = false };
-	struct sled_ledger *ledger = box->store->ledger;
 
 	/* Neither by DELE nor by a QUIT that deletes what was RETRieved. */
 	it->flags &= (uint8_t) ~(SLED_ITEM_DUE | SLED_ITEM_SAFE);
-	if (it->row == 0)
-		return true;
-	if (!sled_ledger_by_id(ledger, it->row, sled_row_take, &copy, err))
-		return false;
-	copy.row.flags |= SLED_MESSAGE_DOUBTFUL;
-	return !copy.found ||
-	       sled_ledger_message_update(ledger, &copy.row, err);
+	return it->row == 0 ||
+	       sled_ledger_set_flags(box->store->ledger, it->row,
+	                             SLED_MESSAGE_DOUBTFUL, 0, err);
 }
 
 /* ---- group commit ---- */

@@ -23,6 +23,12 @@ is_lf_counted(const struct sled_digest *digest, uint64_t listed)
 	return counted == listed || counted == listed + 1;
 }
 
+bool
+sled_box_is_exact(const struct sled_maildrop *maildrop)
+{
+	return maildrop->exact > maildrop->lf_counted + maildrop->loose;
+}
+
 /* One alone may be so by chance, where a reply is another message's. */
 bool
 sled_box_counts_lf(const struct sled_maildrop *maildrop)

@@ -9,13 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mailsled/text.h"
 #include "store/store.h"
 
 #define MEMO_MAX (1 << 20)
 #define ROW_HEAD (SLED_PLACE_ID + 17) /* ID FSID, each with its blank */
 
-static const char head[] =
+static const char preface[] =
     "# mailsled: the places of this configuration's store (id, file system and\n"
     "# path). While such a file system is away, no new store is made in its\n"
     "# stead, unless by `mailsled init --new`.\n";
@@ -64,14 +63,11 @@ write_memo(struct sled_store *store, struct sled_span text,
 static bool
 note_row(void *ctx, const struct sled_place_row *row, struct sled_err *err)
 {
-	struct sled_buf *text = ctx;
+	char head[ROW_HEAD];
 
-	return sled_buf_printf(text, err, "%s %016llx ", row->id,
-	                       (unsigned long long)row->fsid) &&
-	       sled_text_percent(
-		   text, (struct sled_span){ row->path, strlen(row->path) },
-		   err) &&
-	       sled_buf_add(text, "\n", 1, err);
+	(void)snprintf(head, sizeof(head), "%.32s %016llx", row->id,
+	               (unsigned long long)row->fsid);
+	return sled_place_line(ctx, head, row->path, err);
 }
 
 /* A place that was emptied, or removed, where its disk still is: may be made
@@ -80,28 +76,18 @@ bool
 sled_memo_misses(const struct sled_store *store, const struct sled_place *place,
                  char id[SLED_PLACE_ID])
 {
-	const struct sled_span path = { place->path, strlen(place->path) };
-	const char *line = store->memo.data;
-	const char *end = line + store->memo.len;
-	struct sled_buf escaped = { 0 };
-	struct sled_err err = { 0 };
-	bool misses = false;
+	const char *line = NULL;
+	uint64_t fsid;
 
-	if (store->memo.len == 0 || !sled_text_percent(&escaped, path, &err))
-		return false;
-	for (size_t len; !misses && line < end; line += len + 1) {
-		len = strcspn(line, "\n");
-		if (len == ROW_HEAD + escaped.len &&
-		    memcmp(line + ROW_HEAD, escaped.data, escaped.len) == 0) {
-			uint64_t fsid =
-			    strtoull(line + SLED_PLACE_ID, NULL, 16);
-
-			misses = fsid != 0 && fsid != place->fsid;
-			(void)snprintf(id, SLED_PLACE_ID, "%.32s", line);
-		}
-	}
-	sled_buf_free(&escaped);
-	return misses;
+	do {
+		line = sled_place_line_of(&store->memo, ROW_HEAD, place->path,
+		                          line);
+		if (line == NULL)
+			return false;
+		fsid = strtoull(line + SLED_PLACE_ID, NULL, 16);
+	} while (fsid == 0 || fsid == place->fsid);
+	(void)snprintf(id, SLED_PLACE_ID, "%.32s", line);
+	return true;
 }
 
 /* Nobody may write in /etc: no visit fails for that, and none is told of it. */
@@ -114,7 +100,7 @@ sled_memo_keep(struct sled_store *store, struct sled_err *err)
 
 	if (store->conf.memo == NULL)
 		return true;
-	ok = sled_buf_addstr(&text, head, err) &&
+	ok = sled_buf_addstr(&text, preface, err) &&
 	     sled_ledger_places(store->ledger, note_row, &text, err);
 	if (ok &&
 	    (text.len != store->memo.len ||

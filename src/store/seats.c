@@ -122,31 +122,54 @@ probe_again(struct sled_store *store, struct sled_err *err)
 	return probe_all(store, err);
 }
 
-/* Do lines "ID PATH", of a COPY.txt, know a place of this path? */
+/* ---- lines of places ---- */
+
+bool
+sled_place_line(struct sled_buf *out, const char *head, const char *path,
+                struct sled_err *err)
+{
+	return sled_buf_printf(out, err, "%s ", head) &&
+	       sled_text_percent(out, (struct sled_span){ path, strlen(path) },
+	                         err) &&
+	       sled_buf_add(out, "\n", 1, err);
+}
+
+const char *
+sled_place_line_of(const struct sled_buf *lines, size_t head, const char *path,
+                   const char *behind)
+{
+	const struct sled_span span = { path, strlen(path) };
+	const char *line = lines->data, *end = line + lines->len;
+	struct sled_buf escaped = { 0 };
+	struct sled_err err = { 0 };
+	const char *found = NULL;
+
+	if (lines->len == 0 || !sled_text_percent(&escaped, span, &err))
+		return NULL;
+	if (behind != NULL)
+		line = behind + strcspn(behind, "\n") + 1;
+	for (size_t len; found == NULL && line < end; line += len + 1) {
+		len = strcspn(line, "\n");
+		if (len == head + escaped.len &&
+		    memcmp(line + head, escaped.data, escaped.len) == 0)
+			found = line;
+	}
+	sled_buf_free(&escaped);
+	return found;
+}
+
+/* Does a COPY.txt know a place of this path? */
 static bool
 is_told(const struct sled_buf *knows, const char *path, char *id)
 {
-	struct sled_buf escaped = { 0 };
-	struct sled_err err = { 0 };
-	const char *line = knows->data;
-	bool told = false;
+	const char *line = sled_place_line_of(knows, SLED_PLACE_ID, path, NULL);
 
-	if (knows->len == 0 ||
-	    !sled_text_percent(&escaped,
-	                       (struct sled_span){ path, strlen(path) }, &err))
-		return false;
-	while (!told && line < knows->data + knows->len) {
-		size_t len = strcspn(line, "\n");
-		told = len == escaped.len + SLED_PLACE_ID &&
-		       memcmp(line + SLED_PLACE_ID, escaped.data,
-		              escaped.len) == 0;
-		if (told)
-			(void)snprintf(id, SLED_PLACE_ID, "%.32s", line);
-		line += len + 1;
-	}
-	sled_buf_free(&escaped);
-	return told;
+	if (line != NULL)
+		(void)snprintf(id, SLED_PLACE_ID, "%.32s", line);
+	return line != NULL;
 }
+
+/* ---- may a store be made here? ---- */
 
 /* Is the disk of one of these places away, with a store on it? */
 static bool
@@ -466,11 +489,7 @@ tell_row(void *ctx, const struct sled_place_row *row, struct sled_err *err)
 
 	if (strcmp(row->id, telling->self) == 0)
 		return true;
-	return sled_buf_printf(&telling->lines, err, "%s ", row->id) &&
-	       sled_text_percent(
-		   &telling->lines,
-		   (struct sled_span){ row->path, strlen(row->path) }, err) &&
-	       sled_buf_add(&telling->lines, "\n", 1, err);
+	return sled_place_line(&telling->lines, row->id, row->path, err);
 }
 
 bool

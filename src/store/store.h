@@ -146,6 +146,13 @@ bool sled_seat_seal(struct sled_seat *seat,
 bool sled_seat_sync(struct sled_seat *seat,
                     const struct sled_volume_row *volume, struct sled_err *err);
 
+/* Lines "HEAD PATH", the path percent-encoded; and the next one of a path behind
+ * a line of it (NULL: the first), where heads have so many octets, blank
+ * included; NULL: none. */
+bool sled_place_line(struct sled_buf *out, const char *head, const char *path,
+                     struct sled_err *err);
+const char *sled_place_line_of(const struct sled_buf *lines, size_t head,
+                               const char *path, const char *behind);
 /* A line "ID PATH" for each known place but SELF; see sled_place_tell(). */
 bool sled_seats_telling(struct sled_store *store, const char *self,
                         struct sled_buf *out, struct sled_err *err);
@@ -334,6 +341,8 @@ bool sled_whose_keep(struct sled_whose *whose, char **names,
 /* The octets of what came, as this server counts them. */
 uint64_t sled_box_count(const struct sled_maildrop *maildrop,
                         const struct sled_digest *digest);
+/* Was most of it listed to the octet? */
+bool sled_box_is_exact(const struct sled_maildrop *maildrop);
 /* Has most of this server a line's end counted as one octet? */
 bool sled_box_counts_lf(const struct sled_maildrop *maildrop);
 /* Do most of its sizes tell nothing, line ends counted as you like? */
@@ -351,17 +360,14 @@ bool sled_listing_order(struct sled_listing *listing, uint32_t **order,
                         size_t *len, struct sled_err *err);
 /* arrive.c: an answer came whole: is it the one before it, once more? */
 void sled_box_note(struct sled_box *box, const struct sled_digest *digest);
-/* arrive.c: the item is fetched once more, and was no sign of how this server counts: it
- * had been COUNTED, or NULL. */
+/* arrive.c: the item is fetched once more, and was no sign of how this server
+ * counts: it had been COUNTED, or NULL. */
 bool sled_box_short(struct sled_box *box, size_t item, uint32_t *counted,
                     struct sled_err *err);
 /* The sizes of all that is listed. */
 const struct sled_sizes *sled_box_sizes(struct sled_box *box);
 /* stray.c: may what came for the current item be another message, by its size? */
 bool sled_stray_is(struct sled_box *box, const struct sled_digest *digest);
-/* No kill may make us believe it before its header was shown. */
-bool sled_stray_mark(struct sled_box *box, int64_t row, bool doubtful,
-                     struct sled_err *err);
 /* If so, note it. LEARNED: it told how this server counts. */
 bool sled_stray_note(struct sled_box *box, const struct sled_digest *digest,
                      bool learned, struct sled_err *err);

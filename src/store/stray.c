@@ -17,7 +17,7 @@ struct stray {
 	bool learned; /* it was counted so, or as loose */
 };
 
-/* In either way of counting, a final line end added or not; see box.c. */
+/* In either way of counting, a final line end added or not; see habit.c. */
 static bool
 is_of_another(struct sled_box *box, const struct sled_digest *digest)
 {
@@ -44,22 +44,6 @@ sled_stray_is(struct sled_box *box, const struct sled_digest *digest)
 {
 	return !box->loose && habit_of(box, digest).exact == 0 &&
 	       is_of_another(box, digest);
-}
-
-bool
-sled_stray_mark(struct sled_box *box, int64_t row, bool doubtful,
-                struct sled_err *err)
-{
-	struct sled_row_copy copy = { .found = false };
-	struct sled_ledger *ledger = box->store->ledger;
-
-	if (!sled_ledger_by_id(ledger, row, sled_row_take, &copy, err))
-		return false;
-	copy.row.flags &= ~(unsigned)SLED_MESSAGE_DOUBTFUL;
-	if (doubtful)
-		copy.row.flags |= SLED_MESSAGE_DOUBTFUL;
-	return !copy.found ||
-	       sled_ledger_message_update(ledger, &copy.row, err);
 }
 
 bool
@@ -122,15 +106,21 @@ next_shown(struct sled_box *box, size_t item)
 	return stray;
 }
 
+static bool
+believe(struct sled_box *box, size_t item, struct sled_err *err)
+{
+	return sled_ledger_set_flags(box->store->ledger,
+	                             box->listing->items[item].row, 0,
+	                             SLED_MESSAGE_DOUBTFUL, err);
+}
+
 /* The same octets twice are believed where nothing else can be known [S3]. */
 static bool
 without_head(struct sled_box *box, size_t item, const struct stray *stray,
              struct sled_err *err)
 {
-	return stray->learned
-	           ? sled_box_doubt(box, item, err)
-	           : sled_stray_mark(box, box->listing->items[item].row, false,
-	                             err);
+	return stray->learned ? sled_box_doubt(box, item, err)
+	                      : believe(box, item, err);
 }
 
 static bool
@@ -161,5 +151,5 @@ sled_box_shown(struct sled_box *box, size_t item, const struct sled_digest *top,
 	*other = !copy.found || copy.row.head_octets == 0 ||
 	         !sled_hash_equal(&copy.row.head_sha256, &top->head_sha256);
 	return *other ? is_other(box, item, &stray, err)
-	              : sled_stray_mark(box, it->row, false, err);
+	              : believe(box, item, err);
 }

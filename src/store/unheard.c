@@ -137,7 +137,8 @@ doubt_all(const struct unheard *u, struct sled_err *err)
 
 	for (size_t at = 0; at < u->before.len; at += sizeof(id)) {
 		memcpy(&id, u->before.data + at, sizeof(id));
-		if (!sled_ledger_doubt(u->box->store->ledger, id, err))
+		if (!sled_ledger_set_flags(u->box->store->ledger, id,
+		                           SLED_MESSAGE_DOUBTFUL, 0, err))
 			return false;
 	}
 	return true;

@@ -67,23 +67,19 @@ mark(struct sled_ledger *ledger, const struct came *came, unsigned flags,
 }
 
 static bool
-is_exact(const struct sled_maildrop *habit)
-{
-	return habit->exact > habit->lf_counted + habit->loose;
-}
-
-static bool
 is_short(const struct sled_maildrop *habit, const struct came *came)
 {
-	return is_exact(habit) ? came->odd
-	                       : sled_box_counts_lf(habit) && came->loose;
+	return sled_box_is_exact(habit)
+	           ? came->odd
+	           : sled_box_counts_lf(habit) && came->loose;
 }
 
 static bool
 any_short(const struct sled_unjudged *u, const struct sled_maildrop *habit)
 {
-	return is_exact(habit) ? u->any_odd
-	                       : sled_box_counts_lf(habit) && u->loose > 0;
+	return sled_box_is_exact(habit)
+	           ? u->any_odd
+	           : sled_box_counts_lf(habit) && u->loose > 0;
 }
 
 static bool

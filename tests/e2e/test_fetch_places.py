@@ -302,15 +302,19 @@ def on_another_file_system(sled):
                                 sled.memo.read_text()))
 
 
-def test_no_other_store_is_made_while_the_places_are_away(tmp):
+def lose_the_places(sled, away):
     """The disk with the first place is lost, the stick is not plugged in."""
+    shutil.rmtree(sled.path)
+    sled.copies[0].rename(away)
+    on_another_file_system(sled)
+
+
+def test_no_other_store_is_made_while_the_places_are_away(tmp):
     mail = noise(5)
     with serve(tmp, mail) as server:
         sled = Sled(tmp, {"home": server})
         report(sled.fetch())
-        shutil.rmtree(sled.path)
-        sled.copies[0].rename(tmp / "away")
-        on_another_file_system(sled)
+        lose_the_places(sled, tmp / "away")
         for args in (["fetch"], ["rebuild"], ["sync"], ["repair"], ["tend"]):
             done = sled.run(*args)
             assert done.status == 73, done
@@ -331,9 +335,7 @@ def test_the_way_back_from_a_second_store_loses_nothing_of_either(tmp):
     with serve(tmp, old) as server:
         sled = Sled(tmp, {"home": server})
         report(sled.fetch())
-        shutil.rmtree(sled.path)
-        sled.copies[0].rename(tmp / "away")
-        on_another_file_system(sled)
+        lose_the_places(sled, tmp / "away")
         fill_folder(tmp / "mail", new)
         sled.store_keys["min-copies"] = 1
         sled.write()

@@ -572,6 +572,17 @@ test_a_shorter_file_is_filled_from_a_copy(void **state)
 	assert_rows_survive(w, "rm -r store/home");
 }
 
+/* All of it, behind a first visit, is kept in base/. */
+static void
+begin_with_state_elsewhere(struct fx_store *w)
+{
+	w->conf.state = w->state;
+	fx_store_open(w);
+	(void)visit(w, 0, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "mkdir base && cp -a store copy1 state base/");
+}
+
 /* The state folder is elsewhere, with the ledger of a first place that went one
  * way; the disk that lies there now went another. */
 static void
@@ -579,11 +590,7 @@ test_a_first_place_that_went_another_way_is_not_cut(void **state)
 {
 	struct fx_store *w = *state;
 
-	w->conf.state = w->state;
-	fx_store_open(w);
-	(void)visit(w, 0, 1, true);
-	fx_store_close(w);
-	fx_store_sh(w, "mkdir base && cp -a store copy1 state base/");
+	begin_with_state_elsewhere(w);
 	fx_store_open(w);
 	(void)visit(w, 3, 1, true);
 	(void)visit(w, 4, 1, true);
@@ -610,11 +617,7 @@ test_a_shorter_first_place_of_another_way_is_not_cut(void **state)
 {
 	struct fx_store *w = *state;
 
-	w->conf.state = w->state;
-	fx_store_open(w);
-	(void)visit(w, 0, 1, true);
-	fx_store_close(w);
-	fx_store_sh(w, "mkdir base && cp -a store copy1 state base/");
+	begin_with_state_elsewhere(w);
 	fx_store_open(w);
 	(void)visit(w, 1, 1, true);
 	fx_store_close(w);

@@ -630,6 +630,21 @@ without_a_ledger_a_revision_is_known_again(void **state)
 	            ".r1.tar.gz copy1/home/" NAME ".r1.tar.gz");
 }
 
+static void
+assert_two_repairs_bring_all(struct fx_store *w)
+{
+	struct heard heard;
+
+	for (unsigned i = 0; i < 2; i++)
+		repair(w, &heard, false);
+	assert_int_equal(heard.worst, SLED_REPAIR_WHOLE);
+	fx_store_open(w);
+	assert_store_has(w, mails, MAILS);
+	assert_store_verifies(w);
+	assert_place_has(w->path, mails, MAILS, NULL);
+	assert_place_has(w->copy[0], mails, MAILS, NULL);
+}
+
 /* The first place came from a backup and went on; a copy did too, and sealed
  * its volume of that name. Only a repair may touch it: not before what it alone
  * has was taken over. */
@@ -637,7 +652,6 @@ static void
 a_sealed_copy_of_another_way_gives_its_mail_before_it_is_set_aside(void **state)
 {
 	struct fx_store w;
-	struct heard heard;
 
 	(void)state;
 	fx_store_make(&w, 1);
@@ -648,14 +662,7 @@ a_sealed_copy_of_another_way_gives_its_mail_before_it_is_set_aside(void **state)
 	fx_store_sh(&w, "mv copy1 other && rm -r store && mv base/* .");
 	visit(&w, mails + 6, 6, true);
 	fx_store_sh(&w, "rm -r copy1 && mv other copy1");
-	for (unsigned i = 0; i < 2; i++)
-		repair(&w, &heard, false);
-	assert_int_equal(heard.worst, SLED_REPAIR_WHOLE);
-	fx_store_open(&w);
-	assert_store_has(&w, mails, MAILS);
-	assert_store_verifies(&w);
-	assert_place_has(w.path, mails, MAILS, NULL);
-	assert_place_has(w.copy[0], mails, MAILS, NULL);
+	assert_two_repairs_bring_all(&w);
 	fx_store_drop(&w);
 }
 
@@ -665,7 +672,6 @@ static void
 what_turned_while_it_was_damaged_is_mended(void **state)
 {
 	struct fx_store w;
-	struct heard heard;
 	uint64_t n = 0;
 
 	(void)state;
@@ -678,14 +684,7 @@ what_turned_while_it_was_damaged_is_mended(void **state)
 	w.err = (struct sled_err){ 0 };
 	fx_store_close(&w);
 	fx_store_sh(&w, "mv away copy1");
-	for (unsigned i = 0; i < 2; i++)
-		repair(&w, &heard, false);
-	assert_int_equal(heard.worst, SLED_REPAIR_WHOLE);
-	fx_store_open(&w);
-	assert_store_has(&w, mails, MAILS);
-	assert_store_verifies(&w);
-	assert_place_has(w.path, mails, MAILS, NULL);
-	assert_place_has(w.copy[0], mails, MAILS, NULL);
+	assert_two_repairs_bring_all(&w);
 	fx_store_drop(&w);
 }
 
