@@ -9,6 +9,7 @@ Standard library only. Nothing here has a fixed port or sleeps for luck: each
 wait is for an event, with a deadline. TMP is the test's own folder.
 """
 import collections
+import errno
 import fcntl
 import grp
 import json
@@ -100,6 +101,23 @@ def fill_folder(folder, messages):
     for name, data in messages.items():
         (folder / f"{name}.eml").write_bytes(data)
     return folder
+
+
+def talk(address, data):
+    """All that comes back to DATA until the peer closes. One that refuses
+    may be gone with a reset at any step of ours."""
+    got = b""
+    with socket.create_connection(address, DEADLINE) as conn:
+        try:
+            conn.sendall(data)
+            conn.shutdown(socket.SHUT_WR)
+            while piece := conn.recv(65536):
+                got += piece
+        except OSError as gone:
+            if gone.errno not in (errno.ECONNRESET, errno.EPIPE,
+                                  errno.ENOTCONN):
+                raise
+    return got
 
 
 class Process:

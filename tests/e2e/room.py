@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from urllib.parse import urlencode
 
-from harness import BUILD, DEADLINE, Process, Skip
+from harness import BUILD, DEADLINE, Process, Skip, talk
 
 
 def needs_reader():
@@ -110,16 +110,7 @@ class Room(Process):
 
     def raw(self, data):
         """All that comes back until the server closes."""
-        with self.connect() as conn:
-            got = b""
-            try:
-                conn.sendall(data)
-                conn.shutdown(socket.SHUT_WR)
-                while piece := conn.recv(65536):
-                    got += piece
-            except (ConnectionResetError, BrokenPipeError):
-                pass
-            return got
+        return talk((self.address, self.port), data)
 
     def rss(self):
         """KiB of memory that it holds."""
