@@ -451,8 +451,7 @@ enum {
 	/* It may be another message than its unique-id says, until a TOP proves
 	 * it. */
 	SLED_MESSAGE_DOUBTFUL = 1024,
-	/* The same, of a visit that was killed: where the next listing has
-	 * another message of its size. */
+	/* The same, of a visit that was killed. */
 	SLED_MESSAGE_UNSURE = 2048,
 };
 
@@ -515,6 +514,12 @@ SLED_CHECK bool sled_ledger_by_hash(struct sled_ledger *ledger,
                                     const struct sled_hash *sha256,
                                     sled_message_fn *each, void *ctx,
                                     struct sled_err *err);
+/* Another row of its maildrop with the octets of OF, whose .maildrop, .sha256 and
+ * .id count; with GONE it may be one that is gone. *row is 0 when there is none.
+ */
+SLED_CHECK bool sled_ledger_alike(struct sled_ledger *ledger,
+                                  const struct sled_message *of, bool gone,
+                                  int64_t *row, struct sled_err *err);
 SLED_CHECK bool sled_ledger_live(struct sled_ledger *ledger, int64_t maildrop,
                                  sled_message_fn *each, void *ctx,
                                  struct sled_err *err);

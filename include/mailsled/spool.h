@@ -11,7 +11,7 @@
  *
  *   File, little endian: a header of 4096 bytes (magic, label, server, user,
  *   nonce, CRC), then records: 128 bytes (magic, nonce, number, listed size,
- *   received, octets, unique-id, CRC) ‖ the bytes ‖ 48 bytes (magic, octets,
+ *   received, octets, alone, unique-id, CRC) ‖ the bytes ‖ 48 bytes (magic, octets,
  *   SHA-256, CRC-32 of header and trailer). The header of a message that is
  *   too long for the gathering buffer says "octets open" until end() comes,
  *   and is closed before the trailer is written.
@@ -49,6 +49,7 @@ struct sled_record {
 	char uid[SLED_UID_MAX + 1]; /* unique-id, "" where there is none */
 	uint64_t listed;            /* size from LIST */
 	int64_t received;           /* wall time when its RETR was answered */
+	bool alone; /* no other that was listed has its size */
 	uint64_t at;                /* offset of its bytes in the file */
 	uint64_t octets;
 	struct sled_hash sha256;
@@ -72,6 +73,8 @@ SLED_CHECK bool sled_spool_create(struct sled_spool **out,
 SLED_CHECK bool sled_spool_begin(struct sled_spool *spool, const char *uid,
                                  uint64_t listed, int64_t received,
                                  struct sled_err *err);
+/* Behind begin: no other message that is listed has its size. */
+void sled_spool_alone(struct sled_spool *spool);
 SLED_CHECK bool sled_spool_append(struct sled_spool *spool, const void *data,
                                   size_t len, struct sled_err *err);
 SLED_CHECK bool sled_spool_end(struct sled_spool *spool,

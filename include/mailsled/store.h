@@ -564,6 +564,10 @@ SLED_CHECK bool sled_box_shown(struct sled_box *box, size_t item,
  * have settled. */
 bool sled_box_in_doubt(const struct sled_box *box, size_t item);
 
+/* The next item from *AT on (0: the first) that came in this visit and before it,
+ * and neither time as it is listed, or as its header says; false: none. */
+bool sled_box_again(const struct sled_box *box, size_t *at, size_t *item);
+
 /* One message on its way in: begin, data, end; or cancel. */
 SLED_CHECK bool sled_box_begin(struct sled_box *box, size_t item, int64_t now,
                                struct sled_err *err);

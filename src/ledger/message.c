@@ -229,6 +229,23 @@ sled_ledger_by_hash(struct sled_ledger *ledger, int64_t maildrop,
 }
 
 bool
+sled_ledger_alike(struct sled_ledger *ledger, const struct sled_message *of,
+                  bool gone, int64_t *row, struct sled_err *err)
+{
+	bool found = false;
+
+	*row = 0;
+	return sled_sql_number(
+	    ledger,
+	    SLED_SQL("SELECT id FROM message WHERE maildrop = ?1"
+	             " AND sha256 = ?2 AND id <> ?3 AND (gone = 0 OR ?4)"
+	             " ORDER BY gone LIMIT 1",
+	             sled_value_int(of->maildrop), sled_value_hash(&of->sha256),
+	             sled_value_int(of->id), sled_value_int(gone)),
+	    row, &found, err);
+}
+
+bool
 sled_ledger_live(struct sled_ledger *ledger, int64_t maildrop,
                  sled_message_fn *each, void *ctx, struct sled_err *err)
 {

@@ -82,9 +82,10 @@ delete_all(struct sled_session *s)
 		quit(s);
 }
 
-/* The same octets twice running may be one reply that was given twice: then the
- * next one's is still on its way. An answer that has a form of its own shows
- * that none is [W5]; true twins cost a round trip. So it is where nothing is
+/* The same octets twice running may be one reply that was given twice, and octets
+ * of no size that is listed one too many: then the next one's is still on its
+ * way. An answer that has a form of its own shows that none is [W5]; true twins
+ * and what is cut cost a round trip. So it is where nothing is
  * deleted: a later visit does that, and sees one that is stored and listed. */
 static bool
 ask_for_order(struct sled_session *s)
@@ -127,8 +128,8 @@ on_stat(struct sled_session *s, const struct sled_pop3_event *event)
 	}
 	sled_quote(s, text, sizeof(text), event->text);
 	(void)sled_fail(&err, SLED_ERR_PROTO,
-	                "%s: an answer came twice, and STAT is answered by "
-	                "\"%s\": nothing is deleted",
+	                "%s: an answer came twice or too many, and STAT is "
+	                "answered by \"%s\": nothing is deleted",
 	                s->conf.account->server, text);
 	sled_session_fail(s, &err);
 }

@@ -502,6 +502,7 @@ end(struct sled_session *s, const struct sled_pop3_event *event)
 	struct sled_digest top;
 
 	land(s, event);
+	s->refused[0] = '\0';
 	if (event->verb == SLED_POP3_TOP) {
 		top = sled_intake_end(s->top);
 		prove(s, i, &top);
@@ -525,14 +526,14 @@ refused(struct sled_session *s, const struct sled_pop3_event *event)
 	char text[160];
 
 	land(s, event);
+	sled_quote(s, text, sizeof(text), event->text);
+	sled_shift_refused(s, text);
 	if (event->verb == SLED_POP3_TOP) {
 		s->no_top = true;
 		prove(s, event->msg - 1, NULL);
 	} else {
 		item->fate = SLED_FATE_FAILED;
 		sled_order_landed(s, event->msg - 1, false);
-		sled_quote(s, text, sizeof(text), event->text);
-		sled_shift_refused(s, text);
 		sled_session_warn(s, "message %lu: the server refuses it: %s",
 		                  (unsigned long)event->msg, text);
 	}

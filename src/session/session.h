@@ -147,7 +147,7 @@ struct sled_session {
 	bool aside_waits;   /* ... until nothing is left to be deleted */
 	size_t last_whole;  /* the message that came last, + 1; 0: none */
 	uint64_t last_size; /* ... and as many came */
-	/* "-" and the words, where the last answer to RETR was a refusal. */
+	/* "-" and the words, where the last answer was a refusal. */
 	char refused[168];
 	bool refused_twice; /* in the same words, one behind the other */
 	bool shifted;       /* one came that may have been another */
@@ -357,9 +357,10 @@ void sled_shift_shown(struct sled_session *s, size_t i,
                       const struct sled_digest *top);
 /* The item came whole, of a size that is listed so. */
 void sled_shift_landed(struct sled_session *s, size_t i, uint64_t size);
-/* Its RETR was refused, in these words. */
+/* A RETR or TOP was refused, in these words. */
 void sled_shift_refused(struct sled_session *s, const char *text);
-/* Were two answers in a row the same? It may be one that was given twice. */
+/* Were two answers in a row the same, or is one of no size that is listed? It may
+ * be one too many. */
 bool sled_shift_echoed(const struct sled_session *s);
 /* All is committed, and nothing deleted yet. */
 void sled_shift_check(struct sled_session *s);

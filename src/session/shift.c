@@ -85,7 +85,6 @@ tell(struct sled_session *s, size_t count)
 void
 sled_shift_landed(struct sled_session *s, size_t i, uint64_t size)
 {
-	s->refused[0] = '\0';
 	s->last_whole = i + 1;
 	s->last_size = size;
 	if ((s->listing.items[i].flags & SLED_ITEM_SHORT) != 0 &&
@@ -102,10 +101,22 @@ sled_shift_refused(struct sled_session *s, const char *text)
 	(void)snprintf(s->refused, sizeof(s->refused), "-%s", text);
 }
 
+/* What seems to be cut may be an answer too many. */
+static bool
+any_short(const struct sled_session *s)
+{
+	const unsigned both = SLED_ITEM_SHORT | SLED_ITEM_RETRIEVED;
+
+	for (size_t i = 0; i < s->listing.len; i++)
+		if ((s->listing.items[i].flags & both) == both)
+			return true;
+	return false;
+}
+
 bool
 sled_shift_echoed(const struct sled_session *s)
 {
-	return s->refused_twice || sled_box_echoed(s->box);
+	return s->refused_twice || sled_box_echoed(s->box) || any_short(s);
 }
 
 /* The order is lost: where, nobody knows. */

@@ -18,6 +18,7 @@ enum {
 	TITLE_CRC = SPOOL_FILE_HEAD - 4,
 
 	HEAD_UID_LEN = 4,
+	HEAD_ALONE = 5,
 	HEAD_NONCE = 8,
 	HEAD_NUMBER = 16,
 	HEAD_LISTED = 24,
@@ -144,6 +145,7 @@ sled_spool_head_pack(uint8_t out[SPOOL_HEAD],
 	memset(out, 0, SPOOL_HEAD);
 	memcpy(out, head_magic, sizeof(head_magic));
 	put(out + HEAD_UID_LEN, len, 1);
+	put(out + HEAD_ALONE, head->alone, 1);
 	put(out + HEAD_NONCE, head->nonce, 8);
 	put(out + HEAD_NUMBER, head->number, 8);
 	put(out + HEAD_LISTED, head->listed, 8);
@@ -163,6 +165,7 @@ sled_spool_head_unpack(struct sled_spool_head *head,
 	    get(in + HEAD_CRC, 4) != sled_spool_crc(0, in, HEAD_CRC) ||
 	    len > SLED_UID_MAX || memchr(in + HEAD_UID, '\0', len) != NULL)
 		return false;
+	head->alone = get(in + HEAD_ALONE, 1) == 1;
 	head->nonce = get(in + HEAD_NONCE, 8);
 	head->number = get(in + HEAD_NUMBER, 8);
 	head->listed = get(in + HEAD_LISTED, 8);
@@ -212,6 +215,7 @@ sled_spool_record(struct sled_record *out, const struct sled_spool_head *head,
 	*out = (struct sled_record){
 		.listed = head->listed,
 		.received = head->received,
+		.alone = head->alone,
 		.at = at,
 		.octets = head->octets,
 		.sha256 = *sha256,

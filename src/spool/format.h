@@ -26,6 +26,7 @@ struct sled_spool_title {
 struct sled_spool_head {
 	uint64_t nonce, number, listed, octets;
 	int64_t received;
+	bool alone; /* see struct sled_record */
 	char uid[SLED_UID_MAX + 1];
 };
 

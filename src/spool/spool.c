@@ -282,6 +282,12 @@ sled_spool_begin(struct sled_spool *spool, const char *uid, uint64_t listed,
 	return true;
 }
 
+void
+sled_spool_alone(struct sled_spool *spool)
+{
+	spool->head.alone = true;
+}
+
 bool
 sled_spool_append(struct sled_spool *spool, const void *data, size_t len,
                   struct sled_err *err)

@@ -17,6 +17,18 @@ received_at(struct sled_box *box, int64_t now)
 	return now < 0 ? 0 : now;
 }
 
+/* A final line end that one lacks is two octets, whichever of them it is. */
+static bool
+is_alone(struct sled_box *box, uint64_t size)
+{
+	const struct sled_sizes *sizes = sled_box_sizes(box);
+	unsigned others = 0;
+
+	for (uint64_t near = size < 2 ? 0 : size - 2; near <= size + 2; near++)
+		others += sled_sizes_count(sizes, near);
+	return others == 1;
+}
+
 bool
 sled_box_begin(struct sled_box *box, size_t item, int64_t now,
                struct sled_err *err)
@@ -32,8 +44,12 @@ sled_box_begin(struct sled_box *box, size_t item, int64_t now,
 		return false;
 	box->current = item;
 	sled_intake_begin(box->intake);
-	return sled_spool_begin(box->spool, uid, it->size,
-	                        received_at(box, now), err);
+	if (!sled_spool_begin(box->spool, uid, it->size, received_at(box, now),
+	                      err))
+		return false;
+	if (is_alone(box, it->size))
+		sled_spool_alone(box->spool);
+	return true;
 }
 
 bool
@@ -102,6 +118,76 @@ find_twin(struct sled_box *box, const struct sled_digest *digest,
 	return true;
 }
 
+/* ---- octets that another message has too ---- */
+
+/* Its own, delivered twice; or the server gave one for the other [W5]. */
+struct alike {
+	bool found;
+	size_t item; /* of this visit, if it is there; else SIZE_MAX */
+};
+
+static struct sled_pending *
+find_pending(struct sled_batch *batch, const struct sled_hash *sha256)
+{
+	for (size_t i = 0; i < batch->len; i++)
+		if (sled_hash_equal(&batch->list[i].record.sha256, sha256))
+			return &batch->list[i];
+	return NULL;
+}
+
+static size_t
+item_of(const struct sled_box *box, int64_t row)
+{
+	const struct sled_listing *listing = box->listing;
+
+	for (size_t i = 0; i < listing->len; i++)
+		if (listing->items[i].row == row &&
+		    (listing->items[i].flags & SLED_ITEM_RETRIEVED) != 0)
+			return i;
+	return SIZE_MAX;
+}
+
+/* A row in the ledger; that of this visit is in doubt until it is shown. */
+static bool
+find_stored(struct sled_box *box, const struct sled_message *of, bool gone,
+            struct alike *out, struct sled_err *err)
+{
+	int64_t row = 0;
+
+	if (!sled_ledger_alike(box->store->ledger, of, gone, &row, err))
+		return false;
+	if (row == 0)
+		return true;
+	*out = (struct alike){ true, item_of(box, row) };
+	return out->item == SIZE_MAX ||
+	       sled_ledger_set_flags(box->store->ledger, row,
+	                             SLED_MESSAGE_DOUBTFUL, 0, err);
+}
+
+/* OWN: not this row. GONE: of one that came before with octets that were not its
+ * own, the other one may have been deleted since. */
+static bool
+find_alike(struct sled_box *box, const struct sled_digest *digest, int64_t own,
+           bool gone, struct alike *out, struct sled_err *err)
+{
+	const struct sled_message of = { .id = own,
+		                         .maildrop = box->maildrop.id,
+		                         .sha256 = digest->sha256 };
+	struct sled_pending *pending = find_pending(&box->pending, &of.sha256);
+
+	*out = (struct alike){ false, SIZE_MAX };
+	if (digest->head_octets == 0)
+		return true; /* no header tells them apart */
+	if (pending != NULL)
+		pending->flags |= SLED_MESSAGE_DOUBTFUL;
+	else
+		pending = find_pending(&box->job, &of.sha256);
+	if (pending == NULL)
+		return find_stored(box, &of, gone, out, err);
+	*out = (struct alike){ true, pending->item };
+	return true;
+}
+
 static void
 say_short(const struct sled_box *box, const struct sled_message *row)
 {
@@ -113,9 +199,9 @@ say_short(const struct sled_box *box, const struct sled_message *row)
 }
 
 static bool
-accept_twin(struct sled_box *box, struct twin *twin, struct sled_err *err)
+accept_twin(struct sled_box *box, struct twin *twin, bool stray,
+            struct sled_err *err)
 {
-	bool stray = sled_stray_is(box, twin->digest);
 	struct sled_item *it = &box->listing->items[box->current];
 	struct sled_message *row = &twin->copy.row;
 	bool was_short = (row->flags & SLED_MESSAGE_SHORT) != 0;
@@ -235,7 +321,7 @@ sled_box_reconsider(struct sled_box *box, struct sled_err *err)
 }
 
 static bool
-accept_new(struct sled_box *box, const struct sled_digest *digest,
+accept_new(struct sled_box *box, const struct sled_digest *digest, bool alike,
            struct sled_err *err)
 {
 	struct sled_item *it = &box->listing->items[box->current];
@@ -254,7 +340,9 @@ accept_new(struct sled_box *box, const struct sled_digest *digest,
 		sled_box_learn(&box->maildrop, digest, it->size);
 		if (box->maildrop.loose > loose && !note_odd(box, err))
 			return false;
-		if (box->maildrop.loose > loose && sled_stray_is(box, digest))
+		alike = alike || (box->maildrop.loose > loose &&
+		                  sled_stray_is(box, digest));
+		if (alike)
 			flags |= SLED_MESSAGE_DOUBTFUL; /* until it is shown */
 	}
 	return keep_whole(box, digest, flags, err);
@@ -268,6 +356,64 @@ sled_box_note(struct sled_box *box, const struct sled_digest *digest)
 	box->came = digest->sha256;
 }
 
+/* Did it come before, and was not what is listed, or perhaps another one? */
+static bool
+is_again(const struct sled_box *box, const struct twin *twin)
+{
+	const struct sled_item *it = &box->listing->items[box->current];
+
+	return (it->flags & SLED_ITEM_SHORT) != 0 ||
+	       (it->row != 0 && sled_is_claimed(&box->asked, it->row)) ||
+	       (twin->copy.found &&
+	        (twin->copy.row.flags & SLED_MESSAGE_SHORT) != 0);
+}
+
+static bool
+note_again(struct sled_box *box, struct sled_err *err)
+{
+	uint32_t item = (uint32_t)box->current;
+
+	return sled_buf_add(&box->again, &item, sizeof(item), err);
+}
+
+bool
+sled_box_again(const struct sled_box *box, size_t *at, size_t *item)
+{
+	uint32_t next;
+
+	while (*at < box->again.len) {
+		memcpy(&next, box->again.data + *at, sizeof(next));
+		*at += sizeof(next);
+		*item = next;
+		if ((box->listing->items[next].flags & SLED_ITEM_SHORT) != 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+accept(struct sled_box *box, struct twin *twin, struct sled_err *err)
+{
+	const struct sled_digest *digest = twin->digest;
+	int64_t own = twin->copy.found ? twin->copy.row.id : 0;
+	bool again = is_again(box, twin), found = twin->copy.found;
+	struct alike alike;
+
+	if (!find_alike(box, digest, own, again, &alike, err))
+		return false;
+	if (found ? !accept_twin(box, twin,
+	                         alike.found || sled_stray_is(box, digest), err)
+	          : !accept_new(box, digest, alike.found, err))
+		return false;
+	if (again && !note_again(box, err))
+		return false;
+	if (alike.found)
+		return sled_stray_alike(box, box->current, err) &&
+		       (alike.item == SIZE_MAX ||
+		        sled_stray_alike(box, alike.item, err));
+	return sled_stray_note(box, digest, !found, err);
+}
+
 bool
 sled_box_end(struct sled_box *box, struct sled_err *err)
 {
@@ -276,12 +422,7 @@ sled_box_end(struct sled_box *box, struct sled_err *err)
 
 	box->counted = sled_box_count(&box->maildrop, &digest);
 	sled_box_note(box, &digest);
-	if (!find_twin(box, &digest, &twin, err))
-		return false;
-	if (twin.copy.found ? !accept_twin(box, &twin, err)
-	                    : !accept_new(box, &digest, err))
-		return false;
-	if (!sled_stray_note(box, &digest, !twin.copy.found, err))
+	if (!find_twin(box, &digest, &twin, err) || !accept(box, &twin, err))
 		return false;
 	box->sums.fetched++;
 	box->sums.mail_bytes += digest.octets;

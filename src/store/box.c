@@ -82,6 +82,7 @@ free_box(struct sled_box **box_p)
 	sled_spool_close(&box->spool);
 	sled_buf_free(&box->journal);
 	sled_buf_free(&box->odd);
+	sled_buf_free(&box->again);
 	sled_buf_free(&box->strays);
 	sled_claims_free(&box->claims);
 	sled_claims_free(&box->asked);

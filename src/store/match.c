@@ -210,23 +210,6 @@ sled_box_sizes(struct sled_box *box)
 	return &box->sizes;
 }
 
-/* Of a visit that was killed: is there another one that it may be? */
-static bool
-has_twin(struct sled_box *box, const struct sled_item *it)
-{
-	if (box->maildrop.loose > 0)
-		return box->listing->len > 1;
-	return sled_sizes_count(sled_box_sizes(box), it->size) > 1;
-}
-
-static bool
-is_doubtful(struct sled_box *box, const struct sled_item *it,
-            const struct sled_message *row)
-{
-	return (row->flags & SLED_MESSAGE_DOUBTFUL) != 0 ||
-	       ((row->flags & SLED_MESSAGE_UNSURE) != 0 && has_twin(box, it));
-}
-
 static void
 judge_fit(struct sled_box *box, struct sled_item *it,
           const struct sled_message *row)
@@ -240,7 +223,7 @@ judge_fit(struct sled_box *box, struct sled_item *it,
 		return;
 	}
 	if (box->maildrop.reuses_ids || row->dele_sent != 0 ||
-	    is_doubtful(box, it, row) || (stale && due)) {
+	    (row->flags & SLED_IN_DOUBT) != 0 || (stale && due)) {
 		ask_for_proof(it, row);
 		return;
 	}
@@ -249,14 +232,12 @@ judge_fit(struct sled_box *box, struct sled_item *it,
 		it->flags |= SLED_ITEM_DUE;
 }
 
-/* It is listed, and nothing else can be it. */
 static bool
-believe(struct sled_box *box, struct sled_message *row, struct sled_err *err)
+note_listed(struct sled_box *box, struct sled_message *row, struct sled_err *err)
 {
-	if (row->on_server && (row->flags & SLED_MESSAGE_UNSURE) == 0)
+	if (row->on_server)
 		return true;
 	row->on_server = true;
-	row->flags &= ~(unsigned)SLED_MESSAGE_UNSURE;
 	return sled_ledger_message_update(box->store->ledger, row, err);
 }
 
@@ -300,7 +281,7 @@ judge(struct sled_box *box, size_t item, struct sled_err *err)
 	if (it->verdict != SLED_ITEM_STORED)
 		return note_asked(box, &c.best.row, err);
 	sled_claim(&box->claims, it->row);
-	return believe(box, &c.best.row, err);
+	return note_listed(box, &c.best.row, err);
 }
 
 bool

@@ -319,6 +319,7 @@ struct sled_box {
 	struct sled_olds olds;
 	struct sled_buf journal;
 	struct sled_buf odd;    /* items of this visit, a uint32_t each */
+	struct sled_buf again;  /* ... that came before, see arrive.c */
 	struct sled_buf strays; /* see stray.c */
 	size_t shown;           /* strays before this one have shown theirs */
 	struct sled_box_sums sums;
@@ -371,6 +372,8 @@ bool sled_stray_is(struct sled_box *box, const struct sled_digest *digest);
 /* If so, note it. LEARNED: it told how this server counts. */
 bool sled_stray_note(struct sled_box *box, const struct sled_digest *digest,
                      bool learned, struct sled_err *err);
+/* ... or to the octet: the item shows its header. */
+bool sled_stray_alike(struct sled_box *box, size_t item, struct sled_err *err);
 /* An id was seen to be another message's: each is proved from now on. */
 bool sled_box_reuses(struct sled_box *box, struct sled_err *err);
 /* The item is this row: note its size and id, and that it is listed. */

@@ -1,11 +1,16 @@
 /*
- * stray.c - octets that are another message's by their size [W5].
+ * stray.c - octets that are another message's, by their size or to the last one
+ * [W5].
  *
  * A server whose first answers are all wrong seems to be one whose sizes tell
  * nothing, as of some that add to the header on its way. What tells the two
  * apart: a message that was given for another has the size that it is listed
  * with itself. On a server that adds, that is chance, and a TOP settles it, in
  * the visit that fetched it; no more is asked once the habit is known.
+ *
+ * The same octets under two ids are one message that was delivered twice, or one
+ * that was given for another: of its size, nothing else tells. Each shows its
+ * header.
  */
 #include <string.h>
 
@@ -58,6 +63,18 @@ sled_stray_note(struct sled_box *box, const struct sled_digest *digest,
 	if ((it->flags & SLED_ITEM_SHORT) != 0 || !sled_stray_is(box, digest))
 		return true;
 	/* A TOP of this visit showed something else than what came. */
+	it->flags &= (uint8_t)~SLED_ITEM_TOPPED;
+	return sled_buf_add(&box->strays, &stray, sizeof(stray), err);
+}
+
+bool
+sled_stray_alike(struct sled_box *box, size_t item, struct sled_err *err)
+{
+	const struct stray stray = { (uint32_t)item, false, false };
+	struct sled_item *it = &box->listing->items[item];
+
+	if ((it->flags & SLED_ITEM_SHORT) != 0)
+		return true;
 	it->flags &= (uint8_t)~SLED_ITEM_TOPPED;
 	return sled_buf_add(&box->strays, &stray, sizeof(stray), err);
 }

@@ -11,7 +11,8 @@
  *     reply was left out or came twice, it is another message, a TOP shows that,
  *     and from then on each has to be proved;
  *   - where any is short the order may be lost anywhere: none speaks for others.
- * Whether one has a twin that it could be, the next listing tells (match.c).
+ * Which of them another one could be, by its size, the spool tells: the listing
+ * of that visit is gone, and of the next one any may be missing.
  *
  * It is one transaction, before the spool goes: cut before that, it is done again.
  */
@@ -21,6 +22,7 @@
 
 struct came {
 	char id[SLED_RECORD_ID];
+	bool alone; /* no other has its size */
 	bool odd;   /* not the octets listed */
 	bool loose; /* ... nor less by one a line */
 };
@@ -41,6 +43,7 @@ sled_unjudged_add(struct sled_unjudged *u, const struct sled_record *record,
 	u->lf_counted += one.lf_counted;
 	u->loose += one.loose;
 	memcpy(came.id, record->id, sizeof(came.id));
+	came.alone = record->alone;
 	came.loose = one.loose > 0;
 	came.odd = came.loose || (one.lf_counted > 0 && digest == NULL);
 	u->any_odd = u->any_odd || came.odd;
@@ -82,6 +85,15 @@ any_short(const struct sled_unjudged *u, const struct sled_maildrop *habit)
 	           : sled_box_counts_lf(habit) && u->loose > 0;
 }
 
+/* One whose size is that of no other is what it seems to be, where sizes tell. */
+static unsigned
+flags_of(const struct sled_maildrop *habit, const struct came *came)
+{
+	if (is_short(habit, came))
+		return SLED_MESSAGE_UNSURE | SLED_MESSAGE_SHORT;
+	return came->alone && habit->loose == 0 ? 0 : SLED_MESSAGE_UNSURE;
+}
+
 static bool
 mark_all(const struct sled_unjudged *u, struct sled_ledger *ledger,
          const struct sled_maildrop *habit, struct sled_err *err)
@@ -92,11 +104,7 @@ mark_all(const struct sled_unjudged *u, struct sled_ledger *ledger,
 	for (size_t at = u->came.len; at > 0 && (shorts || !found);) {
 		at -= sizeof(came);
 		memcpy(&came, u->came.data + at, sizeof(came));
-		if (!mark(
-			ledger, &came,
-			SLED_MESSAGE_UNSURE |
-			    (is_short(habit, &came) ? SLED_MESSAGE_SHORT : 0U),
-			&found, err))
+		if (!mark(ledger, &came, flags_of(habit, &came), &found, err))
 			return false;
 	}
 	return true;

@@ -1,0 +1,249 @@
+"""[D1] What is deleted was proved: servers whose answers, or what another
+client did between two visits, would have a message deleted that never came; and
+what nothing can prove is not paid for at each visit."""
+from collections import Counter
+
+from harness import Sled, message, untar, wire
+from liar import CAPA, Liar, stuffed
+from lying import MAIL, fetch, said
+from test_fetch_aside import only, skip
+from test_fetch_doubt import all_home, behind, half, kill_waiting
+
+
+def held_back(verb):
+    """The honest answer, one command late: what came before it goes first."""
+    def reply(s, arg):
+        back, s.back = getattr(s, "back", b""), s.honest(verb, arg)
+        return back
+    return reply
+
+
+def late(s):
+    """From now on each answer waits for the next command, whichever it is."""
+    s.liar.lies.update({verb: held_back(verb)
+                        for verb in ("TOP", "RETR", "DELE", "STAT", "QUIT")})
+
+
+def forget(sled):
+    for ledger in sled.path.glob(".mailsled/ledger.db*"):
+        ledger.unlink()
+
+
+def stored(tmp, mail, **keys):
+    """A server whose mail was fetched, and is to be deleted from now on."""
+    liar = Liar(tmp, mail, **keys)
+    sled = Sled(tmp, {"home": liar}, account={"delete": "never"})
+    assert fetch(sled).status == 0
+    sled.account_keys["delete"] = "verified"
+    sled.write()
+    return liar, sled
+
+
+# ---- the order of replies ----
+
+def test_a_refusal_of_a_header_that_came_twice(tmp):
+    """[W5] The second one answers what is asked next: of the others each gets
+    the answer of the one before it, and the last one none."""
+    for number in ("1", "5"):
+        here = tmp / number
+        liar, sled = stored(here, MAIL)
+        with liar:
+            forget(sled)
+            later = [message(10 + i, "text\n" * 4) for i in range(5)]
+            liar.mail = dict(zip(liar.mail, map(wire, later)))
+
+            def top(s, arg):
+                if arg != number + " 0":
+                    return None
+                late(s)
+                s.back = b"-ERR not now\r\n"
+                return s.back
+            liar.lies["TOP"] = top
+            fetch(sled)
+            assert liar.count("TOP") == len(MAIL)
+            all_home(here, sled, liar, later)
+
+
+def test_an_answer_too_many_before_messages_of_one_size(tmp):
+    """[W5] Of no size that is listed: the message seems to be cut, and those
+    behind it whole. The last one never came."""
+    for known in (False, True):
+        here = tmp / str(known)
+
+        def more(s, arg):
+            if s.mail[int(arg) - 1][0] != "id2":
+                return None
+            late(s)
+            s.back = s.honest("RETR", arg)
+            return b"+OK\r\nno message at all\r\n.\r\n"
+        with Liar(here, MAIL[:1] if known else MAIL) as liar:
+            sled = Sled(here, {"home": liar})
+            if known:
+                assert fetch(sled).status == 0
+                liar.mail = {f"id{i}": wire(m)
+                             for i, m in enumerate(MAIL[1:], 2)}
+            liar.lies["RETR"] = more
+            done = fetch(sled)
+            assert done.status == 76, done
+            said(done, "may have answered other commands")
+            all_home(here, sled, liar, MAIL[1:] if known else MAIL)
+
+
+def test_one_message_given_for_another_of_its_size(tmp):
+    """[W5] As from an index that is damaged: its own octets never came, and
+    those that did are another's, which came as well."""
+    for wrong, given in (("id4", "2"), ("id2", "4"), ("id2", "3")):
+        here = tmp / (wrong + given)
+        with Liar(here, MAIL, RETR=only(
+                wrong, lambda s, a: s.honest("RETR", given))) as liar:
+            sled = Sled(here, {"home": liar})
+            done = fetch(sled)
+            assert wrong in liar.mail, done
+            all_home(here, sled, liar, MAIL)
+
+
+def test_twins_that_lie_apart_are_deleted(tmp):
+    """Delivered twice: a header each is what it costs."""
+    mail = [MAIL[0], MAIL[1], MAIL[2], MAIL[1]]
+    with Liar(tmp, mail) as liar:
+        sled = Sled(tmp, {"home": liar})
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        assert liar.count("TOP") <= 2, liar.commands
+        assert len(untar(sled.path, tmp / "out")) == 4
+
+
+# ---- a visit that was killed ----
+
+def test_killed_and_the_other_one_of_its_size_is_taken_away(tmp):
+    """By another client, before the next visit: the last that came may be that
+    one all the same."""
+    mail = [*MAIL[:2], *(message(i, "text\n" * i) for i in (7, 8))]
+    with Liar(tmp, mail, RETR=only("id1", skip)) as liar:
+        sled = Sled(tmp, {"home": liar})
+        liar.mail = dict(list(liar.mail.items())[:2])
+        kill_waiting(sled, 1)
+        del liar.mail["id2"]
+        all_home(tmp, sled, liar, mail[:1])
+
+
+def test_killed_where_another_one_has_two_octets_more(tmp):
+    """Those are what servers add to a message without a last line end."""
+    mail = [message(1, "same\n"), message(2, "same..\n")]
+    with Liar(tmp, mail, RETR=only("id1", skip)) as liar:
+        sled = Sled(tmp, {"home": liar})
+        kill_waiting(sled, 1)
+        all_home(tmp, sled, liar, mail)
+
+
+# ---- what a header does not prove ----
+
+def test_a_message_that_is_cut_and_a_ledger_that_is_lost(tmp):
+    """[S3] Its header is whole: from the archives alone it must not be taken
+    for the message."""
+    mail = [message(i, f"text {i}\n" * 9 * i) for i in range(1, 6)]
+    with Liar(tmp, mail, RETR=only("id1", half)) as liar:
+        sled = Sled(tmp, {"home": liar})
+        done = fetch(sled)
+        assert done.status == 76 and list(liar.mail) == ["id1"], done
+        forget(sled)
+        all_home(tmp, sled, liar, mail)
+
+
+def test_a_message_that_grew(tmp):
+    """[S1] Listed and fetched while it was being delivered: it has its header
+    by then, and most of its text later."""
+    whole = message(3, "text\n" * 2000)
+    mail = [*MAIL[:2], whole[:400]]
+    liar, sled = stored(tmp, mail)
+    with liar:
+        liar.mail["id3"] = wire(whole)
+        all_home(tmp, sled, liar, [*MAIL[:2], whole])
+
+
+# ---- what is not paid for again and again ----
+
+def another(swap):
+    def reply(s, arg):
+        number = swap.get(int(arg))
+        return number and s.honest("RETR", str(number))
+    return reply
+
+
+def test_the_same_lie_at_each_visit_is_paid_twice(tmp):
+    """[W4] Each message is another one, and a TOP shows it: not asked for a
+    third time but when it is wanted."""
+    mail = [message(i, f"text {i}\n" * i) for i in range(1, 5)]
+    lie = another({1: 2, 2: 3, 3: 2, 4: 1})
+    with Liar(tmp, mail, RETR=lie) as liar:
+        sled = Sled(tmp, {"home": liar})
+        for _ in range(2):
+            done = fetch(sled)
+            assert done.status == 76 and len(liar.mail) == 4, done
+        said(done, "mailsled want")
+        for _ in range(3):
+            done = fetch(sled)
+            assert done.status == 0, done
+            assert done.reports[-1]["held"] == 4, done
+            said(done, "is set aside")
+            said(done, "mailsled want")
+        assert max(Counter(liar.wanted).values()) == 2, liar.wanted
+        out = sled.run("held").out
+        assert "mailsled want" in out, out
+        rows = sled.run("--json", "held").json
+        assert len(rows) == 4 and not any(r["again"] for r in rows), rows
+        # New mail is not kept back by them.
+        liar.mail["new"] = wire(message(9, "new\n"))
+        done = fetch(sled)
+        assert done.status == 0 and len(liar.mail) == 4, done
+        # Still lying: one more try, and back to the server it goes.
+        assert sled.run("want", rows[0]["id"]).status == 0
+        done = fetch(sled)
+        assert done.status == 76 and len(liar.mail) == 4, done
+        assert fetch(sled).status == 0
+        assert max(Counter(liar.wanted).values()) == 3, liar.wanted
+        liar.lies.clear()
+        ids = [r["id"] for r in sled.run("--json", "held").json]
+        assert sled.run("want", *ids).status == 0
+        all_home(tmp, sled, liar, [*mail, message(9, "new\n")])
+
+
+def test_other_octets_at_each_visit_are_paid_twice(tmp):
+    """[W4] Never those that are listed."""
+    def worse(s, arg):
+        octets = s.mail[int(arg) - 1][1]
+        return b"+OK\r\n" + stuffed(octets[:-40 * s.number] + b"\r\n")
+    mail = [message(i, f"text {i}\n" * 40 * i) for i in range(1, 6)]
+    with Liar(tmp, mail, RETR=only("id2", worse)) as liar:
+        sled = Sled(tmp, {"home": liar})
+        for _ in range(5):
+            done = fetch(sled)
+            assert list(liar.mail) == ["id2"], done
+        assert done.status == 0, done
+        said(done, "mailsled want")
+        assert liar.wanted.count("id2") == 2, liar.wanted
+        liar.lies.clear()
+        row, = sled.run("--json", "held").json
+        assert sled.run("want", row["id"]).status == 0
+        all_home(tmp, sled, liar, mail)
+
+
+def test_no_ids_and_a_place_that_is_away(tmp):
+    """[S2] It cannot be deleted before the place is back: until then it is not
+    fetched again."""
+    with Liar(tmp, MAIL, capa=[c for c in CAPA if c != "UIDL"],
+              UIDL=lambda s, a: b"-ERR what\r\n") as liar:
+        sled = Sled(tmp, {"home": liar})
+        liar.mail, mail = {}, liar.mail
+        assert fetch(sled).status == 0
+        away = sled.copies[0].rename(tmp / "away")
+        liar.mail = mail
+        for _ in range(3):
+            done = fetch(sled)
+            assert done.status == 73 and len(liar.mail) == 5, done
+        assert max(Counter(liar.wanted).values()) == 1, liar.wanted
+        away.rename(sled.copies[0])
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        assert max(Counter(liar.wanted).values()) == 2, liar.wanted
+        assert len(untar(sled.path, tmp / "out")) == 5
