@@ -798,8 +798,10 @@ SLED_CHECK bool sled_ledger_held(struct sled_ledger *ledger, int64_t maildrop,
 SLED_CHECK bool sled_ledger_held_forget(struct sled_ledger *ledger,
                                         const char *id, struct sled_err *err);
 
-/* ---- set aside: messages whose answer ended visits. A cache: a rebuild
- * forgets it, and they end one visit more ---- */
+/* ---- set aside: messages whose answer ended visits, or was another one's each
+ * time. A cache: a rebuild forgets it, and they do so once more ---- */
+
+#define SLED_ASIDE_WANTED INT64_MAX /* not before the user wants it */
 
 struct sled_aside_row {
 	int64_t maildrop;
@@ -807,7 +809,7 @@ struct sled_aside_row {
 	uint64_t size;    /* as listed */
 	uint32_t number;  /* where there is no unique-id; else 0 */
 	uint32_t strikes; /* visits that it ended, some count more */
-	int64_t again;    /* not asked for before */
+	int64_t again; /* not asked for before; SLED_ASIDE_WANTED */
 	char why[128];    /* printable */
 };
 

@@ -650,6 +650,8 @@ SLED_CHECK bool sled_held_id(const char *server, const char *user,
                              char out[SLED_HELD_ID], struct sled_err *err);
 /* What was decided of a listed item, by its unique-id and size. */
 enum sled_decision sled_box_decision(const struct sled_box *box, size_t item);
+/* The id of the contract, of an item that has a held row; else "". */
+const char *sled_box_held_id(const struct sled_box *box, size_t item);
 /* Is there a preview of it already? */
 bool sled_box_previewed(const struct sled_box *box, size_t item);
 /* What came to nothing in this visit, printable, "" for nothing; until the next
@@ -689,6 +691,7 @@ SLED_CHECK bool sled_store_decide(struct sled_store *store, const char *id,
 struct sled_strike {
 	unsigned weight; /* how much it counts */
 	unsigned most;   /* no more strikes than these by it; 0: any number */
+	bool for_good;   /* with an id: not before the user wants it */
 	const char *why; /* printable */
 };
 
@@ -696,8 +699,8 @@ struct sled_strike {
  * the next call on the box. */
 const struct sled_aside_row *sled_box_aside(const struct sled_box *box,
                                             size_t item);
-/* Its answer ended this visit. With an id it has a held row from the third
- * strike on; a decision to fetch it lapses. Not beside a job. */
+/* Its answer ended this visit, or is wrong each time. With an id it has a held row
+ * from the third strike on; a decision to fetch it lapses. Not beside a job. */
 SLED_CHECK bool sled_box_set_aside(struct sled_box *box, size_t item,
                                    const struct sled_strike *by, int64_t now,
                                    struct sled_err *err);

@@ -141,7 +141,10 @@ print_json(const struct list *list, const struct sled_held_row *row,
 	add_cost(json, &list->way, row->size);
 	sled_json_bool(json, "previewed", row->previewed);
 	sled_json_text(json, "aside", aside == NULL ? NULL : aside->why);
-	add_time(json, "again", aside == NULL ? 0 : aside->again);
+	add_time(json, "again",
+	         aside == NULL || aside->again == SLED_ASIDE_WANTED
+	             ? 0
+	             : aside->again);
 	return sled_json_print(&json, stdout, err);
 }
 
@@ -173,7 +176,11 @@ print_state(const struct list *list, const struct sled_held_row *row)
 	const struct sled_aside_row *aside = aside_of(list, row);
 	char when[SLED_CLI_WORD];
 
-	if (aside != NULL) {
+	if (aside != NULL && aside->again == SLED_ASIDE_WANTED) {
+		(void)printf("    set aside %s; asked for again by `mailsled "
+		             "want %s`\n",
+		             aside->why, row->id);
+	} else if (aside != NULL) {
 		sled_cli_time(when, aside->again);
 		(void)printf("    set aside %s; asked for again from %s on\n",
 		             aside->why, when);

@@ -8,6 +8,10 @@
  * does. An answer without end counts for three; one that the server breaks off
  * for one; silence before its first octet for one, but it may be the line's:
  * no message waits for that.
+ *
+ * One that came, and came again, and was neither time what is listed [S3] [W5]
+ * ends no visit, but each would pay for all of it: it waits until the user wants
+ * it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -45,7 +49,8 @@ waits(const struct sled_aside_row *row)
 {
 	int64_t now = sled_clock_now();
 
-	return row->again > now && row->again - now <= SLED_ASIDE_MOST_S;
+	return row->again == SLED_ASIDE_WANTED ||
+	       (row->again > now && row->again - now <= SLED_ASIDE_MOST_S);
 }
 
 bool
@@ -61,6 +66,14 @@ bool
 sled_aside_is_late(const struct sled_session *s, size_t i)
 {
 	return sled_box_aside(s->box, i) != NULL;
+}
+
+bool
+sled_aside_has_ended(const struct sled_session *s, size_t i)
+{
+	const struct sled_aside_row *row = sled_box_aside(s->box, i);
+
+	return row != NULL && row->strikes > 0;
 }
 
 bool
@@ -118,37 +131,66 @@ sled_aside_ended(struct sled_session *s, const struct sled_err *err)
 
 /* ---- what is kept, and told ---- */
 
-void
-sled_aside_keep(struct sled_session *s)
+static void
+set_aside(struct sled_session *s, size_t i, const struct sled_strike *strike)
 {
 	struct sled_err err = { 0 };
 
-	s->blamed.strike.why = s->blamed.why;
-	if (s->blamed.item != 0 && !s->store_failed &&
-	    !sled_box_set_aside(s->box, s->blamed.item - 1, &s->blamed.strike,
-	                        sled_clock_now(), &err))
+	if (!sled_box_set_aside(s->box, i, strike, sled_clock_now(), &err))
 		sled_session_warn(s, "%s", err.text);
+}
+
+void
+sled_aside_keep(struct sled_session *s)
+{
+	const struct sled_strike wrong = {
+		.weight = ENDLESS,
+		.for_good = true,
+		.why = "it came more than once, and not as the server lists it",
+	};
+
+	s->blamed.strike.why = s->blamed.why;
+	if (s->store_failed)
+		return;
+	if (s->blamed.item != 0)
+		set_aside(s, s->blamed.item - 1, &s->blamed.strike);
+	for (size_t at = 0, i; sled_box_again(s->box, &at, &i);)
+		set_aside(s, i, &wrong);
+}
+
+/* The one command that asks for it again. */
+static void
+tell_one(struct sled_session *s, size_t i, const struct sled_aside_row *row)
+{
+	char when[SLED_TIME_TEXT];
+
+	if (row->again == SLED_ASIDE_WANTED) {
+		sled_session_warn(s,
+		                  "message %zu is set aside: %s; `mailsled "
+		                  "want %s` asks for it again",
+		                  i + 1, row->why, sled_box_held_id(s->box, i));
+		return;
+	}
+	sled_clock_rfc3339(row->again, when);
+	sled_session_warn(s, "message %zu is set aside until %.16s UTC: %s",
+	                  i + 1, when, row->why);
 }
 
 void
 sled_aside_tell(struct sled_session *s)
 {
 	size_t told = 0, more = 0;
-	char when[SLED_TIME_TEXT];
 
 	for (size_t i = 0; s->box != NULL && i < s->listing.len; i++) {
 		if (s->listing.items[i].verdict != SLED_ITEM_NEW ||
 		    !sled_aside_stays(s, i))
 			continue;
-		if (++told > TOLD) {
+		if (++told <= TOLD)
+			tell_one(s, i, sled_box_aside(s->box, i));
+		else
 			more++;
-			continue;
-		}
-		sled_clock_rfc3339(sled_box_aside(s->box, i)->again, when);
-		sled_session_warn(
-		    s, "message %zu is set aside until %.16s UTC: %s", i + 1,
-		    when, sled_box_aside(s->box, i)->why);
 	}
 	if (more > 0)
-		sled_session_warn(s, "and %zu more", more);
+		sled_session_warn(s, "and %zu more: see `mailsled held`",
+		                  more);
 }

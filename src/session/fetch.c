@@ -161,7 +161,7 @@ prove(struct sled_session *s, size_t i, const struct sled_digest *top)
 static bool
 is_unprovable(const struct sled_session *s, size_t i)
 {
-	return sled_aside_is_late(s, i) ||
+	return sled_aside_has_ended(s, i) ||
 	       (s->no_top && (s->listing.items[i].flags & SLED_ITEM_NOID) != 0);
 }
 
@@ -197,7 +197,7 @@ ask_strays(struct sled_session *s)
 
 	while (may_ask(s) && !s->stopping && !s->store_failed &&
 	       sled_shift_next(s, &i))
-		if (s->no_top)
+		if (s->no_top || sled_aside_has_ended(s, i))
 			sled_shift_shown(s, i, NULL);
 		else if (!ask_top(s, i))
 			return true;

@@ -91,7 +91,7 @@ is_worth_it(const struct sled_session *s, size_t i)
 {
 	return s->listing.items[i].size >= (uint64_t)PREVIEW * SHARE &&
 	       has_id(s, i) && !sled_box_previewed(s->box, i) &&
-	       !sled_aside_is_late(s, i);
+	       !sled_aside_has_ended(s, i);
 }
 
 static bool
@@ -133,7 +133,7 @@ static void
 ask_drop(struct sled_session *s, size_t i)
 {
 	if (!sled_box_previewed(s->box, i) || !sled_can(s, SLED_PEER_TOP) ||
-	    sled_aside_is_late(s, i))
+	    sled_aside_has_ended(s, i))
 		check_drop(s, i, NULL);
 	else
 		ask(s, i, 0);

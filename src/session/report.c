@@ -82,6 +82,25 @@ judge_left(struct sled_session *s)
 	fail_with(s, SLED_ERR_LINK, text);
 }
 
+/* Those that came before are not paid for a third time. */
+static void
+judge_shorts(struct sled_session *s, size_t shorts)
+{
+	size_t again = 0;
+
+	for (size_t at = 0, i; sled_box_again(s->box, &at, &i);)
+		again++;
+	if (shorts > again)
+		fail_with(s, SLED_ERR_PROTO,
+		          "a message came with another size than the server "
+		          "lists; it is kept there and fetched once more");
+	else if (shorts > 0)
+		fail_with(s, SLED_ERR_PROTO,
+		          "what came again is still not what the server "
+		          "lists; it stays there, set aside: see `mailsled "
+		          "held`, then `mailsled want` or `drop` it");
+}
+
 /* A partial run never ends with 0. */
 static void
 judge(struct sled_session *s)
@@ -95,7 +114,8 @@ judge(struct sled_session *s)
 
 		waiting += waits_for_places(s, item);
 		spooled += item->verdict == SLED_ITEM_SPOOLED;
-		shorts += (item->flags & SLED_ITEM_SHORT) != 0;
+		shorts += (item->flags & SLED_ITEM_SHORT) != 0 &&
+		          item->fate != SLED_FATE_HELD;
 		unlisted += item->verdict == SLED_ITEM_ABSENT;
 		refused += item->verdict == SLED_ITEM_STORED &&
 		           item->fate == SLED_FATE_FAILED;
@@ -116,10 +136,7 @@ judge(struct sled_session *s)
 		fail_with(
 		    s, SLED_ERR_PLACE,
 		    "mail waits in the spool for room on the first place");
-	if (shorts > 0)
-		fail_with(s, SLED_ERR_PROTO,
-		          "a message came with another size than the server "
-		          "lists; it is kept there and fetched once more");
+	judge_shorts(s, shorts);
 	if (unlisted > 0 && s->uids_done && s->sizes_done)
 		fail_with(s, SLED_ERR_PROTO,
 		          "the server counts more messages than it lists");

@@ -337,7 +337,9 @@ uint64_t sled_aside_spare(const struct sled_session *s, size_t i);
 bool sled_aside_stays(const struct sled_session *s, size_t i);
 /* If it is, then behind all others. */
 bool sled_aside_is_late(const struct sled_session *s, size_t i);
-/* ... and in this connection? */
+/* Has its answer ended a visit? */
+bool sled_aside_has_ended(const struct sled_session *s, size_t i);
+/* If it is late: may it be asked for in this connection? */
 bool sled_aside_may_ask(const struct sled_session *s, size_t i);
 /* Its answer is what ends this visit; the first one counts. */
 void sled_aside_blame(struct sled_session *s, size_t i, bool endless,

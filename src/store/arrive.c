@@ -408,9 +408,9 @@ accept(struct sled_box *box, struct twin *twin, struct sled_err *err)
 	if (again && !note_again(box, err))
 		return false;
 	if (alike.found)
-		return sled_stray_alike(box, box->current, err) &&
+		return sled_stray_alike(box, box->current, !again, err) &&
 		       (alike.item == SIZE_MAX ||
-		        sled_stray_alike(box, alike.item, err));
+		        sled_stray_alike(box, alike.item, true, err));
 	return sled_stray_note(box, digest, !found, err);
 }
 

@@ -2,6 +2,7 @@
  * aside.c - messages whose answer ended visits: what is known of them; see
  * mailsled/store.h.
  *
+ * One that came wrong twice waits until it is wanted: asking costs all of it.
  * A message is known by its unique-id and listed size; where it has no id, by
  * its number and size. The rows are a cache: without them one visit more ends.
  */
@@ -150,8 +151,12 @@ strike(struct sled_aside_row *row, const struct sled_strike *by, int64_t now)
 
 	if (by->most > 0 && strikes > by->most)
 		strikes = row->strikes > by->most ? row->strikes : by->most;
-	row->strikes = strikes;
-	row->again = now + distance(strikes);
+	if (by->for_good && row->uid[0] != '\0') {
+		row->again = SLED_ASIDE_WANTED; /* it ended no visit */
+	} else {
+		row->strikes = strikes;
+		row->again = now + distance(strikes);
+	}
 	(void)snprintf(row->why, sizeof(row->why), "%s", by->why);
 }
 
@@ -186,6 +191,13 @@ sled_box_set_aside(struct sled_box *box, size_t item,
 	return sled_ledger_commit(ledger, err);
 }
 
+static bool
+is_stored(const struct sled_item *it)
+{
+	return it->verdict == SLED_ITEM_STORED &&
+	       (it->flags & SLED_ITEM_SHORT) == 0;
+}
+
 /* What is stored by now is no trouble any more. */
 bool
 sled_asides_close(struct sled_box *box, struct sled_err *err)
@@ -193,8 +205,7 @@ sled_asides_close(struct sled_box *box, struct sled_err *err)
 	for (size_t i = 0; box->listing != NULL && i < box->asides.len; i++) {
 		const struct sled_aside *aside = &box->asides.list[i];
 
-		if (box->listing->items[aside->item].verdict ==
-		        SLED_ITEM_STORED &&
+		if (is_stored(&box->listing->items[aside->item]) &&
 		    !sled_ledger_aside_forget(box->store->ledger, &aside->row,
 		                              err))
 			return false;

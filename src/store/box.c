@@ -11,6 +11,7 @@
 #include "store/store.h"
 
 #define JOURNAL_FLUSH (256u << 10)
+#define HABIT_ROWS    64
 
 bool
 sled_row_take(void *ctx, const struct sled_message *row, struct sled_err *err)
@@ -48,6 +49,41 @@ sled_whose_keep(struct sled_whose *whose, char **names,
 	return true;
 }
 
+/* Octets that are not as listed tell less than in a visit: the lines are not
+ * known any more. */
+static bool
+take_habit(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	const unsigned mute = SLED_MESSAGE_SHORT | SLED_MESSAGE_IMPORTED;
+	const struct sled_digest digest = { .octets = row->octets };
+	struct sled_maildrop *habit = ctx;
+
+	(void)err;
+	if (row->maildrop == habit->id && (row->flags & mute) == 0)
+		sled_box_learn(habit, &digest, row->listed);
+	return true;
+}
+
+/* A ledger that was made anew knows no habit: was what is here as it was listed?
+ * Then what is not is cut, though its header proves it [S3]. */
+static bool
+learn_anew(struct sled_box *box, const char *label, struct sled_err *err)
+{
+	const struct sled_message_query query = { .label = label,
+		                                  .limit = HABIT_ROWS };
+	struct sled_maildrop *maildrop = &box->maildrop;
+	struct sled_maildrop habit = { .id = maildrop->id };
+
+	if (maildrop->exact + maildrop->lf_counted + maildrop->loose > 0)
+		return true;
+	if (!sled_ledger_messages(box->store->ledger, &query, take_habit,
+	                          &habit, err))
+		return false;
+	if (sled_box_is_exact(&habit))
+		maildrop->exact = habit.exact;
+	return true;
+}
+
 static bool
 open_parts(struct sled_box *box, const struct sled_spool_owner *owner,
            int64_t now, struct sled_err *err)
@@ -62,7 +98,9 @@ open_parts(struct sled_box *box, const struct sled_spool_owner *owner,
 	    !sled_ledger_maildrop(ledger, owner->server, owner->user,
 	                          &box->maildrop, err) ||
 	    !sled_box_peer_load(box, err) || !sled_held_load(box, err) ||
-	    !sled_ledger_messages(ledger, &query, sled_row_take, &newest, err))
+	    !sled_ledger_messages(ledger, &query, sled_row_take, &newest,
+	                          err) ||
+	    !learn_anew(box, owner->label, err))
 		return false;
 	box->whose.maildrop = box->maildrop.id;
 	box->loose = sled_box_is_loose(&box->maildrop);

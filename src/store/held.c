@@ -207,6 +207,14 @@ sled_box_decision(const struct sled_box *box, size_t item)
 	return held == NULL ? SLED_DECIDE_NONE : held->decision;
 }
 
+const char *
+sled_box_held_id(const struct sled_box *box, size_t item)
+{
+	const struct sled_held *held = of_item(box, item);
+
+	return held == NULL ? "" : held->id;
+}
+
 bool
 sled_box_previewed(const struct sled_box *box, size_t item)
 {

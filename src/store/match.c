@@ -520,8 +520,25 @@ sled_box_listed(struct sled_box *box, struct sled_listing *listing,
 struct proof {
 	const struct sled_box *box;
 	const struct sled_digest *top;
+	uint64_t size; /* as listed */
+	bool grown;    /* it is longer than the row of its header */
 	struct sled_row_copy copy;
 };
+
+/* From a server that is exact: more is listed than there is of it here, though
+ * all fields that servers rewrite be new. It was listed while it was delivered,
+ * or came cut. */
+static bool
+is_grown(const struct proof *proof, const struct sled_message *row)
+{
+	const struct sled_digest *top = proof->top;
+	uint64_t rewritten = top->octets > top->head_octets
+	                         ? top->octets - top->head_octets
+	                         : 0;
+
+	return sled_box_is_exact(&proof->box->maildrop) &&
+	       proof->size > row->octets + rewritten;
+}
 
 static bool
 hold_against(void *ctx, const struct sled_message *row, struct sled_err *err)
@@ -532,7 +549,10 @@ hold_against(void *ctx, const struct sled_message *row, struct sled_err *err)
 	    sled_is_claimed(&proof->box->claims, row->id) ||
 	    !sled_hash_equal(&row->head_sha256, &proof->top->head_sha256))
 		return true;
-	return sled_row_take(&proof->copy, row, err);
+	if (!is_grown(proof, row))
+		return sled_row_take(&proof->copy, row, err);
+	proof->grown = true;
+	return true;
 }
 
 static bool
@@ -600,7 +620,7 @@ apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
             struct sled_err *err)
 {
 	struct sled_item *it = &box->listing->items[item];
-	struct proof proof = { .box = box, .top = top };
+	struct proof proof = { .box = box, .top = top, .size = it->size };
 	int64_t asked = it->row;
 
 	if (!find_proved(box, item, &proof, err))
@@ -609,12 +629,15 @@ apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
 	    (!proof.copy.found || proof.copy.row.id != it->row) &&
 	    !look_elsewhere(box, item, &proof, err))
 		return false;
-	if (!proof.copy.found)
+	if (!proof.copy.found) {
 		it->verdict = SLED_ITEM_NEW;
-	else if (!sled_box_same(box, item, &proof.copy.row, err) ||
+		if (proof.grown)
+			it->flags |= SLED_ITEM_SHORT; /* fetched once more */
+	} else if (!sled_box_same(box, item, &proof.copy.row, err) ||
 	         (it->row != asked && sled_is_claimed(&box->asked, asked) &&
-	          !sled_box_reuses(box, err)))
+	          !sled_box_reuses(box, err))) {
 		return false;
+	}
 	if ((it->flags & SLED_ITEM_SAMPLE) == 0)
 		return true;
 	it->flags &= (uint8_t)~SLED_ITEM_SAMPLE;

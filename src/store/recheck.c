@@ -145,6 +145,18 @@ read_again(struct sled_recount *r, struct sled_seat *seat,
 	return note_seen(r, &(struct seen){ row->id, seat->id, *holds }, err);
 }
 
+/* Verified in the future: the clock cannot say how old it is. */
+static bool
+absent_holds(const struct sled_recount *r, size_t i)
+{
+	const struct sled_seat *seat = &r->store->seats[i];
+	int64_t age = r->now - r->verified[i];
+
+	return r->verified[i] != 0 && !seat->suspect && !seat->wiped &&
+	       !seat->present && seat->place.found != SLED_PLACE_BROKEN &&
+	       age < SLED_ABSENT_S && age > -SLED_FRESH_S;
+}
+
 static bool
 seat_holds(struct sled_recount *r, size_t i, const struct sled_member_row *row,
            struct sled_err *err)
@@ -156,15 +168,18 @@ seat_holds(struct sled_recount *r, size_t i, const struct sled_member_row *row,
 	if (r->verified[i] == 0)
 		return true;
 	if (!sled_seat_usable(seat)) {
-		/* Verified in the future: the clock cannot say how old it is */
-		r->holds[i] = !seat->suspect && !seat->wiped &&
-		              !seat->present &&
-		              seat->place.found != SLED_PLACE_BROKEN &&
-		              age < SLED_ABSENT_S && age > -SLED_FRESH_S;
+		r->holds[i] = absent_holds(r, i);
 		return true;
 	}
 	r->holds[i] = age >= 0 && age < SLED_FRESH_S;
 	return r->holds[i] || read_again(r, seat, row, &r->holds[i], err);
+}
+
+static bool
+is_enough(const struct sled_recount *r)
+{
+	return sled_seats_count(r->store, r->holds) >=
+	       r->store->conf.min_copies;
 }
 
 static bool
@@ -181,8 +196,7 @@ count_member(struct sled_recount *r, int64_t member, bool *safe,
 	for (size_t i = 0; i < r->store->len; i++)
 		if (!seat_holds(r, i, &row, err))
 			return false;
-	*safe =
-	    sled_seats_count(r->store, r->holds) >= r->store->conf.min_copies;
+	*safe = is_enough(r);
 	return true;
 }
 
@@ -232,6 +246,29 @@ write_down(struct sled_recount *r, struct sled_err *err)
 		return false;
 	}
 	return sled_ledger_commit(r->store->ledger, err);
+}
+
+bool
+sled_recount_could(struct sled_store *store, int64_t member, int64_t now,
+                   bool *could, struct sled_err *err)
+{
+	struct sled_recount r = { .store = store, .now = now };
+	bool ok;
+
+	*could = false;
+	r.verified = calloc(store->len, sizeof(*r.verified));
+	r.holds = calloc(store->len, sizeof(*r.holds));
+	ok = r.verified != NULL && r.holds != NULL
+	         ? sled_ledger_holdings(store->ledger, member, take_holding, &r,
+	                                err)
+	         : sled_fail(err, SLED_ERR_NOMEM, "recheck");
+	for (size_t i = 0; ok && i < store->len; i++)
+		r.holds[i] =
+		    sled_seat_usable(&store->seats[i]) || absent_holds(&r, i);
+	*could = ok && is_enough(&r);
+	free(r.verified);
+	free(r.holds);
+	return ok;
 }
 
 void

@@ -23,13 +23,23 @@ front_of(const struct sled_hash *hash)
 	return front;
 }
 
-/* Only what is to be left alone: a row that is due, short or without a header
- * is told by its bytes. */
+/* Only what is to be left alone: a row that goes in this visit, is short or has no
+ * header is told by its bytes. While a place is away none goes. */
 static bool
-is_provable(const struct sled_box *box, const struct sled_message *row)
+is_provable(const struct sled_box *box, const struct sled_message *row,
+            bool *provable, struct sled_err *err)
 {
-	return row->head_octets > 0 && row->received > box->delete_until &&
-	       (row->flags & SLED_MESSAGE_SHORT) == 0;
+	bool goes = row->received <= box->delete_until;
+
+	*provable =
+	    row->head_octets > 0 && (row->flags & SLED_MESSAGE_SHORT) == 0;
+	if (!*provable || !goes)
+		return true;
+	if (!sled_recount_could(box->store, row->member, box->listed_at, &goes,
+	                        err))
+		return false;
+	*provable = !goes;
+	return true;
 }
 
 static bool
@@ -39,9 +49,12 @@ take_row(void *ctx, const struct sled_message *row, struct sled_err *err)
 	struct sled_stays *out = &box->stays;
 	size_t cap = out->cap == 0 ? 64 : out->cap * 2;
 	struct sled_stay *list;
+	bool provable;
 
 	if (sled_is_claimed(&box->claims, row->id))
 		return true;
+	if (!is_provable(box, row, &provable, err))
+		return false;
 	if (out->len == out->cap) {
 		list = reallocarray(out->list, cap, sizeof(*list));
 		if (list == NULL)
@@ -54,7 +67,7 @@ take_row(void *ctx, const struct sled_message *row, struct sled_err *err)
 		.size = row->listed,
 		.front = front_of(&row->head_sha256),
 		.place = UINT32_MAX,
-		.provable = is_provable(box, row),
+		.provable = provable,
 		.doubtful = (row->flags & SLED_IN_DOUBT) != 0,
 		.listed = row->on_server,
 	};

@@ -288,6 +288,10 @@ struct sled_olds {
 
 struct sled_recount; /* recheck.c: what a job counts again */
 void sled_recount_free(struct sled_recount **recount);
+/* May a message of this member be safe in this visit? What is here is brought up
+ * to date; of what is away the ledger tells. */
+bool sled_recount_could(struct sled_store *store, int64_t member, int64_t now,
+                        bool *could, struct sled_err *err);
 
 struct sled_box {
 	struct sled_store *store;
@@ -372,8 +376,10 @@ bool sled_stray_is(struct sled_box *box, const struct sled_digest *digest);
 /* If so, note it. LEARNED: it told how this server counts. */
 bool sled_stray_note(struct sled_box *box, const struct sled_digest *digest,
                      bool learned, struct sled_err *err);
-/* ... or to the octet: the item shows its header. */
-bool sled_stray_alike(struct sled_box *box, size_t item, struct sled_err *err);
+/* ... or to the octet: the item shows its header. FIRST: it did not come so before.
+ */
+bool sled_stray_alike(struct sled_box *box, size_t item, bool first,
+                      struct sled_err *err);
 /* An id was seen to be another message's: each is proved from now on. */
 bool sled_box_reuses(struct sled_box *box, struct sled_err *err);
 /* The item is this row: note its size and id, and that it is listed. */

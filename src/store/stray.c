@@ -20,6 +20,7 @@ struct stray {
 	uint32_t item;
 	bool by_lf;   /* it is as listed, if this server counts bare LF */
 	bool learned; /* it was counted so, or as loose */
+	bool first;   /* it did not come so before */
 };
 
 /* In either way of counting, a final line end added or not; see habit.c. */
@@ -57,7 +58,7 @@ sled_stray_note(struct sled_box *box, const struct sled_digest *digest,
 {
 	const struct stray stray = { (uint32_t)box->current,
 		                     habit_of(box, digest).lf_counted > 0,
-		                     learned };
+		                     learned, learned };
 	struct sled_item *it = &box->listing->items[stray.item];
 
 	if ((it->flags & SLED_ITEM_SHORT) != 0 || !sled_stray_is(box, digest))
@@ -68,9 +69,10 @@ sled_stray_note(struct sled_box *box, const struct sled_digest *digest,
 }
 
 bool
-sled_stray_alike(struct sled_box *box, size_t item, struct sled_err *err)
+sled_stray_alike(struct sled_box *box, size_t item, bool first,
+                 struct sled_err *err)
 {
-	const struct stray stray = { (uint32_t)item, false, false };
+	const struct stray stray = { (uint32_t)item, false, false, first };
 	struct sled_item *it = &box->listing->items[item];
 
 	if ((it->flags & SLED_ITEM_SHORT) != 0)
@@ -116,7 +118,7 @@ static struct stray
 next_shown(struct sled_box *box, size_t item)
 {
 	size_t len = box->strays.len / sizeof(struct stray);
-	struct stray stray = { UINT32_MAX, false, true };
+	struct stray stray = { UINT32_MAX, false, true, true };
 
 	while (box->shown < len && stray.item != item)
 		stray = stray_at(box, box->shown++);
@@ -136,8 +138,8 @@ static bool
 without_head(struct sled_box *box, size_t item, const struct stray *stray,
              struct sled_err *err)
 {
-	return stray->learned ? sled_box_doubt(box, item, err)
-	                      : believe(box, item, err);
+	return stray->first ? sled_box_doubt(box, item, err)
+	                    : believe(box, item, err);
 }
 
 static bool

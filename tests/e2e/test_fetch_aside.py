@@ -452,7 +452,7 @@ def test_a_server_that_adds_a_field_pays_one_flight(tmp):
     known that its sizes tell nothing."""
     extra = len("X-Spring: ice melts\r\n")
     mail = [message(i, "text" + "." * (i * extra) + "\n")
-            for i in (1, 2, 3, 9, 9)]
+            for i in (1, 2, 3, 9, 12)]
     with Liar(tmp, mail, **{v: with_a_field(v) for v in ("RETR", "TOP")}
               ) as liar:
         sled = Sled(tmp, {"home": liar})

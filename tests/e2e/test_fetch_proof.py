@@ -141,7 +141,7 @@ def test_killed_where_another_one_has_two_octets_more(tmp):
 def test_a_message_that_is_cut_and_a_ledger_that_is_lost(tmp):
     """[S3] Its header is whole: from the archives alone it must not be taken
     for the message."""
-    mail = [message(i, f"text {i}\n" * 9 * i) for i in range(1, 6)]
+    mail = [message(i, f"text {i}\n" * 40 * i) for i in range(1, 6)]
     with Liar(tmp, mail, RETR=only("id1", half)) as liar:
         sled = Sled(tmp, {"home": liar})
         done = fetch(sled)
