@@ -47,11 +47,19 @@ has_twin(const struct sled_session *s, size_t i, uint64_t size,
 	return false;
 }
 
+/* It is believed for the header that a TOP of this visit showed. */
+static bool
+is_proved(const struct sled_item *item)
+{
+	return item->asked == SLED_ASKED_TOP &&
+	       item->verdict == SLED_ITEM_STORED;
+}
+
 static bool
 is_asked(void *ctx, const struct sled_item *item)
 {
 	(void)ctx;
-	return was_asked(item);
+	return was_asked(item) || item->asked == SLED_ASKED_TOP;
 }
 
 static bool
@@ -133,7 +141,7 @@ look_everywhere(struct sled_session *s)
 	for (size_t i = 0; i < s->listing.len; i++) {
 		const struct sled_item *item = &s->listing.items[i];
 
-		if (is_retrieved(item) &&
+		if ((is_retrieved(item) || is_proved(item)) &&
 		    (!told || sled_sizes_count(&sizes, item->size) > 1))
 			count += doubt(s, i);
 	}
@@ -254,6 +262,18 @@ may_be_another(const struct sled_session *s, size_t last)
 	               has_twin(s, last, s->last_size, was_asked));
 }
 
+/* The line ended while a header was due: one may have been left out before it,
+ * and under new ids each of those behind proved another row [S4]. */
+static bool
+lacks_header(const struct sled_session *s)
+{
+	for (size_t i = 0; i < s->listing.len; i++)
+		if (s->listing.items[i].asked == SLED_ASKED_TOP &&
+		    s->listing.items[i].verdict == SLED_ITEM_PROVE)
+			return true;
+	return false;
+}
+
 void
 sled_shift_ended(struct sled_session *s)
 {
@@ -263,7 +283,8 @@ sled_shift_ended(struct sled_session *s)
 
 	if (s->store_failed && !s->shifted)
 		return;
-	if (err->kind == SLED_ERR_PROTO && s->lost_order)
+	if ((err->kind == SLED_ERR_PROTO && s->lost_order) ||
+	    (err->kind == SLED_ERR_LINK && lacks_header(s)))
 		s->shifted = true;
 	open = err->kind != SLED_ERR_NONE && !s->shifted && s->last_whole > 0 &&
 	       is_retrieved(&s->listing.items[last]) && may_be_another(s, last);

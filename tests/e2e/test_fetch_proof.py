@@ -113,6 +113,39 @@ def test_twins_that_lie_apart_are_deleted(tmp):
         assert len(untar(sled.path, tmp / "out")) == 4
 
 
+def renumbered(tmp, top, order):
+    """All ids are new, one message is gone and one is new, all of one size: each
+    shows its header, and TOP lies; then the server is honest."""
+    liar, sled = stored(tmp, MAIL)
+    with liar:
+        more = message(9, "text 9\n" * 3)
+        old = list(liar.mail.values())
+        liar.mail = {f"new{i}": m for i, m in enumerate(
+            [*(old[n] for n in order), wire(more), old[4]], 1)}
+        liar.lies["TOP"] = top
+        sled.account_keys["timeout"] = "1s"
+        sled.write()
+        assert fetch(sled).status
+        assert liar.count("TOP") == len(MAIL)
+        all_home(tmp, sled, liar, [*MAIL, more])
+
+
+def test_a_header_too_few_under_new_ids(tmp):
+    """[S4] That of the next one was taken for it, and proved what never came."""
+    renumbered(tmp, only("new4", skip), (1, 0, 2))
+
+
+def test_a_header_too_many_under_new_ids(tmp):
+    """[S4] The same, the other way."""
+    def twice(s, arg):
+        if arg != "1 0":
+            return None
+        late(s)
+        s.back = s.honest("TOP", arg)
+        return s.back
+    renumbered(tmp, twice, (0, 1, 2))
+
+
 # ---- a visit that was killed ----
 
 def test_killed_and_the_other_one_of_its_size_is_taken_away(tmp):

@@ -25,7 +25,9 @@ aside(const struct fx_box *fx, size_t item)
 static void
 strike(struct fx_box *fx, size_t item, unsigned weight, unsigned most)
 {
-	const struct sled_strike by = { weight, most, "it is bad" };
+	const struct sled_strike by = { .weight = weight,
+		                        .most = most,
+		                        .why = "it is bad" };
 	struct sled_err err = { 0 };
 
 	assert_true(sled_box_set_aside(fx->box, item, &by, fx->now, &err));
