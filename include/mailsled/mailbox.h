@@ -5,12 +5,13 @@
  *
  * Contract
  *   What a path is, its content decides:
- *     a folder with cur or new in it is a Maildir (all files of both; a folder
- *       below it whose name begins with "." and that is one is a subfolder);
+ *     a folder with cur or new in it is a Maildir (all files of both; the other
+ *       folders in it are looked at as any);
  *     any other folder is looked through, in the order of names;
  *     a file that begins with "From " is an mbox, unless its name ends in .eml;
- *     any other that is named is a message; in a folder that is looked through,
- *       one whose name ends in .eml or is a number (MH).
+ *     any other is a message when its name ends in .eml; in a folder that is
+ *       looked through, when it is a number (MH); one that is named, when it
+ *       begins with a header field.
  *   Symbolic links below a path are not followed, so that no walk goes round.
  *   A message's bytes are those that POP3 delivers: every line ends with CRLF,
  *   the last one too. A CR without LF stays.

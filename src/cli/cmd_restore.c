@@ -423,12 +423,13 @@ judge(const struct restore *r, struct sled_err *err)
 		return sled_hint(err, "restore from another copy too: it adds "
 		                      "what is missing");
 	}
-	if (r->sums.unsafe == 0)
+	if (r->sums.unsafe > 0)
+		(void)sled_fail(err, SLED_ERR_PLACE,
+		                "%" PRIu64 " messages are in fewer than "
+		                "min-copies places: %s",
+		                r->sums.unsafe, r->sums.unsafe_why);
+	else if (!r->into || sled_cli_in_places(r->cli, err))
 		return true;
-	(void)sled_fail(err, SLED_ERR_PLACE,
-	                "%" PRIu64 " messages are in fewer than min-copies "
-	                "places: %s",
-	                r->sums.unsafe, r->sums.unsafe_why);
 	return sled_hint(err, "plug in what is missing, then `mailsled sync`");
 }
 
@@ -481,6 +482,8 @@ print_sums(struct restore *r, struct sled_err *why, struct sled_err *err)
 		return false;
 	if (why->kind == SLED_ERR_NONE)
 		(void)!judge(r, why);
+	if (r->into)
+		sled_cli_add_lost(r->cli, why);
 	if (why->kind != SLED_ERR_NONE)
 		sled_cli_complain(r->cli, why);
 	if (r->cli->json)

@@ -353,6 +353,18 @@ def test_into_another_store_once(tmp):
     assert new.list() == before
 
 
+def test_damage_of_the_store_itself_is_told_with_the_sums(tmp):
+    old = fetched(tmp, numbered(20), name="old")
+    new = fetched(tmp, [message(700)], name="new")
+    for place in new.places:
+        (volume,) = volumes(place)
+        os.truncate(volume, volume.stat().st_size - 50)
+    done = into(new, old.copies[0])
+    assert done.status == 65 == done.json[-1]["exit"], done
+    assert done.json[-1]["restored"] == 20, done
+    assert "in no place that is there" in done.json[-1]["error"], done
+
+
 def test_what_is_still_on_the_server_is_not_fetched_again(tmp):
     mails = fill_folder(tmp / "mail", numbered(40))
     with Pop3d(tmp, folder=mails) as server:
