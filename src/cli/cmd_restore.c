@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "cli/restore.h"
+#include "mailsled/clock.h"
+#include "mailsled/deliver.h"
 #include "mailsled/text.h"
 
 #define HEAD_MAX 65536 /* octets in which a header is looked for */
@@ -500,13 +502,28 @@ open_target(struct restore *r, struct sled_err *err)
 	               : sled_cli_export_open(&r->x, err);
 }
 
+/* What it brought is not to be delivered, even if the ledger is lost. */
 static bool
-seal_full(struct restore *r, struct sled_err *err)
+keep_from_targets(struct restore *r, struct sled_err *err)
+{
+	const struct sled_conf *conf = r->cli->conf;
+	int64_t now = sled_clock_now();
+
+	for (size_t i = 0; i < conf->accounts_len; i++)
+		if (!sled_deliver_begin(r->cli->store, &conf->accounts[i], now,
+		                        err))
+			return false;
+	return true;
+}
+
+static bool
+end_into(struct restore *r, struct sled_err *err)
 {
 	uint64_t sealed = 0;
 
 	return !r->into ||
-	       sled_store_seal(r->cli->store, NULL, false, &sealed, err);
+	       (keep_from_targets(r, err) &&
+	        sled_store_seal(r->cli->store, NULL, false, &sealed, err));
 }
 
 /* What was stored before a failure is there, and counted. */
@@ -518,7 +535,7 @@ bring(struct restore *r, struct sled_err *err)
 	r->cut = !read_all(r, err);
 	if (r->cut && !sled_import_close(&r->import, false, &r->sums, &second))
 		sled_cli_complain(r->cli, &second);
-	if (!r->cut && seal_full(r, err))
+	if (!r->cut && end_into(r, err))
 		return true;
 	if (r->into)
 		(void)sled_cli_of_store(r->cli, err);
