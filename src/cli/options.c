@@ -270,8 +270,7 @@ fail_parse(struct parse *p)
 {
 	for (; !p->words_only && *p->argv != NULL; p->argv++) {
 		p->words_only = strcmp(*p->argv, "--") == 0;
-		p->cli->json =
-		    p->cli->json || strcmp(*p->argv, "--json") == 0;
+		p->cli->json = p->cli->json || strcmp(*p->argv, "--json") == 0;
 	}
 	return false;
 }
