@@ -15,9 +15,10 @@
  *   Symbolic links below a path are not followed, so that no walk goes round.
  *   A message's bytes are those that POP3 delivers: every line ends with CRLF,
  *   the last one too. A CR without LF stays.
- *   mbox: a message begins behind a line "From " that is the first of the file
- *   or stands behind an empty one, and has a time and a year in it (unless the
- *   first has none either). The empty line before the next is no part of it.
+ *   mbox: a message begins behind a line "From " that is the first of the file,
+ *   stands behind an empty one or before a header field, and has a time and a
+ *   year in it (unless the first has none either, and it stands behind an empty
+ *   one). The empty line before the next is no part of it.
  *   One ">" is taken off a line of ">"s and "From " (mboxrd); with MBOXO only
  *   off ">From ". Content-Length is not looked at.
  *   Memory is flat but for the names in a folder.

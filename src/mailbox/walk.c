@@ -61,20 +61,6 @@ enum looks {
 	LIKE_NONE
 };
 
-/* "Subject: ...", or the line that some programs leave in front. */
-static bool
-is_field(struct sled_span head)
-{
-	size_t at = 0;
-
-	if (head.len >= 6 && memcmp(head.data, ">From ", 6) == 0)
-		return true;
-	while (at < head.len && head.data[at] > ' ' && head.data[at] < 127 &&
-	       head.data[at] != ':')
-		at++;
-	return at > 0 && at < head.len && head.data[at] == ':';
-}
-
 static bool
 look_into(struct sled_file *file, enum looks *looks, struct sled_err *err)
 {
@@ -83,9 +69,10 @@ look_into(struct sled_file *file, enum looks *looks, struct sled_err *err)
 
 	if (!sled_file_read(file, head, sizeof(head), 0, &got, err))
 		return false;
-	*looks = got >= 5 && memcmp(head, "From ", 5) == 0   ? LIKE_MBOX
-	         : is_field((struct sled_span){ head, got }) ? LIKE_MESSAGE
-	                                                     : LIKE_NONE;
+	*looks = got >= 5 && memcmp(head, "From ", 5) == 0 ? LIKE_MBOX
+	         : sled_mailbox_field((struct sled_span){ head, got })
+	             ? LIKE_MESSAGE
+	             : LIKE_NONE;
 	return true;
 }
 

@@ -110,6 +110,24 @@ def test_an_mbox_of_python(tmp):
     same_mail(stored(sled, tmp), expected)
 
 
+def test_messages_of_an_mbox_without_an_empty_line_between(tmp):
+    """As other readers tell them, by a date and a header."""
+    line = b"From a@b Sat Jan  3 01:05:34 1998\n"
+    text = message(2, b"I quote:\n" + line + b"and no more.\n"
+                   b"From here on\nSubject: text\n" + line)
+    long = message(3, b"x" * 70000 + b"\n" + b"y" * 1500 + b"\n")
+    mails = [message(1), text, long, message(4, "a\n\n\n"), message(5)]
+    box = b"".join(line + m for m in mails[:4]) + b"\n" + line + mails[4]
+    for name, data in (("lf", box), ("crlf", wire(box))):
+        (tmp / name).write_bytes(data)
+        sled = sled_without_server(tmp, name=f"s-{name}")
+        done = bring(sled, tmp / name)
+        assert done.status == 0 and done.json[-1]["added"] == 5, done
+        # The last empty line of a message without one is part of it.
+        same_mail(stored(sled, tmp, f"t-{name}"), [
+            wire(m) for m in (*mails[:3], message(4, "a\n\n\n"), mails[4])])
+
+
 def test_files_in_folders_and_one_by_one(tmp):
     folder = tmp / "letters"
     fill_folder(folder / "deep/er", numbered(5))
