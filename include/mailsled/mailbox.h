@@ -5,18 +5,20 @@
  *
  * Contract
  *   What a path is, its content decides:
- *     a folder with cur or new in it is a Maildir (all files of both; a folder
- *       below it whose name begins with "." and that is one is a subfolder);
+ *     a folder with cur or new in it is a Maildir (all files of both; the other
+ *       folders in it are looked at as any);
  *     any other folder is looked through, in the order of names;
  *     a file that begins with "From " is an mbox, unless its name ends in .eml;
- *     any other that is named is a message; in a folder that is looked through,
- *       one whose name ends in .eml or is a number (MH).
+ *     any other is a message when its name ends in .eml; in a folder that is
+ *       looked through, when it is a number (MH); one that is named, when it
+ *       begins with a header field.
  *   Symbolic links below a path are not followed, so that no walk goes round.
  *   A message's bytes are those that POP3 delivers: every line ends with CRLF,
  *   the last one too. A CR without LF stays.
- *   mbox: a message begins behind a line "From " that is the first of the file
- *   or stands behind an empty one, and has a time and a year in it (unless the
- *   first has none either). The empty line before the next is no part of it.
+ *   mbox: a message begins behind a line "From " that is the first of the file,
+ *   stands behind an empty one or before a header field, and has a time and a
+ *   year in it (unless the first has none either, and it stands behind an empty
+ *   one). The empty line before the next is no part of it.
  *   One ">" is taken off a line of ">"s and "From " (mboxrd); with MBOXO only
  *   off ">From ". Content-Length is not looked at.
  *   Memory is flat but for the names in a folder.

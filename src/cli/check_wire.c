@@ -28,14 +28,6 @@ may_log_in_by(const struct sled_conf_account *account, const char *form)
 	}
 }
 
-static bool
-take_resumed(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
-{
-	(void)err;
-	*(bool *)ctx = row->resumed;
-	return true;
-}
-
 static void
 judge(struct sled_check_wire *wire, const struct sled_conf_account *account)
 {
@@ -56,6 +48,7 @@ sled_check_wire_load(struct sled_check_wire *wire, struct sled_cli *cli,
                      const struct sled_conf_account *account)
 {
 	struct sled_maildrop drop = { 0 };
+	struct sled_visit_row visit = { .id = 0 };
 	struct sled_err ignored = { 0 };
 	struct sled_ledger *ledger;
 
@@ -67,9 +60,10 @@ sled_check_wire_load(struct sled_check_wire *wire, struct sled_cli *cli,
 	    sled_ledger_maildrop(ledger, account->server, account->user, &drop,
 	                         &ignored) &&
 	    sled_ledger_peer(ledger, drop.id, &wire->peer, &ignored) &&
-	    sled_ledger_visits(ledger, account->name, 1, take_resumed,
-	                       &wire->resumed, &ignored) &&
+	    sled_cli_last_visit(ledger, account->name, sled_clock_now(), &visit,
+	                        &ignored) &&
 	    wire->peer.port == account->port;
+	wire->resumed = visit.resumed;
 	wire->no_flights = drop.flights_lost >= SLED_VISIT_TRIES;
 	if (wire->known)
 		judge(wire, account);

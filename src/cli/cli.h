@@ -164,6 +164,11 @@ SLED_CHECK bool sled_cli_ready(struct sled_cli *cli, struct sled_err *err);
 /* DAMAGED when the opening of the store met archives that no place holds. */
 SLED_CHECK bool sled_cli_whole(const struct sled_cli *cli,
                                struct sled_err *err);
+/* The same for a run that has counted all it did and ends with *WHY. */
+void sled_cli_add_lost(struct sled_cli *cli, struct sled_err *why);
+/* PLACE when fewer than min-copies places have all that the store has: so said
+ * by a run that found mail there already. */
+SLED_CHECK bool sled_cli_in_places(struct sled_cli *cli, struct sled_err *err);
 /* Is NAME a configured account, or one with mail in the open store?
  * MISSING with the nearest name when not. */
 SLED_CHECK bool sled_cli_known(struct sled_cli *cli, const char *name,
@@ -176,6 +181,10 @@ void sled_cli_close(struct sled_cli *cli);
 void sled_cli_complain(struct sled_cli *cli, const struct sled_err *err);
 /* complain(), with json also {"error","exit"} on stdout; the exit status. */
 int sled_cli_fail(struct sled_cli *cli, const struct sled_err *err);
+/* A run that ends with *WHY has OTHER to tell too: the worse of the two, by its
+ * exit status, is in *why then, and the other was said. Either may be none. */
+void sled_cli_add_failure(struct sled_cli *cli, struct sled_err *why,
+                          const struct sled_err *other);
 /* "mailsled: TEXT" on stderr; a sled_say_fn, CTX is the sled_cli. */
 void sled_cli_say(void *ctx, const char *text);
 /* Show lines (LF between them, printable) at the bottom of the terminal in
@@ -228,6 +237,13 @@ void sled_cli_visit_json(struct sled_json *json,
 SLED_CHECK bool sled_cli_cost(struct sled_buf *out,
                               const struct sled_visit_row *row,
                               struct sled_err *err);
+
+/* The last visit to LABEL, to be shown; id 0: there is none. One that a clock
+ * which was ahead dated behind NOW is it only where there is no other. */
+SLED_CHECK bool sled_cli_last_visit(struct sled_ledger *ledger,
+                                    const char *label, int64_t now,
+                                    struct sled_visit_row *out,
+                                    struct sled_err *err);
 
 /* ---- bill.c: what links cost ---- */
 

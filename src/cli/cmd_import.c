@@ -29,6 +29,7 @@ struct importing {
 	uint64_t boxes;        /* of the PATH at hand */
 	struct sled_err worst; /* of what could not be read */
 	bool store_failed;     /* while bytes were on their way */
+	bool cut;              /* it ended before the end */
 };
 
 /* ---- what is said ---- */
@@ -250,9 +251,8 @@ print_box(const struct importing *i)
 }
 
 static void
-put_counts(struct sled_json *json, const struct counts *counts)
+put_passed(struct sled_json *json, const struct counts *counts)
 {
-	sled_json_u64(json, "added", counts->added);
 	sled_json_u64(json, "present", counts->present);
 	sled_json_u64(json, "failed", counts->failed);
 	sled_json_u64(json, "passed", counts->passed);
@@ -273,7 +273,8 @@ on_end(void *ctx, struct sled_err *err)
 			sled_json_text(json, "event", "mailbox");
 			sled_json_text(json, "path", i->box_path);
 			sled_json_text(json, "kind", kinds[i->kind]);
-			put_counts(json, &i->box);
+			sled_json_u64(json, "added", i->box.added);
+			put_passed(json, &i->box);
 			ok = sled_json_print(&json, stdout, err);
 		}
 	} else if (!i->cli->quiet) {
@@ -392,30 +393,50 @@ check_paths(struct importing *i, struct sled_err *err)
 		if (!check_path(i, path, err))
 			return sled_note(err, "%s", shown);
 	}
-	return true;
+	return sled_cli_import_apart(i->cli, err);
 }
 
 /* ---- the command ---- */
 
-/* What the run ends with. */
+/* Whole in a spool, for the next start to put into the archive. */
+static uint64_t
+waiting(const struct importing *i)
+{
+	return i->cut ? i->all.added - i->sums.added : 0;
+}
+
+/* May the old mailbox go? What an earlier run brought counts as well. */
+static void
+judge_places(const struct importing *i, struct sled_err *why)
+{
+	if (i->sums.unsafe > 0)
+		(void)sled_fail(why, SLED_ERR_PLACE,
+		                "%" PRIu64 " messages are in fewer than "
+		                "min-copies places: %s",
+		                i->sums.unsafe, i->sums.unsafe_why);
+	else if (i->all.present == 0 || sled_cli_in_places(i->cli, why))
+		return;
+	(void)sled_hint(why, "keep the old mailbox until `mailsled sync` has "
+	                     "brought the copies up");
+}
+
+/* What the run ends with; *why is what ended it early. */
 static void
 judge(const struct importing *i, struct sled_err *why)
 {
-	if (i->worst.kind != SLED_ERR_NONE) {
+	struct sled_err places = { 0 };
+
+	if (why->kind == SLED_ERR_NONE && i->worst.kind != SLED_ERR_NONE) {
 		(void)sled_fail(why, i->worst.kind,
 		                "%" PRIu64 " could not be read; all else is "
 		                "there",
 		                i->all.failed);
 		(void)sled_hint(why, "mend it, then run the same import again: "
 		                     "it adds what is missing");
-	} else if (i->sums.unsafe > 0) {
-		(void)sled_fail(why, SLED_ERR_PLACE,
-		                "%" PRIu64 " messages are in fewer than "
-		                "min-copies places: %s",
-		                i->sums.unsafe, i->sums.unsafe_why);
-		(void)sled_hint(why, "keep the old mailbox until `mailsled "
-		                     "sync` has brought the copies up");
 	}
+	judge_places(i, &places);
+	sled_cli_add_failure(i->cli, why, &places);
+	sled_cli_add_lost(i->cli, why);
 }
 
 static bool
@@ -427,7 +448,9 @@ print_json(const struct importing *i, const struct sled_err *why,
 	if (!sled_json_new(&json, err))
 		return false;
 	sled_json_text(json, "account", i->label);
-	put_counts(json, &i->all);
+	sled_json_u64(json, "added", i->sums.added);
+	sled_json_u64(json, "waiting", waiting(i));
+	put_passed(json, &i->all);
 	sled_json_u64(json, "mail_bytes", i->sums.octets);
 	sled_json_u64(json, "unsafe", i->sums.unsafe);
 	sled_json_text(json, "error", why->text[0] == '\0' ? NULL : why->text);
@@ -444,14 +467,21 @@ print_text(const struct importing *i)
 	sled_cli_bytes(size, i->sums.octets);
 	(void)printf("imported into %s: %" PRIu64 " message%s, %s; %" PRIu64
 	             " there already",
-	             i->label, all->added, all->added == 1 ? "" : "s", size,
-	             all->present);
+	             i->label, i->sums.added, i->sums.added == 1 ? "" : "s",
+	             size, all->present);
 	if (all->passed > 0)
 		(void)printf("; passed over: %" PRIu64 "%s", all->passed,
 		             i->cli->verbose ? "" : " (-v names them)");
+	if (waiting(i) > 0)
+		(void)printf("; %" PRIu64 " more were read and wait to be "
+		             "stored",
+		             waiting(i));
+	if (i->cut)
+		(void)printf("; NOT FINISHED");
 	(void)puts("");
 }
 
+/* *why is what the sums end with, and the exit status. */
 static bool
 print_sums(struct importing *i, struct sled_err *why, struct sled_err *err)
 {
@@ -471,7 +501,6 @@ bring_in(struct importing *i, struct sled_err *err)
 {
 	const struct sled_spool_owner owner = { i->label, SLED_IMPORTED,
 		                                i->label };
-	uint64_t sealed = 0;
 
 	if (!sled_import_open(&i->import, i->cli->store, err) ||
 	    !sled_import_whose(i->import, &owner, err))
@@ -480,30 +509,50 @@ bring_in(struct importing *i, struct sled_err *err)
 		if (!import_path(i, i->cli->args[a], err))
 			return false;
 	sled_cli_live(i->cli, "import: storing the last of it ...");
-	return sled_import_close(&i->import, true, &i->sums, err) &&
-	       sled_store_seal(i->cli->store, NULL, false, &sealed, err);
+	return sled_import_close(&i->import, true, &i->sums, err);
+}
+
+/* What was stored before a failure is there, and counted. */
+static void
+bring(struct importing *i, struct sled_err *why)
+{
+	struct sled_err second = { 0 };
+	uint64_t sealed = 0;
+
+	i->cut = !bring_in(i, why);
+	if (i->cut && !sled_import_close(&i->import, false, &i->sums, &second))
+		sled_cli_complain(i->cli, &second);
+	if (!i->cut &&
+	    sled_store_seal(i->cli->store, NULL, false, &sealed, why))
+		return;
+	if (i->cut)
+		add_counts(i); /* of the mailbox that it stood in */
+	(void)sled_cli_of_store(i->cli, why);
+	if (why->hint == NULL)
+		(void)sled_hint(why, "mend that, then run the same import "
+		                     "again: it adds what is missing");
 }
 
 static bool
 import(struct importing *i, struct sled_err *why, struct sled_err *err)
 {
-	return check_label(i, err) && sled_cli_conf(i->cli, err) &&
-	       check_paths(i, err) &&
-	       sled_cli_store(i->cli, SLED_STORE_WRITE, err) &&
-	       sled_cli_ready(i->cli, err) &&
-	       sled_cli_letter_new(&i->letter, err) && bring_in(i, err) &&
-	       sled_cli_whole(i->cli, err) && print_sums(i, why, err);
+	if (!check_label(i, err) || !sled_cli_conf(i->cli, err) ||
+	    !check_paths(i, err) ||
+	    !sled_cli_store(i->cli, SLED_STORE_WRITE, err) ||
+	    !sled_cli_ready(i->cli, err) ||
+	    !sled_cli_letter_new(&i->letter, err))
+		return false;
+	bring(i, why);
+	return print_sums(i, why, err);
 }
 
 static int
 run(struct sled_cli *cli)
 {
 	struct importing i = { .cli = cli, .sums = { .unsafe_why = "" } };
-	struct sled_err why = { 0 }, err = { 0 }, second = { 0 };
+	struct sled_err why = { 0 }, err = { 0 };
 	bool ok = import(&i, &why, &err);
 
-	if (!sled_import_close(&i.import, false, &i.sums, &second))
-		sled_cli_complain(cli, &second);
 	sled_cli_letter_free(&i.letter);
 	free(i.box_path);
 	return ok ? sled_err_exit(why.kind) : sled_cli_fail(cli, &err);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "mailsled/clock.h"
 
 /* One account, and since when its mail is shown. */
 struct wanted {
@@ -46,19 +47,13 @@ want_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 	return want(ctx, row->label, err);
 }
 
-static bool
-note_began(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
-{
-	(void)err;
-	((struct wanted *)ctx)->since = row->began;
-	return true;
-}
-
 /* The accounts asked for, or with --new all that have mail. */
 static bool
 choose(struct list *list, struct sled_err *err)
 {
 	struct sled_ledger *ledger = sled_store_ledger(list->cli->store);
+	struct sled_visit_row visit = { .id = 0 };
+	int64_t now = sled_clock_now();
 
 	for (unsigned i = 0; i < list->cli->args_len; i++)
 		if (!sled_cli_known(list->cli, list->cli->args[i], err) ||
@@ -69,10 +64,13 @@ choose(struct list *list, struct sled_err *err)
 	if (list->len == 0 &&
 	    !sled_ledger_volumes(ledger, NULL, want_volume, list, err))
 		return false;
-	for (size_t i = 0; i < list->len; i++)
-		if (!sled_ledger_visits(ledger, list->wanted[i].label, 1,
-		                        note_began, &list->wanted[i], err))
+	for (size_t i = 0; i < list->len; i++) {
+		if (!sled_cli_last_visit(ledger, list->wanted[i].label, now,
+		                         &visit, err))
 			return false;
+		if (visit.id != 0)
+			list->wanted[i].since = visit.began;
+	}
 	return true;
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "cli/restore.h"
+#include "mailsled/clock.h"
+#include "mailsled/deliver.h"
 #include "mailsled/text.h"
 
 #define HEAD_MAX 65536 /* octets in which a header is looked for */
@@ -423,12 +425,13 @@ judge(const struct restore *r, struct sled_err *err)
 		return sled_hint(err, "restore from another copy too: it adds "
 		                      "what is missing");
 	}
-	if (r->sums.unsafe == 0)
+	if (r->sums.unsafe > 0)
+		(void)sled_fail(err, SLED_ERR_PLACE,
+		                "%" PRIu64 " messages are in fewer than "
+		                "min-copies places: %s",
+		                r->sums.unsafe, r->sums.unsafe_why);
+	else if (!r->into || sled_cli_in_places(r->cli, err))
 		return true;
-	(void)sled_fail(err, SLED_ERR_PLACE,
-	                "%" PRIu64 " messages are in fewer than min-copies "
-	                "places: %s",
-	                r->sums.unsafe, r->sums.unsafe_why);
 	return sled_hint(err, "plug in what is missing, then `mailsled sync`");
 }
 
@@ -481,6 +484,8 @@ print_sums(struct restore *r, struct sled_err *why, struct sled_err *err)
 		return false;
 	if (why->kind == SLED_ERR_NONE)
 		(void)!judge(r, why);
+	if (r->into)
+		sled_cli_add_lost(r->cli, why);
 	if (why->kind != SLED_ERR_NONE)
 		sled_cli_complain(r->cli, why);
 	if (r->cli->json)
@@ -497,13 +502,28 @@ open_target(struct restore *r, struct sled_err *err)
 	               : sled_cli_export_open(&r->x, err);
 }
 
+/* What it brought is not to be delivered, even if the ledger is lost. */
 static bool
-seal_full(struct restore *r, struct sled_err *err)
+keep_from_targets(struct restore *r, struct sled_err *err)
+{
+	const struct sled_conf *conf = r->cli->conf;
+	int64_t now = sled_clock_now();
+
+	for (size_t i = 0; i < conf->accounts_len; i++)
+		if (!sled_deliver_begin(r->cli->store, &conf->accounts[i], now,
+		                        err))
+			return false;
+	return true;
+}
+
+static bool
+end_into(struct restore *r, struct sled_err *err)
 {
 	uint64_t sealed = 0;
 
 	return !r->into ||
-	       sled_store_seal(r->cli->store, NULL, false, &sealed, err);
+	       (keep_from_targets(r, err) &&
+	        sled_store_seal(r->cli->store, NULL, false, &sealed, err));
 }
 
 /* What was stored before a failure is there, and counted. */
@@ -515,7 +535,7 @@ bring(struct restore *r, struct sled_err *err)
 	r->cut = !read_all(r, err);
 	if (r->cut && !sled_import_close(&r->import, false, &r->sums, &second))
 		sled_cli_complain(r->cli, &second);
-	if (!r->cut && seal_full(r, err))
+	if (!r->cut && end_into(r, err))
 		return true;
 	if (r->into)
 		(void)sled_cli_of_store(r->cli, err);

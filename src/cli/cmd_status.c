@@ -27,14 +27,6 @@ struct account {
 /* ---- accounts ---- */
 
 static bool
-take_visit(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
-{
-	(void)err;
-	((struct account *)ctx)->visit = *row;
-	return true;
-}
-
-static bool
 count_kept(void *ctx, const struct sled_message *message, struct sled_err *err)
 {
 	struct account *account = ctx;
@@ -119,8 +111,8 @@ look_up(struct status *status, struct account *account, struct sled_err *err)
 {
 	const struct sled_message_query query = { .label = account->name };
 
-	return sled_ledger_visits(status->ledger, account->name, 1, take_visit,
-	                          account, err) &&
+	return sled_cli_last_visit(status->ledger, account->name, status->now,
+	                           &account->visit, err) &&
 	       sled_ledger_counts(status->ledger, account->name,
 	                          &account->counts, err) &&
 	       (account->counts.on_server == 0 ||

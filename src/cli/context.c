@@ -284,6 +284,38 @@ sled_cli_whole(const struct sled_cli *cli, struct sled_err *err)
 	return sled_hint(err, "plug in the other places, then `mailsled sync`");
 }
 
+void
+sled_cli_add_lost(struct sled_cli *cli, struct sled_err *why)
+{
+	struct sled_err lost = { 0 };
+
+	(void)!sled_cli_whole(cli, &lost);
+	sled_cli_add_failure(cli, why, &lost);
+}
+
+bool
+sled_cli_in_places(struct sled_cli *cli, struct sled_err *err)
+{
+	struct sled_place_status place, behind = { .path = "" };
+	char lacks[SLED_CLI_WORD];
+	unsigned whole = 0;
+
+	for (size_t i = 0; i < sled_store_places(cli->store); i++) {
+		if (!sled_store_place(cli->store, i, &place, err))
+			return false;
+		whole += place.lacks == 0;
+		if (place.lacks > 0)
+			behind = place;
+	}
+	if (whole >= cli->conf->store.min_copies)
+		return true;
+	sled_cli_bytes(lacks, behind.lacks);
+	return sled_fail(err, SLED_ERR_PLACE,
+	                 "fewer than min-copies places have all mail: %s lacks "
+	                 "%s",
+	                 behind.path, lacks);
+}
+
 static bool
 note_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 {

@@ -157,3 +157,34 @@ sled_cli_cost(struct sled_buf *out, const struct sled_visit_row *row,
 	    row->resumed && row->eager ? "; " : "", row->eager ? eager : "");
 	return saved[0] == '\0' || add_lines(out, "saved", saved, err);
 }
+
+/* ---- which one ---- */
+
+struct latest {
+	struct sled_visit_row *row;
+	int64_t now;
+};
+
+static bool
+take_first(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
+{
+	const struct latest *latest = ctx;
+	bool ahead = latest->row->began > latest->now;
+
+	(void)err;
+	if (latest->row->id == 0 || (ahead && row->began <= latest->now))
+		*latest->row = *row;
+	return true;
+}
+
+bool
+sled_cli_last_visit(struct sled_ledger *ledger, const char *label, int64_t now,
+                    struct sled_visit_row *out, struct sled_err *err)
+{
+	struct latest latest = { out, now };
+
+	out->id = 0;
+	return sled_ledger_visits(ledger, label, 1, take_first, &latest, err) &&
+	       (out->id == 0 || out->began <= now ||
+	        sled_ledger_visits(ledger, label, 0, take_first, &latest, err));
+}

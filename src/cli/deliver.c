@@ -127,7 +127,8 @@ deliver_all(struct sled_cli_delivery *how, struct sled_err *err)
 			                                .stop = is_stopped,
 			                                .done = tell };
 
-		if (is_wanted(cli, account->name) && stopped == 0 &&
+		/* Once all is to stop it only tells what waits. */
+		if (is_wanted(cli, account->name) &&
 		    !sled_deliver_run(&conf, err))
 			return false;
 	}

@@ -1,6 +1,7 @@
 /* export_mbox.c - DIR/ACCOUNT.mbox, all messages in one file, as mboxrd: LF
  * lines, and a line that is ">"s and "From " gets one ">" more. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -57,19 +58,98 @@ drop(struct sled_cli_export *x, struct sled_err *err)
 	return sled_cli_out_cut(&x->out, x->mark, err);
 }
 
-/* One that lacks mail would take the place of one that may have it. */
+/* ---- the file that is there ---- */
+
+#define PIECE 16384
+
+static bool
+begins_alike(struct sled_file *whole, struct sled_file *part, bool *alike,
+             struct sled_err *err)
+{
+	char a[PIECE], b[PIECE];
+	size_t got = PIECE, other = 0;
+
+	*alike = true;
+	for (uint64_t at = 0; *alike && got == PIECE; at += got) {
+		if (!sled_file_read(part, b, PIECE, at, &got, err) ||
+		    !sled_file_read(whole, a, got, at, &other, err))
+			return false;
+		*alike = other == got && memcmp(a, b, got) == 0;
+	}
+	return true;
+}
+
+/* Is all that the file has, in what is to take its place? So it is when the
+ * archive grew since an export; one that a mail program wrote to, another's or
+ * that of another query is not. */
+static bool
+has_it_all(struct sled_cli_export *x, bool *has_all, struct sled_err *err)
+{
+	const struct sled_sys *sys = x->cli->sys;
+	struct sled_file old, now;
+	struct sled_err why = { 0 };
+
+	*has_all = false;
+	if (!sled_cli_out_flush(&x->out, true, err))
+		return false;
+	/* One that cannot be read is not known to be in it. */
+	if (!sled_file_open(&old, sys, x->dir, x->name, O_RDONLY | O_NOFOLLOW,
+	                    0, &why))
+		return true;
+	if (sled_file_open(&now, sys, x->dir, x->temp, O_RDONLY, 0, &why)) {
+		if (!begins_alike(&now, &old, has_all, &why))
+			*has_all = false;
+		sled_file_drop(&now);
+	}
+	sled_file_drop(&old);
+	return true;
+}
+
+/* Under the first name that is free. */
+static bool
+set_aside(struct sled_cli_export *x, struct sled_err *err)
+{
+	const struct sled_sys *sys = x->cli->sys;
+	char name[sizeof(x->name)], text[512];
+	struct stat st;
+	unsigned n = 1;
+
+	(void)snprintf(name, sizeof(name), "%s.mbox.before", x->label);
+	while (sys->fstatat(sys->ctx, x->dir, name, &st, AT_SYMLINK_NOFOLLOW) ==
+	       0)
+		(void)snprintf(name, sizeof(name), "%s.mbox.before-%u",
+		               x->label, ++n);
+	if (errno != ENOENT)
+		return sled_fail_sys(err, errno, "stat %s", name);
+	if (sys->renameat(sys->ctx, x->dir, x->name, x->dir, name) == -1)
+		return sled_fail_sys(err, errno, "rename %s", x->name);
+	(void)snprintf(text, sizeof(text),
+	               "%s was there and had what is not written now: it is "
+	               "%s from now on",
+	               x->name, name);
+	sled_cli_say(x->cli, text);
+	return true;
+}
+
+/* What a file has may be nowhere else: one that lacks some of it does not take
+ * its place. */
 static bool
 step_aside(struct sled_cli_export *x, struct sled_err *err)
 {
 	const struct sled_sys *sys = x->cli->sys;
+	bool has_all = false;
 	struct stat st;
 	char text[512];
 
-	if (!x->lacks_any && strcmp(x->lacks, x->label) != 0)
-		return true;
-	if (sys->fstatat(sys->ctx, x->dir, x->name, &st, 0) == -1)
+	if (sys->fstatat(sys->ctx, x->dir, x->name, &st, AT_SYMLINK_NOFOLLOW) ==
+	    -1)
 		return errno == ENOENT ||
 		       sled_fail_sys(err, errno, "stat %s", x->name);
+	if (S_ISDIR(st.st_mode))
+		return true; /* it cannot be replaced */
+	if (!x->lacks_any && strcmp(x->lacks, x->label) != 0)
+		return has_it_all(x, &has_all, err) &&
+		       (has_all || set_aside(x, err));
 	(void)snprintf(text, sizeof(text),
 	               "%s is left as it was, as it may have what could not be "
 	               "read; what could is in %s.partial",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/forecast.h"
+#include "mailsled/clock.h"
 #include "mailsled/file.h"
 #include "mailsled/text.h"
 
@@ -288,14 +289,6 @@ take_seen(void *ctx, uint32_t number, const char *uid, uint64_t size,
 	       (stored || add_one(look, size, SLED_DECIDE_NONE, err));
 }
 
-static bool
-take_visit(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
-{
-	(void)err;
-	*(struct sled_visit_row *)ctx = *row;
-	return true;
-}
-
 static void
 say_unknown(const struct look *look, bool visited)
 {
@@ -325,8 +318,8 @@ read_listing(struct look *look, struct sled_err *err)
 {
 	struct sled_forecast_account *account =
 	    &look->forecast->accounts[look->account];
-	bool ok = sled_ledger_visits(look->ledger, account->conf->name, 1,
-	                             take_visit, &look->visit, err) &&
+	bool ok = sled_cli_last_visit(look->ledger, account->conf->name,
+	                              sled_clock_now(), &look->visit, err) &&
 	          sled_ledger_held(look->ledger, look->maildrop, NULL,
 	                           take_held, look, err);
 

@@ -27,4 +27,10 @@ SLED_CHECK bool sled_cli_letter_read(struct sled_cli_letter *letter,
                                      struct sled_mailbox_item *item,
                                      int64_t now, struct sled_err *err);
 
+/* ---- import_apart.c: PATHs that have mail in common ---- */
+
+/* USAGE when one is another, or lies in it. */
+SLED_CHECK bool sled_cli_import_apart(const struct sled_cli *cli,
+                                      struct sled_err *err);
+
 #endif

@@ -264,6 +264,17 @@ is_elsewhere(const struct sled_cli *cli)
 	       (cli->command->side == SLED_CLI_READER_ONLY && !cli->help);
 }
 
+/* What is wrong is told as it was asked for, also behind the mistake. */
+static bool
+fail_parse(struct parse *p)
+{
+	for (; !p->words_only && *p->argv != NULL; p->argv++) {
+		p->words_only = strcmp(*p->argv, "--") == 0;
+		p->cli->json = p->cli->json || strcmp(*p->argv, "--json") == 0;
+	}
+	return false;
+}
+
 bool
 sled_cli_parse(struct sled_cli *cli,
                const struct sled_cli_command *const *table, int argc,
@@ -277,7 +288,7 @@ sled_cli_parse(struct sled_cli *cli,
 	p.argv = argc > 0 ? argv + 1 : argv;
 	while (*p.argv != NULL && !is_elsewhere(cli))
 		if (!take(&p, *p.argv++))
-			return false;
+			return fail_parse(&p);
 	cli->elsewhere = is_elsewhere(cli);
 	return cli->elsewhere || check_count(&p);
 }

@@ -48,6 +48,19 @@ sled_cli_fail(struct sled_cli *cli, const struct sled_err *err)
 }
 
 void
+sled_cli_add_failure(struct sled_cli *cli, struct sled_err *why,
+                     const struct sled_err *other)
+{
+	bool worse = other->kind != why->kind &&
+	             sled_err_worse(why->kind, other->kind) == other->kind;
+
+	if (why->kind != SLED_ERR_NONE && other->kind != SLED_ERR_NONE)
+		sled_cli_complain(cli, worse ? why : other);
+	if (worse)
+		*why = *other;
+}
+
+void
 sled_cli_say(void *ctx, const char *text)
 {
 	struct sled_cli *cli = ctx;

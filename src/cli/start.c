@@ -63,6 +63,11 @@ run(struct sled_cli *cli, const struct sled_cli_command *const *table, int argc,
 		sled_cli_usage(stdout, table);
 	if (cli->help)
 		return 0;
+	if (cli->command == NULL && cli->json) {
+		(void)sled_fail(&err, SLED_ERR_USAGE, "no command is given");
+		(void)sled_hint(&err, "mailsled help");
+		return sled_cli_fail(cli, &err);
+	}
 	if (cli->command == NULL) {
 		sled_cli_usage(stderr, table);
 		return sled_err_exit(SLED_ERR_USAGE);

@@ -303,7 +303,7 @@ deliver_tried(struct turn *t, struct sled_err *err)
 	             t->d.target->kind == SLED_CONF_LMTP;
 	char text[200];
 
-	if (piece.number == 0)
+	if (piece.number == 0 || !goes_on(t))
 		return true;
 	if (piece.number <= t->d.row.through) {
 		const struct sled_undelivered_query one = { piece.number - 1,
@@ -377,8 +377,9 @@ find_row(struct sled_store *store, const char *label, const char *target,
 
 	if (!sled_ledger_delivery(ledger, label, target, row, &found, err))
 		return false;
+	/* What was passed over, or given in a run that was cut off. */
 	if (found)
-		return true;
+		return row->told || sled_store_delivery(store, row, now, err);
 	*row = (struct sled_delivery_row){ .trying = 0 };
 	(void)snprintf(row->label, sizeof(row->label), "%s", label);
 	(void)snprintf(row->target, sizeof(row->target), "%s", target);

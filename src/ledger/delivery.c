@@ -99,7 +99,7 @@ sled_ledger_delivery_pass(struct sled_ledger *ledger, const char *label,
 	                 sled_value_text(label), sled_value_u64(first)),
 		err) &&
 	    sled_sql_run(ledger,
-	                 SLED_SQL("UPDATE delivery SET through = ?2"
+	                 SLED_SQL("UPDATE delivery SET through = ?2, told = 0"
 	                          " WHERE label = ?1 AND through < ?2",
 	                          sled_value_text(label), sled_value_u64(last)),
 	                 err);

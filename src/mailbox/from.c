@@ -144,3 +144,16 @@ sled_mailbox_from(struct sled_span line, bool undated, int64_t *when)
 		}
 	return undated;
 }
+
+bool
+sled_mailbox_field(struct sled_span line)
+{
+	size_t at = 0;
+
+	if (line.len >= 6 && memcmp(line.data, ">From ", 6) == 0)
+		return true;
+	while (at < line.len && line.data[at] > ' ' && line.data[at] < 127 &&
+	       line.data[at] != ':')
+		at++;
+	return at > 0 && at < line.len && line.data[at] == ':';
+}

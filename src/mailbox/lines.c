@@ -7,7 +7,8 @@
 
 #include "mailbox/mailbox.h"
 
-#define LOOK 1024 /* octets of a line that its meaning is looked for in */
+/* Octets of a line, and of the next, that its meaning is looked for in. */
+#define LOOK 2048
 
 struct lines {
 	struct sled_mailbox_item *item;
@@ -86,13 +87,28 @@ quotes(const struct lines *l, const char *line, size_t len)
 	return 1;
 }
 
+/* A message may follow another without an empty line between them: it has a
+ * date then, and a header. */
+static bool
+begins_next(const struct lines *l, const char *line, size_t len, size_t shown)
+{
+	size_t room = l->have - l->next, next = len + 1;
+	int64_t when;
+
+	if (!sled_mailbox_from((struct sled_span){ line, shown },
+	                       l->blank && l->item->undated, &when))
+		return false;
+	return l->blank ||
+	       (next < room && sled_mailbox_field((struct sled_span){
+				   line + next, room - next }));
+}
+
 /* What a line of an mbox begins with: is there more to be given out of it? */
 static bool
 begin_line(struct lines *l, const char *line, size_t len, bool ended,
            size_t *skip, struct sled_err *err)
 {
 	size_t shown = len > 0 && line[len - 1] == '\r' ? len - 1 : len;
-	int64_t when;
 
 	*skip = 0;
 	if (ended && shown == 0) {
@@ -102,8 +118,7 @@ begin_line(struct lines *l, const char *line, size_t len, bool ended,
 		*skip = len + 1;
 		return true;
 	}
-	if (l->blank && sled_mailbox_from((struct sled_span){ line, shown },
-	                                  l->item->undated, &when)) {
+	if (begins_next(l, line, len, shown)) {
 		l->over = true;
 		l->item->end = l->at + l->next;
 		return true;
@@ -136,6 +151,12 @@ take_line(struct lines *l, struct sled_err *err)
 	       (!ended || give_end(l, err));
 }
 
+static bool
+is_from(const char *line, size_t room)
+{
+	return room < 5 || memcmp(line, "From ", 5) == 0;
+}
+
 /* Is there a line to be looked at, or as much of it as its meaning needs? */
 static bool
 can_take(const struct lines *l)
@@ -144,7 +165,8 @@ can_take(const struct lines *l)
 	size_t room = l->have - l->next;
 
 	return room > 0 &&
-	       (l->last || room >= LOOK || memchr(line, '\n', room) != NULL);
+	       (l->last || room >= LOOK ||
+	        (!is_from(line, room) && memchr(line, '\n', room) != NULL));
 }
 
 bool

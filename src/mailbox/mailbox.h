@@ -30,6 +30,9 @@ struct sled_mailbox_walk {
 /* Does LINE, without its end, begin a message? "From " and, unless UNDATED, a
  * time and a year. *when is what they say, or -1. */
 bool sled_mailbox_from(struct sled_span line, bool undated, int64_t *when);
+/* Is LINE, or what it begins with, a header field, or the ">From " that some
+ * programs leave in front of the first? */
+bool sled_mailbox_field(struct sled_span line);
 
 /* ---- lines.c ---- */
 

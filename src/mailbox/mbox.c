@@ -56,9 +56,12 @@ give_up(struct mbox *m, struct sled_mailbox_item *item,
         const struct sled_err *why, struct sled_err *err)
 {
 	const struct sled_mailbox_visitor *visitor = m->walk->visitor;
+	struct sled_err mine = *why;
 
 	item->end = m->size;
-	return visitor->fault(visitor->ctx, m->path, why, err);
+	(void)sled_note(&mine, "not read from message %" PRIu64 " on",
+	                m->number);
+	return visitor->fault(visitor->ctx, m->path, &mine, err);
 }
 
 static bool

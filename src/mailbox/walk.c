@@ -55,16 +55,24 @@ open_file(struct sled_file *out, const struct sled_sys *sys, int dir,
 	return sled_file_open(out, sys, dir, name, flags, 0, err);
 }
 
+enum looks {
+	LIKE_MBOX,
+	LIKE_MESSAGE,
+	LIKE_NONE
+};
+
 static bool
-begins_with_from(struct sled_file *file, bool *is, struct sled_err *err)
+look_into(struct sled_file *file, enum looks *looks, struct sled_err *err)
 {
-	char head[5];
+	char head[256];
 	size_t got = 0;
 
-	*is = false;
 	if (!sled_file_read(file, head, sizeof(head), 0, &got, err))
 		return false;
-	*is = got == sizeof(head) && memcmp(head, "From ", 5) == 0;
+	*looks = got >= 5 && memcmp(head, "From ", 5) == 0 ? LIKE_MBOX
+	         : sled_mailbox_field((struct sled_span){ head, got })
+	             ? LIKE_MESSAGE
+	             : LIKE_NONE;
 	return true;
 }
 
@@ -87,6 +95,7 @@ struct folder {
 	const struct sled_mailbox_walk *walk;
 	const char *path;
 	bool maildir;
+	bool named; /* no folder: the one file that the walk is for */
 	bool begun; /* FILES was told */
 	unsigned depth;
 };
@@ -157,25 +166,6 @@ one_message(struct folder *folder, struct sled_file *file,
 	       visitor->message(visitor->ctx, &item, err);
 }
 
-/* SURE: it is mail, or was named as such. */
-static bool
-open_and_visit(struct folder *folder, struct sled_file *file,
-               const struct stat *st, const char *path, bool sure,
-               struct sled_err *err)
-{
-	bool is_mbox = false;
-
-	if (!folder->maildir && !ends_in_eml(path) &&
-	    !begins_with_from(file, &is_mbox, err))
-		return false;
-	if (is_mbox)
-		return end_files(folder, err) &&
-		       sled_mailbox_mbox(folder->walk, file, st, path, err);
-	if (!sure)
-		return pass(folder, path, "it is no mail", err);
-	return one_message(folder, file, st, path, err);
-}
-
 static bool
 tell_fault(const struct folder *folder, const char *path,
            const struct sled_err *why, struct sled_err *err)
@@ -186,6 +176,27 @@ tell_fault(const struct folder *folder, const char *path,
 		return visitor->fault(visitor->ctx, path, why, err);
 	*err = *why;
 	return false;
+}
+
+/* SURE: its name or folder says that it is mail. */
+static bool
+open_and_visit(struct folder *folder, struct sled_file *file,
+               const struct stat *st, const char *path, bool sure,
+               struct sled_err *err)
+{
+	enum looks looks = LIKE_MESSAGE;
+	struct sled_err why = { 0 };
+
+	if (!folder->maildir && !ends_in_eml(path) &&
+	    !look_into(file, &looks, &why))
+		return tell_fault(folder, path, &why, err);
+	/* An mbox without mail is one all the same. */
+	if (looks == LIKE_MBOX || (folder->named && st->st_size == 0))
+		return end_files(folder, err) &&
+		       sled_mailbox_mbox(folder->walk, file, st, path, err);
+	if (!sure && !(folder->named && looks == LIKE_MESSAGE))
+		return pass(folder, path, "it is no mail", err);
+	return one_message(folder, file, st, path, err);
 }
 
 static bool
@@ -226,6 +237,7 @@ join(struct sled_buf *out, const char *folder, const char *name,
 	                       name);
 }
 
+/* One that cannot be looked at is there: who reads it tells why. */
 static bool
 has_folder(const struct sled_sys *sys, const char *path, const char *name,
            bool *has, struct sled_err *err)
@@ -235,8 +247,9 @@ has_folder(const struct sled_sys *sys, const char *path, const char *name,
 
 	if (!join(&below, path, name, err))
 		return false;
-	*has = sys->fstatat(sys->ctx, AT_FDCWD, below.data, &st, 0) == 0 &&
-	       S_ISDIR(st.st_mode);
+	*has = sys->fstatat(sys->ctx, AT_FDCWD, below.data, &st, 0) == 0
+	           ? S_ISDIR(st.st_mode)
+	           : errno != ENOENT && errno != ENOTDIR;
 	sled_buf_free(&below);
 	return true;
 }
@@ -319,22 +332,27 @@ maildir_file(struct folder *folder, const char *path, const char *name,
 }
 
 static bool
+plain_folder(struct folder *folder, const char *path, const char *name,
+             struct sled_err *err)
+{
+	struct stat st = { 0 };
+	bool go = false;
+
+	(void)name;
+	if (!look_at(folder, path, &st, &go, err))
+		return false;
+	return !go || !S_ISDIR(st.st_mode) ||
+	       visit_folder(folder->walk, path, &st, folder->depth + 1, err);
+}
+
+static bool
 maildir_subfolder(struct folder *folder, const char *path, const char *name,
                   struct sled_err *err)
 {
-	struct stat st = { 0 };
-	bool go = false, is = false;
-
 	if (strcmp(name, "cur") == 0 || strcmp(name, "new") == 0 ||
 	    strcmp(name, "tmp") == 0)
 		return true;
-	if (!look_at(folder, path, &st, &go, err))
-		return false;
-	if (!go || !S_ISDIR(st.st_mode))
-		return true;
-	return is_maildir(folder->walk->sys, path, &is, err) &&
-	       (!is ||
-	        visit_folder(folder->walk, path, &st, folder->depth + 1, err));
+	return plain_folder(folder, path, name, err);
 }
 
 static bool
@@ -381,20 +399,6 @@ plain_file(struct folder *folder, const char *path, const char *name,
 	                  err);
 }
 
-static bool
-plain_folder(struct folder *folder, const char *path, const char *name,
-             struct sled_err *err)
-{
-	struct stat st = { 0 };
-	bool go = false;
-
-	(void)name;
-	if (!look_at(folder, path, &st, &go, err))
-		return false;
-	return !go || !S_ISDIR(st.st_mode) ||
-	       visit_folder(folder->walk, path, &st, folder->depth + 1, err);
-}
-
 /* Its own files first: they are one mailbox, mboxes aside. */
 static bool
 visit_plain(struct folder *folder, struct sled_err *err)
@@ -426,9 +430,10 @@ static bool
 visit_named(const struct sled_mailbox_walk *walk, const char *path,
             struct sled_err *err)
 {
-	struct folder folder = { .walk = walk, .path = path };
+	struct folder folder = { .walk = walk, .path = path, .named = true };
 
-	return visit_file(&folder, path, true, err) && end_files(&folder, err);
+	return visit_file(&folder, path, ends_in_eml(path), err) &&
+	       end_files(&folder, err);
 }
 
 /* Nothing of mail is at PATH; WHY is in *ERR. */

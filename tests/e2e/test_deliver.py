@@ -5,6 +5,7 @@ import mailbox
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from harness import (Dovecot, Pop3d, Skip, Sled, fill_folder, message,
                      odd_messages, only_slow, wait_for, wire)
+from test_restore import fetched
 
 LARGE = message(50, b"0123456789abcdef" * 4 * 160000 + b"\n")
 FROM = message(51, "From the start\n>From quoted\nfrom here\n\nFrom x y z\n")
@@ -162,6 +164,31 @@ def test_imported_mail_is_not_delivered(tmp):
         same(in_maildir(tmp / "M"), [message(1), message(2)])
 
 
+def test_restored_mail_is_not_delivered(tmp):
+    server, sled = started(tmp, [message(1)], f"maildir:{tmp}/M")
+    with server:
+        assert sled.run("fetch").status == 0
+        # A machine that is set up anew, with the mail of the old one.
+        new = Sled(tmp, {"home": server}, name="new",
+                   account={"deliver": f"maildir:{tmp}/N"})
+        fill_folder(tmp / "in", {"two": message(2)})
+        assert new.run("fetch").status == 0
+        assert new.run("restore", sled.copies[0],
+                       "--into-store").status == 0
+        fill_folder(tmp / "in", {"three": message(3)})
+        done = new.run("fetch")
+        assert done.status == 0, done
+        same(in_maildir(tmp / "N"), [message(2), message(3)])
+        # Nor is it when the journal alone tells what was delivered.
+        more = fetched(tmp, [message(40), message(41)], name="more")
+        assert new.run("restore", more.path, "--into-store").status == 0
+        for name in (new.path / ".mailsled").glob("ledger.db*"):
+            name.unlink()
+        assert new.run("fetch").status == 0
+        assert len(new.list()) == 5
+        same(in_maildir(tmp / "N"), [message(2), message(3)])
+
+
 # ---- commands ----
 
 def test_a_command_gets_the_message_and_is_tried_again(tmp):
@@ -224,6 +251,30 @@ def test_a_command_that_is_missing_or_hangs_is_said(tmp):
         assert "may come twice" in done.err, done
         for left in (tmp / "left").read_text().split():
             os.kill(int(left), signal.SIGKILL)
+
+
+def test_what_a_stop_leaves_is_told_of_each_account(tmp):
+    """Though the message at hand was taken."""
+    with Pop3d(tmp, folder=fill_folder(tmp / "a", [message(1)]),
+               name="one") as one, \
+            Pop3d(tmp, folder=fill_folder(tmp / "b", [message(2)]),
+                  name="two", user="other") as two:
+        sled = Sled(tmp, {"one": one, "two": two},
+                    account={"deliver": f"maildir:{tmp}/no/such/M"})
+        assert sled.run("fetch").status == 75
+        sled.account_keys["deliver"] = \
+            f"command:cat >{tmp}/got; kill -TERM $(cat {tmp}/pid)"
+        sled.write()
+        script = f"echo $$ >{tmp}/pid; exec " + shlex.join(
+            sled.argv("--json", "deliver", "--all"))
+        done = subprocess.run(["sh", "-c", script], capture_output=True,
+                              text=True, timeout=60)
+        told = {o["account"]: o for o in map(json.loads,
+                                             done.stdout.splitlines())}
+        assert done.returncode == 75, done
+        assert told["one"]["delivered"] == 1, done
+        assert told["two"]["waiting"] == 1, done
+        assert told["two"]["error"] == "stopped", done
 
 
 # ---- LMTP ----

@@ -6,6 +6,7 @@ import email.utils
 import mailbox
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -15,8 +16,8 @@ import time
 from pathlib import Path
 
 from harness import (Pop3d, Sled, Skip, check_receipts, fill_folder, message,
-                     odd_messages, only_slow, same_mail, slow, untar, wait_for,
-                     wire)
+                     odd_messages, only_slow, same_mail, slow, untar, volumes,
+                     wait_for, wire)
 from test_restore import emls, numbered, snapshot
 
 CORPUS = Path(os.environ.get("MAIL_CORPUS", "/nonexistent"))
@@ -109,6 +110,24 @@ def test_an_mbox_of_python(tmp):
     same_mail(stored(sled, tmp), expected)
 
 
+def test_messages_of_an_mbox_without_an_empty_line_between(tmp):
+    """As other readers tell them, by a date and a header."""
+    line = b"From a@b Sat Jan  3 01:05:34 1998\n"
+    text = message(2, b"I quote:\n" + line + b"and no more.\n"
+                   b"From here on\nSubject: text\n" + line)
+    long = message(3, b"x" * 70000 + b"\n" + b"y" * 1500 + b"\n")
+    mails = [message(1), text, long, message(4, "a\n\n\n"), message(5)]
+    box = b"".join(line + m for m in mails[:4]) + b"\n" + line + mails[4]
+    for name, data in (("lf", box), ("crlf", wire(box))):
+        (tmp / name).write_bytes(data)
+        sled = sled_without_server(tmp, name=f"s-{name}")
+        done = bring(sled, tmp / name)
+        assert done.status == 0 and done.json[-1]["added"] == 5, done
+        # The last empty line of a message without one is part of it.
+        same_mail(stored(sled, tmp, f"t-{name}"), [
+            wire(m) for m in (*mails[:3], message(4, "a\n\n\n"), mails[4])])
+
+
 def test_files_in_folders_and_one_by_one(tmp):
     folder = tmp / "letters"
     fill_folder(folder / "deep/er", numbered(5))
@@ -138,7 +157,8 @@ def test_equal_bytes_twice_are_two_messages_and_no_more(tmp):
         assert bring(sled, source).json[-1]["added"] == added
     (source / "new" / "1790000000.x").write_bytes(message(1))
     assert bring(sled, source).json[-1]["added"] == 1
-    assert bring(sled, source, tmp / "M").json[-1]["added"] == 4
+    shutil.copytree(source, tmp / "M2")
+    assert bring(sled, source, tmp / "M2").json[-1]["added"] == 4
     uidls = collections.Counter(r["uidl"] for r in sled.list())
     assert len(uidls) == 8 and all(u.startswith("import-") for u in uidls)
 
@@ -363,10 +383,20 @@ def test_a_full_disk_leaves_the_rest_for_later(tmp):
         (disk / "fill").write_bytes(b"x" * (2 << 20))
         source = maildir(tmp / "M", mails)
         done = bring(sled, source)
-        assert done.status == 73, done
+        sums = done.json[-1]
+        assert done.status == 73 == sums["exit"], done
+        assert "no room" in sums["error"] and "try: make room" in done.err, done
+        assert 0 < sums["added"] + sums["waiting"] < 600, done
+        assert sums["added"] == len(sled.list()), done
+        shown = sled.run("import", source, "--account", "past")
+        assert shown.status == 73, shown
+        assert re.search(r"(?m)^imported into past: .*; NOT FINISHED$",
+                         shown.out), shown
         (disk / "fill").unlink()
         subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
-        assert bring(sled, source).status == 0
+        done = bring(sled, source)
+        assert done.status == 0, done
+        assert done.json[-1]["added"] + done.json[-1]["present"] == 600, done
         same_mail(untar(disk / "store", tmp / "tar"), [wire(m) for m in mails])
     finally:
         subprocess.run(["umount", disk], check=True)
@@ -385,10 +415,80 @@ def test_a_copy_that_is_away_is_said(tmp):
     done = bring(sled, maildir(tmp / "O", numbered(5)))
     assert done.status == 73 and "keep the old mailbox" in done.err, done
     assert done.json[-1]["added"] == 5 == done.json[-1]["unsafe"], done
+    # It is there by now, and in too few places as before.
+    again = bring(sled, tmp / "O")
+    assert again.json[-1]["present"] == 5, again
+    assert again.status == 73 and "keep the old mailbox" in again.err, again
+    shutil.rmtree(sled.copies[1])
+    shutil.move(tmp / "away2", sled.copies[1])
+    assert bring(sled, tmp / "O").status == 0
+
+
+def test_damage_that_the_store_has_is_told_with_the_sums(tmp):
+    sled = sled_without_server(tmp)
+    assert bring(sled, maildir(tmp / "M", numbered(30))).status == 0
+    for place in sled.places:
+        (volume,) = volumes(place)
+        os.truncate(volume, volume.stat().st_size - 100)
+    done = bring(sled, maildir(tmp / "N", [message(900)]))
+    assert done.status == 65 == done.json[-1]["exit"], done
+    assert done.json[-1]["added"] == 1, done
+
+
+def test_a_file_that_cannot_be_read_ends_nothing(tmp):
+    sled = sled_without_server(tmp)
+    done = bring(sled, "/proc/self/mem", maildir(tmp / "M", numbered(3)))
+    assert done.status == 74 and "/proc/self/mem: " in done.err, done
+    assert done.json[-1]["added"] == 3 and done.json[-1]["failed"] == 1, done
+
+
+def test_folders_between_maildirs_are_gone_through(tmp):
+    """As KMail and Dovecot's LAYOUT=fs have them."""
+    source = maildir(tmp / "M", [message(1)])
+    (source / ".inbox.directory").mkdir()
+    (source / "Archive/2009").mkdir(parents=True)
+    maildir(source / ".inbox.directory/sub", [message(2)])
+    maildir(source / "Archive/2009/Work", [message(3)])
+    mbox(source / "Archive/box", [message(4)])
+    sled = sled_without_server(tmp)
+    done = bring(sled, source)
+    assert done.status == 0 and done.json[-1]["added"] == 4, done
+    flat = sled_without_server(tmp, name="flat")
+    assert bring(flat, source, "--no-subfolders").json[-1]["added"] == 1
+
+
+def test_what_is_no_mail_does_not_come(tmp):
+    """A shell's * brings more than mail."""
+    (tmp / "in").mkdir()
+    mbox(tmp / "in/Inbox", [message(1)])
+    (tmp / "in/Inbox.msf").write_text("// <!-- <mdb:mork:z v=\"1.4\"/> -->\n")
+    (tmp / "in/photo.jpg").write_bytes(bytes(range(256)) * 40)
+    (tmp / "in/Drafts").touch()
+    (tmp / "in/plain").write_bytes(wire(message(2)))
+    sled = sled_without_server(tmp)
+    done = bring(sled, *sorted((tmp / "in").iterdir()), "-v")
+    assert done.status == 66 and done.json[-1]["added"] == 2, done
+    for name in ("Inbox.msf", "photo.jpg"):
+        assert f"in/{name}: no mail is there" in done.err, done
+    assert "Drafts" not in done.err, done
+    same_mail(stored(sled, tmp), [wire(message(1)), wire(message(2))])
+
+
+def test_no_mail_comes_twice_by_paths_that_share_it(tmp):
+    source = maildir(tmp / "M", [message(1)], Sent=[message(2)])
+    mbox(tmp / "in", [message(3)])
+    os.symlink(source, tmp / "L")
+    sled = sled_without_server(tmp)
+    for paths in ((source, source), (source, tmp / "L"), (tmp, tmp / "in"),
+                  (source / ".Sent", tmp / "in", source)):
+        done = bring(sled, *paths)
+        assert done.status == 64, done
+        assert "named twice" in done.err or "named too" in done.err, done
+    done = bring(sled, source, tmp / "in")
+    assert done.status == 0 and done.json[-1]["added"] == 3, done
 
 
 def test_any_message_survives_an_mboxrd(tmp):
-    import re
     chance = random.Random(4155)
     parts = (b"From ", b">From x\n", b"\n", b"\n\n", b"a", b" b\n", b"\r",
              b"From a@b Sat Jan  3 01:05:34 1998\n", b">", b"\xff",

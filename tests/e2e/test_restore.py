@@ -229,6 +229,45 @@ def test_an_mbox_is_not_replaced_by_one_that_lacks_mail(tmp):
         assert [p.name for p in (tmp / f"{to}2").iterdir()] == ["home.mbox"]
 
 
+def test_an_mbox_that_has_more_is_kept_under_another_name(tmp):
+    """Another program's, or one that a query wrote less of this time."""
+    sled = fetched(tmp, [message(i) for i in range(5)])
+    (tmp / "out").mkdir()
+    box = tmp / "out/home.mbox"
+    theirs = b"From a@b Sat Jan  3 01:05:34 1998\nSubject: mine\n\nall\n\n"
+    box.write_bytes(theirs)
+
+    def write(*words):
+        done = sled.run(*words, "--to", tmp / "out", "--format", "mbox")
+        assert done.status == 0, done
+        return done.err
+
+    assert "home.mbox.before from now on" in write("export")
+    assert (tmp / "out/home.mbox.before").read_bytes() == theirs
+    whole = box.read_bytes()
+    assert write("export") == write("restore", sled.copies[0]) == ""
+    first = sled.list()[0]["id"]
+    for words in (("restore", sled.copies[0], first), ("export",)):
+        before = box.read_bytes()
+        if words == ("export",):
+            # All of it is there again, with a letter that was moved there.
+            before += theirs
+            box.write_bytes(before)
+        said = write(*words)
+        n = "-2" if words[0] == "restore" else "-3"
+        assert f"home.mbox.before{n} from now on" in said, said
+        kept = tmp / f"out/home.mbox.before{n}"
+        assert kept.read_bytes() == before
+    assert box.read_bytes() == whole
+    with Pop3d(tmp, folder=fill_folder(tmp / "more", [message(9)])) as server:
+        sled.accounts = {"home": server}
+        sled.write()
+        assert sled.fetch().status == 0
+        assert write("export") == ""  # it only grew
+        assert box.read_bytes().startswith(whole)
+    assert len(list((tmp / "out").iterdir())) == 4
+
+
 def test_two_damaged_files_of_one_volume_make_a_whole(tmp):
     sled = fetched(tmp, numbered(600), {"rotate": "64MiB"})
     (volume,) = volumes(sled.path)
@@ -351,6 +390,18 @@ def test_into_another_store_once(tmp):
     before = new.list()
     assert new.run("rebuild").status == 0
     assert new.list() == before
+
+
+def test_damage_of_the_store_itself_is_told_with_the_sums(tmp):
+    old = fetched(tmp, numbered(20), name="old")
+    new = fetched(tmp, [message(700)], name="new")
+    for place in new.places:
+        (volume,) = volumes(place)
+        os.truncate(volume, volume.stat().st_size - 50)
+    done = into(new, old.copies[0])
+    assert done.status == 65 == done.json[-1]["exit"], done
+    assert done.json[-1]["restored"] == 20, done
+    assert "in no place that is there" in done.json[-1]["error"], done
 
 
 def test_what_is_still_on_the_server_is_not_fetched_again(tmp):

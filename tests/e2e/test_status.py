@@ -37,6 +37,14 @@ def learn(sled, **path):
         ledger.commit()
 
 
+def date_visits(sled, seconds):
+    """All that were made so far, as by a clock that was ahead."""
+    with contextlib.closing(sqlite3.connect(
+            sled.path / ".mailsled" / "ledger.db")) as ledger:
+        ledger.execute("UPDATE visit SET began = began + ?", (seconds,))
+        ledger.commit()
+
+
 def checked(sled):
     people, machine = sled.run("check"), sled.run("--json", "check")
     assert people.status == machine.status == 0, (people, machine)
@@ -163,3 +171,18 @@ def test_status_tells_what_was_not_read_for_long_and_what_scrubbing_found(tmp):
     assert sled.run("tend", env=later).status == 65
     said = sled.run("status", env=later).out
     assert said.count("DAMAGED: 1 member; try: mailsled repair") == 1, said
+
+
+def test_a_visit_dated_by_a_wrong_clock_is_not_the_last_for_ever(tmp):
+    server, sled = course(tmp)
+    with server:
+        assert sled.fetch().status == 0
+        date_visits(sled, 10 * 365 * 86400)
+        ahead = told(sled)[1]["last_visit"]  # there is no other yet
+        fill_folder(tmp / "mail", {"new": message(50)})
+        row = report(sled.fetch())
+    part, kept = told(sled)
+    assert kept["last_visit"] < ahead, kept
+    assert kept["fetched"] == row["fetched"] == 1, kept
+    assert "came      1 message," in part, part
+    assert len(sled.list("--new")) == 1, sled.list("--new")

@@ -72,6 +72,28 @@ options_stand_before_or_behind_the_command(void **state)
 }
 
 static void
+a_mistake_is_told_as_json_where_that_is_asked_for_behind_it(void **state)
+{
+	static const char *const lines[] = {
+		"export 17 --bogus --raw --json",
+		"bogus 17 --json",
+		"export -x --json",
+	};
+	struct sled_cli cli;
+	struct sled_err err;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		assert_false(parse(&cli, lines[i], &err));
+		assert_true(cli.json);
+		free(cli.args);
+	}
+	assert_false(parse(&cli, "export --bogus -- --json", &err));
+	assert_false(cli.json);
+	free(cli.args);
+}
+
+static void
 what_is_behind_two_dashes_is_a_word(void **state)
 {
 	struct sled_cli cli;
