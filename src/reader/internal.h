@@ -36,11 +36,19 @@ struct sled_letter {
 	GPtrArray *names;      /* char *, one a part, and the types */
 	GPtrArray *types;
 	GArray *attached; /* gboolean */
+	bool cut;         /* there is more of it: ration.c */
 };
 
 /* Bytes to read the letter from; a stream to unref. */
 GMimeStream *sled_letter_stream(const struct sled_letter *letter,
                                 struct sled_err *err);
+
+/* ---- ration.c ---- */
+
+/* Octets of BELOW, which is its own now, until GMime makes too much of them. */
+GMimeStream *sled_ration_new(GMimeStream *below);
+/* Has it ended before its end? */
+bool sled_ration_cut(GMimeStream *stream);
 
 /* ---- index.c ---- */
 

@@ -6,6 +6,7 @@ import subprocess
 
 from harness import (DEADLINE, Account, Dovecot, Pop3d, Sled, fill_folder,
                      free_ports, message, volumes, wait_for)
+from lying import measured
 from test_fetch_mail import SUMS, report, stored_whole
 from test_fetch_places import small_disk
 
@@ -252,6 +253,16 @@ def test_endless_and_senseless_answers_end(tmp):
             sled = Sled(here, {"home": server}, account={"timeout": "5s"})
             failed(sled, 76)
             assert report(sled.fetch())["deleted"] == 3
+
+
+def test_a_server_that_reads_no_answer_fills_no_memory(tmp):
+    """Each new key of TLS that it asks for is answered: once it reads none of
+    that, it is left [W2]."""
+    with serve(tmp, some(3), "--fault", "STAT:1:keys=400000") as server:
+        sled = Sled(tmp, {"home": server}, account={"timeout": "20s"})
+        done = measured(sled, "--json", "fetch")
+        assert done.status == 76 and "does not read" in done.err, done
+        assert report(sled.fetch())["deleted"] == 3
 
 
 def test_an_endless_message_fills_no_disk(tmp):

@@ -93,6 +93,7 @@ enum pop3d_act {
 	POP3D_ACT_DROP,
 	POP3D_ACT_SKIP,
 	POP3D_ACT_DELAY,
+	POP3D_ACT_KEYS,
 };
 
 struct pop3d_fault {
@@ -291,6 +292,8 @@ size_t pop3d_wire_discard(struct pop3d_conn *conn);
 /* Say no more, and wait until the peer gives up. */
 void pop3d_wire_stall(struct pop3d_conn *conn);
 void pop3d_wire_delay(struct pop3d_conn *conn, uint64_t ms);
+/* Ask for new keys of TLS, COUNT times, and read none of the answers. */
+void pop3d_wire_keys(struct pop3d_conn *conn, uint64_t count);
 void pop3d_wire_close(struct pop3d_conn *conn);
 
 /* pop3d_session.c: greeting to goodbye. */
