@@ -1,4 +1,5 @@
 """Hooks of link managers, and `event` and `stop`, against a scheduler's socket."""
+import contextlib
 import os
 import shutil
 import socket
@@ -33,7 +34,8 @@ class Stand:
     def serve(self):
         while True:
             peer, _ = self.listener.accept()
-            with peer, peer.makefile("rb") as lines:
+            with contextlib.suppress(OSError), peer, \
+                    peer.makefile("rb") as lines:
                 words = lines.readline().decode().split()
                 self.got.append([urllib.parse.unquote(w) for w in words])
                 peer.sendall(self.answer)

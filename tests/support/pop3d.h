@@ -143,6 +143,7 @@ struct pop3d_view {
 struct pop3d_drop {
 	const struct pop3d_conf *conf;
 	pthread_mutex_t lock;
+	pthread_cond_t left; /* it is not busy any more */
 	bool busy;
 	unsigned sessions;
 	bool *gone; /* of built-in messages, by index */
@@ -238,8 +239,9 @@ const char *pop3d_sample_text(size_t index);
 /* pop3d_drop.c */
 bool pop3d_drop_init(struct pop3d_drop *drop, const struct pop3d_conf *conf);
 void pop3d_drop_free(struct pop3d_drop *drop);
-/* Take the maildrop and list it; false when another session has it. RECENT
- * shows what --hide-read hides. */
+/* Take the maildrop and list it; false when another session has it, and still
+ * has it a moment later: one that did not wait for the answer to its QUIT may
+ * come again before that is done. RECENT shows what --hide-read hides. */
 bool pop3d_drop_open(struct pop3d_drop *drop, bool recent,
                      struct pop3d_view *view);
 /* UPDATE: what is marked goes for good; each is logged. */
