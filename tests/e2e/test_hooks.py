@@ -33,7 +33,10 @@ class Stand:
 
     def serve(self):
         while True:
-            peer, _ = self.listener.accept()
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
             with contextlib.suppress(OSError), peer, \
                     peer.makefile("rb") as lines:
                 words = lines.readline().decode().split()
