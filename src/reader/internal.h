@@ -45,6 +45,9 @@ GMimeStream *sled_letter_stream(const struct sled_letter *letter,
 
 /* ---- ration.c ---- */
 
+/* Of a field: GMime goes as deep into groups of addresses. */
+#define SLED_COLONS_MOST 500
+
 /* Octets of BELOW, which is its own now, until GMime makes too much of them. */
 GMimeStream *sled_ration_new(GMimeStream *below);
 /* Has it ended before its end? */

@@ -447,6 +447,37 @@ what_would_take_all_memory_is_cut(void **state)
 }
 
 static void
+groups_in_groups_end_well(void **state)
+{
+	static const char *const cases[][3] = {
+		{ "From: ", "a:", "" },
+		{ "To: x\r\n", " a:\r\n", "" },
+		{ "Content-Type: message/rfc822\r\n\r\nFrom: ", "a:", "" },
+		{ "", "a:", "x\r\nFrom: a@b" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct sled_letter *letter =
+		    open_many(cases[i][0], cases[i][1], 60000, cases[i][2]);
+		struct sled_buf field = { 0 }, people = { 0 }, name = { 0 };
+		struct sled_err err = { 0 };
+		bool there = false;
+
+		assert_true(
+		    sled_letter_field(letter, "From", &field, &there, &err));
+		assert_true(
+		    sled_words_people(&people, sled_buf_span(&field), &err));
+		assert_true(
+		    sled_words_name(&name, sled_buf_span(&field), &err));
+		sled_letter_free(&letter);
+		sled_buf_free(&field);
+		sled_buf_free(&people);
+		sled_buf_free(&name);
+	}
+}
+
+static void
 what_people_send_is_whole(void **state)
 {
 	static const char *const cases[][3] = {
@@ -514,6 +545,7 @@ main(void)
 		cmocka_unit_test(names_of_files_are_safe),
 		cmocka_unit_test(deep_nesting_ends_well),
 		cmocka_unit_test(what_would_take_all_memory_is_cut),
+		cmocka_unit_test(groups_in_groups_end_well),
 		cmocka_unit_test(what_people_send_is_whole),
 		cmocka_unit_test(large_mail_goes_through_a_file),
 	};
