@@ -38,10 +38,17 @@ SLED_CHECK bool sled_charset_utf8(struct sled_buf *out, struct sled_span in,
 /* format=flowed (RFC 3676): paragraphs on one line each. UTF-8, LF. */
 SLED_CHECK bool sled_flowed_join(struct sled_buf *out, struct sled_span in,
                                  bool delsp, struct sled_err *err);
-/* What a person would read of HTML in UTF-8. LINKS: "[1]" behind each link, and
- * where they lead below the text. */
+
+struct sled_html_want {
+	bool links; /* "[1]" behind each, and where they lead below the text */
+	size_t end; /* of OUT; little is added behind it: quotes make much of
+	             * nothing */
+};
+
+/* What a person would read of HTML in UTF-8. */
 SLED_CHECK bool sled_html_text(struct sled_buf *out, struct sled_span html,
-                               bool links, struct sled_err *err);
+                               const struct sled_html_want *want,
+                               struct sled_err *err);
 
 /* ---- HTML to be shown by a browser: safe.c, css.c ---- */
 
@@ -95,6 +102,9 @@ SLED_CHECK bool sled_letter_read(struct sled_letter *letter,
                                  struct sled_err *err);
 SLED_CHECK bool sled_letter_parse(struct sled_letter *letter,
                                   struct sled_err *err);
+/* Is there more of it than was taken apart? A message of many thousand parts,
+ * or with a header without end, was made to take all memory. */
+bool sled_letter_cut(const struct sled_letter *letter);
 
 /* The first field of this name, as it came but on one line; *there false when
  * there is none. */

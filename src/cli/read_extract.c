@@ -201,6 +201,9 @@ extract(struct extract *x, struct sled_err *err)
 	    !sled_cli_read_letter(x->cli, &message, &x->letter, err) ||
 	    !open_target(x, err))
 		return false;
+	if (sled_letter_cut(x->letter))
+		sled_cli_say(x->cli, "there is more in it than can be taken "
+		                     "apart: it was made to have no end");
 	if (!(x->cli->args_len > 1 ? save_named(x, err)
 	                           : save_attached(x, err)))
 		return false;

@@ -56,6 +56,8 @@ struct page {
 	struct sled_buf *out;
 	struct sled_err *err;
 	bool failed, links;
+	bool stop;       /* failed, or enough */
+	size_t end;      /* of out: then it is enough */
 	bool begun;      /* some text is there */
 	unsigned lines;  /* line ends owed before the next text */
 	bool blank, gap; /* a space, or the gap of a cell, owed */
@@ -73,8 +75,10 @@ struct page {
 static void
 put(struct page *page, const char *data, size_t len)
 {
-	if (!page->failed)
-		page->failed = !sled_buf_add(page->out, data, len, page->err);
+	if (page->stop)
+		return;
+	page->failed = !sled_buf_add(page->out, data, len, page->err);
+	page->stop = page->failed || page->out->len > page->end;
 }
 
 static void
@@ -104,7 +108,7 @@ begin_text(struct page *page)
 {
 	bool start = !page->begun || page->lines > 0;
 
-	for (; page->begun && page->lines > 0; page->lines--) {
+	for (; page->begun && page->lines > 0 && !page->stop; page->lines--) {
 		puts_to(page, "\n");
 		if (page->lines > 1)
 			put_times(page, ">", page->quotes);
@@ -213,19 +217,6 @@ kind_of(const char *name)
 	return found == NULL ? INLINE : found->kind;
 }
 
-static void
-begin_link(struct page *page, const char *to)
-{
-	page->link = NULL;
-	if (to == NULL || strncasecmp(to, "http", 4) != 0)
-		return;
-	page->link = to;
-	page->text_from = page->out->len;
-	if (!page->failed)
-		page->failed = !sled_buf_addstr(&page->where, to, page->err) ||
-		               !sled_buf_add(&page->where, "", 1, page->err);
-}
-
 /* Where the last link leads, kept behind the ones that are listed. */
 static const char *
 last_link(const struct page *page)
@@ -245,7 +236,7 @@ end_link(struct page *page)
 	const char *to;
 	char mark[16];
 
-	if (page->link == NULL || page->failed)
+	if (page->link == NULL || page->stop)
 		return;
 	page->link = NULL;
 	to = last_link(page);
@@ -257,6 +248,20 @@ end_link(struct page *page)
 		return;
 	}
 	page->where.len = (size_t)(to - page->where.data);
+}
+
+/* One ends where another begins, as it does in browsers. */
+static void
+begin_link(struct page *page, const char *to)
+{
+	end_link(page);
+	if (page->stop || to == NULL || strncasecmp(to, "http", 4) != 0)
+		return;
+	page->link = to;
+	page->text_from = page->out->len;
+	page->failed = !sled_buf_addstr(&page->where, to, page->err) ||
+	               !sled_buf_add(&page->where, "", 1, page->err);
+	page->stop = page->failed;
 }
 
 static void
@@ -395,17 +400,19 @@ parse(struct page *page, struct sled_span html)
 		                      .end = on_end,
 		                      .text = on_text,
 		                      .raw = on_text,
-		                      .stop = &page->failed,
+		                      .stop = &page->stop,
 		                      .open = &page->open };
 
 	return sled_markup_parse(&events, page, html, page->err);
 }
 
 bool
-sled_html_text(struct sled_buf *out, struct sled_span html, bool links,
-               struct sled_err *err)
+sled_html_text(struct sled_buf *out, struct sled_span html,
+               const struct sled_html_want *want, struct sled_err *err)
 {
-	struct page page = { .out = out, .err = err, .links = links };
+	struct page page = {
+		.out = out, .err = err, .links = want->links, .end = want->end
+	};
 	bool ok = parse(&page, html);
 
 	page.quotes = page.lists = 0;

@@ -36,11 +36,22 @@ struct sled_letter {
 	GPtrArray *names;      /* char *, one a part, and the types */
 	GPtrArray *types;
 	GArray *attached; /* gboolean */
+	bool cut;         /* there is more of it: ration.c */
 };
 
 /* Bytes to read the letter from; a stream to unref. */
 GMimeStream *sled_letter_stream(const struct sled_letter *letter,
                                 struct sled_err *err);
+
+/* ---- ration.c ---- */
+
+/* Of a field: GMime goes as deep into groups of addresses. */
+#define SLED_COLONS_MOST 500
+
+/* Octets of BELOW, which is its own now, until GMime makes too much of them. */
+GMimeStream *sled_ration_new(GMimeStream *below);
+/* Has it ended before its end? */
+bool sled_ration_cut(GMimeStream *stream);
 
 /* ---- index.c ---- */
 

@@ -183,8 +183,10 @@ note_part(struct sled_letter *letter, GMimeObject *part)
 	char *kept;
 	gboolean attached;
 
-	if (letter->parts->len >= PARTS_MOST)
+	if (letter->parts->len >= PARTS_MOST) {
+		letter->cut = true;
 		return;
+	}
 	if (GMIME_IS_PART(part))
 		name = g_mime_part_get_filename(GMIME_PART(part));
 	kept = g_utf8_make_valid(name == NULL ? "" : name, -1);
@@ -259,16 +261,24 @@ sled_letter_parse(struct sled_letter *letter, struct sled_err *err)
 
 	if (stream == NULL)
 		return false;
+	stream = sled_ration_new(stream);
 	parser = g_mime_parser_new_with_stream(stream);
 	g_mime_parser_set_persist_stream(parser, TRUE);
 	letter->message =
 	    g_mime_parser_construct_message(parser, sled_gmime_options());
+	letter->cut = sled_ration_cut(stream);
 	g_object_unref(parser);
 	g_object_unref(stream);
 	if (letter->message != NULL)
 		note_parts(letter,
 		           g_mime_message_get_mime_part(letter->message), 0);
 	return true;
+}
+
+bool
+sled_letter_cut(const struct sled_letter *letter)
+{
+	return letter->cut;
 }
 
 size_t
@@ -498,6 +508,16 @@ add_plain(struct reading *r, GMimeContentType *type, struct sled_buf *text)
 }
 
 static bool
+add_html(struct reading *r, struct sled_span text)
+{
+	const struct sled_html_want want = {
+		.links = r->want->form == SLED_LETTER_READ, .end = r->end
+	};
+
+	return sled_html_text(r->out, text, &want, r->err);
+}
+
+static bool
 add_leaf(struct reading *r, GMimePart *part)
 {
 	GMimeContentType *type =
@@ -520,8 +540,7 @@ add_leaf(struct reading *r, GMimePart *part)
 	if (ok && r->want->form == SLED_LETTER_HTML)
 		ok = sled_buf_add(r->out, text.data, text.len, r->err);
 	else if (ok && html)
-		ok = sled_html_text(r->out, sled_buf_span(&text),
-		                    r->want->form == SLED_LETTER_READ, r->err);
+		ok = add_html(r, sled_buf_span(&text));
 	else if (ok)
 		ok = add_plain(r, type, &text);
 	sled_buf_free(&all.bytes);
@@ -714,7 +733,7 @@ sled_letter_text(const struct sled_letter *letter,
 	struct reading r = { want, out, out->len + want->max, err };
 	bool ok;
 
-	want->cut = false;
+	want->cut = letter->cut;
 	ok = letter->message == NULL
 	         ? add_bytes(&r, letter)
 	         : add_object(&r, g_mime_message_get_mime_part(letter->message),

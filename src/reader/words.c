@@ -166,6 +166,20 @@ sled_words_text(struct sled_buf *out, struct sled_span raw,
 	return ok;
 }
 
+/* The same, as GMime can take it apart: ration.c tells of colons. */
+static bool
+unfold_people(struct sled_buf *out, struct sled_span raw, struct sled_err *err)
+{
+	size_t colons = 0;
+
+	if (!unfold(out, raw, err))
+		return false;
+	for (size_t i = 0; i < out->len; i++)
+		if (out->data[i] == ':' && ++colons > SLED_COLONS_MOST)
+			out->data[i] = ' ';
+	return true;
+}
+
 /* A name without an address looks like an address, and is left encoded. */
 static char *
 decode_rest(char *made)
@@ -188,7 +202,7 @@ sled_words_people(struct sled_buf *out, struct sled_span raw,
 	char *made = NULL;
 	bool ok;
 
-	if (!unfold(&line, raw, err))
+	if (!unfold_people(&line, raw, err))
 		return false;
 	list = internet_address_list_parse(sled_gmime_options(), line.data);
 	if (list != NULL && internet_address_list_length(list) > 0)
@@ -225,7 +239,7 @@ sled_words_name(struct sled_buf *out, struct sled_span raw,
 	const char *name = NULL;
 	bool ok;
 
-	if (!unfold(&line, raw, err))
+	if (!unfold_people(&line, raw, err))
 		return false;
 	list = internet_address_list_parse(sled_gmime_options(), line.data);
 	if (list != NULL && internet_address_list_length(list) > 0)

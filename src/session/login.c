@@ -8,6 +8,8 @@
 
 /* AUTH lines over 255 octets wait for the challenge (RFC 5034, 4). */
 #define INITIAL_MAX 240
+/* LOGIN asks two questions, PLAIN one; some servers greet by one more. */
+#define CHALLENGES_MAX 4
 
 static bool
 auth_plain(struct sled_session *s, struct sled_err *err)
@@ -87,6 +89,7 @@ send_login(struct sled_session *s, unsigned mechanism, struct sled_err *err)
 	if (!s->secure)
 		return sled_fail(err, SLED_ERR_INTERNAL, "login without TLS");
 	s->form = NULL;
+	s->challenges = 0;
 	if (mechanism == SLED_PEER_PLAIN)
 		return auth_plain(s, err);
 	if (mechanism == SLED_PEER_LOGIN)
@@ -351,6 +354,13 @@ on_challenge(struct sled_session *s, struct sled_span text)
 		(void)sled_fail(&err, SLED_ERR_PROTO,
 		                "%s answers AUTH by a challenge",
 		                s->conf.account->server);
+		sled_session_fail(s, &err);
+		return;
+	}
+	if (++s->challenges > CHALLENGES_MAX) { /* [W2] */
+		(void)sled_fail(&err, SLED_ERR_PROTO,
+		                "%s asks more than %d questions of one login",
+		                s->conf.account->server, CHALLENGES_MAX);
 		sled_session_fail(s, &err);
 		return;
 	}

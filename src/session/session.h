@@ -89,6 +89,7 @@ struct sled_session {
 	bool caps_due; /* ask again, along with the listing */
 	bool unproved; /* to an address that no look-up of today named */
 	bool list_asked, stat_done, uids_begun, uids_done, sizes_done;
+	unsigned challenges; /* of the login on its way */
 
 	bool closed; /* the connection is over */
 	bool again;  /* ... and the next one is due */

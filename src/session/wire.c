@@ -4,6 +4,10 @@
 #include "mailsled/clock.h"
 #include "session/session.h"
 
+/* Commands in flight are a tenth of that; but each new key of TLS that a server
+ * asks for is answered, whether it reads or not [W2]. */
+#define QUEUED_MOST (256u << 10)
+
 static void
 dispatch(struct sled_session *s, const struct sled_pop3_event *event)
 {
@@ -240,6 +244,15 @@ count_turn(struct sled_session *s, struct sled_span commands)
 	s->result.row.round_trips++;
 }
 
+static bool
+is_taken(const struct sled_session *s, struct sled_err *err)
+{
+	return sled_conn_queued(s->conn) <= QUEUED_MOST ||
+	       sled_fail(err, SLED_ERR_PROTO,
+	                 "%s goes on asking, and does not read the answers",
+	                 s->conf.account->server);
+}
+
 /* Send what the engine and TLS have queued. Commands go in the clear only
  * before STLS; login.c queues nothing secret there. */
 void
@@ -264,6 +277,7 @@ sled_wire_flush(struct sled_session *s)
 			ok = sled_conn_write(s->conn, out, &err);
 		sled_tls_sent(s->tls, out.len);
 	}
+	ok = ok && is_taken(s, &err);
 	if (!ok)
 		sled_session_fail(s, &err);
 }

@@ -154,6 +154,17 @@ class Process:
         self.process = None
 
 
+def reserve(address="127.0.0.1", reuse=False):
+    """A socket whose port is nobody else's as long as it is there, and where
+    nobody listens; REUSE: but a server that we start."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    held = socket.socket(family)
+    if reuse:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind((address, 0))
+    return held
+
+
 Hello = collections.namedtuple("Hello", "conn bytes session_id offered")
 
 
@@ -171,10 +182,15 @@ class Pop3d(Process):
         self.tls = ("starttls" if "--starttls" in args else
                     "plain" if "--plain" in args else "implicit")
         self.args = [str(a) for a in args]
+        # Kept between stop() and start(), when any other test would get it.
+        self.held = reserve(self.args[self.args.index("--listen") + 1]
+                            if "--listen" in self.args else "127.0.0.1", True)
         self.start()
 
-    def start(self, port=0):
+    def start(self, port=None):
         """Again, after stop(): the log goes on, certificates are new."""
+        if port is None:
+            port = self.held.getsockname()[1]
         argv = [str(BUILD / "pop3d"), "--ca-out", str(self.ca), "--log",
                 str(self.log), "--user", self.user, "--pass", self.password,
                 "--port", str(port), *self.args]

@@ -48,7 +48,7 @@ def is_sanitized():
     return b"__asan_init" in (BUILD / "mailsled").read_bytes()
 
 
-def measured(sled, *args, env=None):
+def measured(sled, *args, env=None, memory=MEMORY):
     """Run, with little memory and little time of the CPU."""
     note = sled.dir / "measured"
     argv = sled.argv(*args)
@@ -59,7 +59,7 @@ def measured(sled, *args, env=None):
     status, peak, seconds = note.read_text().split()
     result = Result(argv, int(status), done.stdout, done.stderr)
     if not is_sanitized():
-        assert int(peak) * 1024 <= MEMORY, f"{int(peak) / 1024:.1f} MiB"
+        assert int(peak) * 1024 <= memory, f"{int(peak) / 1024:.1f} MiB"
         assert float(seconds) <= CPU, f"{seconds} s of CPU"
     return result
 

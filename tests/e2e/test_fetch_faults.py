@@ -5,7 +5,8 @@ import signal
 import subprocess
 
 from harness import (DEADLINE, Account, Dovecot, Pop3d, Sled, fill_folder,
-                     free_ports, message, volumes, wait_for)
+                     message, reserve, volumes, wait_for)
+from lying import measured
 from test_fetch_mail import SUMS, report, stored_whole
 from test_fetch_places import small_disk
 
@@ -57,9 +58,10 @@ def test_a_wrong_password_is_77(tmp):
 
 
 def test_nobody_listens_is_69(tmp):
-    (port,) = free_ports(1)
-    account = Account("localhost", port, "u", "p", None, "implicit")
-    failed(Sled(tmp, {"home": account}), 69, str(port))
+    with reserve() as held:
+        port = held.getsockname()[1]
+        account = Account("localhost", port, "u", "p", None, "implicit")
+        failed(Sled(tmp, {"home": account}), 69, str(port))
 
 
 def test_an_unknown_host_is_68(tmp):
@@ -254,6 +256,16 @@ def test_endless_and_senseless_answers_end(tmp):
             assert report(sled.fetch())["deleted"] == 3
 
 
+def test_a_server_that_reads_no_answer_fills_no_memory(tmp):
+    """Each new key of TLS that it asks for is answered: once it reads none of
+    that, it is left [W2]."""
+    with serve(tmp, some(3), "--fault", "STAT:1:keys=400000") as server:
+        sled = Sled(tmp, {"home": server}, account={"timeout": "20s"})
+        done = measured(sled, "--json", "fetch")
+        assert done.status == 76 and "does not read" in done.err, done
+        assert report(sled.fetch())["deleted"] == 3
+
+
 def test_an_endless_message_fills_no_disk(tmp):
     mail = some(3)
     with serve(tmp, mail, "--fault", "RETR:1:endless") as server:
@@ -422,8 +434,8 @@ def test_large_mail_is_held(tmp):
 
 
 def test_one_account_fails_the_other_does_not(tmp):
-    with serve(tmp, some(4), user="ada") as server:
-        (port,) = free_ports(1)
+    with serve(tmp, some(4), user="ada") as server, reserve() as held:
+        port = held.getsockname()[1]
         nobody = Account("localhost", port, "u", "p", None, "implicit")
         sled = Sled(tmp, {"good": server, "bad": nobody})
         done = sled.fetch()

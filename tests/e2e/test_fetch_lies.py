@@ -80,7 +80,8 @@ LOGIN-DELAY (L)         a_login_that_comes_too_soon,
                         locked.a_login_that_came_too_soon_waits_for_the_delay,
                         locked.a_login_delay_of_a_century
 UIDL n, LIST n (L)      one_line_answers_that_lie
-AUTH answered by + (L)  a_challenge_instead_of_an_answer
+AUTH answered by + (L)  a_challenge_instead_of_an_answer,
+                        a_login_that_asks_without_end
 abilities gone, claimed abilities_that_are_gone, pipelining_that_was_claimed
  (L)
 what left early is lost eager.early_commands_are_dropped,
@@ -751,6 +752,15 @@ def test_a_challenge_instead_of_an_answer(tmp):
             s.behind) else None
     all_came(tmp, 0, "", known=True, AUTH=ask, STAT=eaten,
              **{secret: lambda s, a: b"+OK\r\n"})
+
+
+def test_a_login_that_asks_without_end(tmp):
+    """Each question costs an answer: four, and no more [W2]."""
+    for here, (capa, known) in each(tmp, itertools.product(
+            (CAPA, ["UIDL", "SASL LOGIN"]), (False, True))):
+        _, _, liar, _ = nothing_came(
+            here, 76, "questions", capa=capa, known=known, sent=QUEUED,
+            AUTH=lambda s, a: forever(b"+ \r\n"))
 
 
 def test_abilities_that_are_gone(tmp):

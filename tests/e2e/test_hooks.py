@@ -1,4 +1,5 @@
 """Hooks of link managers, and `event` and `stop`, against a scheduler's socket."""
+import contextlib
 import os
 import shutil
 import socket
@@ -32,8 +33,12 @@ class Stand:
 
     def serve(self):
         while True:
-            peer, _ = self.listener.accept()
-            with peer, peer.makefile("rb") as lines:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with contextlib.suppress(OSError), peer, \
+                    peer.makefile("rb") as lines:
                 words = lines.readline().decode().split()
                 self.got.append([urllib.parse.unquote(w) for w in words])
                 peer.sendall(self.answer)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from harness import (DEADLINE, ROOT, Account, Dovecot, Pop3d, Skip, Sled,
-                     free_ports, make_ca, message)
+                     make_ca, message, reserve)
 from test_fetch_reach import MS_BIND, call
 from test_fetch_tickets import own_mounts
 
@@ -162,9 +162,10 @@ def test_init_keeps_what_it_wrote_when_the_login_fails(tmp):
 
 def test_init_port_110_means_starttls(tmp):
     sled = fresh(tmp)
-    port, = free_ports(1)
-    dead = Account("127.0.0.1", port, "ada", "x", None, "implicit")
-    sled.run("init", *flags(sled, dead, **{"port": 110, "ca-file": None}))
+    with reserve() as held:
+        dead = Account("127.0.0.1", held.getsockname()[1], "ada", "x", None,
+                       "implicit")
+        sled.run("init", *flags(sled, dead, **{"port": 110, "ca-file": None}))
     assert "tls        = starttls" in sled.config.read_text()
 
 
@@ -350,9 +351,10 @@ def test_check_of_a_host_that_is_not_there(tmp):
 
 
 def test_check_of_a_closed_port(tmp):
-    port, = free_ports(1)
-    dead = Account("127.0.0.1", port, "u", "p", None, "implicit")
-    done = checked(Sled(tmp, {"home": dead}), want=69)
+    with reserve() as held:
+        dead = Account("127.0.0.1", held.getsockname()[1], "u", "p", None,
+                       "implicit")
+        done = checked(Sled(tmp, {"home": dead}), want=69)
     assert account_line(done)["peer"] is None
 
 

@@ -15,6 +15,7 @@ import time
 
 from harness import (BUILD, Pop3d, Skip, Sled, fill_folder, slow, untar,
                      wire)
+from lying import MIB, measured
 from test_fetch_mail import corpus
 
 KEEP = {"delete": "never"}
@@ -338,6 +339,29 @@ def test_nothing_of_a_sender_reaches_the_terminal(tmp):
         assert done.status == 0 and done.out, done
         assert not BAD_TEXT.search(done.out + done.err), (args, done.out)
     assert not BAD_TEXT.search("".join(os.listdir(tmp / "out")))
+
+
+def test_mail_that_is_made_to_end_the_reader_is_read_up_to_there(tmp):
+    """It ended the index at each run, so that no later mail was found."""
+    many = "Content-Type: multipart/mixed; boundary=x\n"
+    mail = [letter("groups", "a:" * 300000, number=1),
+            letter("parts", head=many, body="--x\n\n" * 500000, number=2),
+            letter("headers", head="X: y\n" * 500000, number=3),
+            letter("quotes", head="Content-Type: text/html\n", number=4,
+                   body="<blockquote><ul>" * 60 + "a<br>" * 500000),
+            letter("the last", number=5)]
+    sled = fetched(tmp, mail)
+    assert measured(sled, "index", memory=128 * MIB).status == 0
+    subjects = sorted(found(sled, "from:ada"))
+    assert subjects == ["headers", "parts", "quotes", "the last"], subjects
+    number = {row["subject"]: row["number"] for row in sled.list()}
+    for subject in number:
+        shown = measured(sled, "show", f"home/{number[subject]}",
+                         memory=96 * MIB)
+        assert shown.status == 0 and ("cut here" in shown.out) == (
+            subject != "the last"), (subject, shown.out[-200:], shown.err)
+    done = sled.run("extract", f"home/{number['parts']}", "--to", tmp / "out")
+    assert "more in it" in done.err and done.status == 66, done
 
 
 def test_html_is_shown_as_text_and_given_whole(tmp):

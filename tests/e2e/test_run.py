@@ -422,7 +422,8 @@ def test_an_up_command_that_hangs_is_ended_and_the_line_closed(tmp):
             begin = time.monotonic()
             run.wait("hanging up")
             wait_for(lambda: "down" in away.calls(), "down-command")
-            assert time.monotonic() - begin < 10, run.text
+            # Nothing of its 300 s; on a busy machine more than a few.
+            assert time.monotonic() - begin < DEADLINE, run.text
             assert run.stop() == 0
 
 

@@ -25,7 +25,7 @@ class Portal:
     def serve(self):
         while True:
             peer, _ = self.socket.accept()
-            with peer:
+            with peer, contextlib.suppress(OSError):  # who may be gone
                 self.came.append(peer.recv(65536))
                 peer.sendall(b"HTTP/1.1 302 Found\r\nLocation: "
                              b"http://login.example/\r\n\r\n")

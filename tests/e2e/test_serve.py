@@ -332,7 +332,7 @@ def test_who_comes_slowly_or_a_thousand_times_is_shut_out_alone(tmp):
                 assert room.get(path).status == 200
             assert len(os.listdir(f"/proc/{room.process.pid}/fd")) < 250
             # Header deadlines pass, though something comes all the time.
-            assert trickle(conns, time.monotonic() + 14) == 0
+            assert trickle(conns, time.monotonic() + DEADLINE) == 0
             assert room.get("/mail/home/6").status == 200
             assert run.stop() == 0
 
@@ -553,11 +553,14 @@ def test_pages_never_take_or_wait_for_the_lock(tmp):
     sled = fetched(tmp, notes())
     with Room(sled) as room, open(sled.path / ".mailsled/lock", "r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        began = time.monotonic()
         for path in PAGES[:-1]:
-            assert room.get(path).status == 200, path
+            took = []
+            for _ in range(3):  # a busy machine waits too, but not each time
+                began = time.monotonic()
+                assert room.get(path).status == 200, path
+                took.append(time.monotonic() - began)
+            assert min(took) < 5, took  # the lock is waited for so long
         verified(room)
-        assert time.monotonic() - began < 5  # the lock is waited for so long
         fcntl.flock(lock, fcntl.LOCK_UN)
         room.get("/mail")
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -93,6 +93,7 @@ enum pop3d_act {
 	POP3D_ACT_DROP,
 	POP3D_ACT_SKIP,
 	POP3D_ACT_DELAY,
+	POP3D_ACT_KEYS,
 };
 
 struct pop3d_fault {
@@ -142,6 +143,7 @@ struct pop3d_view {
 struct pop3d_drop {
 	const struct pop3d_conf *conf;
 	pthread_mutex_t lock;
+	pthread_cond_t left; /* it is not busy any more */
 	bool busy;
 	unsigned sessions;
 	bool *gone; /* of built-in messages, by index */
@@ -237,8 +239,9 @@ const char *pop3d_sample_text(size_t index);
 /* pop3d_drop.c */
 bool pop3d_drop_init(struct pop3d_drop *drop, const struct pop3d_conf *conf);
 void pop3d_drop_free(struct pop3d_drop *drop);
-/* Take the maildrop and list it; false when another session has it. RECENT
- * shows what --hide-read hides. */
+/* Take the maildrop and list it; false when another session has it, and still
+ * has it a moment later: one that did not wait for the answer to its QUIT may
+ * come again before that is done. RECENT shows what --hide-read hides. */
 bool pop3d_drop_open(struct pop3d_drop *drop, bool recent,
                      struct pop3d_view *view);
 /* UPDATE: what is marked goes for good; each is logged. */
@@ -291,6 +294,8 @@ size_t pop3d_wire_discard(struct pop3d_conn *conn);
 /* Say no more, and wait until the peer gives up. */
 void pop3d_wire_stall(struct pop3d_conn *conn);
 void pop3d_wire_delay(struct pop3d_conn *conn, uint64_t ms);
+/* Ask for new keys of TLS, COUNT times, and read none of the answers. */
+void pop3d_wire_keys(struct pop3d_conn *conn, uint64_t count);
 void pop3d_wire_close(struct pop3d_conn *conn);
 
 /* pop3d_session.c: greeting to goodbye. */

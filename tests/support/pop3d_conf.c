@@ -145,7 +145,8 @@ print_help(void)
 	    "  short=BYTES  other=NUMBER  say=TEXT  inject=TEXT\n"
 	    "  drop (done, but the connection ends before the answer)\n"
 	    "  skip (not done and not answered; what comes behind it is)\n"
-	    "  delay=MS (what was said so far leaves, the rest later)\n");
+	    "  delay=MS (what was said so far leaves, the rest later)\n"
+	    "  keys=NUMBER (so many new keys of TLS are asked for, none read)\n");
 }
 
 static bool

@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
 
 #include "pop3d.h"
+
+#define PATIENCE_S 1
 
 bool
 pop3d_drop_init(struct pop3d_drop *drop, const struct pop3d_conf *conf)
@@ -16,7 +19,8 @@ pop3d_drop_init(struct pop3d_drop *drop, const struct pop3d_conf *conf)
 	char *text;
 
 	*drop = (struct pop3d_drop){ .conf = conf };
-	if (pthread_mutex_init(&drop->lock, NULL) != 0)
+	if (pthread_mutex_init(&drop->lock, NULL) != 0 ||
+	    pthread_cond_init(&drop->left, NULL) != 0)
 		return false;
 	if (conf->generate > 0) {
 		drop->built_in = conf->generate;
@@ -40,6 +44,7 @@ pop3d_drop_free(struct pop3d_drop *drop)
 		free(drop->hidden[i]);
 	free(drop->hidden);
 	free(drop->gone);
+	(void)pthread_cond_destroy(&drop->left);
 	(void)pthread_mutex_destroy(&drop->lock);
 }
 
@@ -169,6 +174,20 @@ empty_view(struct pop3d_view *view)
 	*view = (struct pop3d_view){ .mails = NULL };
 }
 
+static bool
+wait_until_left(struct pop3d_drop *drop)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE_S;
+	while (drop->busy)
+		if (pthread_cond_timedwait(&drop->left, &drop->lock, &until) !=
+		    0)
+			break;
+	return !drop->busy;
+}
+
 bool
 pop3d_drop_open(struct pop3d_drop *drop, bool recent, struct pop3d_view *view)
 {
@@ -176,7 +195,7 @@ pop3d_drop_open(struct pop3d_drop *drop, bool recent, struct pop3d_view *view)
 
 	*view = (struct pop3d_view){ .mails = NULL };
 	(void)pthread_mutex_lock(&drop->lock);
-	ok = !drop->busy;
+	ok = wait_until_left(drop);
 	if (ok) {
 		drop->busy = true;
 		view->session = ++drop->sessions;
@@ -248,6 +267,7 @@ pop3d_drop_close(struct pop3d_drop *drop, struct pop3d_view *view)
 	empty_view(view);
 	(void)pthread_mutex_lock(&drop->lock);
 	drop->busy = false;
+	(void)pthread_cond_signal(&drop->left);
 	(void)pthread_mutex_unlock(&drop->lock);
 }
 

@@ -35,6 +35,7 @@ static const struct {
 	{ "drop", POP3D_ACT_DROP, NONE },
 	{ "skip", POP3D_ACT_SKIP, NONE },
 	{ "delay", POP3D_ACT_DELAY, NUMBER },
+	{ "keys", POP3D_ACT_KEYS, NUMBER },
 };
 
 static bool

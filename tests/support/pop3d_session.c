@@ -617,6 +617,9 @@ faulted(struct session *s, const char *verb)
 	case POP3D_ACT_STALL:
 		pop3d_wire_stall(s->conn);
 		return true;
+	case POP3D_ACT_KEYS:
+		pop3d_wire_keys(s->conn, fault->number);
+		return false;
 	case POP3D_ACT_SKIP:
 		return true;
 	case POP3D_ACT_ENDLESS:

@@ -228,6 +228,22 @@ pop3d_wire_delay(struct pop3d_conn *conn, uint64_t ms)
 	(void)poll(NULL, 0, ms < INT_MAX ? (int)ms : INT_MAX);
 }
 
+/* Little room for what nobody reads. */
+void
+pop3d_wire_keys(struct pop3d_conn *conn, uint64_t count)
+{
+	int room = 4096;
+
+	pop3d_wire_flush(conn);
+	(void)setsockopt(conn->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	for (; count > 0 && !conn->dead; count--)
+		conn->dead =
+		    conn->ssl == NULL ||
+		    SSL_key_update(conn->ssl, SSL_KEY_UPDATE_REQUESTED) != 1 ||
+		    SSL_do_handshake(conn->ssl) != 1;
+	ERR_clear_error();
+}
+
 /* An end in order says close_notify; a scripted one is cut off. Unread input
  * would turn the end into a reset, which can eat what the peer still has to
  * read: so it is read away first. */

@@ -125,7 +125,7 @@ class Box:
         """The server, told to behave otherwise."""
         self.server.stop()
         self.server.args = list(args)
-        self.server.start()
+        self.server.start(0)
 
 
 def letter(number, dice):

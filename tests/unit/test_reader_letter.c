@@ -9,6 +9,15 @@
 
 #include "mailsled/reader.h"
 
+/* gcc defines the one, clang has the other. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#	define SANITIZED
+#elif defined(__has_feature)
+#	if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#		define SANITIZED
+#	endif
+#endif
+
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define FLOWED      "Content-Type: text/plain; format=flowed"
 
@@ -188,7 +197,14 @@ html_is_read_as_text(void **state)
 		{ "<b>un<i>closed", "unclosed\n" },
 		{ "&#x1b;[31m", "[31m\n" },
 		{ "<h1>T</h1>x", "T\n\nx\n" },
+		/* A link in a link: each number leads where its text does. */
+		{ "<a href='http://a/'><div><a href='http://b/'>b</a></div></a>",
+		  "b[1]\n\n[1] http://b/\n" },
+		{ "<a href='http://a/'>a <i><a name=x>x</a> "
+		  "<a href='http://b/'>b</a></i></a>",
+		  "a[1] x b[2]\n\n[1] http://a/\n[2] http://b/\n" },
 	};
+	const struct sled_html_want want = { true, SIZE_MAX };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -198,9 +214,35 @@ html_is_read_as_text(void **state)
 		assert_true(sled_html_text(
 		    &out,
 		    (struct sled_span){ cases[i][0], strlen(cases[i][0]) },
-		    true, &err));
+		    &want, &err));
 		if (strcmp(out.data, cases[i][1]) != 0)
 			fail_msg("%s: \"%s\"", cases[i][0], out.data);
+		sled_buf_free(&out);
+	}
+}
+
+/* Quotes and lists in each other make 200 octets of a line's end. */
+static void
+little_html_makes_no_endless_text(void **state)
+{
+	static const char *const more[] = { "a<br>", "a\n" };
+	const struct sled_html_want want = { true, 10000 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(more); i++) {
+		struct sled_buf html = { 0 }, out = { 0 };
+		struct sled_err err = { 0 };
+
+		for (unsigned n = 0; n < 60; n++)
+			assert_true(sled_buf_addstr(
+			    &html, "<blockquote><ul>", &err));
+		assert_true(sled_buf_addstr(&html, "<pre>", &err));
+		for (unsigned n = 0; n < 20000; n++)
+			assert_true(sled_buf_addstr(&html, more[i], &err));
+		assert_true(sled_html_text(&out, sled_buf_span(&html), &want,
+		                           &err));
+		assert_in_range(out.len, want.end, want.end + 1024);
+		sled_buf_free(&html);
 		sled_buf_free(&out);
 	}
 }
@@ -349,6 +391,124 @@ deep_nesting_ends_well(void **state)
 	sled_buf_free(&text);
 }
 
+static struct sled_letter *
+open_many(const char *first, const char *more, size_t times, const char *last)
+{
+	struct sled_buf bytes = { 0 };
+	struct sled_err err = { 0 };
+	struct sled_letter *letter;
+
+	assert_true(sled_buf_addstr(&bytes, first, &err));
+	for (size_t i = 0; i < times; i++)
+		assert_true(sled_buf_addstr(&bytes, more, &err));
+	assert_true(sled_buf_addstr(&bytes, last, &err));
+	letter = open_letter(bytes.data, bytes.len);
+	sled_buf_free(&bytes);
+	return letter;
+}
+
+/* GMime would make hundreds of megabytes of each of these, of gigabytes of what
+ * mail servers pass on. */
+static void
+what_would_take_all_memory_is_cut(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "Content-Type: multipart/mixed; boundary=x\r\n\r\n",
+		  "--x\r\n\r\n" },
+		{ "Content-Type: multipart/mixed; boundary=x\r\n\r\n",
+		  "--x\r\nA: b\r\n\r\n" },
+		{ "Content-Type: multipart/mixed; boundary=x\r\n\r\n",
+		  "--x\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n" },
+		{ "", "A: b\r\n" },
+		{ "To: ", "a@b, " },
+		{ "Content-Type: text/plain", "; a=b" },
+		{ "Content-Type: text/plain", ";\r\n a*1*=b" },
+	};
+
+	(void)state;
+#ifdef SANITIZED
+	skip(); /* their heap tells nothing */
+#endif
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct sled_letter *letter = open_many(
+		    cases[i][0], cases[i][1], 300000, "\r\n\r\ntext\r\n");
+		struct sled_letter_text want = { SLED_LETTER_READ, 1u << 20,
+			                         false };
+		struct sled_buf text = { 0 };
+		struct sled_err err = { 0 };
+
+		if (!sled_letter_cut(letter))
+			fail_msg("%s", cases[i][1]);
+		assert_true(sled_letter_text(letter, &want, &text, &err));
+		assert_true(want.cut);
+		sled_letter_free(&letter);
+		sled_buf_free(&text);
+	}
+}
+
+static void
+groups_in_groups_end_well(void **state)
+{
+	static const char *const cases[][3] = {
+		{ "From: ", "a:", "" },
+		{ "To: x\r\n", " a:\r\n", "" },
+		{ "Content-Type: message/rfc822\r\n\r\nFrom: ", "a:", "" },
+		{ "", "a:", "x\r\nFrom: a@b" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct sled_letter *letter =
+		    open_many(cases[i][0], cases[i][1], 60000, cases[i][2]);
+		struct sled_buf field = { 0 }, people = { 0 }, name = { 0 };
+		struct sled_err err = { 0 };
+		bool there = false;
+
+		assert_true(
+		    sled_letter_field(letter, "From", &field, &there, &err));
+		assert_true(
+		    sled_words_people(&people, sled_buf_span(&field), &err));
+		assert_true(
+		    sled_words_name(&name, sled_buf_span(&field), &err));
+		sled_letter_free(&letter);
+		sled_buf_free(&field);
+		sled_buf_free(&people);
+		sled_buf_free(&name);
+	}
+}
+
+static void
+what_people_send_is_whole(void **state)
+{
+	static const char *const cases[][3] = {
+		{ "To: a@b", ",\r\n \"Somebody\" <somebody@example.org>",
+		  "\r\n\r\ntext\r\n" },
+		{ "Content-Type: multipart/mixed; boundary=x\r\n\r\n",
+		  "--x\r\nContent-Type: text/plain\r\n"
+		  "Content-Disposition: attachment; filename=a\r\n\r\nb\r\n",
+		  "--x\r\nContent-Type: text/plain\r\n\r\ntext\r\n--x--\r\n" },
+		{ "\r\n", "no line is empty here: --x\r\n", "text\r\n" },
+	};
+	static const size_t times[COUNT(cases)] = { 8000, 1900, 100000 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct sled_letter *letter = open_many(
+		    cases[i][0], cases[i][1], times[i], cases[i][2]);
+		struct sled_letter_text want = { SLED_LETTER_READ, 1u << 23,
+			                         false };
+		struct sled_buf text = { 0 };
+		struct sled_err err = { 0 };
+
+		assert_true(sled_letter_text(letter, &want, &text, &err));
+		assert_false(want.cut || sled_letter_cut(letter));
+		assert_true(text.len >= 5);
+		assert_string_equal(text.data + text.len - 5, "text\n");
+		sled_letter_free(&letter);
+		sled_buf_free(&text);
+	}
+}
+
 static void
 large_mail_goes_through_a_file(void **state)
 {
@@ -379,10 +539,14 @@ main(void)
 		cmocka_unit_test(people_have_names),
 		cmocka_unit_test(flowed_text_is_joined),
 		cmocka_unit_test(html_is_read_as_text),
+		cmocka_unit_test(little_html_makes_no_endless_text),
 		cmocka_unit_test(the_right_part_is_shown),
 		cmocka_unit_test(attachments_are_named_and_saved),
 		cmocka_unit_test(names_of_files_are_safe),
 		cmocka_unit_test(deep_nesting_ends_well),
+		cmocka_unit_test(what_would_take_all_memory_is_cut),
+		cmocka_unit_test(groups_in_groups_end_well),
+		cmocka_unit_test(what_people_send_is_whole),
 		cmocka_unit_test(large_mail_goes_through_a_file),
 	};
 

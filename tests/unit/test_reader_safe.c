@@ -651,10 +651,11 @@ a_letter_stays_as_it_was(void **state)
 static void
 read_text(struct sled_span html)
 {
+	const struct sled_html_want want = { true, SIZE_MAX };
 	struct sled_buf text = { 0 };
 	struct sled_err err = { 0 };
 
-	assert_true(sled_html_text(&text, html, true, &err));
+	assert_true(sled_html_text(&text, html, &want, &err));
 	sled_buf_free(&text);
 }
 
