@@ -130,6 +130,10 @@ $(BUILD)/torture/%.o: tests/torture/%.c Makefile
 $(BUILD)/torture/faults: WRAP += malloc calloc realloc strdup
 $(BUILD)/torture/crash: %: %.o $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
+$(BUILD)/torture/histories: WRAP += sled_clock_now sled_hash_random \
+  sled_mounts_filesystem
+$(BUILD)/torture/histories: %: %.o $(BUILD)/torture/crash_wrap.o $(SUPPORT) $(BUILD)/libmailsled.a
+	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
 $(BUILD)/torture/faults.o: LIBFLAGS += $(if $(READER),-DWITH_READER $(READER_FLAGS))
 $(BUILD)/torture/faults: %: %.o %_cli.o $(CRASH) $(SUPPORT) $(if $(READER),$(BUILD)/libreader.a) $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) $(READER_LDLIBS) -lcmocka

@@ -64,6 +64,11 @@ void sled_place_close(struct sled_place *place);
  * caller decided that it may be: USABLE, or the user said so. A new id. */
 SLED_CHECK bool sled_place_mark(struct sled_place *place, const char *store,
                                 struct sled_err *err);
+/* The store that a place without a mark was marked for once, by its STORE.txt;
+ * "" where that is not there either. */
+SLED_CHECK bool sled_place_was_of(const struct sled_place *place,
+                                  char store[SLED_PLACE_ID],
+                                  struct sled_err *err);
 /* Write COPY.txt anew with what this place knows of the others: a line
  * "ID PATH" each (PATH percent-escaped), so that a lost ledger does not take
  * a used place for a new one. No write when nothing changed. */

@@ -45,6 +45,9 @@ struct sled_store_conf {
 	const char *memo;
 	uint64_t far_bandwidth; /* octets a second to far places; 0: no limit */
 	bool found_new; /* make a store though a copy is absent (init --new) */
+	/* The path of a place that lost its mark, and the user vouches for (sync
+	 * --adopt): it gets a new one before anything is read; NULL: none. */
+	const char *adopt;
 	const char *par2; /* the program, for parity; NULL: none is made */
 	sled_say_fn *say; /* may be NULL */
 	void *say_ctx;

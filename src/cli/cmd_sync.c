@@ -128,6 +128,7 @@ sync_places(struct sled_cli *cli, struct sled_buf *path, struct sled_err *err)
 	if (dir != NULL && (!make_absolute(cli, dir, path, err) ||
 	                    !check_adopted(cli, dir, path, err)))
 		return false;
+	cli->store_conf.adopt = dir == NULL ? NULL : path->data;
 	sled_cli_live(cli, "copying ...");
 	if (!sled_cli_store(cli, SLED_STORE_WRITE, err))
 		return false;

@@ -131,6 +131,7 @@ map_store_conf(struct sled_cli *cli)
 		.memo = cli->memo.data,
 		.far_bandwidth = store->far_bandwidth,
 		.found_new = cli->store_conf.found_new,
+		.adopt = cli->store_conf.adopt,
 		.par2 = sled_cli_has_program("par2") ? "par2" : NULL,
 		.say = sled_cli_say,
 		.say_ctx = cli,

@@ -347,6 +347,30 @@ sled_place_mark(struct sled_place *place, const char *store,
 }
 
 bool
+sled_place_was_of(const struct sled_place *place, char store[SLED_PLACE_ID],
+                  struct sled_err *err)
+{
+	struct sled_buf text = { 0 };
+	const char *line = NULL;
+	int dir = -1;
+	bool ok = sled_dir_open(&dir, place->sys, AT_FDCWD, place->path, err) &&
+	          sled_file_slurp(&text, place->sys, dir, "STORE.txt",
+	                          SLED_MARK_MAX, err);
+
+	store[0] = '\0';
+	if (ok)
+		line = strstr(text.data, "\nstore: ");
+	else if (err->kind == SLED_ERR_MISSING)
+		*err = (struct sled_err){ 0 };
+	if (line != NULL && !find_id(line + 1, "store: ", store))
+		store[0] = '\0';
+	sled_buf_free(&text);
+	if (dir != -1)
+		(void)place->sys->close(place->sys->ctx, dir);
+	return err->kind == SLED_ERR_NONE || sled_note(err, "%s", place->path);
+}
+
+bool
 sled_place_tell(struct sled_place *place, struct sled_span knows,
                 struct sled_err *err)
 {

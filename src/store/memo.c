@@ -19,7 +19,8 @@ static const char preface[] =
     "# path). While such a file system is away, no new store is made in its\n"
     "# stead, unless by `mailsled init --new`.\n";
 
-/* What cannot be read is as good as none: it is a second net. */
+/* What cannot be read is as good as none: it is a second net. But on no such
+ * word another store is founded. */
 bool
 sled_memo_load(struct sled_store *store, struct sled_err *err)
 {
@@ -30,10 +31,13 @@ sled_memo_load(struct sled_store *store, struct sled_err *err)
 	                    store->conf.memo, MEMO_MAX, &why))
 		return true;
 	sled_buf_free(&store->memo);
-	if (why.kind != SLED_ERR_NOMEM)
-		return true;
-	*err = why;
-	return false;
+	if (why.kind == SLED_ERR_NOMEM) {
+		*err = why;
+		return false;
+	}
+	if (why.kind != SLED_ERR_MISSING)
+		store->memo_why = why;
+	return true;
 }
 
 static bool

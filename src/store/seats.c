@@ -169,6 +169,62 @@ is_told(const struct sled_buf *knows, const char *path, char *id)
 	return line != NULL;
 }
 
+/* ---- a place that lost its mark, and is vouched for ---- */
+
+static bool
+is_vouched(const struct sled_store *store, const struct sled_seat *seat)
+{
+	return store->conf.adopt != NULL && store->mode != SLED_STORE_READ &&
+	       seat->place.found == SLED_PLACE_UNMARKED &&
+	       strcmp(store->conf.adopt, seat->place.path) == 0;
+}
+
+/* Its STORE.txt must not name another store than the others' marks; where there
+ * is none of those, it is the one that tells. */
+static bool
+identify_vouched(struct sled_store *store, const struct sled_seat *seat,
+                 struct sled_err *err)
+{
+	char id[SLED_PLACE_ID];
+
+	if (!sled_place_was_of(&seat->place, id, err))
+		return false;
+	if (store->id[0] == '\0')
+		memcpy(store->id, id, sizeof(store->id));
+	if (store->id[0] == '\0') {
+		(void)sled_fail(err, SLED_ERR_PLACE,
+		                "%s has neither COPY.txt nor STORE.txt: "
+		                "nothing tells whose it is",
+		                seat->place.path);
+		return sled_hint(err, "plug in another place of its store");
+	}
+	return id[0] == '\0' || strcmp(id, store->id) == 0 ||
+	       sled_fail(err, SLED_ERR_PLACE,
+	                 "%s belongs to another store (%.12s, this one is "
+	                 "%.12s); nothing was changed",
+	                 seat->place.path, id, store->id);
+}
+
+static bool
+identify_all_vouched(struct sled_store *store, struct sled_err *err)
+{
+	for (size_t i = 0; i < store->len; i++)
+		if (is_vouched(store, &store->seats[i]) &&
+		    !identify_vouched(store, &store->seats[i], err))
+			return false;
+	return true;
+}
+
+static bool
+mark_vouched(struct sled_store *store, struct sled_err *err)
+{
+	for (size_t i = 0; i < store->len; i++)
+		if (is_vouched(store, &store->seats[i]) &&
+		    !sled_place_mark(&store->seats[i].place, store->id, err))
+			return false;
+	return true;
+}
+
 /* ---- may a store be made here? ---- */
 
 /* Is the disk of one of these places away, with a store on it? */
@@ -177,6 +233,14 @@ is_away(struct sled_store *store, struct sled_err *err)
 {
 	char id[SLED_PLACE_ID];
 
+	if (store->memo_why.kind != SLED_ERR_NONE) {
+		*err = store->memo_why;
+		(void)sled_note(err, "%s tells whether there is a store "
+		                     "already; nothing was created",
+		                store->conf.memo);
+		(void)sled_hint(err, "let this user read it");
+		return true;
+	}
 	for (size_t i = 0; i < store->len; i++) {
 		const struct sled_place *place = &store->seats[i].place;
 
@@ -238,13 +302,16 @@ may_be_made(struct sled_store *store, struct sled_err *err)
 	}
 	if (store->id[0] == '\0' && !may_found(store, err))
 		return false;
-	if (seat->place.found == SLED_PLACE_USABLE)
+	if (seat->place.found == SLED_PLACE_USABLE || is_vouched(store, seat))
 		return true;
 	explain_absence(seat);
 	(void)sled_fail(err, SLED_ERR_PLACE, "%s: %s", seat->place.path,
 	                seat->why);
-	return sled_hint(err, "mount it, or empty the folder; the store is "
-	                      "then made anew from a copy");
+	return sled_hint(err, seat->place.found == SLED_PLACE_UNMARKED
+	                          ? "if it lies on a disk that is away, mount "
+	                            "that first"
+	                          : "mount it, or empty the folder; the store "
+	                            "is then made anew from a copy");
 }
 
 /* The store's id: the first place's, else what a reachable copy says. */
@@ -267,7 +334,7 @@ sled_seats_identify(struct sled_store *store, struct sled_err *err)
 	}
 	if (store->seats[0].place.found == SLED_PLACE_MARKED)
 		return true;
-	if (!may_be_made(store, err))
+	if (!identify_all_vouched(store, err) || !may_be_made(store, err))
 		return false;
 	/* The lock may lie in it. */
 	return store->conf.state != NULL ||
@@ -327,7 +394,8 @@ sled_seats_found(struct sled_store *store, struct sled_err *err)
 {
 	struct sled_place *first = &store->seats[0].place;
 
-	if (!probe_again(store, err) || !sled_seats_identify(store, err))
+	if (!probe_again(store, err) || !sled_seats_identify(store, err) ||
+	    !mark_vouched(store, err))
 		return false;
 	if (first->found == SLED_PLACE_MARKED)
 		return true;
