@@ -1,12 +1,13 @@
 /*
  * calendar.h - when the schedule's windows are open, in local time.
  *
- * Values in, values out; the time zone is the process's (TZ, tzset()). Wall
- * times are seconds since 1970 UTC. A window that begins in an hour which the
- * clock skips begins at the next minute that exists; one that begins in an
- * hour which comes twice opens once, at the first; ends count likewise. One
- * that lies in the skipped hour wholly keeps its length behind it, and a date
- * that the zone skips has none. Windows that overlap or touch are one opening.
+ * Values in, values out; the time zone is the process's (TZ, or the machine's as
+ * it was at the start or at the last reread()). Wall times are seconds since
+ * 1970 UTC. A window that begins in an hour which the clock skips begins at the
+ * next minute that exists; one that begins in an hour which comes twice opens
+ * once, at the first; ends count likewise. One that lies in the skipped hour
+ * wholly keeps its length behind it, and a date that the zone skips has none.
+ * Windows that overlap or touch are one opening.
  */
 #ifndef MAILSLED_CALENDAR_H
 #define MAILSLED_CALENDAR_H
@@ -30,6 +31,9 @@ sled_opening_has(const struct sled_opening *opening, int64_t now)
 {
 	return opening->from <= now && now < opening->until;
 }
+
+/* The machine may have travelled: /etc/localtime is another now. */
+void sled_calendar_reread(void);
 
 /* Midnight in local time before NOW, and the first of its month: where budgets
  * begin anew. */

@@ -749,10 +749,10 @@ struct sled_spent {
 	uint64_t steps; /* see sled_tariff_time() */
 };
 
-/* Sums over the rounds of LINK that began at or after SINCE, but for the one
- * of id BUT (0: none). */
+/* Sums over the rounds of LINK that began at or after SINCE and before UNTIL. A
+ * round that a clock gone wrong dated years ahead is in no sum until then. */
 SLED_CHECK bool sled_ledger_spent(struct sled_ledger *ledger, const char *link,
-                                  int64_t since, int64_t but,
+                                  int64_t since, int64_t until,
                                   struct sled_spent *out, struct sled_err *err);
 
 /* ---- held: what stays on the server until someone decides ---- */

@@ -15,6 +15,7 @@
 #include "mailsled/loop.h"
 #include "mailsled/session.h"
 #include "mailsled/store.h"
+#include "mailsled/tariff.h"
 
 struct sled_round; /* opaque */
 
@@ -69,5 +70,15 @@ SLED_CHECK bool sled_round_start(struct sled_round **out,
 /* As sled_session_stop() for each. */
 void sled_round_stop(struct sled_round *round, bool now);
 void sled_round_free(struct sled_round **freeing);
+
+/* The wall time that budgets and new rounds go by: NOW; while it is doubtful
+ * that of the newest round, whose day and month stand still. */
+SLED_CHECK bool sled_round_wall(struct sled_ledger *ledger, int64_t now,
+                                int64_t *wall, struct sled_err *err);
+/* What LINK was used for in the day and in the month of WALL. */
+SLED_CHECK bool sled_round_used(struct sled_ledger *ledger,
+                                const struct sled_conf_link *link, int64_t wall,
+                                struct sled_budget_left *out,
+                                struct sled_err *err);
 
 #endif

@@ -9,7 +9,9 @@
  *   says NOTHING. What it says to do is done until its end was told:
  *     VISIT    visited() once for each account, then round_over()
  *     DIAL     line_failed() when up-command says that it failed; that the
- *              link is there is seen by links()
+ *              link is there is seen by links(); undialled() when it was
+ *              not even tried. Where a VISIT by the line could not begin,
+ *              line_failed() comes before round_over()
  *     HANG_UP  hung_up()
  *     REFUSE   nothing: what was asked for cannot be done now
  *   Nothing else is begun meanwhile. CONF is borrowed until conf() gives
@@ -67,6 +69,8 @@ SLED_CHECK bool sled_scheduler_conf(struct sled_scheduler *s,
                                     const struct sled_conf *conf,
                                     const struct sled_scheduler_now *now,
                                     struct sled_err *err);
+/* The time zone may be another: openings are looked for anew. */
+void sled_scheduler_zone(struct sled_scheduler *s);
 /* From the ledger: when ACCOUNT's last good visit began. */
 void sled_scheduler_last(struct sled_scheduler *s, size_t account, int64_t wall,
                          const struct sled_scheduler_now *now);
@@ -116,6 +120,9 @@ void sled_scheduler_round_over(struct sled_scheduler *s, bool portal,
                                const struct sled_used *used,
                                const struct sled_scheduler_now *now);
 void sled_scheduler_line_failed(struct sled_scheduler *s);
+/* Nothing is to be hung up; it waits as one that failed does. */
+void sled_scheduler_undialled(struct sled_scheduler *s,
+                              const struct sled_scheduler_now *now);
 /* GOOD: down-command said so. When the link is still there after a while, it
  * is hung up again, whatever was said. */
 void sled_scheduler_hung_up(struct sled_scheduler *s, bool good,

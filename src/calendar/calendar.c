@@ -128,6 +128,12 @@ sled_calendar_next(const struct sled_conf_schedule *schedule, int64_t now,
 	return found.until > now;
 }
 
+void
+sled_calendar_reread(void)
+{
+	tzset();
+}
+
 static int64_t
 day_start(int64_t date)
 {

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "mailsled/calendar.h"
 #include "mailsled/clock.h"
+#include "mailsled/round.h"
 #include "mailsled/text.h"
 
 #define UNIT UINT64_C(1000000) /* of money */
@@ -166,31 +167,12 @@ sled_cli_bill(struct sled_buf *out, const struct sled_round_row *row,
 
 /* ---- budgets ---- */
 
-static bool
-sum_since(struct sled_ledger *ledger, const struct sled_conf_link *link,
-          int64_t since, int64_t but, struct sled_used *out,
-          struct sled_err *err)
-{
-	struct sled_spent spent;
-
-	if (!sled_ledger_spent(ledger, link->name, since, but, &spent, err))
-		return false;
-	*out =
-	    (struct sled_used){ spent.bytes,
-		                sled_tariff_time(link, spent.ms, spent.steps),
-		                spent.money };
-	return true;
-}
-
 bool
 sled_cli_used(struct sled_ledger *ledger, const struct sled_conf_link *link,
-              int64_t now, int64_t but, struct sled_budget_left *out,
-              struct sled_err *err)
+              int64_t now, struct sled_budget_left *out, struct sled_err *err)
 {
-	return sum_since(ledger, link, sled_calendar_day(now), but, &out->day,
-	                 err) &&
-	       sum_since(ledger, link, sled_calendar_month(now), but,
-	                 &out->month, err);
+	return sled_round_wall(ledger, now, &now, err) &&
+	       sled_round_used(ledger, link, now, out, err);
 }
 
 bool
@@ -263,7 +245,7 @@ each_budget(struct sled_cli *cli, int64_t now,
 		struct sled_budget_left used;
 
 		if (link->budgets_len > 0 &&
-		    !sled_cli_used(ledger, link, now, 0, &used, err))
+		    !sled_cli_used(ledger, link, now, &used, err))
 			return false;
 		for (size_t k = 0; k < link->budgets_len; k++)
 			if (!give(ctx, link, &link->budgets[k], &used, now,

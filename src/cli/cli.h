@@ -255,11 +255,10 @@ void sled_cli_money(char out[SLED_CLI_WORD], uint64_t millionths,
 SLED_CHECK bool sled_cli_bill(struct sled_buf *out,
                               const struct sled_round_row *row,
                               struct sled_err *err);
-/* What was used of LINK's budgets since the day and the month began, but for
- * the round BUT (0: none). */
+/* What was used of LINK's budgets this day and this month. */
 SLED_CHECK bool sled_cli_used(struct sled_ledger *ledger,
                               const struct sled_conf_link *link, int64_t now,
-                              int64_t but, struct sled_budget_left *out,
+                              struct sled_budget_left *out,
                               struct sled_err *err);
 /* "5 MiB/day on link wwan0 is used up: 5.15 of 5 MiB; begins anew Tue 00:00";
  * "ends" in place of "is used up" when some is left, but too little. */

@@ -164,5 +164,5 @@ sled_forecast_find_link(struct sled_forecast *f, const char *asked,
 	}
 	return f->cli->store == NULL || link->profile == NULL ||
 	       sled_cli_used(sled_store_ledger(f->cli->store), link->profile,
-	                     sled_clock_now(), 0, &link->used, err);
+	                     sled_clock_now(), &link->used, err);
 }

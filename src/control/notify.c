@@ -58,6 +58,7 @@ sled_notify_watchdog_ms(void)
 	    (!sled_text_u64((struct sled_span){ pid, strlen(pid) }, &who) ||
 	     who != (uint64_t)getpid()))
 		return 0;
-	/* Twice in its time, so that one late turn is no death. */
-	return every == 0 ? 0 : every < 2000 ? 1 : every / 2000;
+	/* Three times in its time, so that one late turn is no death, nor a
+	 * password-command that hangs. */
+	return every == 0 ? 0 : every < 3000 ? 1 : every / 3000;
 }

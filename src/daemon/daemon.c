@@ -9,6 +9,8 @@
 #include "daemon/internal.h"
 #include "mailsled/clock.h"
 
+#define PATIENCE_MS 21600000ULL /* for a store that has much to mend */
+
 struct sled_scheduler_now
 sled_daemon_now(void)
 {
@@ -205,6 +207,46 @@ listen_here(struct sled_daemon *d, const char *state, struct sled_err *err)
 	return ok;
 }
 
+/* A store that lost its ledger, or a copy that comes back after months, takes
+ * as long as it takes: killed for that, it would begin anew for ever. */
+static void
+ask_patience(bool starting)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "%s=%llu",
+	               starting ? "EXTEND_TIMEOUT_USEC" : "WATCHDOG_USEC",
+	               PATIENCE_MS * 1000ULL);
+	if (starting || sled_notify_watchdog_ms() > 0)
+		sled_notify(text);
+}
+
+static void
+end_patience(void)
+{
+	char text[64];
+
+	if (sled_notify_watchdog_ms() == 0)
+		return;
+	(void)snprintf(text, sizeof(text), "WATCHDOG_USEC=%.20s\nWATCHDOG=1",
+	               getenv("WATCHDOG_USEC"));
+	sled_notify(text);
+}
+
+bool
+sled_daemon_open(struct sled_daemon *d, struct sled_store **out,
+                 struct sled_err *err)
+{
+	const struct sled_daemon_calls *calls = &d->my->calls;
+	bool ok;
+
+	sled_daemon_tend_stop(d);
+	ask_patience(false);
+	ok = calls->open(calls->ctx, d->gen, SLED_STORE_WRITE, out, err);
+	end_patience();
+	return ok;
+}
+
 /* Where there is a state folder, another scheduler is met before the store's
  * lock is; the first opening of a store makes it. It mends what a crash left,
  * too, while no link waits for it. */
@@ -216,6 +258,7 @@ open_first(struct sled_daemon *d, struct sled_err *err)
 	struct sled_buf state = { 0 };
 	bool ok = sled_daemon_state(d->conf, &state, err);
 
+	ask_patience(true);
 	if (ok && access(state.data, F_OK) == 0)
 		ok = listen_here(d, state.data, err);
 	ok = ok &&
@@ -280,7 +323,7 @@ free_parts(struct sled_daemon *d)
 	sled_buf_free(&d->unsaid);
 	sled_store_close(&d->store);
 	sled_command_free(&d->command);
-	sled_command_free(&d->tending);
+	sled_daemon_tend_stop(d);
 	sled_links_free(&d->links);
 	sled_scheduler_free(&d->scheduler);
 	sled_timer_free(&d->watchdog);

@@ -88,49 +88,17 @@ account_facts(struct sled_daemon *d, struct sled_ledger *ledger, size_t index,
 }
 
 static bool
-take_began(void *ctx, const struct sled_round_row *row, struct sled_err *err)
-{
-	(void)err;
-	*(int64_t *)ctx = row->began;
-	return true;
-}
-
-static bool
-spent(struct sled_ledger *ledger, const struct sled_conf_link *link,
-      int64_t since, struct sled_used *out, struct sled_err *err)
-{
-	struct sled_spent sum = { 0 };
-
-	if (!sled_ledger_spent(ledger, link->name, since, 0, &sum, err))
-		return false;
-	*out = (struct sled_used){ sum.bytes,
-		                   sled_tariff_time(link, sum.ms, sum.steps),
-		                   sum.money };
-	return true;
-}
-
-/* With a doubtful clock it is still the day of the last round. */
-static bool
 budget_facts(struct sled_daemon *d, struct sled_ledger *ledger,
              struct sled_err *err)
 {
 	struct sled_scheduler_now now = sled_daemon_now();
 	struct sled_budget_left used;
-	int64_t last = 0;
 
-	if (now.doubtful) {
-		if (!sled_ledger_rounds(ledger, 0, 1, take_began, &last, err))
-			return false;
-		if (last > now.wall)
-			now.wall = last;
-	}
+	if (!sled_round_wall(ledger, now.wall, &now.wall, err))
+		return false;
 	for (size_t i = 0; i < d->conf->links_len; i++) {
-		const struct sled_conf_link *link = &d->conf->links[i];
-
-		if (!spent(ledger, link, sled_calendar_day(now.wall), &used.day,
-		           err) ||
-		    !spent(ledger, link, sled_calendar_month(now.wall),
-		           &used.month, err))
+		if (!sled_round_used(ledger, &d->conf->links[i], now.wall,
+		                     &used, err))
 			return false;
 		sled_scheduler_used(d->scheduler, i, &used, &now);
 	}

@@ -78,6 +78,9 @@ void sled_daemon_complain(struct sled_daemon *d, const struct sled_err *err);
 /* Read the configuration again; what is good waits for the next idle turn. */
 SLED_CHECK bool sled_daemon_reload(struct sled_daemon *d, struct sled_err *err);
 void sled_daemon_stop(struct sled_daemon *d);
+/* The store, to WRITE: what recovery needs for it no watchdog may cut off. */
+SLED_CHECK bool sled_daemon_open(struct sled_daemon *d, struct sled_store **out,
+                                 struct sled_err *err);
 
 /* ---- turn.c: what the scheduler says is done ---- */
 
@@ -148,5 +151,6 @@ void sled_daemon_client_bill(struct sled_daemon *d, const char *link,
 void sled_daemon_client_ends(struct sled_daemon *d);
 /* What was asked for cannot be. */
 void sled_daemon_refuse(struct sled_daemon *d, const char *why);
+void sled_daemon_turn_down(struct sled_daemon *d, const struct sled_err *why);
 
 #endif

@@ -75,12 +75,10 @@ tell(struct sled_daemon *d, const struct sled_round_row *row, const char *by)
 static void
 settle(struct sled_daemon *d, struct sled_round_row *row, const char *by)
 {
-	const struct sled_daemon_calls *calls = &d->my->calls;
 	struct sled_store *store = NULL;
 	struct sled_err err = { 0 };
 
-	sled_daemon_tend_stop(d);
-	if (calls->open(calls->ctx, d->gen, SLED_STORE_WRITE, &store, &err) &&
+	if (sled_daemon_open(d, &store, &err) &&
 	    sled_store_round(store, row, &err)) {
 		sled_daemon_facts(d, store);
 		tell(d, row, by);

@@ -227,11 +227,19 @@ sled_daemon_client_bill(struct sled_daemon *d, const char *link,
 void
 sled_daemon_refuse(struct sled_daemon *d, const char *why)
 {
-	struct sled_visit_result result = { 0 };
+	struct sled_err err = { 0 };
 
-	(void)sled_fail(&result.err, SLED_ERR_LINK, "no visit: %s", why);
-	result.row.exit = sled_err_exit(result.err.kind);
-	sled_daemon_say(d, SLED_DAEMON_WARNING, "%s", result.err.text);
+	(void)sled_fail(&err, SLED_ERR_LINK, "no visit: %s", why);
+	sled_daemon_say(d, SLED_DAEMON_WARNING, "%s", err.text);
+	sled_daemon_turn_down(d, &err);
+}
+
+void
+sled_daemon_turn_down(struct sled_daemon *d, const struct sled_err *why)
+{
+	struct sled_visit_result result = { .err = *why };
+
+	result.row.exit = sled_err_exit(why->kind);
 	for (size_t i = 0; i < SLED_CONTROL_PEERS; i++) {
 		struct sled_daemon_client *client = &d->clients[i];
 

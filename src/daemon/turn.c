@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/internal.h"
+#include "mailsled/calendar.h"
 #include "mailsled/clock.h"
 
 #define TURNS_MAX 16 /* decisions of one turn; what is left comes at once */
@@ -40,25 +41,44 @@ on_command(void *ctx, const struct sled_err *err)
 	settle_soon(d);
 }
 
+/* A store that cannot be opened is found out before the line is paid for. */
+static bool
+can_store(struct sled_daemon *d, struct sled_err *err)
+{
+	struct sled_store *store = NULL;
+	bool ok = sled_daemon_open(d, &store, err);
+
+	sled_store_close(&store);
+	if (!ok)
+		sled_daemon_turn_down(d, err);
+	return ok;
+}
+
 static void
 dial(struct sled_daemon *d, const struct sled_scheduler_decision *decision)
 {
 	const struct sled_conf_link *link = decision->profile;
+	struct sled_scheduler_now now;
 	struct sled_err err = { 0 };
 
 	sled_daemon_say(d, SLED_DAEMON_INFO, "%s: dialling: %s", link->name,
 	                decision->why);
-	d->line = link;
-	d->dial_ms = sled_clock_ms();
 	d->dialled_row.id = 0;
 	d->command_over = false;
-	if (sled_daemon_line_keep(d, link->name, &err) &&
-	    sled_command_new(&d->command, d->loop, link->up_command,
-	                     ms_of(link->up_timeout_s), on_command, d, &err))
-		return;
-	(void)sled_note(&err, "%s", link->name);
+	if (can_store(d, &err) && sled_daemon_line_keep(d, link->name, &err)) {
+		d->line = link;
+		d->dial_ms = sled_clock_ms();
+		if (sled_command_new(&d->command, d->loop, link->up_command,
+		                     ms_of(link->up_timeout_s), on_command, d,
+		                     &err))
+			return;
+		d->line = NULL;
+		sled_daemon_line_forget(d);
+	}
+	(void)sled_note(&err, "%s is not dialled", link->name);
 	sled_daemon_complain(d, &err);
-	sled_scheduler_line_failed(d->scheduler);
+	now = sled_daemon_now();
+	sled_scheduler_undialled(d->scheduler, &now);
 }
 
 static void
@@ -260,6 +280,8 @@ take_turn(struct sled_daemon *d)
 	struct sled_scheduler_next next;
 	struct sled_scheduler_now now;
 
+	sled_calendar_reread();
+	sled_scheduler_zone(d->scheduler);
 	take_reload(d);
 	now = sled_daemon_now();
 	if (d->round == NULL && !sled_daemon_leased(d) && !d->stopping &&

@@ -97,13 +97,17 @@ outcome_of(const struct sled_daemon *d, const struct sled_visit_result *result)
 		return SLED_SCHEDULER_CUT;
 	if (result->err.kind == SLED_ERR_LOGIN)
 		return SLED_SCHEDULER_REFUSED;
+	if (result->err.kind != SLED_ERR_LINK)
+		return SLED_SCHEDULER_FAILED;
 	/* The window ended, or the line was cut though the link says nothing:
 	 * what came did come. */
-	if (result->err.kind == SLED_ERR_LINK &&
-	    (result->left_time > 0 || result->row.fetched > 0 ||
-	     result->row.deleted > 0))
+	if (result->row.fetched > 0 || result->row.deleted > 0)
 		return SLED_SCHEDULER_LEFT;
-	return SLED_SCHEDULER_FAILED;
+	/* What is too long for the rest of a window waits for the next one: to
+	 * ask each minute again costs a visit a minute. */
+	return result->left_time > 0 && d->visit.window_ms != UINT64_MAX
+	           ? SLED_SCHEDULER_GOOD
+	           : SLED_SCHEDULER_FAILED;
 }
 
 static void
@@ -210,7 +214,7 @@ start(struct sled_daemon *d, struct sled_err *err)
 }
 
 /* Another process has the store, or a place is gone: no account's fault, so
- * none backs off. */
+ * none backs off, but for a line that would be paid for each time. */
 static void
 could_not_begin(struct sled_daemon *d, const struct sled_err *err)
 {
@@ -227,6 +231,8 @@ could_not_begin(struct sled_daemon *d, const struct sled_err *err)
 	}
 	d->status = sled_err_exit(err->kind);
 	d->rounds_done = true;
+	if (d->visit.dialled)
+		sled_scheduler_line_failed(d->scheduler);
 	sled_scheduler_round_over(d->scheduler, false, &none, &now);
 	if (d->my->once)
 		sled_scheduler_stop(d->scheduler);
@@ -236,7 +242,6 @@ could_not_begin(struct sled_daemon *d, const struct sled_err *err)
 bool
 sled_daemon_visit(struct sled_daemon *d)
 {
-	const struct sled_daemon_calls *calls = &d->my->calls;
 	struct sled_err err = { 0 };
 
 	sled_daemon_say(d, SLED_DAEMON_DEBUG, "%s: visiting %zu account%s: %s",
@@ -251,10 +256,7 @@ sled_daemon_visit(struct sled_daemon *d)
 	}
 	if (d->visit.asked)
 		sled_daemon_join(d);
-	sled_daemon_tend_stop(d);
-	if (calls->open(calls->ctx, d->gen, SLED_STORE_WRITE, &d->store,
-	                &err) &&
-	    start(d, &err))
+	if (sled_daemon_open(d, &d->store, &err) && start(d, &err))
 		return true;
 	sled_round_free(&d->round);
 	sled_store_close(&d->store);

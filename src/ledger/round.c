@@ -135,16 +135,16 @@ add_spent(void *ctx, struct sled_row *row, struct sled_err *err)
 
 bool
 sled_ledger_spent(struct sled_ledger *ledger, const char *link, int64_t since,
-                  int64_t but, struct sled_spent *out, struct sled_err *err)
+                  int64_t until, struct sled_spent *out, struct sled_err *err)
 {
 	memset(out, 0, sizeof(*out));
 	return ledger->version < 3 ||
 	       sled_sql_each(ledger,
 	                     SLED_SQL("SELECT billed_bytes, ms, money, steps"
 	                              " FROM round WHERE link = ?1"
-	                              " AND began >= ?2 AND id <> ?3",
+	                              " AND began >= ?2 AND began < ?3",
 	                              sled_value_text(link),
 	                              sled_value_int(since),
-	                              sled_value_int(but)),
+	                              sled_value_int(until)),
 	                     add_spent, out, err);
 }

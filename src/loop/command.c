@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "loop/internal.h"
+#include "mailsled/clock.h"
 #include "mailsled/loop.h"
 
 #define PASSES 8 /* over what forks while it is being killed */
@@ -316,10 +317,13 @@ sled_command_hurry(struct sled_command *command, uint64_t within_ms)
 {
 	int fd = command->ended ? -1 : pidfd_open(command->session, 0);
 	struct pollfd end = { fd, POLLIN, 0 };
+	int64_t until = sled_clock_ms() + (int64_t)within_ms, left;
 
 	if (fd == -1)
 		return;
 	(void)kill(command->session, SIGTERM);
-	(void)poll(&end, 1, (int)within_ms);
+	do
+		left = until - sled_clock_ms();
+	while (poll(&end, 1, left < 0 ? 0 : (int)left) == -1 && errno == EINTR);
 	(void)close(fd);
 }

@@ -10,31 +10,65 @@
 #define RTT_MS     600
 
 static bool
-spent_since(const struct sled_round *round, int64_t since,
-            struct sled_used *out, struct sled_err *err)
+take_began(void *ctx, const struct sled_round_row *row, struct sled_err *err)
 {
-	struct sled_spent spent = { 0 };
-
-	if (!sled_ledger_spent(sled_store_ledger(round->conf.store),
-	                       round->conf.link->name, since, 0, &spent, err))
-		return false;
-	*out = (struct sled_used){ spent.bytes,
-		                   sled_tariff_time(round->conf.link, spent.ms,
-		                                    spent.steps),
-		                   spent.money };
+	(void)err;
+	*(int64_t *)ctx = row->began;
 	return true;
 }
 
 bool
-sled_round_budget(struct sled_round *round, int64_t now, struct sled_err *err)
+sled_round_wall(struct sled_ledger *ledger, int64_t now, int64_t *wall,
+                struct sled_err *err)
+{
+	int64_t last = now;
+
+	if (sled_clock_doubtful(now) &&
+	    !sled_ledger_rounds(ledger, 0, 1, take_began, &last, err))
+		return false;
+	*wall = last > now ? last : now;
+	return true;
+}
+
+static bool
+spent_in(struct sled_ledger *ledger, const struct sled_conf_link *link,
+         const struct sled_opening *span, struct sled_used *out,
+         struct sled_err *err)
+{
+	struct sled_spent spent = { 0 };
+
+	if (!sled_ledger_spent(ledger, link->name, span->from, span->until,
+	                       &spent, err))
+		return false;
+	*out =
+	    (struct sled_used){ spent.bytes,
+		                sled_tariff_time(link, spent.ms, spent.steps),
+		                spent.money };
+	return true;
+}
+
+bool
+sled_round_used(struct sled_ledger *ledger, const struct sled_conf_link *link,
+                int64_t wall, struct sled_budget_left *out,
+                struct sled_err *err)
+{
+	const struct sled_opening day = { sled_calendar_day(wall),
+		                          sled_calendar_day_end(wall) };
+	const struct sled_opening month = { sled_calendar_month(wall),
+		                            sled_calendar_month_end(wall) };
+
+	return spent_in(ledger, link, &day, &out->day, err) &&
+	       spent_in(ledger, link, &month, &out->month, err);
+}
+
+bool
+sled_round_budget(struct sled_round *round, struct sled_err *err)
 {
 	round->bytes_left = round->ms_left = UINT64_MAX;
 	if (round->conf.link == NULL || round->conf.link->budgets_len == 0)
 		return true;
-	if (!spent_since(round, sled_calendar_day(now), &round->used.day,
-	                 err) ||
-	    !spent_since(round, sled_calendar_month(now), &round->used.month,
-	                 err))
+	if (!sled_round_used(sled_store_ledger(round->conf.store),
+	                     round->conf.link, round->wall, &round->used, err))
 		return false;
 	sled_tariff_left(round->conf.link, &round->used, &round->bytes_left,
 	                 &round->ms_left);
@@ -136,6 +170,17 @@ sled_round_affords(struct sled_round *round, struct sled_err *err)
 	return len;
 }
 
+/* Of one that is killed in its first moments, or between two rows, nobody will
+ * know better: until it is over it has taken what its visits take at least. */
+static uint64_t
+counted(const struct sled_round *round)
+{
+	const struct sled_round_row *row = &round->result.row;
+	uint64_t least = round->begun * SLED_CONF_VISIT_BYTES;
+
+	return row->over || row->wire > least ? row->wire : least;
+}
+
 void
 sled_round_bill(struct sled_round *round)
 {
@@ -153,7 +198,7 @@ sled_round_bill(struct sled_round *round)
 		if (part->running)
 			row->wire += part->now.wire;
 	}
-	sled_tariff_bill(round->conf.link, row->wire,
+	sled_tariff_bill(round->conf.link, counted(round),
 	                 row->ms > 0 ? (uint64_t)row->ms : 0, &bill);
 	row->billed_bytes = bill.bytes;
 	row->steps = bill.steps;

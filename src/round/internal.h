@@ -29,13 +29,18 @@ struct sled_round {
 	struct sled_plan_rate rate;
 	struct sled_round_part *parts;
 	size_t len, running;
-	struct sled_timer *end;  /* of the window, and of the budget's time */
-	struct sled_timer *tick; /* the row is put again */
+	size_t prepared, affords; /* how many of the parts */
+	struct sled_err over;     /* the budget that holds no more than those */
+	struct sled_timer *end;   /* of the window, and of the budget's time */
+	struct sled_timer *tick;  /* the row is put again */
 	struct sled_budget_left used;
 	uint64_t bytes_left, ms_left; /* of the budgets; UINT64_MAX: no end */
 	int64_t began_ms, up_ms;
-	int64_t put_ms; /* when the row was last put */
-	uint64_t safe;  /* when it was */
+	int64_t wall;      /* when it began: sled_round_wall() */
+	uint64_t begun;    /* accounts that it visits */
+	uint64_t end_ms;   /* of window and budget, from its beginning */
+	int64_t put_ms;    /* when the row was last put, */
+	uint64_t put_wire; /* ... and with how much */
 	bool stopping;
 	struct sled_round_result result;
 };
@@ -57,7 +62,7 @@ SLED_CHECK bool sled_round_learn(const struct sled_round_conf *conf,
 
 /* ---- budget.c ---- */
 /* What was spent this day and this month, and what that leaves. */
-SLED_CHECK bool sled_round_budget(struct sled_round *round, int64_t now,
+SLED_CHECK bool sled_round_budget(struct sled_round *round,
                                   struct sled_err *err);
 /* How many accounts can be asked for mail within the budgets; of fewer than
  * all, ERR says which budget does not hold one more. */

@@ -11,6 +11,7 @@
 #define ROW_SOON_MS   2000 /* between two rows, when mail became safe */
 #define ROW_OFTEN_MS  5000 /* in the first minute: a kill teaches */
 #define ROW_SELDOM_MS 30000
+#define ROW_BYTES     65536 /* ... where a budget counts: a kill spends less */
 #define FIRST_MS      60000
 #define TICK_MS       1000
 #define END_MARGIN_MS 250 /* the last packets leave before the window's end */
@@ -45,6 +46,7 @@ put_row(struct sled_round *round, struct sled_err *err)
 {
 	sled_round_bill(round);
 	round->put_ms = sled_clock_ms();
+	round->put_wire = round->result.row.wire;
 	return sled_store_round(round->conf.store, &round->result.row, err);
 }
 
@@ -58,11 +60,11 @@ put_row_again(struct sled_round *round)
 }
 
 static bool
-first_row(struct sled_round *round, int64_t now, struct sled_err *err)
+first_row(struct sled_round *round, struct sled_err *err)
 {
 	struct sled_round_row *row = &round->result.row;
 
-	row->began = now;
+	row->began = round->wall;
 	row->dialled = round->conf.dialled;
 	if (round->conf.link != NULL) {
 		(void)snprintf(row->link, sizeof(row->link), "%s",
@@ -323,18 +325,30 @@ on_end(void *ctx)
 	stop_all(round, true);
 }
 
-static void
-on_tick(void *ctx)
+static bool
+is_row_due(const struct sled_round *round)
 {
-	struct sled_round *round = ctx;
 	int64_t now = sled_clock_ms();
 	int64_t gap =
 	    now - round->began_ms < FIRST_MS ? ROW_OFTEN_MS : ROW_SELDOM_MS;
 
-	if (now - round->put_ms >= gap)
+	return now - round->put_ms >= gap ||
+	       (round->conf.link != NULL && round->conf.link->budgets_len > 0 &&
+	        round->result.row.wire - round->put_wire >= ROW_BYTES);
+}
+
+/* The loop's timers stand still while the machine sleeps; the window does not.
+ */
+static void
+on_tick(void *ctx)
+{
+	struct sled_round *round = ctx;
+
+	sled_round_bill(round);
+	if (is_row_due(round))
 		put_row_again(round);
-	else
-		sled_round_bill(round);
+	if (!round->stopping && plan_now(round) >= round->end_ms)
+		on_end(round);
 	if (!round->stopping && round->result.row.wire >= round->bytes_left) {
 		round->result.budget_ended = true;
 		stop_all(round, true);
@@ -356,6 +370,7 @@ start_timers(struct sled_round *round)
 	if (end != SLED_PLAN_NO_END)
 		sled_timer_start(round->end,
 		                 end > END_MARGIN_MS ? end - END_MARGIN_MS : 1);
+	round->end_ms = end;
 }
 
 /* ---- the start ---- */
@@ -385,32 +400,34 @@ may_pass(const struct sled_conf_link *link, const char *name)
 	return false;
 }
 
-/* Those that cannot be visited are told at once; the others lose nothing. */
+/* One that cannot be visited is told at once; the others lose nothing. */
 static void
-prepare_all(struct sled_round *round)
+prepare_next(struct sled_round *round)
 {
-	struct sled_err over = { 0 };
-	size_t affords = sled_round_affords(round, &over);
+	struct sled_round_part *part = &round->parts[round->prepared++];
+	struct sled_err err = { 0 };
 
-	for (size_t i = 0; i < round->len; i++) {
-		struct sled_round_part *part = &round->parts[i];
-		struct sled_err err = { 0 };
-
-		if (!may_pass(round->conf.link, part->account->name)) {
-			(void)snprintf(
-			    part->sum.warnings, sizeof(part->sum.warnings),
-			    "%s: [link %s] does not carry it",
-			    part->account->name, round->conf.link->name);
-			part_over(part);
-		} else if (affords == 0) {
-			part->sum.left_budget = 1;
-			part_failed(part, &over);
-		} else if (!prepare(part, &err)) {
-			part_failed(part, &err);
-		} else {
-			affords--;
-		}
+	if (!may_pass(round->conf.link, part->account->name)) {
+		(void)snprintf(part->sum.warnings, sizeof(part->sum.warnings),
+		               "%s: [link %s] does not carry it",
+		               part->account->name, round->conf.link->name);
+		part_over(part);
+	} else if (round->affords == 0) {
+		part->sum.left_budget = 1;
+		part_failed(part, &round->over);
+	} else if (!prepare(part, &err)) {
+		part_failed(part, &err);
+	} else {
+		round->affords--;
 	}
+}
+
+static void
+fail_waiting(struct sled_round *round, const struct sled_err *err)
+{
+	for (size_t i = 0; i < round->len; i++)
+		if (!round->parts[i].over)
+			part_failed(&round->parts[i], err);
 }
 
 static size_t
@@ -424,25 +441,21 @@ waiting(const struct sled_round *round)
 }
 
 static void
-begin(void *ctx)
+begin_visits(struct sled_round *round)
 {
-	struct sled_round *round = ctx;
 	struct sled_err err = { 0 };
 
-	prepare_all(round);
-	if (waiting(round) == 0 || round->stopping) {
-		finish(round);
-		return;
-	}
-	if (!first_row(round, sled_clock_now(), &err)) {
-		for (size_t i = 0; i < round->len; i++)
-			if (!round->parts[i].over)
-				part_failed(&round->parts[i], &err);
+	round->begun = waiting(round);
+	if (round->stopping)
+		(void)sled_fail(&err, SLED_ERR_LINK,
+		                "told to stop before the visit began");
+	if (round->begun == 0 || round->stopping || !first_row(round, &err)) {
+		fail_waiting(round, &err);
 		finish(round);
 		return;
 	}
 	start_timers(round);
-	round->running = waiting(round);
+	round->running = round->begun;
 	for (size_t i = 0; i < round->len; i++) {
 		struct sled_round_part *part = &round->parts[i];
 
@@ -453,6 +466,24 @@ begin(void *ctx)
 	}
 	if (round->running == 0)
 		finish(round);
+}
+
+/* One account a turn of the loop: each password-command may hang for a minute,
+ * and others, a watchdog among them, want to hear of us meanwhile. */
+static void
+begin(void *ctx)
+{
+	struct sled_round *round = ctx;
+	struct sled_err err = { 0 };
+
+	if (round->prepared == 0)
+		round->affords = sled_round_affords(round, &round->over);
+	while (round->prepared < round->len && !round->stopping) {
+		prepare_next(round);
+		if (sled_loop_post(round->loop, begin, round, &err))
+			return;
+	}
+	begin_visits(round);
 }
 
 static bool
@@ -530,8 +561,9 @@ sled_round_start(struct sled_round **out, struct sled_loop *loop,
 	round->conf = *conf;
 	round->began_ms = sled_clock_ms();
 	if (!make_parts(round, err) ||
-	    !sled_round_budget(round, sled_clock_now(), err) ||
-	    !make_plan(round, err) ||
+	    !sled_round_wall(sled_store_ledger(conf->store), sled_clock_now(),
+	                     &round->wall, err) ||
+	    !sled_round_budget(round, err) || !make_plan(round, err) ||
 	    !sled_loop_post(loop, begin, round, err)) {
 		sled_round_free(&round);
 		return false;

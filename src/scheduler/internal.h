@@ -121,6 +121,10 @@ int64_t sled_scheduler_every_s(const struct sled_scheduler *s);
 bool sled_scheduler_on_link(const struct sled_scheduler *s);
 /* How long one that failed so often in a row waits. */
 int64_t sled_scheduler_wait_ms(const struct sled_scheduler *s, unsigned fails);
+/* The section's line did not come up: how long until it is tried again. */
+void sled_scheduler_dial_later(const struct sled_scheduler *s,
+                               struct sled_scheduler_section *section,
+                               const struct sled_scheduler_now *now);
 /* How long the window is still open; UINT64_MAX: there are none. */
 uint64_t sled_scheduler_window_ms(const struct sled_scheduler *s,
                                   const struct sled_scheduler_now *now);

@@ -99,7 +99,7 @@ sled_scheduler_conf(struct sled_scheduler *s, const struct sled_conf *conf,
 	s->accounts = accounts;
 	s->sections = sections;
 	s->picked = picked;
-	*s->openings = (struct sled_scheduler_openings){ 0 };
+	sled_scheduler_zone(s);
 	s->conf = conf;
 	/* Their sections are the old configuration's; what was wrong with a
 	 * server may be mended. */
@@ -149,6 +149,12 @@ sled_scheduler_free(struct sled_scheduler **scheduler)
 	free(s->openings);
 	free(s);
 	*scheduler = NULL;
+}
+
+void
+sled_scheduler_zone(struct sled_scheduler *s)
+{
+	*s->openings = (struct sled_scheduler_openings){ 0 };
 }
 
 void
@@ -404,6 +410,8 @@ sled_scheduler_round_over(struct sled_scheduler *s, bool portal,
 	if (s->round_section == SLED_SCHEDULER_NONE)
 		return;
 	section = &s->sections[s->round_section];
+	if (!s->line_failed)
+		section->dial_fails = 0;
 	if (!now->doubtful && now->wall >= section->day_end) {
 		section->used.day = (struct sled_used){ 0 };
 		section->day_end = sled_calendar_day_end(now->wall);
@@ -423,6 +431,15 @@ sled_scheduler_line_failed(struct sled_scheduler *s)
 }
 
 void
+sled_scheduler_undialled(struct sled_scheduler *s,
+                         const struct sled_scheduler_now *now)
+{
+	sled_scheduler_dial_later(s, &s->sections[s->line], now);
+	s->state = SLED_SCHEDULER_IDLE;
+	s->line = SLED_SCHEDULER_NONE;
+}
+
+void
 sled_scheduler_hung_up(struct sled_scheduler *s, bool good,
                        const struct sled_scheduler_now *now)
 {
@@ -437,7 +454,7 @@ sled_scheduler_hung_up(struct sled_scheduler *s, bool good,
 	              : s->line;
 	s->line = SLED_SCHEDULER_NONE;
 	s->hung_ms = now->ms;
-	s->hung_tries++;
+	s->hung_tries += s->hung != SLED_SCHEDULER_NONE;
 	s->again_ms = now->ms + wait;
 	check_hung(s);
 }

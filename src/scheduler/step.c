@@ -107,6 +107,7 @@ remember_round(struct sled_scheduler *s, size_t up, bool whole,
 	const struct sled_scheduler_link *link = &s->ups[up].link;
 
 	s->state = SLED_SCHEDULER_VISITING;
+	s->line_failed = false;
 	s->rounds++;
 	s->began_ms = now->ms;
 	s->began_wall = now->doubtful ? 0 : now->wall;
@@ -210,18 +211,14 @@ give_up_dialling(struct sled_scheduler *s, const char *why,
                  const struct sled_scheduler_now *now,
                  struct sled_scheduler_decision *out)
 {
-	struct sled_scheduler_section *section = &s->sections[s->line];
-
-	section->dial_fails++;
-	section->dial_until_ms =
-	    now->ms + sled_scheduler_wait_ms(s, section->dial_fails);
+	sled_scheduler_dial_later(s, &s->sections[s->line], now);
+	s->line_failed = false;
 	hang_up(s, why, out);
 }
 
 static void
 note_dialled(struct sled_scheduler_section *section, int64_t took_ms)
 {
-	section->dial_fails = 0;
 	if (section->dial_took_ms < took_ms)
 		section->dial_took_ms = took_ms;
 }
@@ -301,15 +298,26 @@ begin(struct sled_scheduler *s, bool asked,
 	return true;
 }
 
+/* One that was opened in vain costs all the same: not again at once. */
+static void
+close_line(struct sled_scheduler *s, const struct sled_scheduler_now *now,
+           struct sled_scheduler_decision *out)
+{
+	if (s->line_failed)
+		give_up_dialling(s, "the visit could not begin", now, out);
+	else
+		hang_up(s,
+		        s->rounds > 0 ? "the visit is over"
+		                      : "left open before this start",
+		        out);
+}
+
 static void
 step_idle(struct sled_scheduler *s, const struct sled_scheduler_now *now,
           struct sled_scheduler_decision *out)
 {
 	if (s->line != SLED_SCHEDULER_NONE) {
-		hang_up(s,
-		        s->rounds > 0 ? "the visit is over"
-		                      : "left open before this start",
-		        out);
+		close_line(s, now, out);
 		return;
 	}
 	if (s->hung != SLED_SCHEDULER_NONE && now->ms >= s->again_ms) {

@@ -40,6 +40,16 @@ sled_scheduler_wait_ms(const struct sled_scheduler *s, unsigned fails)
 	return (fails == 0 ? 0 : wait) * 1000;
 }
 
+void
+sled_scheduler_dial_later(const struct sled_scheduler *s,
+                          struct sled_scheduler_section *section,
+                          const struct sled_scheduler_now *now)
+{
+	section->dial_fails++;
+	section->dial_until_ms =
+	    now->ms + sled_scheduler_wait_ms(s, section->dial_fails);
+}
+
 bool
 sled_scheduler_opening(const struct sled_scheduler *s, int64_t wall,
                        struct sled_opening *out)

@@ -171,30 +171,32 @@ an_id_that_another_round_has_is_left_to_it(void **state)
 }
 
 static void
-spent_adds_up_the_link_since_then_but_for_one(void **state)
+spent_adds_up_the_link_in_a_span(void **state)
 {
 	struct sled_spent spent;
-	int64_t but;
 
 	(void)state;
 	(void)put_round("wwan0", 99, 1);
 	(void)put_round("wwan0", 100, 10);
-	but = put_round("wwan0", 150, 100);
+	(void)put_round("wwan0", 201, 100);
 	(void)put_round("eth0", 150, 1000);
 	(void)put_round("wwan0", 200, 10000);
-	assert_true(sled_ledger_spent(ledger, "wwan0", 100, but, &spent, &err));
+	assert_true(sled_ledger_spent(ledger, "wwan0", 100, 201, &spent, &err));
 	assert_int_equal(spent.bytes, 10010);
 	assert_int_equal(spent.ms, 2000);
 	assert_int_equal(spent.money, 14);
 	assert_int_equal(spent.steps, 6);
 	assert_int_equal(spent.rounds, 2);
-	assert_true(sled_ledger_spent(ledger, "wwan0", 0, 0, &spent, &err));
+	assert_true(
+	    sled_ledger_spent(ledger, "wwan0", 0, INT64_MAX, &spent, &err));
 	assert_int_equal(spent.bytes, 10111);
 	assert_int_equal(spent.rounds, 4);
 	(void)put_round("wwan0", 201, UINT64_MAX - 1);
-	assert_true(sled_ledger_spent(ledger, "wwan0", 0, 0, &spent, &err));
+	assert_true(
+	    sled_ledger_spent(ledger, "wwan0", 0, INT64_MAX, &spent, &err));
 	assert_true(spent.bytes == UINT64_MAX);
-	assert_true(sled_ledger_spent(ledger, "none", 0, 0, &spent, &err));
+	assert_true(
+	    sled_ledger_spent(ledger, "none", 0, INT64_MAX, &spent, &err));
 	assert_int_equal(spent.rounds + spent.bytes, 0);
 }
 
@@ -393,7 +395,7 @@ main(void)
 		T(rounds_come_newest_first_and_within_their_limits),
 		T(a_new_round_never_has_an_id_that_a_visit_names),
 		T(an_id_that_another_round_has_is_left_to_it),
-		T(spent_adds_up_the_link_since_then_but_for_one),
+		T(spent_adds_up_the_link_in_a_span),
 		T(a_visit_keeps_its_round_and_its_path),
 		T(a_maildrop_keeps_what_its_server_announced),
 		T(held_mail_keeps_every_column_and_its_nuls),

@@ -583,6 +583,75 @@ dial_in_vain(struct world *w, const char *link, uint64_t changes)
 }
 
 /* A [link] that has not the name of its interface, say: each dial is paid. */
+/* The line comes, and the visit by it cannot begin. */
+static void
+pay_in_vain(struct world *w)
+{
+	const struct sled_used none = { 0 };
+
+	assert_int_equal(step(w), SLED_SCHEDULER_DIAL);
+	links(w, "ppp0", w->now.ms, 1);
+	assert_int_equal(step(w), SLED_SCHEDULER_VISIT);
+	for (size_t i = 0; i < w->last.accounts_len; i++)
+		sled_scheduler_visited(w->s, w->last.accounts[i],
+		                       SLED_SCHEDULER_LEFT, 0, &w->now);
+	sled_scheduler_line_failed(w->s);
+	sled_scheduler_round_over(w->s, false, &none, &w->now);
+	assert_int_equal(step(w), SLED_SCHEDULER_HANG_UP);
+	links(w, "", 0, 0);
+	sled_scheduler_hung_up(w->s, true, &w->now);
+}
+
+static void
+a_line_that_was_paid_for_in_vain_waits_longer_each_time(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 1h\njitter = 0s\n[link ppp0]\n"
+	          "up-command = up\ndown-command = down\n");
+	for (int64_t wait = 1; wait <= 32; wait *= 2) {
+		pay_in_vain(&w);
+		pass(&w, wait * MINUTE - 1);
+		assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+		pass(&w, 1);
+	}
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	links(&w, "ppp0", w.now.ms, 1);
+	visit_well(&w);
+	assert_int_equal(step(&w), SLED_SCHEDULER_HANG_UP);
+	links(&w, "", 0, 0);
+	sled_scheduler_hung_up(w.s, true, &w.now);
+	pass(&w, HOUR);
+	pay_in_vain(&w);
+	pass(&w, MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	end(&w);
+}
+
+static void
+a_line_that_was_not_dialled_is_not_hung_up_and_waits(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 1h\njitter = 0s\n[link ppp0]\n"
+	          "up-command = up\ndown-command = down\n");
+	for (int64_t wait = 1; wait <= 32; wait *= 2) {
+		assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+		sled_scheduler_undialled(w.s, &w.now);
+		assert_true(sled_scheduler_idle(w.s));
+		pass(&w, wait * MINUTE - 1);
+		assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+		pass(&w, 1);
+	}
+	sled_scheduler_ask(w.s, 0, NULL);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	sled_scheduler_undialled(w.s, &w.now);
+	assert_int_equal(step(&w), SLED_SCHEDULER_REFUSE);
+	end(&w);
+}
+
 static void
 a_line_that_comes_up_by_another_name_is_tried_later(void **state)
 {
@@ -869,6 +938,10 @@ main(void)
 		    a_line_is_dialled_when_a_visit_is_due_and_hung_up_after_it),
 		cmocka_unit_test(
 		    a_line_that_does_not_come_is_closed_and_tried_later),
+		cmocka_unit_test(
+		    a_line_that_was_paid_for_in_vain_waits_longer_each_time),
+		cmocka_unit_test(
+		    a_line_that_was_not_dialled_is_not_hung_up_and_waits),
 		cmocka_unit_test(
 		    a_line_that_comes_up_by_another_name_is_tried_later),
 		cmocka_unit_test(a_line_that_was_dialled_ends_no_wait),

@@ -68,7 +68,8 @@ assert_spent(struct fx_store *w, const char *link, uint64_t rounds,
 	struct sled_spent spent;
 
 	assert_true(sled_ledger_spent(sled_store_ledger(w->store), link,
-	                              FX_STORE_NOW, 0, &spent, &w->err));
+	                              FX_STORE_NOW, INT64_MAX, &spent,
+	                              &w->err));
 	assert_int_equal(spent.rounds, rounds);
 	assert_int_equal(spent.bytes, bytes);
 	assert_int_equal(spent.ms, 20500 * rounds);
