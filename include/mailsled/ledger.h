@@ -809,7 +809,7 @@ struct sled_aside_row {
 	uint64_t size;    /* as listed */
 	uint32_t number;  /* where there is no unique-id; else 0 */
 	uint32_t strikes; /* visits that it ended, some count more */
-	int64_t again; /* not asked for before; SLED_ASIDE_WANTED */
+	int64_t again;    /* not asked for before; SLED_ASIDE_WANTED */
 	char why[128];    /* printable */
 };
 

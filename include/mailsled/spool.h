@@ -49,7 +49,7 @@ struct sled_record {
 	char uid[SLED_UID_MAX + 1]; /* unique-id, "" where there is none */
 	uint64_t listed;            /* size from LIST */
 	int64_t received;           /* wall time when its RETR was answered */
-	bool alone; /* no other that was listed has its size */
+	bool alone;                 /* no other that was listed has its size */
 	uint64_t at;                /* offset of its bytes in the file */
 	uint64_t octets;
 	struct sled_hash sha256;

@@ -191,6 +191,5 @@ sled_aside_tell(struct sled_session *s)
 			more++;
 	}
 	if (more > 0)
-		sled_session_warn(s, "and %zu more: see `mailsled held`",
-		                  more);
+		sled_session_warn(s, "and %zu more: see `mailsled held`", more);
 }

@@ -233,7 +233,8 @@ judge_fit(struct sled_box *box, struct sled_item *it,
 }
 
 static bool
-note_listed(struct sled_box *box, struct sled_message *row, struct sled_err *err)
+note_listed(struct sled_box *box, struct sled_message *row,
+            struct sled_err *err)
 {
 	if (row->on_server)
 		return true;
@@ -532,9 +533,8 @@ static bool
 is_grown(const struct proof *proof, const struct sled_message *row)
 {
 	const struct sled_digest *top = proof->top;
-	uint64_t rewritten = top->octets > top->head_octets
-	                         ? top->octets - top->head_octets
-	                         : 0;
+	uint64_t rewritten =
+	    top->octets > top->head_octets ? top->octets - top->head_octets : 0;
 
 	return sled_box_is_exact(&proof->box->maildrop) &&
 	       proof->size > row->octets + rewritten;
@@ -634,8 +634,8 @@ apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
 		if (proof.grown)
 			it->flags |= SLED_ITEM_SHORT; /* fetched once more */
 	} else if (!sled_box_same(box, item, &proof.copy.row, err) ||
-	         (it->row != asked && sled_is_claimed(&box->asked, asked) &&
-	          !sled_box_reuses(box, err))) {
+	           (it->row != asked && sled_is_claimed(&box->asked, asked) &&
+	            !sled_box_reuses(box, err))) {
 		return false;
 	}
 	if ((it->flags & SLED_ITEM_SAMPLE) == 0)

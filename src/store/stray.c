@@ -133,13 +133,16 @@ believe(struct sled_box *box, size_t item, struct sled_err *err)
 	                             SLED_MESSAGE_DOUBTFUL, err);
 }
 
-/* The same octets twice are believed where nothing else can be known [S3]. */
+/* The same octets twice are believed where nothing else can be known [S3]; so are
+ * those that two messages have, of a server that shows no header at all. */
 static bool
 without_head(struct sled_box *box, size_t item, const struct stray *stray,
              struct sled_err *err)
 {
-	return stray->first ? sled_box_doubt(box, item, err)
-	                    : believe(box, item, err);
+	bool shows = stray->learned || (box->peer.caps & SLED_PEER_TOP) != 0;
+
+	return stray->first && shows ? sled_box_doubt(box, item, err)
+	                             : believe(box, item, err);
 }
 
 static bool

@@ -50,15 +50,21 @@ RETR without end        aside.a_message_without_end_is_set_aside,
                         aside.a_message_without_end_costs_little_as_the_first_too
 RETR, and it hangs up   aside.a_message_at_which_the_server_hangs_up
 RETR of another message another_message_than_was_asked_for,
-                        aside.two_of_one_size_crossed_behind_a_third
+                        aside.two_of_one_size_crossed_behind_a_third,
+                        proof.one_message_given_for_another_of_its_size,
+                        proof.the_same_lie_at_each_visit_is_paid_twice
 lines long, bare, not   a_body_of_strange_lines, a_body_without_a_last_line_end
  ended (L)
 TOP cut, of another, no a_top_that_lies, aside.a_head_without_end
  end (L)
+TOP refused twice, too  proof.a_refusal_of_a_header_that_came_twice,
+ few, too many          proof.a_header_too_few_under_new_ids,
+                        proof.a_header_too_many_under_new_ids
 replies out of order    replies_in_another_order
 replies too many        one_reply_too_many, a_reply_without_a_command,
                         one_reply_too_many_behind_each_message,
-                        aside.a_reply_too_many_among_messages_of_one_size
+                        aside.a_reply_too_many_among_messages_of_one_size,
+                        proof.an_answer_too_many_before_messages_of_one_size
 replies none            one_reply_too_few,
                         aside.a_reply_too_few_among_messages_of_one_size
 replies of no sense     replies_of_no_sense
