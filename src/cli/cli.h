@@ -387,8 +387,9 @@ struct sled_cli_delivery {
 	struct sled_cli *cli;
 	bool alone; /* a command of its own: tells all, tries all */
 	bool all;   /* as in struct sled_deliver_conf */
+	/* By a signal; when it is set before, what waits is only told. */
+	bool stopped;
 	/* What came of it. */
-	bool stopped;             /* by a signal */
 	enum sled_err_kind worst; /* of what waits still; it was told */
 };
 

@@ -475,7 +475,8 @@ ask_scheduler(struct fetch *fetch, bool *there, int *status,
 static bool
 deliver(struct fetch *fetch, struct sled_err *err)
 {
-	struct sled_cli_delivery how = { .cli = fetch->cli };
+	struct sled_cli_delivery how = { .cli = fetch->cli,
+		                         .stopped = fetch->stopped };
 	bool ok = sled_cli_hand_out(&how, err);
 
 	fetch->stopped = how.stopped;
@@ -495,8 +496,6 @@ tend(struct fetch *fetch, struct sled_err *err)
 	sled_round_free(&fetch->round);
 	sled_loop_free(&fetch->loop);
 	(void)fflush(stdout);
-	if (fetch->stopped)
-		return true;
 	ok = deliver(fetch, err);
 	if (fetch->stopped)
 		return ok;

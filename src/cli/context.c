@@ -166,6 +166,8 @@ sled_cli_of_store(const struct sled_cli *cli, struct sled_err *err)
 	               (struct sled_span){ path, strlen(path) });
 	if (err->kind != SLED_ERR_NOMEM && strstr(err->text, path) == NULL)
 		(void)sled_note(err, "%s", shown);
+	if (err->hint == NULL && (err->sys == EACCES || err->sys == EPERM))
+		return sled_hint(err, "run it as the user whose store that is");
 	if (err->hint == NULL && (err->sys == ENOTDIR || err->sys == EISDIR))
 		return sled_hint(err, "move what is there out of the way, then "
 		                      "`mailsled rebuild`");
@@ -178,9 +180,10 @@ sled_cli_store(struct sled_cli *cli, enum sled_store_mode mode,
 {
 	if (cli->store != NULL)
 		return true;
-	if (!sled_cli_conf(cli, err) ||
-	    (mode != SLED_STORE_READ && !take_lease(cli, err)))
+	if (!sled_cli_conf(cli, err))
 		return false;
+	if (mode != SLED_STORE_READ && !take_lease(cli, err))
+		return sled_cli_of_store(cli, err);
 	if (cli->copies == NULL &&
 	    (!take_copies(cli, err) || !name_memo(cli, err)))
 		return false;

@@ -142,7 +142,7 @@ sled_cli_hand_out(struct sled_cli_delivery *how, struct sled_err *err)
 	struct sigaction before[ENDS];
 	bool ok;
 
-	stopped = 0;
+	stopped = how->stopped;
 	for (size_t i = 0; i < ENDS; i++)
 		(void)sigaction(ends[i], &ending, &before[i]);
 	sled_cli_live(how->cli, "delivering ...");

@@ -48,8 +48,10 @@ reach(const char *path, int *fd, struct sled_err *err)
 			return true;
 		if (why == EAGAIN)
 			return sled_fail(err, SLED_ERR_LINK, "%s", no_answer);
-		return sled_fail(err, SLED_ERR_CONFIG, "%s: %s", path,
-		                 strerror(why));
+		(void)sled_fail(err, SLED_ERR_CONFIG, "%s: %s", path,
+		                strerror(why));
+		err->sys = why;
+		return false;
 	}
 	/* Root may ask whom it likes. */
 	if (!sled_control_trusts(got, &pid) && geteuid() != 0) {

@@ -277,6 +277,28 @@ def test_what_a_stop_leaves_is_told_of_each_account(tmp):
         assert told["two"]["error"] == "stopped", done
 
 
+def test_what_a_stopped_visit_brought_is_said_to_wait(tmp):
+    mails = fill_folder(tmp / "in", [message(i) for i in range(1, 11)])
+    with Pop3d(tmp, "--fault", "RETR:5:stall-after=10",
+               folder=mails) as server:
+        sled = Sled(tmp, {"home": server},
+                    account={"deliver": f"maildir:{tmp}/M"})
+        process = subprocess.Popen(sled.argv("fetch"), text=True,
+                                   stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        server.wait_line("fault RETR:5")
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.readline()
+        assert "stopping" in said, said
+        process.send_signal(signal.SIGTERM)
+        err = process.communicate(timeout=30)[1]
+        assert process.returncode == 75, err
+        assert "4 messages wait for maildir:" in err, err
+        assert not (tmp / "M").exists()
+        assert sled.run("fetch").status == 0
+        same(in_maildir(tmp / "M"), [message(i) for i in range(1, 11)])
+
+
 # ---- LMTP ----
 
 class Lmtp(threading.Thread):

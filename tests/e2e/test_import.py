@@ -271,6 +271,13 @@ def test_a_file_that_may_not_be_read(tmp):
     assert done.returncode == 66, done
     assert "Permission denied" in done.stderr
     assert "2 messages" in done.stdout, done.stdout
+    # Another user's store tells whose it is to be used by.
+    for words in (["status"], ["import", source, "--account", "past"]):
+        shutil.chown(sled.path / ".mailsled", 0)
+        done = subprocess.run([*argv[:3], *sled.argv(*words)], text=True,
+                              capture_output=True)
+        assert done.returncode in (73, 78), done
+        assert "try: run it as the user whose store that is" in done.stderr
 
 
 def spools(sled):

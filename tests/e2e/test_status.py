@@ -185,4 +185,5 @@ def test_a_visit_dated_by_a_wrong_clock_is_not_the_last_for_ever(tmp):
     assert kept["last_visit"] < ahead, kept
     assert kept["fetched"] == row["fetched"] == 1, kept
     assert "came      1 message," in part, part
-    assert len(sled.list("--new")) == 1, sled.list("--new")
+    # What came in the same second may be told with it.
+    assert "new" in {m["uidl"] for m in sled.list("--new")}
