@@ -36,16 +36,10 @@ struct ration {
 	gboolean cut;
 };
 
-/* As GObject has it. */
-typedef struct ration Ration;
-typedef GMimeStreamClass RationClass;
-GType sled_ration_get_type(void);
-G_DEFINE_TYPE(Ration, sled_ration, GMIME_TYPE_STREAM)
-
-static Ration *
-of(GMimeStream *stream)
+static struct ration *
+of(void *stream)
 {
-	return (Ration *)(void *)stream;
+	return stream;
 }
 
 static int64_t
@@ -57,7 +51,7 @@ heap_now(void)
 }
 
 static void
-look_for_heads(Ration *ration, const char *at, size_t len)
+look_for_heads(struct ration *ration, const char *at, size_t len)
 {
 	while (len > 0) {
 		const char *lf = memchr(at, '\n', len);
@@ -75,7 +69,7 @@ look_for_heads(Ration *ration, const char *at, size_t len)
 }
 
 static void
-drop_colons(Ration *ration, char *at, size_t len)
+drop_colons(struct ration *ration, char *at, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (!ration->in_line && at[i] != ' ' && at[i] != '\t')
@@ -87,7 +81,7 @@ drop_colons(Ration *ration, char *at, size_t len)
 }
 
 static void
-look(Ration *ration, gint64 at)
+look(struct ration *ration, gint64 at)
 {
 	int64_t heap = heap_now();
 
@@ -107,7 +101,7 @@ look(Ration *ration, gint64 at)
 static ssize_t
 read_some(GMimeStream *stream, char *out, size_t room)
 {
-	Ration *ration = of(stream);
+	struct ration *ration = of(stream);
 	ssize_t got;
 
 	if (ration->cut)
@@ -168,35 +162,47 @@ take_out(GMimeStream *stream, gint64 from, gint64 end)
 static void
 drop_below(GObject *object)
 {
-	Ration *ration = (Ration *)(void *)object;
+	GObjectClass *ours = (void *)G_OBJECT_GET_CLASS(object);
+	GObjectClass *above = g_type_class_peek_parent(ours);
 
-	g_object_unref(ration->below);
-	G_OBJECT_CLASS(sled_ration_parent_class)->finalize(object);
+	g_object_unref(of(object)->below);
+	above->finalize(object);
 }
 
 static void
-sled_ration_class_init(RationClass *class)
+set_class(void *class, void *unused)
 {
+	GMimeStreamClass *stream = class;
+
+	(void)unused;
 	((GObjectClass *)class)->finalize = drop_below;
-	class->read = read_some;
-	class->eos = is_at_end;
-	class->reset = go_back;
-	class->seek = seek_to;
-	class->tell = tell_place;
-	class->length = tell_length;
-	class->substream = take_out;
+	stream->read = read_some;
+	stream->eos = is_at_end;
+	stream->reset = go_back;
+	stream->seek = seek_to;
+	stream->tell = tell_place;
+	stream->length = tell_length;
+	stream->substream = take_out;
 }
 
-static void
-sled_ration_init(Ration *ration)
+static GType
+type_of_ration(void)
 {
-	(void)ration;
+	static gsize type;
+
+	if (g_once_init_enter(&type))
+		g_once_init_leave(&type,
+		                  g_type_register_static_simple(
+				      GMIME_TYPE_STREAM, "SledRation",
+				      sizeof(GMimeStreamClass), set_class,
+				      sizeof(struct ration), NULL, 0));
+	return type;
 }
 
 GMimeStream *
 sled_ration_new(GMimeStream *below)
 {
-	Ration *ration = g_object_new(sled_ration_get_type(), NULL);
+	struct ration *ration = g_object_new(type_of_ration(), NULL);
 
 	g_mime_stream_construct(&ration->stream, below->bound_start,
 	                        below->bound_end);

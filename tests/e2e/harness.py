@@ -1135,6 +1135,11 @@ class Sled:
             self.secret(secret, account.password + "\n")
         self.secret(self.config, "\n".join(lines) + "\n")
 
+    def be_patient(self):
+        """From now on all goes well, be the machine as busy as it may."""
+        self.account_keys["timeout"] = "20s"
+        self.write()
+
     @staticmethod
     def secret(path, text):
         path.touch(mode=0o600)

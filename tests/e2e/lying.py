@@ -133,6 +133,7 @@ def lie(tmp, status, word, left=(), spare=0, mail=None, sent=1 * MIB,
         names = [f"id{n}" for n in left]
         assert list(liar.mail) == names, (list(liar.mail), first)
         liar.lies.clear()
+        sled.be_patient()
         again = fetch(sled)
         assert again.status == 0 and not liar.mail, (first, again)
         asked = collections.Counter(liar.wanted)

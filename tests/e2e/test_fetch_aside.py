@@ -193,6 +193,7 @@ def all_home(tmp, status, mail, visits=3, **lies):
         first = fetch(sled)
         assert first.status == status, first
         del liar.lies["RETR"]
+        sled.be_patient()
         for _ in range(visits):
             fetch(sled)
         assert not liar.mail, liar.mail.keys()
@@ -310,6 +311,7 @@ def test_a_reply_too_few_and_the_one_that_shows_it_is_taken_away(tmp):
         assert fetch(sled).status == 75
         taken = liar.mail.pop(f"id{len(MAIL) - 1}")
         del liar.lies["RETR"]
+        sled.be_patient()
         for _ in range(3):
             fetch(sled)
         assert not liar.mail, liar.mail.keys()

@@ -272,6 +272,7 @@ def test_one_that_spoke_for_others_and_is_refused(tmp):
         sled = Sled(tmp, {"home": liar}, account={"timeout": "1s"})
         assert fetch(sled).status == 75
         liar.lies["RETR"] = refuse
+        sled.be_patient()
         done = fetch(sled)
         assert done.status == 69, done
         said(done, "may have answered other commands")

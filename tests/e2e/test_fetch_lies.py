@@ -798,6 +798,7 @@ def test_pipelining_that_was_claimed(tmp):
             done = fetch(sled)
             assert done.status == 75, done
             said(done, "timed out")
+        sled.be_patient()
         done = fetch(sled)
         assert done.status == 0 and not liar.mail, done
         whole(sled)
