@@ -105,7 +105,7 @@ $(BUILD)/pop3d: $(POP3D)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LDLIBS)
 # Weeks of `mailsled run` in minutes: a test's, never installed.
 $(BUILD)/mailsled-fast: $(BUILD)/cli/main.o $(BUILD)/support/fast_clock.o $(BUILD)/libmailsled.a
-	$(Q)$(CC) $(CFLAGS) $(LINK) -Wl,--wrap=timerfd_settime \
+	$(Q)$(CC) $(CFLAGS) $(LINK) -Wl,--wrap=timerfd_settime -Wl,--wrap=read \
 	  -Wl,--wrap=uv_timer_start -o $@ $^ $(LDLIBS)
 $(BUILD)/unit/%: tests/unit/%.c $(SUPPORT) $(BUILD)/libmailsled.a Makefile
 	@mkdir -p $(@D)

@@ -95,7 +95,8 @@ explain(const struct look *look, struct sled_err *err)
 		hint = "name another folder in [store]";
 		break;
 	case SLED_PLACE_USABLE:
-		hint = "mailsled sync fills it again";
+		hint = "mailsled sync fills it again; on another disk than "
+		       "before: mailsled sync --adopt with its path";
 		break;
 	case SLED_PLACE_UNMOUNTED:
 		why = "its disk is not mounted";

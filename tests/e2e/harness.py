@@ -740,7 +740,8 @@ class Time:
 
     def __init__(self, path, speed=1):
         self.path, self.speed = path, speed
-        self.began, self.leapt = self.true_ms(), 0
+        self.began, self.leapt, self.wrong = self.true_ms(), 0, 0
+        self.since = time.time()
         self.write()
         self.env = {**os.environ, "TZ": "UTC", "FAST_CLOCK": str(speed),
                     "FAST_CLOCK_FILE": str(path)}
@@ -752,7 +753,8 @@ class Time:
     def write(self):
         """In place: it is mapped."""
         with open(self.path, "r+b" if self.path.exists() else "wb") as file:
-            file.write(struct.pack("=qq", self.began, self.leapt))
+            file.write(struct.pack("=qqq", self.began, self.leapt,
+                                   self.wrong))
 
     def now(self):
         """Simulated ms since the beginning."""
@@ -762,6 +764,15 @@ class Time:
         """Who sleeps is told by SIGURG."""
         self.leapt += max(0, int(ms) - self.now())
         self.write()
+
+    def set_wrong(self, seconds):
+        """The wall clock is set, by so much off the truth; and SIGURG."""
+        self.wrong = int(seconds)
+        self.write()
+
+    def date(self):
+        """Days since 1970 by the right clock."""
+        return int((self.since + self.now() / 1000) // 86400)
 
 
 def days_ahead(days, tmp):

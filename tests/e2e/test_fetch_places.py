@@ -309,6 +309,26 @@ def lose_the_places(sled, away):
     on_another_file_system(sled)
 
 
+def test_what_check_says_of_a_disk_made_anew_leads_out_of_73(tmp):
+    """It said that `sync` would fill it, which does so on the same one only."""
+    folder = fill_folder(tmp / "mail", [message(n) for n in range(3)])
+    with Pop3d(tmp, folder=folder) as server:
+        sled = Sled(tmp, {"home": server})
+        with small_disk(sled.copies[0], "8m"):
+            assert sled.fetch().status == 0
+        sled.copies[0].rmdir()
+        with small_disk(sled.copies[0], "8m"):
+            fill_folder(folder, {"more": message(9)})
+            assert sled.fetch().status == 73
+            said = sled.run("check").out
+            hint = re.search(r"-> .*: mailsled (sync \S+) with its path", said)
+            assert hint, said
+            done = sled.run(*hint[1].split(), sled.copies[0])
+            assert done.status == 0, done
+            assert sled.fetch().status == 0
+            assert not server.left() and sled.run("check").status == 0
+
+
 def test_no_other_store_is_made_while_the_places_are_away(tmp):
     mail = noise(5)
     with serve(tmp, mail) as server:

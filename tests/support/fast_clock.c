@@ -2,11 +2,13 @@
  * it, linked in the place of src/base/clock.c: weeks of `mailsled run` in
  * minutes. Only build/mailsled-fast has it.
  *
- * FAST_CLOCK_FILE, two numbers of 8 bytes, is for whoever lets time leap: when
- * the clocks began (true ms of CLOCK_BOOTTIME), and the ms that they leapt by
- * since. All processes that have it see one time, also one that starts later.
- * A leap is like a night that the machine sleeps through: SIGURG tells that
- * there was one, and what was due in it is due at once. */
+ * FAST_CLOCK_FILE, three numbers of 8 bytes, is for whoever lets time leap: when
+ * the clocks began (true ms of CLOCK_BOOTTIME), the ms that they leapt by since,
+ * and by how many seconds the wall clock is set wrong. All processes that have
+ * it see one time, also one that starts later. A leap is like a night that the
+ * machine sleeps through: SIGURG tells that there was one, and what was due in
+ * it is due at once; or that somebody has set the clock. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -32,6 +34,8 @@ int __real_uv_timer_start(uv_timer_t *timer, uv_timer_cb fn, uint64_t ms,
                           uint64_t again);
 int __wrap_uv_timer_start(uv_timer_t *timer, uv_timer_cb fn, uint64_t ms,
                           uint64_t again);
+ssize_t __real_read(int fd, void *out, size_t room);
+ssize_t __wrap_read(int fd, void *out, size_t room);
 
 static int64_t
 speed(void)
@@ -45,7 +49,7 @@ speed(void)
 /* What FAST_CLOCK_FILE holds. */
 struct leaps {
 	int64_t began;
-	_Atomic int64_t by;
+	_Atomic int64_t by, wrong_s;
 };
 
 static const struct leaps none;
@@ -53,6 +57,10 @@ static const struct leaps *leaps = &none;
 /* The one alarm that waits over sleep: see src/loop/alarm.c. */
 static _Atomic int alarm_fd = -1;
 static _Atomic int64_t alarm_due;
+/* ... and the one that the kernel cancels when the clock is set. */
+static _Atomic int set_fd = -1;
+static _Atomic int64_t seen_s;
+static _Atomic bool was_set;
 
 /* Both clocks begin at the true time: that of this process, or of all. */
 static int64_t
@@ -66,12 +74,12 @@ gained_ms(void)
 }
 
 static void
-arm(int64_t ns)
+arm(int fd, int64_t ns)
 {
 	struct itimerspec at = { .it_value = { ns / 1000000000,
 		                               ns % 1000000000 } };
 
-	(void)__real_timerfd_settime(alarm_fd, 0, &at, NULL);
+	(void)__real_timerfd_settime(fd, 0, &at, NULL);
 }
 
 /* Only calls that a handler may make. */
@@ -82,7 +90,24 @@ on_leap(int signum)
 
 	(void)signum;
 	if (alarm_fd != -1)
-		arm(left <= 0 ? 1 : left * 1000000 / speed() + 1);
+		arm(alarm_fd, left <= 0 ? 1 : left * 1000000 / speed() + 1);
+	if (set_fd == -1 || seen_s == leaps->wrong_s)
+		return;
+	seen_s = leaps->wrong_s;
+	was_set = true;
+	arm(set_fd, 1);
+}
+
+/* What timerfd_create(2) says of TFD_TIMER_CANCEL_ON_SET. */
+ssize_t
+__wrap_read(int fd, void *out, size_t room)
+{
+	ssize_t got = __real_read(fd, out, room);
+
+	if (got == -1 || fd != set_fd || !atomic_exchange(&was_set, false))
+		return got;
+	errno = ECANCELED;
+	return -1;
 }
 
 __attribute__((constructor)) static void
@@ -101,6 +126,7 @@ begin(void)
 	(void)close(fd);
 	leaps = map;
 	(void)gained_ms();
+	seen_s = leaps->wrong_s;
 	(void)sigaction(SIGURG, &action, NULL);
 }
 
@@ -113,7 +139,7 @@ sled_clock_ms(void)
 int64_t
 sled_clock_now(void)
 {
-	return true_now() + gained_ms() / 1000;
+	return true_now() + gained_ms() / 1000 + leaps->wrong_s;
 }
 
 /* A relative one; what waits for the clock to be set stays. */
@@ -124,6 +150,8 @@ __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at,
 	struct itimerspec sooner = *at;
 	int64_t ns = at->it_value.tv_nsec;
 
+	if ((flags & TFD_TIMER_ABSTIME) != 0)
+		set_fd = fd;
 	if ((flags & TFD_TIMER_ABSTIME) != 0 ||
 	    (at->it_value.tv_sec == 0 && ns == 0))
 		return __real_timerfd_settime(fd, flags, at, old);

@@ -15,12 +15,16 @@ maildrops: one is emptied at once, one after two days, in one it stays. The link
 goes up and down, is slow, is cut in the middle of a visit, and leads to a
 sign-in page; servers refuse, lie, are busy, die before and after QUIT, give
 all ids anew, and lose mail to another client; disks, a tmpfs each, go away and
-come back, are read-only, full, wiped, damaged; the daemon is killed. Of places
-one at a time is destroyed, and mended before the next: as many as `min-copies`
-promises to outlive. Each day somebody looks after it: sync, repair.
+come back, are read-only, full, wiped, damaged, lost with another put in; the
+daemon is killed; the clock is set, by hours, days or 20 years; an account is
+taken out of the configuration and put back, the budget is cut to less than a
+day needs, the configuration is broken. Of places one at a time is destroyed,
+and mended before the next: as many as `min-copies` promises to outlive. Each
+day somebody looks after it: sync, repair.
 
 Who wrote the mail knows each message ever placed on a server. Each day
   - what no server has any more is whole in an archive, and in none twice;
+  - no day's budget was passed, by what the lines carried;
   - the daemon's memory and descriptors are what they were, no child is left;
 and at the end, when nothing fails any more,
   - each message is in each place exactly once, by GNU tar, with its receipt;
@@ -59,11 +63,15 @@ from test_run import CLONE_NEWNET, CLONE_NEWNS, sh, unshare  # noqa: E402
 
 SPEED = 60
 HOUR_MS = 3600 * 1000
+DAY_S = 86400
 QUIET = 0.06  # seconds without any sign of work
 KIB, MIB = 1 << 10, 1 << 20
 PLACE_SIZE = 48 * MIB
 PLACES = 3
 DELETES = {"home": "verified", "lag": "after 2d", "keep": "never"}
+BUDGET = 160 * KIB  # a day; most days need less
+# What a kill leaves out of account: what came since the last row.
+UNTOLD = 64 * KIB
 A_DAY = {"home": 40, "lag": 16, "keep": 6}  # messages
 PR_SET_CHILD_SUBREAPER = 36
 FAR, NEAR = "10.77.0.1", "10.77.0.2"
@@ -79,6 +87,14 @@ class Line(Cutter):
         super().__init__(server_port, FAR)
         self.portal_port, self.mode = portal_port, "good"
         self.dice = random.Random(0)
+        self.date = None  # what says today's
+        self.octets = collections.Counter()  # both ways, by the date
+
+    def run(self, pair):
+        date = self.date()
+        super().run(pair)
+        with self.lock:
+            self.octets[date] += sum(pair.passed.values())
 
     def take(self):
         if self.mode == "captive":
@@ -175,6 +191,17 @@ class Place:
     def unlock(self):
         sh(f"mount -o remount,rw {self.disk}")
 
+    def replace(self):
+        """The disk is lost, and a new one put in."""
+        was = self.here
+        if was:
+            self.unplug()
+        sh(f"umount -l {self.disk} && "
+           f"mount -t tmpfs -o size={PLACE_SIZE} none {self.disk}")
+        if was:
+            self.plug()
+        self.adopt = self.number > 0
+
     def wipe(self):
         for path in self.disk.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -227,15 +254,22 @@ class World:
         sh(f"ip addr add {NEAR}/24 dev dial0 && ip link set lo up")
         self.places = [Place(tmp, n) for n in range(PLACES)]
         self.time = Time(tmp / "time", SPEED)
-        self.sled = self.configure()
-        self.daemon, self.starts, self.ends = None, 0, collections.Counter()
+        for line in self.lines.values():
+            line.date = self.time.date
+        self.wrong_dates = set()  # that the clock was wrong on, or set
+        self.kills = collections.Counter()
+        self.budget, self.removed, self.broken = BUDGET, set(), False
+        self.daemon = None
+        self.sled = self.prepare()
+        self.configure()
+        self.starts, self.ends = 0, collections.Counter()
         self.number = 0
         self.link(True)
 
     def there(self, function, *args, **more):
         return self.far.submit(function, *args, **more).result()
 
-    def configure(self):
+    def prepare(self):
         accounts = {name: Account("localhost", line.port, name, "demo",
                                   self.boxes[name].server.ca, "implicit")
                     for name, line in self.lines.items()}
@@ -243,13 +277,37 @@ class World:
             "path": self.places[0].path, "min-copies": 2,
             "copies": ", ".join(str(p.path) for p in self.places[1:]),
             "rotate": "month, 256KiB"}, account={"timeout": "40s"})
-        text = sled.config.read_text()
+        self.text = sled.config.read_text()
         for name, when in DELETES.items():
-            text = re.sub(rf"(\[account {name}\](?:\n.+)*\ndelete = ).*",
-                          rf"\g<1>{when}", text)
-        sled.config.write_text(text + "\n[schedule]\nevery = 1h\njitter = 0s\n"
-                               "on-link = yes\n")
+            self.text = re.sub(
+                rf"(\[account {name}\](?:\n.+)*\ndelete = ).*",
+                rf"\g<1>{when}", self.text)
         return sled
+
+    def configure(self):
+        """As it is to be now; a daemon that runs is told."""
+        text = self.text
+        for name in self.removed:
+            text = re.sub(rf"\[account {name}\](?:\n.+)*\n", "", text)
+        text += ("\n[schedule]\nevery = 1h\njitter = 0s\non-link = yes\n"
+                 f"\n[link dial0]\nbudget = {self.budget // KIB}KiB/day\n")
+        if self.broken:
+            text += "every = = nonsense\n"
+        self.sled.config.write_text(text)
+        if self.daemon is not None and self.daemon.poll() is None:
+            self.daemon.send_signal(signal.SIGHUP)
+
+    def set_clock(self, wrong):
+        self.note_wrong()
+        self.time.set_wrong(wrong)
+        self.note_wrong()
+        self.wake()
+
+    def note_wrong(self):
+        """Of today nobody can tell which day's budget it was for."""
+        today = self.time.date()
+        self.wrong_dates |= {today, today + self.time.wrong // DAY_S,
+                             today + self.time.wrong // DAY_S + 1}
 
     def link(self, up):
         sh("ip link set dial0 up && ip route replace default via " + FAR
@@ -379,7 +437,9 @@ SERVER_FAULTS = {
 # What a lie may leave in the archives beside the messages.
 LIES = {"cuts a message short", "gives another message"}
 PLACE_FAULTS = ("away", "read-only", "full")
-DESTROYS = ("wiped", "damaged", "ledger lost")
+DESTROYS = ("wiped", "damaged", "ledger lost", "replaced")
+CONFIGS = ("less budget", "account removed", "broken")
+CLOCKS = (-3 * 3600, -30 * 3600, 5 * 3600, 30 * 3600, -20 * 365 * DAY_S)
 LINK_FAULTS = ("down", "slow", "cut", "captive")
 
 Event = collections.namedtuple("Event", "begin end kind on what midst")
@@ -408,6 +468,10 @@ def plan_day(dice):
         add("destroy", dice.randrange(PLACES), dice.choice(DESTROYS), 1)
     for _ in range(dice.randint(0, 2)):
         add("daemon", None, dice.choice(("killed", "ended")), 1)
+    if dice.random() < 0.5:
+        add("config", None, dice.choice(CONFIGS), 12)
+    if dice.random() < 0.3:
+        add("clock", None, "set", 6)
     return sorted(without_clashes(events), key=lambda e: e[0])
 
 
@@ -442,7 +506,8 @@ class Faults:
     def end(self, event):
         self.say("-", event)
         {"link": self.end_link, "server": self.end_server,
-         "place": self.end_place}.get(event.kind, lambda e: None)(event)
+         "place": self.end_place, "config": self.end_config,
+         "clock": self.end_clock}.get(event.kind, lambda e: None)(event)
 
     def say(self, sign, event):
         if self.verbose:
@@ -509,6 +574,8 @@ class Faults:
         self.destroyed = True
         if event.what == "wiped":
             place.wipe()
+        elif event.what == "replaced":
+            place.replace()
         elif event.what == "damaged":
             place.damage(self.dice)
         else:
@@ -520,10 +587,33 @@ class Faults:
         if daemon.poll() is not None:
             return
         if event.what == "killed":
+            self.world.kills[self.world.time.date()] += 1
             daemon.kill()
         else:
             daemon.terminate()
         daemon.wait(60)
+
+
+    def begin_config(self, event):
+        world = self.world
+        if event.what == "less budget":
+            world.budget = self.dice.choice((20, 50, 100)) * KIB
+        elif event.what == "broken":
+            world.broken = True
+        else:
+            world.removed = {self.dice.choice(sorted(DELETES))}
+        world.configure()
+
+    def end_config(self, event):
+        world = self.world
+        world.budget, world.removed, world.broken = BUDGET, set(), False
+        world.configure()
+
+    def begin_clock(self, event):
+        self.world.set_clock(self.dice.choice(CLOCKS))
+
+    def end_clock(self, event):
+        self.world.set_clock(0)
 
 
 # ---- who knows all messages ------------------------------------------------
@@ -581,6 +671,18 @@ class Oracle:
                               f"{self.names(box, lost)}")
         assert extras <= self.faults.lies, f"{extras} entries of no message"
         return extras
+
+    def budgets(self):
+        """What each date's connections carried, but for the headers of their
+        packets, is within the budget of one."""
+        world, spent = self.world, collections.Counter()
+        for line in world.lines.values():
+            spent.update(line.octets)
+        for date, octets in spent.items():
+            most = BUDGET + UNTOLD * world.kills[date]
+            assert octets <= most or date in world.wrong_dates, (
+                f"{octets} octets on day {date} of {most}")
+        return max(spent.values(), default=0)
 
     def not_doubled(self, place, account, mail, wanted):
         got = collections.Counter(mail.values())
@@ -683,7 +785,8 @@ class Soak:
         self.world.keep_alive()
         self.an_hour()
         extras = self.oracle.day()
-        self.look(number, events, extras)
+        most = self.oracle.budgets()
+        self.look(number, events, extras, most)
 
     def look_after(self):
         """What a person does who reads what mailsled says."""
@@ -705,14 +808,15 @@ class Soak:
         assert done.returncode == 0, done
         self.faults.destroyed = False
 
-    def look(self, number, events, extras):
+    def look(self, number, events, extras, most):
         rss, files = self.world.look()
         self.looks.append((self.world.starts, rss, files))
         placed = sum(len(b.placed) for b in self.world.boxes.values())
         left = sum(len(b.left()) for b in self.world.boxes.values())
         print(f"ok day {number}: {len(events)} faults, {placed} messages so "
               f"far, {left} on servers, {extras} entries by lies; {rss} kB, "
-              f"{files} descriptors, start {self.world.starts}", flush=True)
+              f"{files} descriptors, start {self.world.starts}; at most "
+              f"{most >> 10} KiB a day", flush=True)
 
     def finish(self):
         """Nothing fails any more: four days for what stays two."""
