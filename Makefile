@@ -122,7 +122,7 @@ $(BUILD)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< $(LDLIBS)
 # Between the modules: threads become calls, and mistakes can be made.
-WRAP     = sled_hash_equal sled_member_compare sled_worker_new \
+WRAP     = sled_hash_equal sled_member_compare sled_ledger_unhold sled_worker_new \
            sled_worker_submit sled_worker_wait sled_worker_free
 $(BUILD)/torture/%.o: tests/torture/%.c Makefile
 	@mkdir -p $(@D)

@@ -107,6 +107,7 @@ do_run(void *ctx)
 
 	crash_hashes_equal = mutant != NULL && mutant->hashes_equal;
 	crash_members_hold = mutant != NULL && mutant->members_hold;
+	crash_holds_on = mutant != NULL && mutant->holds_on;
 	scene_run(ctx);
 }
 

@@ -71,13 +71,14 @@ struct mutant {
 	bool take_cut;      /* a cut message is taken for whole */
 	bool hashes_equal;  /* every two of them */
 	bool members_hold;  /* every member is as it should be */
+	bool holds_on;      /* what a place lost counts on */
 	bool unspool_early; /* the spool goes before the ledger's commit */
 };
 
 extern const struct mutant crash_mutants[];
 extern const size_t crash_mutants_len;
 /* What the linker's --wrap asks. */
-extern bool crash_hashes_equal, crash_members_hold;
+extern bool crash_hashes_equal, crash_members_hold, crash_holds_on;
 
 void world_make(struct world *world, const struct scene *scene,
                 const struct mutant *mutant);

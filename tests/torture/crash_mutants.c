@@ -64,6 +64,8 @@ const struct mutant crash_mutants[] = {
 	  .rule = { NO_SYNC("/store/home/") } },
 	{ .name = "no folder sync after a repair's rename", .scene = "repair",
 	  .rule = { NO_FOLDER("$/home") } },
+	{ .name = "a copy counts while it is brought up", .scene = "short-copy",
+	  .holds_on = true },
 	{ .name = "import is not synced", .scene = "import",
 	  .rule = { NO_SYNC("/copy1/home/") } },
 };

@@ -314,6 +314,14 @@ prepare_wiped(struct world *world)
 	fx_store_sh(&world->w, "rm -rf copy1/*");
 }
 
+/* As from a backup of before: the ledger believes that it has more. */
+static void
+prepare_short(struct world *world)
+{
+	scene_before(world);
+	fx_store_sh(&world->w, "truncate -s -200 copy1/home/*.open.tar.gz");
+}
+
 static void
 prepare_lost_ledger(struct world *world)
 {
@@ -611,6 +619,8 @@ const struct scene crash_scenes[] = {
 	{ .name = "prune", .before = 2, .copies = 2, .min_copies = 2, SMALL,
 	  .group = 3, .prepare = prepare_sealed, .run = run_prune,
 	  .pruned = true },
+	{ .name = "short-copy", BEFORE, SMALL, .group = 3,
+	  .prepare = prepare_short, .damaged = true },
 	{ .name = "wiped", BEFORE, SMALL, .group = 3, .prepare = prepare_wiped,
 	  .run = run_wiped, .again = sync_again, .damaged = true },
 	{ .name = "repair", .before = 3, .copies = 1, SMALL, .group = 3,

@@ -5,9 +5,10 @@
 #include "crash.h"
 #include "mailsled/archive.h"
 #include "mailsled/hash.h"
+#include "mailsled/ledger.h"
 #include "mailsled/loop.h"
 
-bool crash_hashes_equal, crash_members_hold;
+bool crash_hashes_equal, crash_members_hold, crash_holds_on;
 
 bool __real_sled_hash_equal(const struct sled_hash *a,
                             const struct sled_hash *b);
@@ -19,6 +20,10 @@ bool __real_sled_member_compare(const struct sled_source *source, uint64_t at,
 bool __wrap_sled_member_compare(const struct sled_source *source, uint64_t at,
                                 const struct sled_member_sum *sum,
                                 struct sled_err *err);
+bool __real_sled_ledger_unhold(struct sled_ledger *ledger, int64_t member,
+                               const char *place, struct sled_err *err);
+bool __wrap_sled_ledger_unhold(struct sled_ledger *ledger, int64_t member,
+                               const char *place, struct sled_err *err);
 bool __wrap_sled_worker_new(struct sled_worker **out, struct sled_err *err);
 bool __wrap_sled_worker_submit(struct sled_worker *worker, sled_loop_fn *job,
                                void *ctx, struct sled_err *err);
@@ -38,6 +43,14 @@ __wrap_sled_member_compare(const struct sled_source *source, uint64_t at,
 {
 	return crash_members_hold ||
 	       __real_sled_member_compare(source, at, sum, err);
+}
+
+bool
+__wrap_sled_ledger_unhold(struct sled_ledger *ledger, int64_t member,
+                          const char *place, struct sled_err *err)
+{
+	return crash_holds_on ||
+	       __real_sled_ledger_unhold(ledger, member, place, err);
 }
 
 /* A job is done when it is handed in: one order of all calls, each time. */

@@ -452,6 +452,71 @@ a_rebuild_forgets_it_all(void **state)
 	fx_box_end(&fx);
 }
 
+/* ---- what a remembered listing may leave unasked ---- */
+
+static enum sled_standing
+standing(const char *uid, uint64_t size, int64_t until)
+{
+	const struct sled_spool_owner owner = { "home", "pop.example.org",
+		                                "ada" };
+	enum sled_standing is = SLED_STANDING_NEW;
+	struct sled_box *box = NULL;
+
+	if (!sled_box_open(&box, fx.store, &owner, fx.now, &err) ||
+	    !sled_box_standing(box, uid, size, until, &is, &err) ||
+	    !sled_box_close(&box, NULL, &err))
+		fail_msg("%s", err.text);
+	return is;
+}
+
+static void
+what_is_stored_and_in_no_doubt_is_left_alone(void **state)
+{
+	const uint64_t size = sizeof(letter) - 1;
+	struct sled_maildrop maildrop;
+
+	(void)state;
+	assert_int_equal(standing("a", size, FX_NEVER), SLED_STANDING_NEW);
+	fx_box_visit(&fx, mail, 1, FX_NEVER);
+	assert_int_equal(standing("a", size, FX_NEVER), SLED_STANDING_SETTLED);
+	assert_int_equal(standing("b", size, FX_NEVER), SLED_STANDING_NEW);
+	assert_int_equal(standing("a", size + 1, FX_NEVER), SLED_STANDING_OPEN);
+	assert_int_equal(standing("a", size, FX_ALWAYS), SLED_STANDING_OPEN);
+	maildrop = fx_box_habits(&fx);
+	maildrop.reuses_ids = true;
+	assert_true(sled_ledger_maildrop_put(sled_store_ledger(fx.store),
+	                                     &maildrop, &err));
+	assert_int_equal(standing("a", size, FX_NEVER), SLED_STANDING_OPEN);
+}
+
+static void
+what_is_in_any_doubt_is_asked_for(void **state)
+{
+	static const unsigned doubts[] = { SLED_MESSAGE_SHORT,
+		                           SLED_MESSAGE_DOUBTFUL,
+		                           SLED_MESSAGE_UNSURE };
+	const uint64_t size = sizeof(letter) - 1;
+	struct sled_ledger *ledger;
+	int64_t row;
+
+	(void)state;
+	fx_box_visit(&fx, mail, 1, FX_NEVER);
+	ledger = sled_store_ledger(fx.store);
+	row = fx_box_row(&fx, 1).id;
+	for (size_t i = 0; i < sizeof(doubts) / sizeof(doubts[0]); i++) {
+		assert_true(
+		    sled_ledger_set_flags(ledger, row, doubts[i], 0, &err));
+		assert_int_equal(standing("a", size, FX_NEVER),
+		                 SLED_STANDING_OPEN);
+		assert_true(
+		    sled_ledger_set_flags(ledger, row, 0, doubts[i], &err));
+	}
+	assert_int_equal(standing("a", size, FX_NEVER), SLED_STANDING_SETTLED);
+	/* A DELE whose QUIT was not answered. */
+	assert_true(sled_ledger_set_dele(ledger, row, fx.now, &err));
+	assert_int_equal(standing("a", size, FX_NEVER), SLED_STANDING_OPEN);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -472,6 +537,8 @@ main(void)
 		T(a_listing_that_cannot_be_kept_leaves_the_old_one),
 		T(any_change_is_followed),
 		T(a_rebuild_forgets_it_all),
+		T(what_is_stored_and_in_no_doubt_is_left_alone),
+		T(what_is_in_any_doubt_is_asked_for),
 	};
 
 	return cmocka_run_group_tests_name("box_cache", tests, NULL, NULL);

@@ -153,6 +153,50 @@ a_server_that_loses_its_ids_brings_no_second_rows(void **state)
 	fx_box_drop(&fx);
 }
 
+/* A listing without ids says of no message that it is gone. */
+static void
+what_a_listing_without_ids_lacks_is_not_gone(void **state)
+{
+	static const char three[] = HEAD("three") "3\r\n";
+	const struct fx_letter was[] = { { "a", one, 0 },
+		                         { "b", two, 0 },
+		                         { "c", three, 0 } };
+	const struct fx_letter no_uidl[] = { { NULL, one, 0 },
+		                             { NULL, two, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, was, 3, FX_NEVER);
+	fx_box_visit(&fx, no_uidl, 2, FX_NEVER);
+	assert_int_equal(fx.retrs, 0);
+	assert_int_equal(fx_box_live(&fx), 3);
+	assert_int_equal(fx_box_on_server(&fx), 2);
+	fx_box_visit(&fx, was, 3, FX_NEVER);
+	assert_int_equal(fx.retrs, 0);
+	assert_int_equal(fx_box_on_server(&fx), 3);
+	fx_box_drop(&fx);
+}
+
+/* What is gone is not on the server: equal octets are another message. */
+static void
+without_an_id_what_comes_again_behind_its_deletion_is_new(void **state)
+{
+	const struct fx_letter mail[] = { { NULL, one, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	for (size_t i = 1; i < 3; i++) {
+		fx_box_visit(&fx, mail, 1, FX_ALWAYS);
+		assert_int_equal(fx.deles, 1);
+		assert_int_equal(fx_box_rows(&fx), i);
+		assert_int_equal(fx_box_live(&fx), 0);
+		fx.now += 60;
+	}
+	fx_box_drop(&fx);
+}
+
 /* Which of the two is left when an id that was doubled is listed once? */
 static void
 an_id_that_was_doubled_once_is_proved_later(void **state)
@@ -320,6 +364,29 @@ ids_all_given_anew_to_some_of_them_are_proved_one_by_one(void **state)
 	fx_box_visit(&fx, some, len, FX_ALWAYS);
 	assert_int_equal(fx.tops + fx.retrs, 0);
 	assert_int_equal(fx.deles, len);
+	fx_box_drop(&fx);
+}
+
+/* The visit is cut before anything is proved: what a new id may still turn out to
+ * be is not gone. */
+static void
+what_may_be_found_under_a_new_id_is_not_gone(void **state)
+{
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	make_many(&many, "old-", MANY);
+	fx_box_visit(&fx, many.mail, MANY, FX_NEVER);
+	make_many(&many, "new-", MANY);
+	fx_box_begin(&fx, many.mail + 1, MANY - 1, FX_NEVER);
+	fx_box_end(&fx);
+	fx_box_visit(&fx, many.mail + 1, MANY - 1, FX_NEVER);
+	assert_int_equal(fx.retrs, 0);
+	assert_int_equal(fx_box_rows(&fx), MANY);
+	fx_box_visit(&fx, many.mail + 1, MANY - 1, FX_NEVER);
+	assert_int_equal(fx_box_live(&fx), MANY - 1);
 	fx_box_drop(&fx);
 }
 
@@ -533,6 +600,55 @@ without_uidl_mail_of_the_same_size_is_not_missed(void **state)
 	fx_box_drop(&fx);
 }
 
+/* Rows were passed over: the sizes alone fit. */
+static void
+without_uidl_what_stands_behind_a_gap_is_asked(void **state)
+{
+	const struct fx_letter was[] = {
+		{ NULL, HEAD("one") "1\r\n", 0 },
+		{ NULL, HEAD("two") "22\r\n", 0 },
+		{ NULL, HEAD("three") "333\r\n", 0 },
+		{ NULL, HEAD("four") "4444\r\n", 0 },
+	};
+	const struct fx_letter is[] = {
+		was[0],
+		{ NULL, HEAD("other") "333\r\n", 0 },
+		was[3],
+	};
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, was, 4, FX_NEVER);
+	fx_box_visit(&fx, is, 3, FX_NEVER);
+	assert_int_equal(fx.retrs, 1);
+	assert_int_equal(fx_box_rows(&fx), 5);
+	assert_int_equal(fx_box_on_server(&fx), 3);
+	fx_box_drop(&fx);
+}
+
+static void
+without_uidl_each_in_doubt_is_asked(void **state)
+{
+	struct sled_err err = { 0 };
+	struct many many;
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	make_nameless(&many, MANY);
+	fx_box_begin(&fx, many.mail, MANY, FX_NEVER);
+	fx_box_fetch(&fx);
+	fx_box_commit(&fx);
+	assert_true(sled_box_doubt(fx.box, 7, &err));
+	fx_box_end(&fx);
+	fx_box_begin(&fx, many.mail, MANY, FX_NEVER);
+	assert_int_equal(fx_box_verdict(&fx, 6), SLED_ITEM_WAITS);
+	assert_int_equal(fx_box_verdict(&fx, 7), SLED_ITEM_PROVE);
+	fx_box_end(&fx);
+	fx_box_drop(&fx);
+}
+
 /* Each deletion has its own RETR, whatever a TOP has shown. */
 static void
 without_uidl_a_proof_never_deletes(void **state)
@@ -681,6 +797,13 @@ main(void)
 		cmocka_unit_test(
 		    without_uidl_and_top_all_of_it_is_fetched_and_stored_once),
 		cmocka_unit_test(known_mail_comes_in_while_places_are_counted),
+		cmocka_unit_test(what_a_listing_without_ids_lacks_is_not_gone),
+		cmocka_unit_test(
+		    without_an_id_what_comes_again_behind_its_deletion_is_new),
+		cmocka_unit_test(what_may_be_found_under_a_new_id_is_not_gone),
+		cmocka_unit_test(
+		    without_uidl_what_stands_behind_a_gap_is_asked),
+		cmocka_unit_test(without_uidl_each_in_doubt_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

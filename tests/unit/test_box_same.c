@@ -282,6 +282,28 @@ an_id_of_old_with_the_same_size_is_proved(void **state)
 	fx_box_drop(&fx);
 }
 
+/* Both lead to the one row after a rebuild: either could be its id. */
+static void
+two_ids_of_a_rebuilt_row_are_one_message(void **state)
+{
+	const struct fx_letter was[] = { { "x", one, 0 } };
+	const struct fx_letter renamed[] = { { "y", one, 0 } };
+	const struct fx_letter is[] = { { "x", uno, 0 }, { "y", one, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, was, 1, FX_NEVER);
+	fx_box_visit(&fx, renamed, 1, FX_NEVER);
+	fx_box_close(&fx);
+	fx_box_shell(&fx, "rm %s/a/.mailsled/ledger.db*");
+	fx_box_open(&fx);
+	fx_box_visit(&fx, is, 2, FX_NEVER);
+	assert_int_equal(fx.retrs, 1);
+	assert_int_equal(fx_box_rows(&fx), 2);
+	fx_box_drop(&fx);
+}
+
 int
 main(void)
 {
@@ -302,6 +324,7 @@ main(void)
 		    a_message_without_a_header_is_fetched_not_proved),
 		cmocka_unit_test(an_id_of_old_is_no_second_claim_to_a_row),
 		cmocka_unit_test(an_id_of_old_with_the_same_size_is_proved),
+		cmocka_unit_test(two_ids_of_a_rebuilt_row_are_one_message),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
