@@ -200,7 +200,8 @@ sled_ledger_maildrop_put(struct sled_ledger *ledger,
 		"UPDATE maildrop SET first_visit = ?2, exact = ?3,"
 		" lf_counted = ?4, loose = ?5,"
 		" reuses_ids = max(reuses_ids, ?6),"
-		" drops_retrieved = max(drops_retrieved, ?7), expire_0 = ?8, no_uidl = ?9,"
+		" drops_retrieved = max(drops_retrieved, ?7),"
+		" expire_0 = ?8, no_uidl = ?9,"
 		" listed_count = ?10, flights_lost = ?11, expire_days = ?12,"
 		" login_delay_s = ?13, octets = ?14, visited = ?15"
 		" WHERE id = ?1",

@@ -253,19 +253,21 @@ sled_recount_could(struct sled_store *store, int64_t member, int64_t now,
                    bool *could, struct sled_err *err)
 {
 	struct sled_recount r = { .store = store, .now = now };
-	bool ok;
+	bool ok = false;
 
 	*could = false;
 	r.verified = calloc(store->len, sizeof(*r.verified));
 	r.holds = calloc(store->len, sizeof(*r.holds));
-	ok = r.verified != NULL && r.holds != NULL
-	         ? sled_ledger_holdings(store->ledger, member, take_holding, &r,
-	                                err)
-	         : sled_fail(err, SLED_ERR_NOMEM, "recheck");
+	if (r.verified == NULL || r.holds == NULL) {
+		(void)sled_fail(err, SLED_ERR_NOMEM, "recheck");
+		goto out;
+	}
+	ok = sled_ledger_holdings(store->ledger, member, take_holding, &r, err);
 	for (size_t i = 0; ok && i < store->len; i++)
 		r.holds[i] =
 		    sled_seat_usable(&store->seats[i]) || absent_holds(&r, i);
 	*could = ok && is_enough(&r);
+out:
 	free(r.verified);
 	free(r.holds);
 	return ok;

@@ -376,6 +376,36 @@ test_a_hash_that_is_not_the_bytes_own_is_torn(void **state)
 	assert_int_equal(found.torn, 1);
 }
 
+/* Of a long one too, whose header is written before it ends. */
+static void
+test_what_is_alone_is_known_as_that(void **state)
+{
+	static const struct fx_mail other = { "other", 5, 2 };
+	static const char bytes[3 * 65536];
+	static struct fx_found found;
+	struct world *w = *state;
+	struct sled_record record;
+	struct sled_sha256 *sha;
+	struct sled_hash hash;
+
+	create(w);
+	assert_true(sled_sha256_new(&sha, &w->err));
+	sled_sha256_add(sha, bytes, sizeof(bytes));
+	hash = sled_sha256_end(sha);
+	sled_sha256_free(&sha);
+	assert_true(sled_spool_begin(w->spool, "u", 1, 0, &w->err));
+	sled_spool_alone(w->spool);
+	assert_true(sled_spool_append(w->spool, bytes, sizeof(bytes), &w->err));
+	assert_true(sled_spool_end(w->spool, &hash, &record, &w->err));
+	assert_true(record.alone);
+	assert_true(fx_spool_put(w->spool, &other, &record, &w->err));
+	assert_false(record.alone);
+	assert_true(fx_spool_found(w->spool, &found));
+	assert_int_equal(found.count, 2);
+	assert_true(found.record[0].alone);
+	assert_false(found.record[1].alone);
+}
+
 static void
 test_any_bytes_are_a_unique_id_and_71_are_none(void **state)
 {
@@ -626,6 +656,7 @@ main(void)
 		TEST(test_behind_bad_bytes_the_next_record_is_found),
 		TEST(test_a_message_cannot_forge_a_record),
 		TEST(test_a_hash_that_is_not_the_bytes_own_is_torn),
+		TEST(test_what_is_alone_is_known_as_that),
 		TEST(test_any_bytes_are_a_unique_id_and_71_are_none),
 		TEST(test_values_of_any_size_come_back),
 		TEST(test_a_label_that_is_no_file_name_is_refused),
