@@ -151,6 +151,10 @@ def test_cyrus(tmp):
                      server.plain)
 
 
+# They let nobody in more often than each ten seconds, and begin slowly.
+test_courier.timeout = test_cyrus.timeout = 300
+
+
 def with_pop3d(tmp, *args):
     made = collections.Counter()
 
