@@ -377,9 +377,8 @@ find_row(struct sled_store *store, const char *label, const char *target,
 
 	if (!sled_ledger_delivery(ledger, label, target, row, &found, err))
 		return false;
-	/* What was passed over, or given in a run that was cut off. */
 	if (found)
-		return row->told || sled_store_delivery(store, row, now, err);
+		return true;
 	*row = (struct sled_delivery_row){ .trying = 0 };
 	(void)snprintf(row->label, sizeof(row->label), "%s", label);
 	(void)snprintf(row->target, sizeof(row->target), "%s", target);
@@ -397,8 +396,10 @@ sled_deliver_begin(struct sled_store *store,
 	struct sled_delivery_row row;
 
 	for (size_t i = 0; i < account->targets_len; i++)
+		/* What was passed over is untold, and a cut-off run's. */
 		if (!find_row(store, account->name, account->targets[i].name,
-		              &row, now, err))
+		              &row, now, err) ||
+		    (!row.told && !sled_store_delivery(store, &row, now, err)))
 			return false;
 	return true;
 }
