@@ -395,14 +395,12 @@ sled_deliver_begin(struct sled_store *store,
 {
 	struct sled_delivery_row row;
 
-	for (size_t i = 0; i < account->targets_len; i++) {
+	for (size_t i = 0; i < account->targets_len; i++)
+		/* What was passed over is untold, and a cut-off run's. */
 		if (!find_row(store, account->name, account->targets[i].name,
-		              &row, now, err))
+		              &row, now, err) ||
+		    (!row.told && !sled_store_delivery(store, &row, now, err)))
 			return false;
-		/* What was passed over, or given in a run that was cut off. */
-		if (!row.told && !sled_store_delivery(store, &row, now, err))
-			return false;
-	}
 	return true;
 }
 
