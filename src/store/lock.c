@@ -69,24 +69,39 @@ sled_lock_take(struct sled_store *store, struct sled_err *err)
 	return true;
 }
 
+/* "1: FLOCK  ADVISORY  WRITE 4711 08:01:2 0 EOF": the pid, where the inode at the
+ * end of the third number is INODE; else 0. */
+static long
+pid_in(const char *line, unsigned long inode)
+{
+	const char *at = strstr(line, " WRITE ");
+	char *rest = NULL;
+	long pid;
+
+	if (at == NULL || strstr(line, " FLOCK ") == NULL)
+		return 0;
+	pid = strtol(at + strlen(" WRITE "), &rest, 10);
+	for (int i = 0; rest != NULL && i < 2; i++) {
+		rest = strchr(rest, ':');
+		rest += rest != NULL;
+	}
+	return rest != NULL && strtoul(rest, NULL, 10) == inode ? pid : 0;
+}
+
 /* Who has the folder locked, by what /proc tells; 0: it does not. */
 static long
 pid_of_lock(int fd)
 {
 	FILE *locks = fopen("/proc/locks", "re");
-	unsigned long inode;
 	struct stat st = { 0 };
 	char line[128];
-	long pid, found = 0;
+	long found = 0;
 
 	if (locks == NULL)
 		return 0;
 	while (fstat(fd, &st) == 0 && found == 0 &&
 	       fgets(line, sizeof(line), locks) != NULL)
-		if (sscanf(line, "%*d: FLOCK %*s WRITE %ld %*x:%*x:%lu", &pid,
-		           &inode) == 2 &&
-		    inode == st.st_ino)
-			found = pid;
+		found = pid_in(line, st.st_ino);
 	(void)fclose(locks);
 	return found;
 }
