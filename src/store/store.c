@@ -273,7 +273,8 @@ open_parts(struct sled_store *store, struct sled_err *err)
 	    !set_state_path(store, err) || !open_state(store, err))
 		return false;
 	if (store->mode != SLED_STORE_READ &&
-	    (!sled_lock_take(store, err) || !sled_seats_found(store, err)))
+	    (!sled_lock_take(store, err) || !sled_lock_place(store, err) ||
+	     !sled_seats_found(store, err) || !sled_lock_place(store, err)))
 		return false;
 	if (!open_ledger(store, err))
 		return false;
@@ -293,7 +294,8 @@ sled_store_open(struct sled_store **out, const struct sled_sys *sys,
 	store->sys = sys;
 	store->conf = *conf;
 	store->mode = mode;
-	store->state_dir = store->spool_dir = store->lock = -1;
+	store->state_dir = store->spool_dir = -1;
+	store->lock = store->place_lock = -1;
 	(void)pthread_mutex_init(&store->commit, NULL);
 	if (!open_parts(store, err)) {
 		sled_store_close(&store);
@@ -316,6 +318,8 @@ sled_store_close(struct sled_store **store_p)
 		(void)store->sys->close(store->sys->ctx, store->spool_dir);
 	if (store->state_dir != -1)
 		(void)store->sys->close(store->sys->ctx, store->state_dir);
+	if (store->place_lock != -1)
+		(void)store->sys->close(store->sys->ctx, store->place_lock);
 	if (store->lock != -1)
 		(void)store->sys->close(store->sys->ctx, store->lock);
 	(void)pthread_mutex_destroy(&store->commit);

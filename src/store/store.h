@@ -52,7 +52,7 @@ struct sled_store {
 	struct sled_buf memo; /* what conf.memo said; empty: nothing */
 	struct sled_err memo_why; /* why it could not be read */
 	char *state;          /* absolute path of the state folder */
-	int state_dir, spool_dir, lock;
+	int state_dir, spool_dir, lock, place_lock;
 	uint64_t lost;         /* octets found in no place at this open */
 	uint64_t broken;       /* of the volume at hand, behind its end */
 	bool sighted;          /* its id came from a far place */
@@ -203,6 +203,8 @@ bool sled_probe_patiently(struct sled_place *out, const struct sled_sys *sys,
 
 /* ---- lock.c ---- */
 bool sled_lock_take(struct sled_store *store, struct sled_err *err);
+/* The first place too, once it is there. */
+bool sled_lock_place(struct sled_store *store, struct sled_err *err);
 /* Does another process write this store now? */
 bool sled_lock_is_held(const struct sled_store *store);
 

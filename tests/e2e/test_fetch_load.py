@@ -109,6 +109,28 @@ def test_a_second_mailsled_waits_and_then_says_who_has_the_store(tmp):
             assert counted(place) == (5, 0)
 
 
+def test_another_state_folder_is_no_way_round_the_lock(tmp):
+    """As of root's configuration, or of another machine over NFS: both wrote
+    where each thought the end to be, and what was deleted was overwritten."""
+    for turn in (0, 1):
+        here = tmp / str(turn)
+        with Pop3d(here, "--generate", "5", "--fault",
+                   "RETR:3:stall") as server:
+            sled = Sled(here, {"home": server})
+            assert sled.run("sync").status == 0  # there is a store
+            other = Sled(here, {"home": server}, name="other", store={
+                "path": sled.path, "copies": sled.copies[0],
+                "state": here / "state"})
+            first, second = (sled, other)[::1 - 2 * turn]
+            process = first.popen("fetch")
+            server.wait_line("RETR 3")
+            done = second.fetch()
+            assert done.status == 75, done
+            assert f"pid {process.pid}" in done.err, done
+            process.kill()
+            process.wait()
+
+
 def test_mailsleds_at_once_bring_each_message_once(tmp):
     with Pop3d(tmp, "--generate", "40") as server:
         sled = Sled(tmp, {"home": server})

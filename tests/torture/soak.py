@@ -69,7 +69,7 @@ KIB, MIB = 1 << 10, 1 << 20
 PLACE_SIZE = 48 * MIB
 PLACES = 3
 DELETES = {"home": "verified", "lag": "after 2d", "keep": "never"}
-BUDGET = 160 * KIB  # a day; most days need less
+BUDGET = 128 * KIB  # a day; most days need less
 # What a kill leaves out of account: what came since the last row.
 UNTOLD = 64 * KIB
 A_DAY = {"home": 40, "lag": 16, "keep": 6}  # messages
