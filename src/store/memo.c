@@ -94,6 +94,39 @@ sled_memo_misses(const struct sled_store *store, const struct sled_place *place,
 	return true;
 }
 
+/* Does a line of it end as this one does: with the same path? */
+static bool
+has_path(const struct sled_buf *text, const char *line, size_t len)
+{
+	const char *at = text->data, *end = at + text->len;
+	size_t tail = len - ROW_HEAD;
+
+	for (size_t n; at < end; at += n + 1) {
+		n = strcspn(at, "\n");
+		if (n == len && memcmp(at + n - tail, line + len - tail,
+		                       tail) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A path whose place is at another one now stays known: what lies there while
+ * no disk is mounted is no new place. */
+static bool
+add_old(struct sled_buf *text, const struct sled_buf *old, struct sled_err *err)
+{
+	const char *at = old->data, *end = at + old->len;
+
+	for (size_t len; at < end; at += len + 1) {
+		len = strcspn(at, "\n");
+		if (*at != '#' && len > ROW_HEAD && !has_path(text, at, len) &&
+		    (!sled_buf_add(text, at, len, err) ||
+		     !sled_buf_add(text, "\n", 1, err)))
+			return false;
+	}
+	return true;
+}
+
 /* Nobody may write in /etc: no visit fails for that, and none is told of it. */
 bool
 sled_memo_keep(struct sled_store *store, struct sled_err *err)
@@ -105,7 +138,8 @@ sled_memo_keep(struct sled_store *store, struct sled_err *err)
 	if (store->conf.memo == NULL)
 		return true;
 	ok = sled_buf_addstr(&text, preface, err) &&
-	     sled_ledger_places(store->ledger, note_row, &text, err);
+	     sled_ledger_places(store->ledger, note_row, &text, err) &&
+	     add_old(&text, &store->memo, err);
 	if (ok &&
 	    (text.len != store->memo.len ||
 	     memcmp(text.data, store->memo.data, text.len) != 0) &&
