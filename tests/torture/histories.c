@@ -927,6 +927,10 @@ mend_all(void)
 		say("sync --adopt %zu\n", i);
 		command(&order);
 	}
+	order.command = PRUNE;
+	order.undo = true;
+	for (order.place = 0; order.place < h.places; order.place++)
+		command(&order);
 	order.command = REPAIR;
 	say("repair\n");
 	command(&order);
@@ -999,11 +1003,6 @@ all_is_back(void)
 			unplug(i);
 	for (size_t i = 0; i < h.places; i++)
 		plug(i, i);
-	for (size_t i = 0; i < h.places; i++)
-		command(&(const struct order){ .command = PRUNE,
-		                               .undo = true,
-		                               .place = i,
-		                               .on = NOWHERE });
 	for (unsigned n = 0; n < 3; n++)
 		mend_all();
 }

@@ -527,6 +527,17 @@ test_a_mount_point_whose_disk_is_elsewhere_is_no_new_place(void **state)
 	(void)visit(w);
 	fx_store_close(w);
 	on_another_file_system(w);
+	/* A ledger of a time when the stick was away knows no file system of it. */
+	fx_store_sh(w, "mv copy1 away && rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	fx_store_close(w);
+	fx_store_sh(w, "mv store elsewhere");
+	assert_false(fx_store_try(w, SLED_STORE_WRITE));
+	assert_non_null(strstr(w->err.text, "nothing was created"));
+	fx_store_sh(w, "mv elsewhere store && mv away copy1");
+	fx_store_open(w);
+	fx_store_close(w);
+	on_another_file_system(w);
 	fx_store_sh(w, "mv store away && mv copy1 store && mkdir copy1");
 	for (unsigned i = 0; i < 2; i++) {
 		fx_store_open(w);
