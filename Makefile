@@ -131,7 +131,7 @@ $(BUILD)/torture/faults: WRAP += malloc calloc realloc strdup
 $(BUILD)/torture/crash: %: %.o $(CRASH) $(SUPPORT) $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
 $(BUILD)/torture/histories: WRAP += sled_clock_now sled_hash_random \
-  sled_mounts_filesystem
+  sled_mounts_filesystem sled_mounts_expected
 $(BUILD)/torture/histories: %: %.o $(BUILD)/torture/crash_wrap.o $(SUPPORT) $(BUILD)/libmailsled.a
 	$(Q)$(CC) $(CFLAGS) $(LINK) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
 $(BUILD)/torture/faults.o: LIBFLAGS += $(if $(READER),-DWITH_READER $(READER_FLAGS))

@@ -1,7 +1,9 @@
 /*
  * adopt.c - members behind the committed end, brought into the ledger: all of
  * them when it was lost. Each is read whole and proved before its rows are
- * written; the first that does not hold ends it.
+ * written; the first that does not hold ends it, and so does one whose receipts
+ * do not have the next number: what is in it was stored before, or is another
+ * file's.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,7 @@ struct adoption {
 	struct sled_store *store;
 	struct sled_volume_row *volume;
 	struct sled_intake *intake;
+	unsigned last; /* number of the last receipts before this */
 	bool old;                     /* see sled_adopt() */
 	bool imported;                /* from no server: see import.c */
 	struct sled_volume_info info; /* label "" without one */
@@ -281,6 +284,24 @@ take_before(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 	return true;
 }
 
+/* No place that can be reached has it: its name stays used, and when it comes
+ * back it has its place in the chain. */
+static bool
+put_missing(struct adoption *a, struct sled_volume_row *before,
+            struct sled_err *err)
+{
+	memcpy(before->label, a->volume->label, sizeof(before->label));
+	before->maildrop = a->volume->maildrop;
+	before->turned = true;
+	before->sha256 = a->info.before_sha256;
+	a->store->lost += SLED_MEMBER_LAST; /* the least that it had */
+	sled_store_say(a->store,
+	               "%s/%s is in no place that can be reached; `mailsled "
+	               "sync` when others are back",
+	               before->label, before->name);
+	return sled_ledger_volume_put(a->store->ledger, before, err);
+}
+
 /* Whose the volume is; and the one before it has turned: its hash is here. */
 static bool
 put_info(struct adoption *a, struct sled_err *err)
@@ -298,6 +319,8 @@ put_info(struct adoption *a, struct sled_err *err)
 	if (!sled_ledger_volumes(ledger, a->volume->label, take_before, &before,
 	                         err))
 		return false;
+	if (before.id == 0 && before.name[0] != '\0')
+		return put_missing(a, &before, err);
 	if (before.id == 0 || before.turned)
 		return true;
 	before.turned = true;
@@ -332,12 +355,20 @@ adopt_one(struct adoption *a, struct sled_reading *reading, bool *held,
 		*err = (struct sled_err){ 0 };
 		return true;
 	}
+	if (seq <= a->last) {
+		*held = false; /* it was here before, or is of another way */
+		sled_store_say(a->store,
+		               "%s: the member at %llu does not follow",
+		               reading->name, (unsigned long long)at);
+		return true;
+	}
 	if (a->info.label[0] != '\0' && !put_info(a, err))
 		return false;
 	if (volume->id == 0 &&
 	    !sled_ledger_volume_put(a->store->ledger, volume, err))
 		return false;
 	volume->end += sum.length;
+	a->last = seq;
 	if (seq > volume->receipts)
 		volume->receipts = seq;
 	return put_member(a, at, &sum, err) &&
@@ -401,12 +432,33 @@ learn_origin(struct adoption *a, struct sled_err *err)
 	return ok;
 }
 
+/* The number of the last receipts that are ours; 0 where they cannot be read. */
+static bool
+learn_last(struct adoption *a, struct sled_reading *reading,
+           struct sled_err *err)
+{
+	struct sled_member_row *rows = NULL;
+	struct sled_member_sum sum;
+	struct sled_err why = { 0 };
+	size_t len = 0;
+	bool ok = a->volume->end == 0 ||
+	          sled_volume_extents(a->store, a->volume->id, 0, &rows, &len,
+	                              err);
+
+	if (len > 0 && !sled_member_check(&reading->source, rows[len - 1].at,
+	                                  NULL, &sum, &a->last, &why))
+		a->last = 0;
+	free(rows);
+	return ok;
+}
+
 static bool
 adopt_all(struct adoption *a, struct sled_reading *reading, uint64_t limit,
           struct sled_err *err)
 {
 	bool more = true;
-	bool ok = sled_intake_new(&a->intake, err) && learn_origin(a, err);
+	bool ok = sled_intake_new(&a->intake, err) && learn_origin(a, err) &&
+	          learn_last(a, reading, err);
 
 	while (ok && more)
 		ok = adopt_group(a, reading, limit, &more, err);

@@ -64,14 +64,36 @@ write_memo(struct sled_store *store, struct sled_span text,
 	return ok;
 }
 
+/* A ledger that was made anew while a disk was away does not know which file
+ * system that has; what was noted of it stays. */
+static uint64_t
+fsid_of(const struct sled_store *store, const struct sled_place_row *row)
+{
+	const char *line = NULL;
+
+	if (row->fsid != 0)
+		return row->fsid;
+	do
+		line = sled_place_line_of(&store->memo, ROW_HEAD, row->path,
+		                          line);
+	while (line != NULL && strncmp(line, row->id, SLED_PLACE_ID - 1) != 0);
+	return line == NULL ? 0 : strtoull(line + SLED_PLACE_ID, NULL, 16);
+}
+
+struct noting {
+	const struct sled_store *store;
+	struct sled_buf text;
+};
+
 static bool
 note_row(void *ctx, const struct sled_place_row *row, struct sled_err *err)
 {
+	struct noting *noting = ctx;
 	char head[ROW_HEAD];
 
 	(void)snprintf(head, sizeof(head), "%.32s %016llx", row->id,
-	               (unsigned long long)row->fsid);
-	return sled_place_line(ctx, head, row->path, err);
+	               (unsigned long long)fsid_of(noting->store, row));
+	return sled_place_line(&noting->text, head, row->path, err);
 }
 
 /* A place that was emptied, or removed, where its disk still is: may be made
@@ -94,26 +116,61 @@ sled_memo_misses(const struct sled_store *store, const struct sled_place *place,
 	return true;
 }
 
+/* Does a line of it end as this one does: with the same path? */
+static bool
+has_path(const struct sled_buf *text, const char *line, size_t len)
+{
+	const char *at = text->data, *end = at + text->len;
+	size_t tail = len - ROW_HEAD;
+
+	for (size_t n; at < end; at += n + 1) {
+		n = strcspn(at, "\n");
+		if (n == len && memcmp(at + n - tail, line + len - tail,
+		                       tail) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A path whose place is at another one now stays known: what lies there while
+ * no disk is mounted is no new place. */
+static bool
+add_old(struct sled_buf *text, const struct sled_buf *old, struct sled_err *err)
+{
+	const char *at = old->data, *end = at + old->len;
+
+	for (size_t len; at < end; at += len + 1) {
+		len = strcspn(at, "\n");
+		if (*at != '#' && len > ROW_HEAD && !has_path(text, at, len) &&
+		    (!sled_buf_add(text, at, len, err) ||
+		     !sled_buf_add(text, "\n", 1, err)))
+			return false;
+	}
+	return true;
+}
+
 /* Nobody may write in /etc: no visit fails for that, and none is told of it. */
 bool
 sled_memo_keep(struct sled_store *store, struct sled_err *err)
 {
-	struct sled_buf text = { 0 };
+	struct noting noting = { store, { 0 } };
+	struct sled_buf *text = &noting.text;
 	struct sled_err why = { 0 };
 	bool ok;
 
 	if (store->conf.memo == NULL)
 		return true;
-	ok = sled_buf_addstr(&text, preface, err) &&
-	     sled_ledger_places(store->ledger, note_row, &text, err);
+	ok = sled_buf_addstr(text, preface, err) &&
+	     sled_ledger_places(store->ledger, note_row, &noting, err) &&
+	     add_old(text, &store->memo, err);
 	if (ok &&
-	    (text.len != store->memo.len ||
-	     memcmp(text.data, store->memo.data, text.len) != 0) &&
-	    write_memo(store, sled_buf_span(&text), &why)) {
+	    (text->len != store->memo.len ||
+	     memcmp(text->data, store->memo.data, text->len) != 0) &&
+	    write_memo(store, sled_buf_span(text), &why)) {
 		sled_buf_free(&store->memo);
-		store->memo = text;
+		store->memo = *text;
 		return true;
 	}
-	sled_buf_free(&text);
+	sled_buf_free(text);
 	return ok;
 }

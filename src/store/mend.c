@@ -19,6 +19,7 @@
 #include "mailsled/clock.h"
 #include "mailsled/text.h"
 #include "store/parity.h"
+#include "store/repair.h"
 
 #define NAMED 100 /* lost messages that are told one by one */
 
@@ -135,11 +136,12 @@ find_member(struct sled_reading *reading, const struct extents *extents,
 	return true;
 }
 
-/* Append to the first place each member of READING from SIZE on that holds. */
+/* Append to the first place each member of READING from SIZE to LIMIT that
+ * holds. */
 static bool
 pull_members(struct sled_store *store, struct sled_reading *reading,
              const struct sled_volume_row *volume,
-             const struct extents *extents, uint64_t *size,
+             const struct extents *extents, uint64_t limit, uint64_t *size,
              struct sled_err *err)
 {
 	unsigned last = 0;
@@ -147,7 +149,7 @@ pull_members(struct sled_store *store, struct sled_reading *reading,
 
 	if (!goes_on(reading, extents, *size, &last))
 		return true;
-	while (*size < reading->source.size &&
+	while (*size < limit && *size < reading->source.size &&
 	       find_member(reading, extents, *size, &last, &length)) {
 		if (!append_member(store, reading, volume, *size, length, err))
 			return false;
@@ -174,19 +176,22 @@ last_boundary(const struct extents *extents, uint64_t size)
 /* Is what lies before AT not what the ledger has there, or may a whole member begin
  * at AT in the midst of one of the ledger's? Then the file went another way, and
  * whole members of it may begin before AT and end behind. Behind the committed
- * end they are adopted. */
+ * end those that follow were adopted. */
 static bool
 differs_at(struct sled_reading *reading, const struct extents *extents,
            uint64_t at, uint64_t end)
 {
 	const struct sled_member_row *row = row_before(extents, at);
 	struct sled_err why = { 0 };
+	uint64_t length = 0;
 	bool torn = true;
+	unsigned seq = 0;
 
 	if (row != NULL && !compare_row(reading, row, &why))
 		return why.kind == SLED_ERR_DAMAGED;
-	return at < end &&
-	       sled_member_torn(&reading->source, at, &torn, &why) && !torn;
+	if (at >= end)
+		return find_seq(reading, at, &seq, &length) && seq > 0;
+	return sled_member_torn(&reading->source, at, &torn, &why) && !torn;
 }
 
 static bool
@@ -261,12 +266,30 @@ pull(struct sled_store *store, const struct sled_volume_row *volume,
 		    found.size <= *size ||
 		    !sled_seat_read(&reading, seat, volume, false, &why))
 			continue;
-		ok = pull_members(store, &reading, volume, extents, size, err);
+		ok = pull_members(store, &reading, volume, extents, UINT64_MAX,
+		                  size, err);
 		sled_reading_close(&reading);
 		if (!ok)
 			return false;
 	}
 	return true;
+}
+
+/* What was set aside may be all that is left of what the ledger has; of what
+ * it does not have, nothing is taken: its mail was salvaged then. */
+static bool
+pull_old(struct sled_store *store, const struct sled_volume_row *volume,
+         const struct extents *extents, uint64_t *size, struct sled_err *err)
+{
+	struct sled_origins old = { 0 };
+	bool ok = *size >= volume->end ||
+	          sled_origins_add_old(&old, store, volume, err);
+
+	for (size_t i = 0; ok && i < old.len && *size < volume->end; i++)
+		ok = pull_members(store, &old.list[i]->reading, volume, extents,
+		                  volume->end, size, err);
+	sled_origins_free(&old);
+	return ok;
 }
 
 static bool
@@ -385,7 +408,9 @@ lengthen(struct sled_store *store, struct sled_volume_row *volume,
 	                         !cut_first(store, volume, boundary, err)))
 		return false;
 	*size = boundary;
-	if (!pull(store, volume, extents, size, err) || *size >= volume->end)
+	if (!pull(store, volume, extents, size, err) ||
+	    !pull_old(store, volume, extents, size, err) ||
+	    *size >= volume->end)
 		return *size >= volume->end;
 	if (!volume->turned)
 		return drop_rows(store, volume, extents, *size, err);
@@ -666,11 +691,29 @@ tell_broken(struct sled_store *store, const struct sled_volume_row *volume)
 	               (unsigned long long)volume->end);
 }
 
-/* A sealed file without a byte, of a volume that nobody knows and that holds
- * nowhere: tar cannot read it, and its name may be given again. */
+/* Of a volume that nobody knows: mail that it has all the same, as another
+ * account's, is taken over. */
 static bool
-put_empty_aside(struct sled_store *store, const struct sled_volume_row *volume,
-                struct sled_err *err)
+put_sealed_aside(struct sled_store *store, struct sled_seat *seat,
+                 const struct sled_volume_row *volume,
+                 const struct sled_volume_found *found, struct sled_err *err)
+{
+	sled_store_say(store,
+	               "%s/%s/%s %s: it is put into quarantine, and no place "
+	               "that can be reached has what was in it",
+	               seat->place.path, volume->label, found->file,
+	               found->size == 0 ? "is empty"
+	                                : "cannot be read as this volume");
+	return sled_salvage_readable(store, seat, volume, found->file, err) &&
+	       sled_place_quarantine(&seat->place, volume->label, found->file,
+	                             err);
+}
+
+/* A sealed file of which nothing holds, of a volume that nobody knows and that
+ * holds nowhere: tar cannot read it, and its name may be given again. */
+static bool
+put_nothing_aside(struct sled_store *store,
+                  const struct sled_volume_row *volume, struct sled_err *err)
 {
 	bool met = false;
 
@@ -682,16 +725,10 @@ put_empty_aside(struct sled_store *store, const struct sled_volume_row *volume,
 
 		if (sled_seat_usable(seat))
 			ok = sled_seat_volume(seat, volume, &found, &why);
-		if (ok && found.there && found.sealed && found.size == 0) {
+		if (ok && found.there && found.sealed) {
 			met = true;
-			sled_store_say(store,
-			               "%s/%s/%s is empty: it is put into "
-			               "quarantine, and no place that can be "
-			               "reached has what was in it",
-			               seat->place.path, volume->label,
-			               found.file);
-			ok = sled_place_quarantine(&seat->place, volume->label,
-			                           found.file, &why);
+			ok = put_sealed_aside(store, seat, volume, &found,
+			                      &why);
 		}
 		if (!ok && (i == 0 || why.kind == SLED_ERR_NOMEM)) {
 			*err = why;
@@ -727,7 +764,7 @@ sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,
 	         : mend_open(store, volume, &found, &whole, err);
 	tell_broken(store, volume);
 	if (ok && volume->id == 0)
-		return put_empty_aside(store, volume, err);
+		return put_nothing_aside(store, volume, err);
 	return ok && (!whole || (learn_turned(store, volume, err) &&
 	                         hold_first(store, volume, err)));
 }

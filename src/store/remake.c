@@ -96,12 +96,13 @@ look(struct remake *r, size_t i, uint64_t at, uint64_t *length)
 	if (!r->open[i] || at >= source->size)
 		return NOT;
 	if (sled_member_check(source, at, &visitor, &sum, &seq, &why) &&
-	    (seq == 0 || (r->named && seq > r->seq))) {
+	    (seq == 0 || r->named)) {
 		*length = sum.length;
 		r->ended = seq == 0;
 		if (r->ended)
 			return LAST;
-		r->seen = r->astray && !r->fresh;
+		/* Mail of one that does not follow was salvaged. */
+		r->seen = seq <= r->seq || (r->astray && !r->fresh);
 		if (r->seen)
 			return NOT;
 		r->seq = seq;

@@ -311,6 +311,76 @@ hash_mended(struct sled_repair *r, struct sled_hash *out, struct sled_err *err)
 	return ok;
 }
 
+/* ---- the chain ---- */
+
+struct chain {
+	const struct sled_volume_row *volume;
+	struct sled_volume_row next; /* behind it; id 0: none */
+	bool other;                  /* that one names other bytes */
+};
+
+static bool
+take_next(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
+{
+	struct chain *chain = ctx;
+	int month = 0, after = 0, best = 0;
+	unsigned seq = 0, seq_after = 0, seq_best = 0;
+
+	(void)err;
+	if (row->end > 0 &&
+	    sled_volume_name_parse(chain->volume->name, &month, &seq) &&
+	    sled_volume_name_parse(row->name, &after, &seq_after) &&
+	    (after > month || (after == month && seq_after > seq)) &&
+	    (!sled_volume_name_parse(chain->next.name, &best, &seq_best) ||
+	     after < best || (after == best && seq_after < seq_best)))
+		chain->next = *row;
+	return true;
+}
+
+static bool
+take_info(void *ctx, const struct sled_volume_info *info, struct sled_err *err)
+{
+	struct chain *chain = ctx;
+
+	(void)err;
+	chain->other =
+	    strcmp(info->before, chain->volume->name) == 0 &&
+	    !sled_hash_equal(&info->before_sha256, &chain->volume->sha256);
+	return true;
+}
+
+/* The volume that follows may name the hash of what was there when this one was
+ * lost, and came back: those bytes nobody has. */
+static bool
+is_named_otherwise(struct sled_repair *r, bool *other, struct sled_err *err)
+{
+	struct chain chain = { .volume = &r->volume };
+	const struct sled_member_visitor visitor = { .ctx = &chain,
+		                                     .volume = take_info };
+	bool found = false;
+
+	if (!sled_ledger_volumes(r->store->ledger, r->volume.label, take_next,
+	                         &chain, err))
+		return false;
+	for (size_t i = 0; chain.next.id != 0 && !found && i < r->store->len;
+	     i++) {
+		struct sled_reading reading;
+		struct sled_member_sum sum;
+		struct sled_err why = { 0 };
+		unsigned seq = 0;
+
+		if (!sled_seat_usable(&r->store->seats[i]) ||
+		    !sled_seat_read(&reading, &r->store->seats[i], &chain.next,
+		                    false, &why))
+			continue;
+		found = sled_member_check(&reading.source, 0, &visitor, &sum,
+		                          &seq, &why);
+		sled_reading_close(&reading);
+	}
+	*other = found && chain.other;
+	return true;
+}
+
 /* The next volume's VOLUME.txt may tell of a hash that these members do not
  * give: a rebuild passed over damaged ones, or no place that was there when the
  * volume turned had them as they were. */
@@ -320,9 +390,11 @@ is_other(struct sled_repair *r, bool *other, struct sled_err *err)
 	struct sled_hash now;
 
 	*other = false;
-	if (!r->volume.turned || r->volume.sealed || r->volume.end == 0 ||
-	    is_changed(r))
+	if (!r->volume.turned || r->volume.end == 0 || is_changed(r))
 		return true;
+	if (r->volume.sealed)
+		return r->volume.revision > 0 ||
+		       is_named_otherwise(r, other, err);
 	if (!hash_mended(r, &now, err))
 		return false;
 	*other = !sled_hash_equal(&now, &r->volume.sha256);
@@ -602,6 +674,24 @@ renew_others(struct sled_repair *r, const struct sled_seat *base,
 	return true;
 }
 
+/* Can it be again the file that was sealed first? That one's hash may be of a
+ * damaged one, which turned so; then what is whole is a revision too. */
+static bool
+is_back(struct sled_repair *r, const struct sled_revision *revision, bool *back,
+        struct sled_err *err)
+{
+	struct sled_hash now;
+
+	*back = false;
+	if (r->volume.revision == 0 || !is_original(r) ||
+	    !revision->known_before)
+		return true;
+	if (!hash_mended(r, &now, err))
+		return false;
+	*back = sled_hash_equal(&now, &revision->before);
+	return true;
+}
+
 /* The hash that the new file has decides: the original's, or a revision. */
 static bool
 make_revision(struct sled_repair *r, struct sled_seat *base,
@@ -611,9 +701,10 @@ make_revision(struct sled_repair *r, struct sled_seat *base,
 	struct sled_renewal renewal = { .seat = base,
 		                        .volume = volume,
 		                        .sealed = true };
-	bool back =
-	    r->volume.revision > 0 && is_original(r) && revision->known_before;
+	bool back = false;
 
+	if (!is_back(r, revision, &back, err))
+		return false;
 	volume->revision = back ? 0 : r->volume.revision + 1;
 	if (!save_strange(r, base, err) || !sled_renew_write(r, &renewal, err))
 		return false;

@@ -473,6 +473,18 @@ is_twin(const struct sled_store *store, size_t index)
 	return false;
 }
 
+/* Is the place that was here at another path now? */
+static bool
+is_elsewhere(const struct sled_store *store, size_t index)
+{
+	for (size_t i = 0; i < store->len; i++)
+		if (i != index && bears_our_mark(store, &store->seats[i]) &&
+		    strcmp(store->seats[i].place.id,
+		           store->seats[index].id) == 0)
+			return true;
+	return false;
+}
+
 static bool
 settle(struct sled_store *store, size_t index, struct sled_err *err)
 {
@@ -501,9 +513,13 @@ settle(struct sled_store *store, size_t index, struct sled_err *err)
 	if (seat->place.found == SLED_PLACE_MARKED && is_twin(store, index)) {
 		seat->id[0] = '\0'; /* or it would count as absent */
 		explain(seat, "is another way to a place already counted", "");
-	} else {
-		explain_absence(seat);
+		return true;
 	}
+	if (is_elsewhere(store, index)) { /* the same */
+		seat->id[0] = '\0';
+		seat->told = false;
+	}
+	explain_absence(seat);
 	return true;
 }
 
@@ -681,7 +697,7 @@ sled_store_places(const struct sled_store *store)
 }
 
 static bool
-is_elsewhere(const struct sled_seat *seat, uint64_t disk)
+is_off(const struct sled_seat *seat, uint64_t disk)
 {
 	if (seat->far)
 		return seat->id[0] != '\0' && !seat->suspect;
@@ -692,7 +708,7 @@ bool
 sled_store_one_disk(const struct sled_store *store)
 {
 	for (size_t i = 1; i < store->len; i++)
-		if (is_elsewhere(&store->seats[i], store->seats[0].place.disk))
+		if (is_off(&store->seats[i], store->seats[0].place.disk))
 			return false;
 	return true;
 }

@@ -72,14 +72,19 @@ check_chain(void *ctx, const struct sled_volume_info *info,
 	const struct verify *v = ctx;
 	const struct sled_volume_row *before = &v->before;
 
+	if (strcmp(info->label, before->label) == 0 &&
+	    info->before[0] != '\0' && strcmp(info->before, before->name) != 0)
+		return sled_fail(err, SLED_ERR_DAMAGED,
+		                 "names %s as the volume before it, which the "
+		                 "ledger does not know: `mailsled rebuild`",
+		                 info->before);
 	return strcmp(info->label, before->label) != 0 || !before->turned ||
 	       before->end == 0 || before->revision > 0 ||
-	       (strcmp(info->before, before->name) == 0 &&
-	        sled_hash_equal(&info->before_sha256, &before->sha256)) ||
+	       sled_hash_equal(&info->before_sha256, &before->sha256) ||
 	       sled_fail(err, SLED_ERR_DAMAGED,
 	                 "names %s as the volume before it, with other bytes "
-	                 "than %s has",
-	                 info->before, before->name);
+	                 "than it has: `mailsled repair`",
+	                 info->before);
 }
 
 static bool

@@ -90,6 +90,7 @@ static struct {
 	bool backup[PLACES]; /* of a disk */
 	bool old_ledger;
 	bool loud;
+	bool media; /* places are known to be mount points */
 	uint64_t noise, commands; /* where ids come from */
 	char memo[FX_STORE_PATH];
 } h;
@@ -115,6 +116,7 @@ say(const char *fmt, ...)
 
 struct sled_disk;
 int64_t __wrap_sled_clock_now(void);
+bool __wrap_sled_mounts_expected(const char *path);
 bool __wrap_sled_hash_random(void *out, size_t len, struct sled_err *err);
 void __real_sled_mounts_filesystem(int fd, const char *path, uint64_t *fsid,
                                    struct sled_disk *disk);
@@ -154,6 +156,15 @@ __wrap_sled_mounts_filesystem(int fd, const char *path, uint64_t *fsid,
 	for (size_t i = 0; i < h.places; i++)
 		if (strcmp(path, path_of(i)) == 0 && h.in[i] != NOWHERE)
 			*fsid = 100 + h.in[i];
+}
+
+bool
+__wrap_sled_mounts_expected(const char *path)
+{
+	for (size_t i = 0; i < h.places; i++)
+		if (strcmp(path, path_of(i)) == 0)
+			return h.media && h.in[i] == NOWHERE;
+	return false;
 }
 
 /* ---- which messages are where ---- */
@@ -433,7 +444,7 @@ static const char *const names[] = { "visit",  "sync",   "repair",
 /* One command, and how it is disturbed. */
 struct order {
 	enum command command;
-	bool deleting, lost, now; /* of a visit; of a seal */
+	bool deleting, lost, now, undo; /* of a visit, a seal, a prune */
 	size_t group, place;      /* of a visit; of a sync or prune */
 	unsigned kill, tear, fail, pull;
 	int errnum;
@@ -505,7 +516,7 @@ run_command(const struct order *order)
 	case TEND:
 		return sled_store_tend(w->store, 1000, &tended, &w->err);
 	case PRUNE:
-		return run_prune(order->place, false);
+		return run_prune(order->place, order->undo);
 	case REBUILD:
 	case COMMANDS:
 	default:
@@ -916,6 +927,10 @@ mend_all(void)
 		say("sync --adopt %zu\n", i);
 		command(&order);
 	}
+	order.command = PRUNE;
+	order.undo = true;
+	for (order.place = 0; order.place < h.places; order.place++)
+		command(&order);
 	order.command = REPAIR;
 	say("repair\n");
 	command(&order);
@@ -988,8 +1003,6 @@ all_is_back(void)
 			unplug(i);
 	for (size_t i = 0; i < h.places; i++)
 		plug(i, i);
-	for (size_t i = 0; i < h.places; i++)
-		(void)run_prune;
 	for (unsigned n = 0; n < 3; n++)
 		mend_all();
 }
@@ -1007,11 +1020,13 @@ begin(uint64_t seed)
 	h.w.conf.memo = h.memo;
 	h.w.conf.rotate_month = chance(50);
 	h.w.conf.rotate_bytes = chance(50) ? 20000 : UINT64_MAX;
+	h.media = chance(75);
 	h.len = 0;
 	for (size_t i = 0; i < h.places; i++)
 		h.in[i] = i;
 	fx_store_sh(&h.w, "mkdir drawer under backup");
-	say("seed %llu: %zu places\n", (unsigned long long)seed, h.places);
+	say("seed %llu: %zu places%s\n", (unsigned long long)seed, h.places,
+	    h.media ? ", mount points" : "");
 }
 
 /* How many promises do not hold at the end. */

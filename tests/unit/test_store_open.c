@@ -464,6 +464,96 @@ on_another_file_system(struct fx_store *w)
 	sled_buf_free(&command);
 }
 
+static void
+adopt(struct fx_store *w, const char *path)
+{
+	uint64_t octets = 0;
+
+	w->conf.adopt = path;
+	fx_store_open(w);
+	w->conf.adopt = NULL;
+	if (!sled_store_sync(w->store, path, &octets, &w->err))
+		fail_msg("%s", w->err.text);
+	assert_store_has(w, mails, 3);
+	assert_store_verifies(w);
+	fx_store_close(w);
+}
+
+/* The advice that goes with its absence leads somewhere. */
+static void
+test_a_first_place_that_lost_its_mark_is_let_in_by_name(void **state)
+{
+	struct fx_store *w = *state;
+
+	fx_store_open(w);
+	(void)visit(w);
+	fx_store_close(w);
+	fx_store_sh(w, "rm store/COPY.txt");
+	assert_false(fx_store_try(w, SLED_STORE_WRITE));
+	assert_int_equal(w->err.kind, SLED_ERR_PLACE);
+	assert_non_null(strstr(w->err.text, "sync --adopt"));
+	adopt(w, w->path);
+	/* No place has one: STORE.txt tells whose it is. */
+	fx_store_sh(w, "rm */COPY.txt store/STORE.txt");
+	w->conf.adopt = w->path;
+	assert_false(fx_store_try(w, SLED_STORE_WRITE));
+	assert_non_null(strstr(w->err.text, "nothing tells whose it is"));
+	fx_store_sh(w, "cp copy1/STORE.txt store/ && "
+	               "rm store/.mailsled/ledger.db*");
+	w->conf.adopt = w->path;
+	fx_store_open(w);
+	fx_store_close(w);
+	adopt(w, w->copy[0]);
+	/* Nor is it let into another store. */
+	fx_store_sh(w, "rm store/COPY.txt && "
+	               "sed -i 's/^store: ......../store: 01234567/' "
+	               "store/STORE.txt");
+	w->conf.adopt = w->path;
+	assert_false(fx_store_try(w, SLED_STORE_WRITE));
+	assert_non_null(strstr(w->err.text, "belongs to another store"));
+}
+
+/* Both disks change places, then one is pulled out. */
+static void
+test_a_mount_point_whose_disk_is_elsewhere_is_no_new_place(void **state)
+{
+	struct fx_store *w = *state;
+
+	fx_store_sh(w, "mkdir memo");
+	(void)snprintf(w->state, sizeof(w->state), "%.*s/memo/places",
+	               FX_TMP_PATH, w->tmp.path);
+	w->conf.memo = w->state;
+	fx_store_open(w);
+	(void)visit(w);
+	fx_store_close(w);
+	on_another_file_system(w);
+	/* A ledger of a time when the stick was away knows no file system of it. */
+	fx_store_sh(w, "mv copy1 away && rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	fx_store_close(w);
+	fx_store_sh(w, "mv store elsewhere");
+	assert_false(fx_store_try(w, SLED_STORE_WRITE));
+	assert_non_null(strstr(w->err.text, "nothing was created"));
+	fx_store_sh(w, "mv elsewhere store && mv away copy1");
+	fx_store_open(w);
+	fx_store_close(w);
+	on_another_file_system(w);
+	fx_store_sh(w, "mv store away && mv copy1 store && mkdir copy1");
+	for (unsigned i = 0; i < 2; i++) {
+		fx_store_open(w);
+		assert_false(place(w, 1).present);
+		fx_store_close(w);
+		fx_store_sh(w, "test -z \"$(ls -A copy1)\"");
+		fx_store_sh(w, "rm -f store/.mailsled/ledger.db*");
+	}
+	/* What cannot be read tells of no new store either. */
+	fx_store_sh(w, "mv store elsewhere && rm memo/places && "
+	               "mkdir memo/places");
+	assert_false(fx_store_try(w, SLED_STORE_WRITE));
+	assert_non_null(strstr(w->err.text, "nothing was created"));
+	fx_store_sh(w, "test ! -e store");
+}
+
 /* The state folder went with the first place, the stick is not plugged in. */
 static void
 test_a_memo_outside_of_all_places_keeps_another_store_from_being_made(
@@ -670,6 +760,8 @@ main(void)
 		    test_a_state_folder_elsewhere_remembers_that_there_was_a_store),
 		TEST(
 		    test_a_memo_outside_of_all_places_keeps_another_store_from_being_made),
+		TEST(test_a_first_place_that_lost_its_mark_is_let_in_by_name),
+		TEST(test_a_mount_point_whose_disk_is_elsewhere_is_no_new_place),
 		TEST(test_a_new_store_leaves_alone_what_the_memo_knows),
 		TEST(test_places_that_were_removed_are_made_anew),
 		TEST(test_a_memo_that_cannot_be_written_is_no_failure),

@@ -560,6 +560,96 @@ test_a_volume_that_is_all_garbage_goes_aside(void **state)
 }
 
 static void
+test_a_sealed_file_of_garbage_goes_aside(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	assert_rows_survive(w, "echo x > store/home/2026-11-002.tar.gz");
+	assert_rows_survive(w, "echo y > copy1/home/2026-10-001.tar.gz && "
+	                       "rm store/.mailsled/ledger.db*");
+	/* And one that is another account's. */
+	assert_rows_survive(w, "mkdir store/work && cp store/" VOLUME
+	                       " store/work/2026-11-001.tar.gz");
+	fx_store_sh(w, "test \"$(ls store/home)\" = 2026-11-001.open.tar.gz && "
+	               "test -z \"$(ls store/work)\" && "
+	               "grep -rqx x store/.mailsled/quarantine && "
+	               "grep -rqx y copy1/.mailsled/quarantine");
+}
+
+/* As `cat` leaves it by mistake, or a file system that writes twice. */
+static void
+test_members_that_were_there_before_are_adopted_once(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	assert_rows_survive(w, "cp store/" VOLUME " x && cat x >> store/" VOLUME);
+	assert_rows_survive(w, "cat x >> store/" VOLUME
+	                       " && rm store/.mailsled/ledger.db*");
+	assert_rows_survive(w, "cat x >> store/" VOLUME " && cat x >> copy1/" VOLUME
+	                       " && rm store/.mailsled/ledger.db*");
+	assert_int_equal(sled_store_lost(w->store), 0);
+	assert_place_has(w->path, mails, 4, NULL);
+}
+
+/* Of another way it is, and none of its mail is anywhere else. */
+static void
+test_members_that_do_not_follow_give_their_mail(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	fx_store_sh(w, "mkdir one && mv store copy1 one/");
+	fx_store_open(w);
+	(void)visit(w, 4, 2, true);
+	fx_store_close(w);
+	fx_store_sh(w, "mv store two && rm -r copy1 && mv one/* . && "
+	               "cat two/" VOLUME " >> store/" VOLUME);
+	fx_store_open(w);
+	assert_store_has(w, mails, 6);
+	assert_store_verifies(w);
+	assert_place_untars(w, w->path, mails, 6);
+}
+
+/* It was set aside when the other place was whole. */
+static void
+test_what_is_left_in_quarantine_alone_is_no_loss(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	assert_rows_survive(w, "mkdir -p copy1/.mailsled/quarantine && "
+	                       "mv copy1/" VOLUME " copy1/.mailsled/quarantine/"
+	                       "20261123T145031Z-home-0-2026-11-001.open.tar.gz "
+	                       "&& rm store/" VOLUME);
+	assert_int_equal(sled_store_lost(w->store), 0);
+}
+
+/* The volume behind it names it: it was there, and may come back. */
+static void
+test_a_rebuild_knows_of_a_volume_that_is_away(void **state)
+{
+	const struct fx_mail left[] = { mails[0], mails[1], mails[3] };
+	struct fx_store *w = *state;
+
+	w->conf.rotate_bytes = 1;
+	three_members(w);
+	fx_store_sh(w, "mkdir away && mv store/home/2026-11-002* away/ && "
+	               "rm copy1/home/2026-11-002* store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_true(fx_store_has_said(w, "home/2026-11-002 is in no place"));
+	assert_true(sled_store_lost(w->store) > 0);
+	assert_store_has(w, left, 3);
+	assert_store_verifies(w);
+	fx_store_close(w);
+	fx_store_sh(w, "mv away/* copy1/home/");
+	fx_store_open(w);
+	assert_store_has(w, mails, 4);
+	assert_store_verifies(w);
+}
+
+static void
 test_a_shorter_file_is_filled_from_a_copy(void **state)
 {
 	struct fx_store *w = *state;
@@ -995,6 +1085,11 @@ main(void)
 		TEST(test_a_rebuild_takes_what_a_broken_sealed_file_has),
 		TEST(test_a_remaking_that_was_cut_off_goes_on),
 		TEST(test_a_volume_that_is_all_garbage_goes_aside),
+		TEST(test_a_sealed_file_of_garbage_goes_aside),
+		TEST(test_members_that_were_there_before_are_adopted_once),
+		TEST(test_members_that_do_not_follow_give_their_mail),
+		TEST(test_what_is_left_in_quarantine_alone_is_no_loss),
+		TEST(test_a_rebuild_knows_of_a_volume_that_is_away),
 		TEST(test_a_shorter_file_is_filled_from_a_copy),
 		TEST(
 		    test_a_folder_that_cannot_be_listed_is_left_out_where_it_holds_nothing),

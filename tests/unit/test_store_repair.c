@@ -688,6 +688,65 @@ what_turned_while_it_was_damaged_is_mended(void **state)
 	fx_store_drop(&w);
 }
 
+/* The hash that it turned with is of the damaged bytes: what comes back whole is
+ * a revision, and the last one. */
+static void
+what_turned_while_it_was_damaged_comes_back_whole(void **state)
+{
+	struct fx_store *w = *state;
+	struct heard heard;
+	uint64_t n = 0;
+
+	damage(w, "store/home/" OPEN, 2, 2, 400);
+	damage(w, "copy1/home/" OPEN, 2, 2, 400);
+	fx_store_open(w);
+	assert_false(sled_store_seal(w->store, NULL, true, &n, &w->err));
+	w->err = (struct sled_err){ 0 };
+	fx_store_close(w);
+	repair(w, &heard, false);
+	assert_int_equal(heard.worst, SLED_REPAIR_REVISED);
+	assert_true(heard.report.lost > 0);
+	fx_store_sh(w, "cp good/home/" OPEN " copy1/.mailsled/quarantine/"
+	               "20270101T000000Z-home-0-" OPEN);
+	repair(w, &heard, false);
+	assert_int_equal(heard.worst, SLED_REPAIR_MENDED);
+	assert_all_is_there(w);
+	assert_a_further_run_changes_nothing(w, SLED_REPAIR_WHOLE);
+}
+
+/* Lost while it was open, so that the next one names a hash of nothing; back
+ * as it was sealed elsewhere: `verify` and `repair` agree, and end. */
+static void
+a_volume_that_came_back_behind_its_follower_is_a_revision(void **state)
+{
+	static const struct fx_mail more[] = { { "u13", 900, 13 } };
+	struct fx_store *w = *state;
+	struct sled_verify_report report;
+	struct heard heard;
+
+	fx_store_sh(w, "mkdir kept && cp -a store copy1 kept/");
+	seal(w);
+	fx_store_sh(w, "mkdir away && mv copy1/home/* away/ && "
+	               "rm -r store copy1 && mv kept/* . && rm */home/*");
+	visit(w, more, 1, true);
+	fx_store_sh(w, "cp away/* store/home/ && cp away/* copy1/home/ && "
+	               "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_true(sled_store_verify(w->store, true, NULL, NULL, &report,
+	                              &w->err));
+	assert_int_equal(report.damaged, 2);
+	fx_store_close(w);
+	repair(w, &heard, false);
+	assert_int_equal(heard.worst, SLED_REPAIR_REVISED);
+	assert_int_equal(heard.report.lost, 0);
+	fx_store_open(w);
+	assert_store_verifies(w);
+	for (size_t i = 0; i < MAILS; i++)
+		assert_int_equal(fx_store_rows(w, &mails[i]), 1);
+	fx_store_close(w);
+	assert_a_further_run_changes_nothing(w, SLED_REPAIR_WHOLE);
+}
+
 /* ---- cut off at every call ---- */
 
 static void
@@ -843,6 +902,8 @@ main(void)
 		cmocka_unit_test(
 		    a_sealed_copy_of_another_way_gives_its_mail_before_it_is_set_aside),
 		cmocka_unit_test(what_turned_while_it_was_damaged_is_mended),
+		TO(what_turned_while_it_was_damaged_comes_back_whole),
+		TO(a_volume_that_came_back_behind_its_follower_is_a_revision),
 		T(a_kill_at_any_call_is_gone_on_from),
 		T(a_kill_while_something_is_lost_is_gone_on_from),
 		T(a_failure_of_any_write_is_gone_on_from),
