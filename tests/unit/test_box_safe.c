@@ -254,6 +254,82 @@ a_reading_that_holds_counts_for_another_day(void **state)
 	fx_box_drop(&fx);
 }
 
+/* Of a reading in the future nobody knows how old it is. */
+static void
+a_place_that_was_read_in_the_future_is_read_again(void **state)
+{
+	struct fx_box fx;
+
+	(void)state;
+	make_kept(&fx);
+	fx_box_damage(&fx, 1, 300);
+	fx_box_age(&fx, -2 * DAY);
+	fx_box_open(&fx);
+	assert_int_equal(deletes_in_a_visit(&fx, FX_ALWAYS), 0);
+	fx_box_drop(&fx);
+}
+
+static void
+what_is_counted_again_comes_from_the_disk(void **state)
+{
+	struct fx_box fx;
+	unsigned before;
+
+	(void)state;
+	make_kept(&fx);
+	fx_box_age(&fx, 25 * 3600);
+	fx_box_open(&fx);
+	fx_box_begin(&fx, mail, 2, FX_ALWAYS);
+	before = fx_sys_count(&fx.sys, FX_DROP_PAGES);
+	fx_box_recheck(&fx);
+	assert_int_equal(fx_sys_count(&fx.sys, FX_DROP_PAGES) - before, 2);
+	fx_box_end(&fx);
+	fx_box_drop(&fx);
+}
+
+/* Absence may be counted; a place that fails, or does not answer, may not. */
+static void
+a_place_that_fails_counts_for_naught(void **state)
+{
+	struct fx_box fx;
+
+	(void)state;
+	make_kept(&fx);
+	fx_box_open(&fx);
+	fx_sys_pull(&fx.sys, fx.paths[1], 1);
+	assert_int_equal(deletes_in_a_visit(&fx, FX_NEVER), 0);
+	fx_sys_calm(&fx.sys);
+	assert_int_equal(deletes_in_a_visit(&fx, FX_ALWAYS), 0);
+	fx_box_close(&fx);
+	fx_sys_pull(&fx.sys, fx.paths[1], 1);
+	fx_box_open(&fx);
+	assert_int_equal(deletes_in_a_visit(&fx, FX_ALWAYS), 0);
+	fx_box_close(&fx);
+	fx_sys_calm(&fx.sys);
+	fx_box_open(&fx);
+	assert_int_equal(deletes_in_a_visit(&fx, FX_ALWAYS), 2);
+	fx_box_drop(&fx);
+}
+
+static void
+a_count_is_of_the_row_that_was_counted(void **state)
+{
+	struct fx_box fx;
+
+	(void)state;
+	make_kept(&fx);
+	fx_box_open(&fx);
+	fx_box_begin(&fx, mail, 2, FX_ALWAYS);
+	fx_box_recheck_take(&fx);
+	fx_box_recount(&fx);
+	fx.listing.items[0].row += 7; /* another came for it meanwhile */
+	fx_box_recheck_apply(&fx);
+	assert_false(sled_box_may_delete(fx.box, 0));
+	assert_true(sled_box_may_delete(fx.box, 1));
+	fx_box_kill(&fx);
+	fx_box_drop(&fx);
+}
+
 /* What is not due costs no reading: the archive is not read each day. */
 static void
 what_is_kept_is_not_read_again(void **state)
@@ -404,6 +480,11 @@ main(void)
 		    rebuilt_rows_are_proved_before_they_are_deleted),
 		cmocka_unit_test(
 		    a_rebuilt_row_whose_id_has_other_mail_now_is_not_deleted),
+		cmocka_unit_test(
+		    a_place_that_was_read_in_the_future_is_read_again),
+		cmocka_unit_test(what_is_counted_again_comes_from_the_disk),
+		cmocka_unit_test(a_place_that_fails_counts_for_naught),
+		cmocka_unit_test(a_count_is_of_the_row_that_was_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
