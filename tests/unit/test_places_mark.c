@@ -211,6 +211,41 @@ test_a_place_remembers_what_it_was_told(void **state)
 	assert_int_equal(fx_sys_count(&w->fx, FX_PWRITE), calls);
 }
 
+static void
+test_an_id_is_32_digits_and_no_more(void **state)
+{
+	static const char *const marks[] = {
+		"place: " STORE "0\nstore: " STORE "\n",
+		"place: " STORE "\nstore: " STORE " \n",
+		"place: " STORE "\nstore: g" STORE "\n",
+		"replace: " STORE "\nstore: " STORE "\n",
+	};
+	struct world *w = *state;
+
+	make(w, "a");
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		fx_tmp_write(&w->tmp, "a/COPY.txt", marks[i],
+		             strlen(marks[i]));
+		assert_int_equal(probe(w, "a"), SLED_PLACE_BROKEN);
+		assert_string_equal(w->place.id, "");
+	}
+}
+
+/* As a bind mount is: another path, and the same folder. */
+static void
+test_one_folder_by_two_paths_overlaps(void **state)
+{
+	struct world *w = *state;
+	struct sled_place a = { .path = w->tmp.path, .dev = 7, .ino = 9 };
+	struct sled_place b = { .path = "/proc", .dev = 7, .ino = 9 };
+
+	assert_true(sled_place_overlap(&a, &b));
+	b.ino = 8;
+	assert_false(sled_place_overlap(&a, &b));
+	a.ino = b.ino = 0; /* neither is there */
+	assert_false(sled_place_overlap(&a, &b));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -226,6 +261,8 @@ main(void)
 		TEST(test_a_mark_comes_last_and_is_durable),
 		TEST(test_a_marking_that_was_cut_off_is_no_mark),
 		TEST(test_a_place_remembers_what_it_was_told),
+		TEST(test_an_id_is_32_digits_and_no_more),
+		TEST(test_one_folder_by_two_paths_overlaps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
