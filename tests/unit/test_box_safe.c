@@ -330,6 +330,41 @@ a_count_is_of_the_row_that_was_counted(void **state)
 	fx_box_drop(&fx);
 }
 
+/* The first place is not known to hold what it has any more: its bytes are made
+ * sure to be on the disk, and read from there. */
+static void
+what_the_first_place_holds_again_was_synced_and_read(void **state)
+{
+	struct fx_box fx;
+	struct one_place place;
+	struct sled_ledger *ledger;
+	struct sled_err err = { 0 };
+	unsigned before;
+
+	(void)state;
+	for (size_t damaged = 0; damaged < 2; damaged++) {
+		make_kept(&fx);
+		place = (struct one_place){ .path = fx.paths[0] };
+		ledger = fx_box_ledger(&fx);
+		assert_true(
+		    sled_ledger_places(ledger, take_place, &place, &err));
+		assert_true(sled_ledger_unhold(ledger, 0, place.row.id, &err));
+		sled_ledger_close(&ledger);
+		if (damaged)
+			fx_box_damage(&fx, 0, 300);
+		before = fx_sys_count(&fx.sys, FX_DROP_PAGES);
+		fx_sys_log_on(&fx.sys);
+		fx_sys_log_clear(&fx.sys);
+		fx_box_open(&fx);
+		assert_true(fx_sys_count(&fx.sys, FX_DROP_PAGES) > before);
+		assert_true(fx_sys_before(&fx.sys, "< fdatasync a/home/",
+		                          "> drop_pages a/home/"));
+		assert_int_equal(deletes_in_a_visit(&fx, FX_ALWAYS),
+		                 damaged ? 0 : 2);
+		fx_box_drop(&fx);
+	}
+}
+
 /* What is not due costs no reading: the archive is not read each day. */
 static void
 what_is_kept_is_not_read_again(void **state)
@@ -485,6 +520,8 @@ main(void)
 		cmocka_unit_test(what_is_counted_again_comes_from_the_disk),
 		cmocka_unit_test(a_place_that_fails_counts_for_naught),
 		cmocka_unit_test(a_count_is_of_the_row_that_was_counted),
+		cmocka_unit_test(
+		    what_the_first_place_holds_again_was_synced_and_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
