@@ -55,6 +55,28 @@ the_policy_says_what_is_due(void **state)
 	fx_box_drop(&fx);
 }
 
+/* A router without a battery begins in 1970, and the trial not before its clock is
+ * right. */
+static void
+the_trial_begins_when_the_clock_is_right(void **state)
+{
+	struct fx_box fx;
+	int64_t now;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	now = fx.now;
+	fx.now = DAY;
+	fx_box_visit(&fx, mail, 2, FX_NEVER);
+	assert_int_equal(fx_box_habits(&fx).first_visit, 0);
+	for (int64_t day = 0; day < 2; day++) {
+		fx.now = now + day * DAY;
+		fx_box_visit(&fx, mail, 2, FX_NEVER);
+		assert_int_equal(fx_box_habits(&fx).first_visit, now);
+	}
+	fx_box_drop(&fx);
+}
+
 static void
 nothing_goes_before_its_commit(void **state)
 {
@@ -497,6 +519,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_policy_says_what_is_due),
+		cmocka_unit_test(the_trial_begins_when_the_clock_is_right),
 		cmocka_unit_test(nothing_goes_before_its_commit),
 		cmocka_unit_test(too_few_places_keep_mail_and_say_why),
 		cmocka_unit_test(an_absent_place_counts_for_thirty_days),
