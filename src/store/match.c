@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mailsled/clock.h"
 #include "store/store.h"
 
 /* ---- the listing ---- */
@@ -486,11 +487,12 @@ apply_listing(struct sled_box *box, int64_t now, struct sled_err *err)
 	       note_vanished(box, now, err);
 }
 
-/* The days of trial count from here, though this run be killed. */
+/* The days of trial count from here, though this run be killed; but not from a
+ * day of 1970, or they would be over as soon as the clock is right. */
 static bool
 note_first(struct sled_box *box, int64_t now, struct sled_err *err)
 {
-	if (box->maildrop.first_visit != 0)
+	if (box->maildrop.first_visit != 0 || sled_clock_doubtful(now))
 		return true;
 	box->maildrop.first_visit = now;
 	return sled_ledger_maildrop_put(box->store->ledger, &box->maildrop,

@@ -90,6 +90,24 @@ def test_reused_ids_with_the_same_size_and_rows_made_anew(tmp):
                                (old["a"], old["b"], new["a"])])
 
 
+def test_an_id_of_the_same_size_behind_a_lost_quit(tmp):
+    """[Q2] [S1]"""
+    """That a DELE was sent is known, though its QUIT was answered to nobody:
+    what is listed under the id now may be other mail."""
+    old = {"a": sized(1, "first"), "b": sized(2, "second")}
+    new = {"a": sized(3, "third"), "b": old["b"]}
+    with serve(tmp, old, "--drop-quit") as server:
+        sled = Sled(tmp, {"home": server})
+        row = report(sled.fetch(), 75)
+        assert row["deleted"] == 0 and server.left() == [], row
+        exchange(server, new)
+        row = report(fetch(sled))
+        assert (row["fetched"], row["deleted"]) == (1, 2), row
+        assert server.count("TOP") == 2 and server.left() == []
+        same_mail(kept(sled), [wire(m) for m in
+                               (old["a"], old["b"], new["a"])])
+
+
 def test_ids_that_come_back_after_they_were_gone(tmp):
     """id-1, id-2, ... each time: the next mail takes the ids of the last."""
     with serve(tmp, [sized(i, "one") for i in range(10)],

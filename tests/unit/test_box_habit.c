@@ -173,6 +173,94 @@ a_proof_makes_no_short_message_deletable(void **state)
 	fx_box_drop(&fx);
 }
 
+static void
+a_ledger_made_anew_knows_what_was_short_and_what_had_no_id(void **state)
+{
+	const struct fx_letter mail[] = { { "s", cut, sizeof(whole) - 1 },
+		                          { "", one, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	learn_exact(&fx, 2);
+	fx_box_visit(&fx, mail, 2, FX_NEVER);
+	fx_box_close(&fx);
+	fx_box_shell(&fx, "rm %s/a/.mailsled/ledger.db*");
+	fx_box_open(&fx);
+	assert_int_equal(fx_box_rows(&fx), 4);
+	assert_int_not_equal(fx_box_row(&fx, 3).flags & SLED_MESSAGE_SHORT, 0);
+	assert_int_not_equal(fx_box_row(&fx, 4).flags & SLED_MESSAGE_NOID, 0);
+	fx_box_begin(&fx, mail, 2, FX_ALWAYS);
+	fx_box_prove(&fx);
+	fx_box_recheck(&fx);
+	assert_false(sled_box_may_delete(fx.box, 0));
+	fx_box_end(&fx);
+	fx_box_drop(&fx);
+}
+
+/* Other octets came under an id that is known, and the visit was killed. */
+static void
+a_killed_visit_keeps_what_came_under_an_id_of_other_mail(void **state)
+{
+	const struct fx_letter was[] = { { "a", one, 0 } };
+	const struct fx_letter is[] = { { "a", two, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, was, 1, FX_NEVER);
+	fx_box_begin(&fx, is, 1, FX_NEVER);
+	fx_box_prove(&fx);
+	fx_box_fetch(&fx);
+	assert_int_equal(fx.retrs, 1);
+	fx_box_kill(&fx);
+	fx_box_close(&fx);
+	fx_box_open(&fx);
+	assert_int_equal(fx_box_rows(&fx), 2);
+	fx_box_drop(&fx);
+}
+
+/* How the server counts is seen from all that came in it. */
+static void
+a_killed_first_visit_tells_what_is_short(void **state)
+{
+	const struct fx_letter mail[] = { { "s", cut, sizeof(whole) - 1 },
+		                          { "a", one, 0 },
+		                          { "b", two, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_begin(&fx, mail, 3, FX_ALWAYS);
+	fx_box_fetch(&fx);
+	fx_box_kill(&fx);
+	fx_box_close(&fx);
+	fx_box_open(&fx);
+	assert_int_equal(fx_box_rows(&fx), 3);
+	assert_int_not_equal(fx_box_row(&fx, 1).flags & SLED_MESSAGE_SHORT, 0);
+	for (unsigned i = 1; i < 4; i++) /* so that none speaks for others */
+		assert_int_not_equal(
+		    fx_box_row(&fx, i).flags & SLED_MESSAGE_UNSURE, 0);
+	fx_box_drop(&fx);
+}
+
+static void
+a_killed_visit_leaves_its_last_message_unsure(void **state)
+{
+	const struct fx_letter mail[] = { { "a", one, 0 }, { "b", two, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_begin(&fx, mail, 2, FX_ALWAYS);
+	fx_box_fetch(&fx);
+	fx_box_kill(&fx);
+	fx_box_close(&fx);
+	fx_box_open(&fx);
+	assert_int_equal(fx_box_row(&fx, 1).flags & SLED_MESSAGE_UNSURE, 0);
+	assert_int_not_equal(fx_box_row(&fx, 2).flags & SLED_MESSAGE_UNSURE, 0);
+	fx_box_drop(&fx);
+}
+
 /* The first visit to an account may delete already. */
 static void
 a_short_message_among_few_exact_ones_is_kept(void **state)
@@ -730,6 +818,12 @@ main(void)
 		cmocka_unit_test(a_message_that_was_cut_off_leaves_nothing),
 		cmocka_unit_test(
 		    a_doubtful_clock_receives_at_the_last_known_time),
+		cmocka_unit_test(
+		    a_ledger_made_anew_knows_what_was_short_and_what_had_no_id),
+		cmocka_unit_test(
+		    a_killed_visit_keeps_what_came_under_an_id_of_other_mail),
+		cmocka_unit_test(a_killed_first_visit_tells_what_is_short),
+		cmocka_unit_test(a_killed_visit_leaves_its_last_message_unsure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,28 @@ the_policy_says_what_is_due(void **state)
 	fx_box_drop(&fx);
 }
 
+/* A router without a battery begins in 1970, and the trial not before its clock is
+ * right. */
+static void
+the_trial_begins_when_the_clock_is_right(void **state)
+{
+	struct fx_box fx;
+	int64_t now;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	now = fx.now;
+	fx.now = DAY;
+	fx_box_visit(&fx, mail, 2, FX_NEVER);
+	assert_int_equal(fx_box_habits(&fx).first_visit, 0);
+	for (int64_t day = 0; day < 2; day++) {
+		fx.now = now + day * DAY;
+		fx_box_visit(&fx, mail, 2, FX_NEVER);
+		assert_int_equal(fx_box_habits(&fx).first_visit, now);
+	}
+	fx_box_drop(&fx);
+}
+
 static void
 nothing_goes_before_its_commit(void **state)
 {
@@ -254,6 +276,117 @@ a_reading_that_holds_counts_for_another_day(void **state)
 	fx_box_drop(&fx);
 }
 
+/* Of a reading in the future nobody knows how old it is. */
+static void
+a_place_that_was_read_in_the_future_is_read_again(void **state)
+{
+	struct fx_box fx;
+
+	(void)state;
+	make_kept(&fx);
+	fx_box_damage(&fx, 1, 300);
+	fx_box_age(&fx, -2 * DAY);
+	fx_box_open(&fx);
+	assert_int_equal(deletes_in_a_visit(&fx, FX_ALWAYS), 0);
+	fx_box_drop(&fx);
+}
+
+static void
+what_is_counted_again_comes_from_the_disk(void **state)
+{
+	struct fx_box fx;
+	unsigned before;
+
+	(void)state;
+	make_kept(&fx);
+	fx_box_age(&fx, 25 * 3600);
+	fx_box_open(&fx);
+	fx_box_begin(&fx, mail, 2, FX_ALWAYS);
+	before = fx_sys_count(&fx.sys, FX_DROP_PAGES);
+	fx_box_recheck(&fx);
+	assert_int_equal(fx_sys_count(&fx.sys, FX_DROP_PAGES) - before, 2);
+	fx_box_end(&fx);
+	fx_box_drop(&fx);
+}
+
+/* Absence may be counted; a place that fails, or does not answer, may not. */
+static void
+a_place_that_fails_counts_for_naught(void **state)
+{
+	struct fx_box fx;
+
+	(void)state;
+	make_kept(&fx);
+	fx_box_open(&fx);
+	fx_sys_pull(&fx.sys, fx.paths[1], 1);
+	assert_int_equal(deletes_in_a_visit(&fx, FX_NEVER), 0);
+	fx_sys_calm(&fx.sys);
+	assert_int_equal(deletes_in_a_visit(&fx, FX_ALWAYS), 0);
+	fx_box_close(&fx);
+	fx_sys_pull(&fx.sys, fx.paths[1], 1);
+	fx_box_open(&fx);
+	assert_int_equal(deletes_in_a_visit(&fx, FX_ALWAYS), 0);
+	fx_box_close(&fx);
+	fx_sys_calm(&fx.sys);
+	fx_box_open(&fx);
+	assert_int_equal(deletes_in_a_visit(&fx, FX_ALWAYS), 2);
+	fx_box_drop(&fx);
+}
+
+static void
+a_count_is_of_the_row_that_was_counted(void **state)
+{
+	struct fx_box fx;
+
+	(void)state;
+	make_kept(&fx);
+	fx_box_open(&fx);
+	fx_box_begin(&fx, mail, 2, FX_ALWAYS);
+	fx_box_recheck_take(&fx);
+	fx_box_recount(&fx);
+	fx.listing.items[0].row += 7; /* another came for it meanwhile */
+	fx_box_recheck_apply(&fx);
+	assert_false(sled_box_may_delete(fx.box, 0));
+	assert_true(sled_box_may_delete(fx.box, 1));
+	fx_box_kill(&fx);
+	fx_box_drop(&fx);
+}
+
+/* The first place is not known to hold what it has any more: its bytes are made
+ * sure to be on the disk, and read from there. */
+static void
+what_the_first_place_holds_again_was_synced_and_read(void **state)
+{
+	struct fx_box fx;
+	struct one_place place;
+	struct sled_ledger *ledger;
+	struct sled_err err = { 0 };
+	unsigned before;
+
+	(void)state;
+	for (size_t damaged = 0; damaged < 2; damaged++) {
+		make_kept(&fx);
+		place = (struct one_place){ .path = fx.paths[0] };
+		ledger = fx_box_ledger(&fx);
+		assert_true(
+		    sled_ledger_places(ledger, take_place, &place, &err));
+		assert_true(sled_ledger_unhold(ledger, 0, place.row.id, &err));
+		sled_ledger_close(&ledger);
+		if (damaged)
+			fx_box_damage(&fx, 0, 300);
+		before = fx_sys_count(&fx.sys, FX_DROP_PAGES);
+		fx_sys_log_on(&fx.sys);
+		fx_sys_log_clear(&fx.sys);
+		fx_box_open(&fx);
+		assert_true(fx_sys_count(&fx.sys, FX_DROP_PAGES) > before);
+		assert_true(fx_sys_before(&fx.sys, "< fdatasync a/home/",
+		                          "> drop_pages a/home/"));
+		assert_int_equal(deletes_in_a_visit(&fx, FX_ALWAYS),
+		                 damaged ? 0 : 2);
+		fx_box_drop(&fx);
+	}
+}
+
 /* What is not due costs no reading: the archive is not read each day. */
 static void
 what_is_kept_is_not_read_again(void **state)
@@ -386,6 +519,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_policy_says_what_is_due),
+		cmocka_unit_test(the_trial_begins_when_the_clock_is_right),
 		cmocka_unit_test(nothing_goes_before_its_commit),
 		cmocka_unit_test(too_few_places_keep_mail_and_say_why),
 		cmocka_unit_test(an_absent_place_counts_for_thirty_days),
@@ -404,6 +538,13 @@ main(void)
 		    rebuilt_rows_are_proved_before_they_are_deleted),
 		cmocka_unit_test(
 		    a_rebuilt_row_whose_id_has_other_mail_now_is_not_deleted),
+		cmocka_unit_test(
+		    a_place_that_was_read_in_the_future_is_read_again),
+		cmocka_unit_test(what_is_counted_again_comes_from_the_disk),
+		cmocka_unit_test(a_place_that_fails_counts_for_naught),
+		cmocka_unit_test(a_count_is_of_the_row_that_was_counted),
+		cmocka_unit_test(
+		    what_the_first_place_holds_again_was_synced_and_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,34 @@ a_reused_id_is_fetched_and_from_then_on_all_are_proved(void **state)
 	fx_box_drop(&fx);
 }
 
+/* It was taken for stored by its id before the visit showed what ids are worth. */
+static void
+an_id_that_was_believed_in_the_visit_that_shows_a_reuse_deletes_nothing(
+    void **state)
+{
+	const struct fx_letter was[] = { { "a", one, 0 }, { "b", two, 0 } };
+	const struct fx_letter is[] = { { "a", two, 0 }, { "b", two, 0 } };
+	struct fx_box fx;
+
+	(void)state;
+	fx_box_make(&fx, 2, 2);
+	fx_box_visit(&fx, was, 2, FX_NEVER);
+	fx_box_begin(&fx, is, 2, FX_ALWAYS);
+	assert_int_equal(fx_box_verdict(&fx, 1), SLED_ITEM_STORED);
+	fx_box_prove(&fx);
+	fx_box_fetch(&fx);
+	fx_box_commit(&fx);
+	fx_box_recheck(&fx);
+	assert_int_equal(fx.retrs, 1);
+	assert_true(sled_box_may_delete(fx.box, 0));
+	assert_false(sled_box_may_delete(fx.box, 1));
+	fx_box_end(&fx);
+	fx_box_visit(&fx, is, 2, FX_ALWAYS);
+	assert_int_equal(fx.tops, 2);
+	assert_int_equal(fx.deles, 2);
+	fx_box_drop(&fx);
+}
+
 static void
 what_is_gone_and_listed_again_is_proved(void **state)
 {
@@ -325,6 +353,8 @@ main(void)
 		cmocka_unit_test(an_id_of_old_is_no_second_claim_to_a_row),
 		cmocka_unit_test(an_id_of_old_with_the_same_size_is_proved),
 		cmocka_unit_test(two_ids_of_a_rebuilt_row_are_one_message),
+		cmocka_unit_test(
+		    an_id_that_was_believed_in_the_visit_that_shows_a_reuse_deletes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,6 +253,113 @@ test_what_is_set_aside_is_kept_under_a_free_name(void **state)
 	sled_buf_free(&names);
 }
 
+/* The folder's sync fails: no later one makes that name durable. */
+static void
+test_a_newborn_whose_name_may_be_lost_puts_the_place_out(void **state)
+{
+	struct world *w = *state;
+	struct sled_append append;
+
+	assert_true(
+	    sled_append_begin(&append, &w->place, "home", "file", 0, &w->err));
+	assert_true(sled_append_write(&append, "one", 3, &w->err));
+	fx_sys_fail(&w->fx, FX_FSYNC, 1, EIO, false);
+	assert_false(sled_append_commit(&append, &w->err));
+	sled_append_abort(&append);
+	assert_file(w, NULL);
+	assert_true(w->place.out);
+}
+
+static void
+test_a_close_that_fails_is_no_success(void **state)
+{
+	struct world *w = *state;
+	struct sled_append append;
+
+	assert_true(
+	    sled_append_begin(&append, &w->place, "home", "file", 0, &w->err));
+	assert_true(sled_append_write(&append, "one", 3, &w->err));
+	fx_sys_fail(&w->fx, FX_CLOSE, 1, EIO, false);
+	assert_false(sled_append_commit(&append, &w->err));
+	sled_append_abort(&append);
+	assert_file(w, NULL);
+}
+
+static void
+test_what_is_cut_is_cut_on_the_disk(void **state)
+{
+	struct world *w = *state;
+
+	assert_true(append(w, "xonetwo", 0));
+	fx_sys_log_on(&w->fx);
+	sled_append_undo(&w->place, "home", "file", 4);
+	assert_true(fx_sys_before(&w->fx, "< ftruncate place/home/file",
+	                          "> fdatasync place/home/file"));
+	fx_sys_log_clear(&w->fx);
+	sled_append_undo(&w->place, "home", "file", 0);
+	assert_true(fx_sys_before(&w->fx, "< unlinkat place/home/file",
+	                          "> fsync place/home"));
+	assert_false(w->place.out);
+}
+
+static void
+test_what_cannot_be_undone_puts_the_place_out(void **state)
+{
+	struct world *w = *state;
+
+	sled_append_undo(&w->place, "nothing", "file", 0);
+	assert_false(w->place.out);
+	sled_append_undo(&w->place, "nothing", "file", 4);
+	assert_true(w->place.out);
+	w->place.out = false;
+	assert_true(append(w, "xonetwo", 0));
+	fx_sys_fail(&w->fx, FX_FTRUNCATE, 1, EIO, false);
+	sled_append_undo(&w->place, "home", "file", 4);
+	assert_true(w->place.out);
+}
+
+/* The tail and its name are on the disk before the file is cut. */
+static void
+test_a_tail_is_kept_before_it_is_cut(void **state)
+{
+	struct world *w = *state;
+
+	assert_true(append(w, "xonetwo", 0));
+	fx_sys_log_on(&w->fx);
+	assert_true(sled_place_quarantine_tail(&w->place, "home", "file", 4,
+	                                       &w->err));
+	assert_true(fx_sys_before(&w->fx,
+	                          "< fdatasync place/.mailsled/quarantine/",
+	                          "> fsync place/.mailsled/quarantine"));
+	assert_true(fx_sys_before(&w->fx,
+	                          "< fsync place/.mailsled/quarantine = 0",
+	                          "> ftruncate place/home/file"));
+	fx_sys_log_clear(&w->fx);
+	assert_true(
+	    sled_place_quarantine(&w->place, "home", "file", &w->err));
+	assert_true(fx_sys_before(&w->fx, "< renameat place/home/file",
+	                          "> fsync place/.mailsled/quarantine"));
+}
+
+static void
+test_a_tail_that_cannot_be_kept_is_not_cut(void **state)
+{
+	static const enum fx_call calls[] = { FX_PWRITE, FX_FDATASYNC,
+		                              FX_MKDIRAT };
+	struct world *w = *state;
+
+	assert_true(append(w, "xonetwo", 0));
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		fx_sys_fail(&w->fx, calls[i], 1, ENOSPC, false);
+		assert_false(sled_place_quarantine_tail(&w->place, "home",
+		                                        "file", 4, &w->err));
+		assert_true(fx_sys_fired(&w->fx));
+		fx_sys_calm(&w->fx);
+		assert_file(w, "#onetwo");
+		assert_false(w->place.out);
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -269,6 +376,12 @@ main(void)
 		TEST(test_a_cut_that_cannot_be_made_puts_the_place_out),
 		TEST(test_a_full_disk_leaves_the_old_end),
 		TEST(test_what_is_set_aside_is_kept_under_a_free_name),
+		TEST(test_a_newborn_whose_name_may_be_lost_puts_the_place_out),
+		TEST(test_a_close_that_fails_is_no_success),
+		TEST(test_what_is_cut_is_cut_on_the_disk),
+		TEST(test_what_cannot_be_undone_puts_the_place_out),
+		TEST(test_a_tail_is_kept_before_it_is_cut),
+		TEST(test_a_tail_that_cannot_be_kept_is_not_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

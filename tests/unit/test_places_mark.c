@@ -121,17 +121,46 @@ test_a_folder_that_cannot_be_read_is_broken_not_empty(void **state)
 	assert_int_equal(w->place.why.kind, SLED_ERR_IO);
 }
 
+/* One of the folders where disks are mounted, without a disk below it. */
+static const char *
+bare_root(void)
+{
+	static const char *const roots[] = { "/mnt", "/media", "/run/media" };
+	char command[64];
+
+	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
+		(void)snprintf(command, sizeof(command),
+		               "grep -q ' %s' /proc/self/mounts", roots[i]);
+		if (access(roots[i], F_OK) == 0 && system(command) != 0)
+			return roots[i];
+	}
+	return NULL;
+}
+
 /* Nothing is made there: the disk is not mounted. */
 static void
 test_below_mnt_something_must_be_mounted(void **state)
 {
 	struct world *w = *state;
+	const char *root = bare_root();
+	char path[64];
 
-	if (access("/mnt", F_OK) != 0 ||
-	    system("grep -q ' /mnt' /proc/self/mounts") == 0)
+	if (root == NULL)
 		skip();
-	assert_int_equal(probe(w, "/mnt/mailsled-is-not-there"),
-	                 SLED_PLACE_UNMOUNTED);
+	(void)snprintf(path, sizeof(path), "%s/mailsled-is-not-there", root);
+	assert_int_equal(probe(w, path), SLED_PLACE_UNMOUNTED);
+}
+
+/* As the mount point of a stick that is not plugged in: an empty folder. */
+static void
+test_a_mount_point_without_its_disk_is_not_used(void **state)
+{
+	struct world *w = *state;
+	const char *root = bare_root();
+
+	if (root == NULL || probe(w, root) == SLED_PLACE_UNMARKED)
+		skip(); /* there is something in it */
+	assert_int_equal(w->place.found, SLED_PLACE_UNMOUNTED);
 }
 
 static void
@@ -211,6 +240,41 @@ test_a_place_remembers_what_it_was_told(void **state)
 	assert_int_equal(fx_sys_count(&w->fx, FX_PWRITE), calls);
 }
 
+static void
+test_an_id_is_32_digits_and_no_more(void **state)
+{
+	static const char *const marks[] = {
+		"place: " STORE "0\nstore: " STORE "\n",
+		"place: " STORE "\nstore: " STORE " \n",
+		"place: " STORE "\nstore: g" STORE "\n",
+		"replace: " STORE "\nstore: " STORE "\n",
+	};
+	struct world *w = *state;
+
+	make(w, "a");
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		fx_tmp_write(&w->tmp, "a/COPY.txt", marks[i],
+		             strlen(marks[i]));
+		assert_int_equal(probe(w, "a"), SLED_PLACE_BROKEN);
+		assert_string_equal(w->place.id, "");
+	}
+}
+
+/* As a bind mount is: another path, and the same folder. */
+static void
+test_one_folder_by_two_paths_overlaps(void **state)
+{
+	struct world *w = *state;
+	struct sled_place a = { .path = w->tmp.path, .dev = 7, .ino = 9 };
+	struct sled_place b = { .path = "/proc", .dev = 7, .ino = 9 };
+
+	assert_true(sled_place_overlap(&a, &b));
+	b.ino = 8;
+	assert_false(sled_place_overlap(&a, &b));
+	a.ino = b.ino = 0; /* neither is there */
+	assert_false(sled_place_overlap(&a, &b));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -222,10 +286,13 @@ main(void)
 		TEST(test_a_file_or_a_foreign_mark_is_broken),
 		TEST(test_a_folder_that_cannot_be_read_is_broken_not_empty),
 		TEST(test_below_mnt_something_must_be_mounted),
+		TEST(test_a_mount_point_without_its_disk_is_not_used),
 		TEST(test_a_mark_names_place_and_store),
 		TEST(test_a_mark_comes_last_and_is_durable),
 		TEST(test_a_marking_that_was_cut_off_is_no_mark),
 		TEST(test_a_place_remembers_what_it_was_told),
+		TEST(test_an_id_is_32_digits_and_no_more),
+		TEST(test_one_folder_by_two_paths_overlaps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -321,6 +321,27 @@ test_a_damaged_copy_is_set_aside_and_made_anew(void **state)
 	/* Shorter, too: what is left of it is not believed. */
 	assert_copy_mended(
 	    w, FLIP("copy1/" VOLUME) " && truncate -s -1 copy1/" VOLUME);
+	/* Longer, too, though it is an append of ours that was cut off. */
+	assert_copy_mended(w, FLIP("copy1/" VOLUME) " && head -c 20 whole "
+	                                            ">> copy1/" VOLUME);
+}
+
+/* What a damaged copy has may be all that is left of a member. */
+static void
+test_a_damaged_copy_is_not_given_up_for_a_damaged_first_place(void **state)
+{
+	struct fx_store *w = *state;
+
+	members(w, 0, 3);
+	fx_store_damage(w, "store/" VOLUME,
+	                (unsigned)fx_store_size(w, "store/" VOLUME) - 100);
+	fx_store_sh(w, FLIP("copy1/" VOLUME) " && "
+	               "truncate -s -1 copy1/" VOLUME " && "
+	               "cp copy1/" VOLUME " was");
+	fx_store_open(w);
+	assert_true(fx_store_has_said(w, "both have damage"));
+	fx_store_close(w);
+	fx_store_sh(w, "cmp was copy1/" VOLUME);
 }
 
 struct taken {
@@ -805,6 +826,8 @@ main(void)
 		TEST(test_a_damaged_copy_is_set_aside_and_made_anew),
 		TEST(
 		    test_a_right_copy_is_not_given_up_for_a_damaged_first_place),
+		TEST(
+		    test_a_damaged_copy_is_not_given_up_for_a_damaged_first_place),
 		TEST(
 		    test_messages_of_a_copy_that_went_another_way_are_taken_over),
 		TEST(
