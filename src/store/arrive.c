@@ -307,12 +307,10 @@ sled_box_short(struct sled_box *box, size_t item, uint32_t *counted,
 bool
 sled_box_reconsider(struct sled_box *box, struct sled_err *err)
 {
-	const struct sled_maildrop *maildrop = &box->maildrop;
-	bool settled =
-	    sled_box_is_exact(maildrop) || sled_box_counts_lf(maildrop);
+	bool tells = sled_box_tells(&box->maildrop);
 	uint32_t item;
 
-	for (size_t at = 0; settled && at < box->odd.len; at += sizeof(item)) {
+	for (size_t at = 0; tells && at < box->odd.len; at += sizeof(item)) {
 		memcpy(&item, box->odd.data + at, sizeof(item));
 		if (!sled_box_short(box, item, &box->maildrop.loose, err))
 			return false;

@@ -44,6 +44,15 @@ sled_box_is_loose(const struct sled_maildrop *maildrop)
 	       maildrop->loose > maildrop->exact + maildrop->lf_counted;
 }
 
+/* One that came as it was listed shows what the others lack, until most of many
+ * were not: a first visit may be two messages, one of them cut. */
+bool
+sled_box_tells(const struct sled_maildrop *maildrop)
+{
+	return maildrop->exact + maildrop->lf_counted > 0 &&
+	       !sled_box_is_loose(maildrop);
+}
+
 uint64_t
 sled_box_count(const struct sled_maildrop *maildrop,
                const struct sled_digest *digest)

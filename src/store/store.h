@@ -355,6 +355,8 @@ bool sled_box_is_exact(const struct sled_maildrop *maildrop);
 bool sled_box_counts_lf(const struct sled_maildrop *maildrop);
 /* Do most of its sizes tell nothing, line ends counted as you like? */
 bool sled_box_is_loose(const struct sled_maildrop *maildrop);
+/* Is what fits neither way of counting doubtful? */
+bool sled_box_tells(const struct sled_maildrop *maildrop);
 bool sled_box_is_short(const struct sled_maildrop *maildrop,
                        const struct sled_digest *digest, uint64_t listed);
 /* Of a message that came, with the digest of its octets. */

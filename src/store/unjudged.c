@@ -5,8 +5,8 @@
  * and which may be another one (session/shift.c). One that was killed, or that
  * could not commit what it brought, leaves its spool, and there all that came,
  * in order, what was committed too. From that:
- *   - what came with other octets than listed is short, where most was exact, or
- *     counted with bare LF;
+ *   - what came with other octets than listed is short, where most was exact; or
+ *     where any came so, line ends counted as you like;
  *   - the last one speaks for those before it, as where the line ended: where a
  *     reply was left out or came twice, it is another message, a TOP shows that,
  *     and from then on each has to be proved;
@@ -74,7 +74,7 @@ is_short(const struct sled_maildrop *habit, const struct came *came)
 {
 	return sled_box_is_exact(habit)
 	           ? came->odd
-	           : sled_box_counts_lf(habit) && came->loose;
+	           : sled_box_tells(habit) && came->loose;
 }
 
 static bool
@@ -82,7 +82,7 @@ any_short(const struct sled_unjudged *u, const struct sled_maildrop *habit)
 {
 	return sled_box_is_exact(habit)
 	           ? u->any_odd
-	           : sled_box_counts_lf(habit) && u->loose > 0;
+	           : sled_box_tells(habit) && u->loose > 0;
 }
 
 /* One whose size is that of no other is what it seems to be, where sizes tell. */

@@ -264,6 +264,21 @@ def test_other_octets_at_each_visit_are_paid_twice(tmp):
         all_home(tmp, sled, liar, mail)
 
 
+def test_a_first_visit_in_which_most_came_cut(tmp):
+    """[S3] One that is as long as it was listed shows how long the others are."""
+    for count, whole in ((2, "1"), (2, "2"), (3, "1"), (3, "3")):
+        here = tmp / f"{count}-{whole}"
+        mail = [message(i, f"text {i}\n" * 9 * i) for i in range(count)]
+
+        def cut(s, arg):
+            return None if arg == whole else half(s, arg)
+        with Liar(here, mail, RETR=cut) as liar:
+            sled = Sled(here, {"home": liar})
+            done = fetch(sled)
+            assert done.status == 76 and len(liar.mail) == count - 1, done
+            all_home(here, sled, liar, mail)
+
+
 def test_no_ids_and_a_place_that_is_away(tmp):
     """[S2] It cannot be deleted before the place is back: until then it is not
     fetched again."""
