@@ -62,26 +62,71 @@ drop(struct sled_cli_export *x, struct sled_err *err)
 
 #define PIECE 16384
 
-static bool
-begins_alike(struct sled_file *whole, struct sled_file *part, bool *alike,
-             struct sled_err *err)
-{
-	char a[PIECE], b[PIECE];
-	size_t got = PIECE, other = 0;
+/* A file line by line; a longer one in pieces, the same ones in each file. */
+struct reading {
+	struct sled_file *file;
+	char in[PIECE];
+	uint64_t at; /* behind .in */
+	size_t have, next;
+};
 
-	*alike = true;
-	for (uint64_t at = 0; *alike && got == PIECE; at += got) {
-		if (!sled_file_read(part, b, PIECE, at, &got, err) ||
-		    !sled_file_read(whole, a, got, at, &other, err))
-			return false;
-		*alike = other == got && memcmp(a, b, got) == 0;
+/* Length 0: the file's end. */
+static bool
+next_piece(struct reading *r, struct sled_span *out, struct sled_err *err)
+{
+	size_t got = 0, left = r->have - r->next;
+	const char *end = memchr(r->in + r->next, '\n', left);
+
+	if (end == NULL && r->next > 0) {
+		memmove(r->in, r->in + r->next, left);
+		r->have = left;
+		r->next = 0;
 	}
+	if (end == NULL && r->have < PIECE) {
+		if (!sled_file_read(r->file, r->in + r->have, PIECE - r->have,
+		                    r->at, &got, err))
+			return false;
+		r->at += got;
+		r->have += got;
+	}
+	left = r->have - r->next;
+	end = memchr(r->in + r->next, '\n', left);
+	out->data = r->in + r->next;
+	out->len = end == NULL ? left : (size_t)(end + 1 - out->data);
+	r->next += out->len;
 	return true;
 }
 
+/* Has WHOLE all lines of PART, in their order? */
+static bool
+is_within(struct sled_file *whole, struct sled_file *part, bool *is,
+          struct sled_err *err)
+{
+	struct reading a = { .file = whole }, b = { .file = part };
+	struct sled_span have = { "", 1 }, want;
+
+	*is = true;
+	for (;;) {
+		if (!next_piece(&b, &want, err))
+			return false;
+		if (want.len == 0)
+			return true;
+		do
+			if (!next_piece(&a, &have, err))
+				return false;
+		while (have.len > 0 &&
+		       (have.len != want.len ||
+		        memcmp(have.data, want.data, want.len) != 0));
+		if (have.len == 0) {
+			*is = false;
+			return true;
+		}
+	}
+}
+
 /* Is all that the file has, in what is to take its place? So it is when the
- * archive grew since an export; one that a mail program wrote to, another's or
- * that of another query is not. */
+ * archive grew since an export, or that one could not read all; one that a mail
+ * program wrote to, another's or that of another query is not. */
 static bool
 has_it_all(struct sled_cli_export *x, bool *has_all, struct sled_err *err)
 {
@@ -97,7 +142,7 @@ has_it_all(struct sled_cli_export *x, bool *has_all, struct sled_err *err)
 	                    0, &why))
 		return true;
 	if (sled_file_open(&now, sys, x->dir, x->temp, O_RDONLY, 0, &why)) {
-		if (!begins_alike(&now, &old, has_all, &why))
+		if (!is_within(&now, &old, has_all, &why))
 			*has_all = false;
 		sled_file_drop(&now);
 	}
