@@ -225,6 +225,23 @@ a_lost_quit_and_a_wiped_copy_delete_nothing_until_a_sync(void **state)
 	fx_box_drop(&fx);
 }
 
+/* Its disk is away now; what was seen of it before is not forgotten. */
+static void
+a_place_that_was_seen_wiped_counts_for_naught_when_it_is_away(void **state)
+{
+	struct fx_box fx;
+
+	(void)state;
+	make_kept(&fx);
+	fx_box_shell(&fx, "rm -r %s/b/*");
+	fx_box_open(&fx);
+	fx_box_close(&fx);
+	fx_box_unplug(&fx, 1);
+	fx_box_open(&fx);
+	assert_int_equal(deletes_in_a_visit(&fx, FX_ALWAYS), 0);
+	fx_box_drop(&fx);
+}
+
 static void
 after_a_day_a_present_place_is_read_again(void **state)
 {
@@ -527,6 +544,8 @@ main(void)
 		    an_absent_place_that_is_suspect_counts_for_naught),
 		cmocka_unit_test(
 		    a_lost_quit_and_a_wiped_copy_delete_nothing_until_a_sync),
+		cmocka_unit_test(
+		    a_place_that_was_seen_wiped_counts_for_naught_when_it_is_away),
 		cmocka_unit_test(after_a_day_a_present_place_is_read_again),
 		cmocka_unit_test(a_reading_that_holds_counts_for_another_day),
 		cmocka_unit_test(what_is_kept_is_not_read_again),
