@@ -389,8 +389,12 @@ class World:
         """(kB of memory, descriptors) of the daemon."""
         proc = f"/proc/{self.daemon.pid}"
         status = Path(f"{proc}/status").read_text()
-        return (int(re.search(r"VmRSS:\s+(\d+)", status)[1]),
-                len(os.listdir(f"{proc}/fd")))
+        # The store is open now and then, for a moment.
+        files = []
+        while len(files) < 20:
+            files.append(len(os.listdir(f"{proc}/fd")))
+            time.sleep(0.02)
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]), min(files)
 
     def close(self):
         if self.daemon is not None and self.daemon.poll() is None:
