@@ -157,7 +157,7 @@ check-unit: $(TESTS) ## cmocka suites (T=pop3_replay runs one)
 	@sh tests/units.sh $(if $(T),$(BUILD)/unit/test_$(T),$^)
 check-e2e: all $(BENCH) $(BUILD)/mailsled-fast $(BUILD)/torture/ready ## whole visits against real servers (T=name runs one)
 	@BUILD=$(BUILD) python3 tests/e2e/run.py $(T)
-TORTURE  = $(addprefix $(BUILD)/torture/,crash faults killer ready)
+TORTURE  = $(addprefix $(BUILD)/torture/,crash faults histories killer ready)
 FORGET  := $(if $(shell pkg-config --exists fuse3 && echo y),$(BUILD)/torture/forgetful)
 check-crash: all $(TORTURE) ## 500 states of a power cut, some faults, some kills
 	@BUILD=$(BUILD) sh tests/torture/run.sh check

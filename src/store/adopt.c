@@ -28,8 +28,8 @@ struct adoption {
 	struct sled_volume_row *volume;
 	struct sled_intake *intake;
 	unsigned last; /* number of the last receipts before this */
-	bool old;                     /* see sled_adopt() */
-	bool imported;                /* from no server: see import.c */
+	bool old;      /* see sled_adopt() */
+	bool imported; /* from no server: see import.c */
 	struct sled_volume_info info; /* label "" without one */
 	struct found *list;
 	size_t len, cap;
@@ -441,9 +441,9 @@ learn_last(struct adoption *a, struct sled_reading *reading,
 	struct sled_member_sum sum;
 	struct sled_err why = { 0 };
 	size_t len = 0;
-	bool ok = a->volume->end == 0 ||
-	          sled_volume_extents(a->store, a->volume->id, 0, &rows, &len,
-	                              err);
+	bool ok =
+	    a->volume->end == 0 ||
+	    sled_volume_extents(a->store, a->volume->id, 0, &rows, &len, err);
 
 	if (len > 0 && !sled_member_check(&reading->source, rows[len - 1].at,
 	                                  NULL, &sum, &a->last, &why))

@@ -74,8 +74,8 @@ fsid_of(const struct sled_store *store, const struct sled_place_row *row)
 	if (row->fsid != 0)
 		return row->fsid;
 	do
-		line = sled_place_line_of(&store->memo, ROW_HEAD, row->path,
-		                          line);
+		line =
+		    sled_place_line_of(&store->memo, ROW_HEAD, row->path, line);
 	while (line != NULL && strncmp(line, row->id, SLED_PLACE_ID - 1) != 0);
 	return line == NULL ? 0 : strtoull(line + SLED_PLACE_ID, NULL, 16);
 }
@@ -125,8 +125,8 @@ has_path(const struct sled_buf *text, const char *line, size_t len)
 
 	for (size_t n; at < end; at += n + 1) {
 		n = strcspn(at, "\n");
-		if (n == len && memcmp(at + n - tail, line + len - tail,
-		                       tail) == 0)
+		if (n == len &&
+		    memcmp(at + n - tail, line + len - tail, tail) == 0)
 			return true;
 	}
 	return false;

@@ -727,8 +727,8 @@ put_nothing_aside(struct sled_store *store,
 			ok = sled_seat_volume(seat, volume, &found, &why);
 		if (ok && found.there && found.sealed) {
 			met = true;
-			ok = put_sealed_aside(store, seat, volume, &found,
-			                      &why);
+			ok =
+			    put_sealed_aside(store, seat, volume, &found, &why);
 		}
 		if (!ok && (i == 0 || why.kind == SLED_ERR_NOMEM)) {
 			*err = why;

@@ -235,8 +235,9 @@ is_away(struct sled_store *store, struct sled_err *err)
 
 	if (store->memo_why.kind != SLED_ERR_NONE) {
 		*err = store->memo_why;
-		(void)sled_note(err, "%s tells whether there is a store "
-		                     "already; nothing was created",
+		(void)sled_note(err,
+		                "%s tells whether there is a store "
+		                "already; nothing was created",
 		                store->conf.memo);
 		(void)sled_hint(err, "let this user read it");
 		return true;
@@ -479,8 +480,8 @@ is_elsewhere(const struct sled_store *store, size_t index)
 {
 	for (size_t i = 0; i < store->len; i++)
 		if (i != index && bears_our_mark(store, &store->seats[i]) &&
-		    strcmp(store->seats[i].place.id,
-		           store->seats[index].id) == 0)
+		    strcmp(store->seats[i].place.id, store->seats[index].id) ==
+		        0)
 			return true;
 	return false;
 }

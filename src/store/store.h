@@ -49,9 +49,9 @@ struct sled_store {
 	char id[SLED_PLACE_ID];
 	struct sled_seat *seats; /* [0] is the first place */
 	size_t len;
-	struct sled_buf memo; /* what conf.memo said; empty: nothing */
+	struct sled_buf memo;     /* what conf.memo said; empty: nothing */
 	struct sled_err memo_why; /* why it could not be read */
-	char *state;          /* absolute path of the state folder */
+	char *state;              /* absolute path of the state folder */
 	int state_dir, spool_dir, lock, place_lock;
 	uint64_t lost;         /* octets found in no place at this open */
 	uint64_t broken;       /* of the volume at hand, behind its end */

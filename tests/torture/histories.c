@@ -84,13 +84,13 @@ static struct {
 	struct fx_mail mails[MAILS];
 	char uid[MAILS][12];
 	struct sled_hash hash[MAILS];
-	size_t len;          /* placed on the server so far */
+	size_t len; /* placed on the server so far */
 	size_t places;
 	size_t in[PLACES];   /* the disk at each place, or NOWHERE */
 	bool backup[PLACES]; /* of a disk */
 	bool old_ledger;
 	bool loud;
-	bool media; /* places are known to be mount points */
+	bool media;               /* places are known to be mount points */
 	uint64_t noise, commands; /* where ids come from */
 	char memo[FX_STORE_PATH];
 } h;
@@ -196,8 +196,7 @@ see(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 static void
 see_members(struct sight *sight, const struct sled_source *source)
 {
-	const struct sled_member_visitor visitor = { .ctx = sight,
-		                                     .end = see };
+	const struct sled_member_visitor visitor = { .ctx = sight, .end = see };
 	struct sled_member_sum sum;
 	uint64_t at = 0;
 	unsigned seq;
@@ -287,11 +286,11 @@ place_mails(size_t count)
 		size_t i = h.len++;
 
 		(void)snprintf(h.uid[i], sizeof(h.uid[i]), "u%zu", i);
-		h.mails[i] = (struct fx_mail){ h.uid[i],
-			                       (size_t)(roll(100) < 10
-			                                    ? roll(30000)
-			                                    : roll(2000)),
-			                       (unsigned)i + 1 };
+		h.mails[i] = (struct fx_mail){
+			h.uid[i],
+			(size_t)(roll(100) < 10 ? roll(30000) : roll(2000)),
+			(unsigned)i + 1
+		};
 		h.hash[i] = fx_store_hash(&h.mails[i]);
 	}
 }
@@ -320,8 +319,7 @@ fetch(struct visit *visit, size_t group)
 }
 
 /* The server deletes at QUIT; its answer may be LOST. */
-static bool
-delete(struct visit *visit, bool lost)
+static bool delete (struct visit *visit, bool lost)
 {
 	struct fx_visit *v = &visit->v;
 
@@ -352,7 +350,7 @@ run_visit(bool deleting, bool lost, size_t group)
 		}
 	ok = fx_visit_begin(v, &h.w, visit->list, visit->len) &&
 	     fetch(visit, group) && fx_visit_count(v) &&
-	     (!deleting || delete(visit, lost));
+	     (!deleting || delete (visit, lost));
 	if (!ok)
 		say("  visit: %s\n", v->err.text);
 	ok = fx_visit_end(v, true) && ok;
@@ -437,15 +435,14 @@ enum command {
 	COMMANDS
 };
 
-static const char *const names[] = { "visit",  "sync",   "repair",
-	                             "rebuild", "seal",  "verify",
-	                             "tend",   "prune" };
+static const char *const names[] = { "visit", "sync",   "repair", "rebuild",
+	                             "seal",  "verify", "tend",   "prune" };
 
 /* One command, and how it is disturbed. */
 struct order {
 	enum command command;
 	bool deleting, lost, now, undo; /* of a visit, a seal, a prune */
-	size_t group, place;      /* of a visit; of a sync or prune */
+	size_t group, place;            /* of a visit; of a sync or prune */
 	unsigned kill, tear, fail, pull;
 	int errnum;
 	size_t on; /* the place that is full or pulled; NOWHERE: none */
@@ -502,11 +499,10 @@ run_command(const struct order *order)
 	case VISIT:
 		return run_visit(order->deleting, order->lost, order->group);
 	case SYNC:
-		return sled_store_sync(w->store,
-		                       order->place == NOWHERE
-		                           ? NULL
-		                           : path_of(order->place),
-		                       &n, &w->err);
+		return sled_store_sync(
+		    w->store,
+		    order->place == NOWHERE ? NULL : path_of(order->place), &n,
+		    &w->err);
 	case REPAIR:
 		return run_repair(&worst);
 	case SEAL:
@@ -612,12 +608,13 @@ disturb(struct order *order)
 static void
 some_command(void)
 {
-	static const enum command often[] = {
-		VISIT, VISIT, VISIT,  VISIT,   VISIT, SYNC,   SYNC,
-		REPAIR, REPAIR, REBUILD, SEAL, SEAL, VERIFY, TEND, PRUNE
+	static const enum command often[] = { VISIT,  VISIT,   VISIT, VISIT,
+		                              VISIT,  SYNC,    SYNC,  REPAIR,
+		                              REPAIR, REBUILD, SEAL,  SEAL,
+		                              VERIFY, TEND,    PRUNE };
+	struct order order = {
+		.command = often[roll(sizeof(often) / sizeof(often[0]))]
 	};
-	struct order order = { .command = often[roll(sizeof(often) /
-		                                     sizeof(often[0]))] };
 
 	order.deleting = chance(70);
 	order.lost = chance(10);
@@ -789,8 +786,9 @@ hurt_archive(const char *path)
 		break;
 	default:
 		say("%s: garbage behind it\n", name);
-		fx_store_sh(&h.w, "head -c %zu %s >> %s.x && cat %s.x >> %s && "
-		                  "rm %s.x",
+		fx_store_sh(&h.w,
+		            "head -c %zu %s >> %s.x && cat %s.x >> %s && "
+		            "rm %s.x",
 		            at + 1, name, name, name, name, name);
 		break;
 	}
@@ -841,8 +839,8 @@ hurt(size_t d, const char *path)
 		if (!h.backup[d])
 			return;
 		say("disk %zu: its backup is laid over it\n", d);
-		fx_store_sh(&h.w,
-		            "rm -rf %s && cp -a backup/%zu %s", path, d, path);
+		fx_store_sh(&h.w, "rm -rf %s && cp -a backup/%zu %s", path, d,
+		            path);
 		break;
 	case 3:
 		hurt_ledger();
@@ -888,8 +886,8 @@ befall(void)
 static void
 pass_time(void)
 {
-	static const int64_t leaps[] = { DAY, 3 * DAY, 32 * DAY, -2 * DAY,
-		                         -40 * DAY, 400 * DAY };
+	static const int64_t leaps[] = { DAY,      3 * DAY,   32 * DAY,
+		                         -2 * DAY, -40 * DAY, 400 * DAY };
 	int64_t leap = leaps[roll(6)];
 
 	say("the clock leaps by %lld days\n", (long long)(leap / DAY));
@@ -987,8 +985,7 @@ check_end(void **state)
 		assert_store_has(w, h.mails, h.len);
 		for (size_t i = 0; i < h.places; i++)
 			assert_place_has(path_of(i), h.mails, h.len, NULL);
-		assert_place_untars(w, path_of(roll(h.places)), h.mails,
-		                    h.len);
+		assert_place_untars(w, path_of(roll(h.places)), h.mails, h.len);
 	} else {
 		say("%zu were fetched twice, and are there twice\n", more);
 	}
@@ -1015,8 +1012,8 @@ begin(uint64_t seed)
 	h.places = (size_t)roll(2) + 2;
 	fx_store_make(&h.w, h.places - 1);
 	h.w.conf.min_copies = 2;
-	(void)snprintf(h.memo, sizeof(h.memo), "%.*s/places",
-	               FX_TMP_PATH, h.w.tmp.path);
+	(void)snprintf(h.memo, sizeof(h.memo), "%.*s/places", FX_TMP_PATH,
+	               h.w.tmp.path);
 	h.w.conf.memo = h.memo;
 	h.w.conf.rotate_month = chance(50);
 	h.w.conf.rotate_bytes = chance(50) ? 20000 : UINT64_MAX;
@@ -1039,10 +1036,8 @@ play(uint64_t seed)
 
 	begin(seed);
 	place_mails(3);
-	command(&(const struct order){ .command = VISIT,
-	                               .on = NOWHERE,
-	                               .group = 2,
-	                               .deleting = true });
+	command(&(const struct order){
+	    .command = VISIT, .on = NOWHERE, .group = 2, .deleting = true });
 	for (unsigned n = 0; n < count; n++)
 		step();
 	say("all disks are back\n");

@@ -3,9 +3,9 @@
 # torture, or a small share of it.
 # usage: run.sh check|torture [PART...]
 #   check    crash states, faults and kills, some of each: under a minute
-#   torture  parts states, matrix, mutants, faults, kills, cuts, control, soak,
-#            wire: each, or those
-# Environment: BUILD; SEED of the states; CUTS, the most ways of each cut that are
+#   torture  parts states, matrix, mutants, faults, kills, histories, cuts,
+#            control, soak, wire: each, or those
+# Environment: BUILD; SEED of the states, and the first of the histories; CUTS, the most ways of each cut that are
 # tried (16; 32: nearly all there are, 7 minutes more); STEP, of how many kills of
 # the matrix one is tried (3; 1: all, 6 minutes more); JOBS, processes at once
 # (default: the cores); LIMIT, seconds for all of it (default 3600, 0: none): a
@@ -21,7 +21,7 @@ JOBS=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 export JOBS
 mode=${1:-}
 [ $# -gt 0 ] && shift
-parts=${*:-states matrix mutants faults kills cuts control soak wire}
+parts=${*:-states matrix mutants faults kills histories cuts control soak wire}
 limit=${LIMIT:-3600}
 passed=0
 failed=0
@@ -89,6 +89,7 @@ check)
 	part faults "$build/torture/faults" check
 	part kills python3 "$here/kills.py" --every 67 --offset 7 \
 		--scenes first,next,sync,seal,repair,rebuild
+	part histories "$build/torture/histories" "${SEED:-1}" 12
 	;;
 torture)
 	part states env CUTS="${CUTS:-16}" "$build/torture/crash" torture
@@ -96,6 +97,7 @@ torture)
 	part mutants "$build/torture/crash" mutants
 	part faults "$build/torture/faults" torture
 	part kills python3 "$here/kills.py" --twice 2
+	part histories "$build/torture/histories" "${SEED:-1}" 250
 	part cuts python3 "$here/powercut.py" --cuts 50
 	part control python3 "$here/powercut.py" --cuts 8 --no-sync
 	part soak python3 "$here/soak.py" --days 5

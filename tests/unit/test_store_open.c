@@ -761,7 +761,8 @@ main(void)
 		TEST(
 		    test_a_memo_outside_of_all_places_keeps_another_store_from_being_made),
 		TEST(test_a_first_place_that_lost_its_mark_is_let_in_by_name),
-		TEST(test_a_mount_point_whose_disk_is_elsewhere_is_no_new_place),
+		TEST(
+		    test_a_mount_point_whose_disk_is_elsewhere_is_no_new_place),
 		TEST(test_a_new_store_leaves_alone_what_the_memo_knows),
 		TEST(test_places_that_were_removed_are_made_anew),
 		TEST(test_a_memo_that_cannot_be_written_is_no_failure),

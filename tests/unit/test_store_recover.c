@@ -584,10 +584,12 @@ test_members_that_were_there_before_are_adopted_once(void **state)
 	struct fx_store *w = *state;
 
 	three_members(w);
-	assert_rows_survive(w, "cp store/" VOLUME " x && cat x >> store/" VOLUME);
+	assert_rows_survive(w,
+	                    "cp store/" VOLUME " x && cat x >> store/" VOLUME);
 	assert_rows_survive(w, "cat x >> store/" VOLUME
 	                       " && rm store/.mailsled/ledger.db*");
-	assert_rows_survive(w, "cat x >> store/" VOLUME " && cat x >> copy1/" VOLUME
+	assert_rows_survive(w, "cat x >> store/" VOLUME
+	                       " && cat x >> copy1/" VOLUME
 	                       " && rm store/.mailsled/ledger.db*");
 	assert_int_equal(sled_store_lost(w->store), 0);
 	assert_place_has(w->path, mails, 4, NULL);
@@ -619,10 +621,11 @@ test_what_is_left_in_quarantine_alone_is_no_loss(void **state)
 	struct fx_store *w = *state;
 
 	three_members(w);
-	assert_rows_survive(w, "mkdir -p copy1/.mailsled/quarantine && "
-	                       "mv copy1/" VOLUME " copy1/.mailsled/quarantine/"
-	                       "20261123T145031Z-home-0-2026-11-001.open.tar.gz "
-	                       "&& rm store/" VOLUME);
+	assert_rows_survive(w,
+	                    "mkdir -p copy1/.mailsled/quarantine && "
+	                    "mv copy1/" VOLUME " copy1/.mailsled/quarantine/"
+	                    "20261123T145031Z-home-0-2026-11-001.open.tar.gz "
+	                    "&& rm store/" VOLUME);
 	assert_int_equal(sled_store_lost(w->store), 0);
 }
 

@@ -732,8 +732,8 @@ a_volume_that_came_back_behind_its_follower_is_a_revision(void **state)
 	fx_store_sh(w, "cp away/* store/home/ && cp away/* copy1/home/ && "
 	               "rm store/.mailsled/ledger.db*");
 	fx_store_open(w);
-	assert_true(sled_store_verify(w->store, true, NULL, NULL, &report,
-	                              &w->err));
+	assert_true(
+	    sled_store_verify(w->store, true, NULL, NULL, &report, &w->err));
 	assert_int_equal(report.damaged, 2);
 	fx_store_close(w);
 	repair(w, &heard, false);
