@@ -15,6 +15,7 @@ struct account {
 	struct sled_message_counts counts;
 	uint64_t on_server;    /* of the last listing, and not gone since */
 	uint64_t unsafe;       /* of these, in too few places */
+	uint64_t unproved;     /* ... in enough, but perhaps not what they seem */
 	int64_t trial_ends;    /* 0: there is none, or not known */
 	struct sled_path path; /* that the next visit takes; or no name */
 	/* Held mail: how much, the first time any of it was seen, and when the
@@ -29,13 +30,18 @@ struct account {
 static bool
 count_kept(void *ctx, const struct sled_message *message, struct sled_err *err)
 {
+	const unsigned unproved = SLED_MESSAGE_SHORT | SLED_MESSAGE_DOUBTFUL |
+	                          SLED_MESSAGE_UNSURE;
 	struct account *account = ctx;
 
 	(void)err;
 	if (!message->on_server || message->gone != 0)
 		return true;
 	account->on_server++;
-	account->unsafe += message->safe == 0;
+	if (message->safe == 0)
+		account->unsafe++;
+	else if ((message->flags & unproved) != 0)
+		account->unproved++;
 	return true;
 }
 
@@ -305,11 +311,32 @@ print_held(const struct account *a, int64_t now)
 	             since);
 }
 
+/* What is stored, and on the server still. */
+static void
+print_kept(const struct account *a, int64_t now)
+{
+	uint64_t safe = a->on_server - a->unsafe - a->unproved;
+
+	if (a->unsafe > 0)
+		(void)printf("  on server %" PRIu64
+		             " not yet seen in enough places: "
+		             "not deleted before that\n",
+		             a->unsafe);
+	if (a->unproved > 0)
+		(void)printf("  on server %" PRIu64
+		             " whose answers left a doubt: not deleted before "
+		             "the server shows them again\n",
+		             a->unproved);
+	if (safe > 0) {
+		(void)printf("  on server %" PRIu64 " stored safely: ", safe);
+		print_policy(a, now);
+	}
+}
+
 static bool
 print_account(struct status *status, const struct account *a,
               struct sled_err *err)
 {
-	uint64_t safe = a->on_server - a->unsafe;
 	int64_t now = status->now;
 	char bytes[SLED_CLI_WORD];
 
@@ -323,15 +350,7 @@ print_account(struct status *status, const struct account *a,
 	(void)printf("  stored    %" PRIu64 " message%s, %s\n",
 	             a->counts.messages, a->counts.messages == 1 ? "" : "s",
 	             bytes);
-	if (a->unsafe > 0)
-		(void)printf("  on server %" PRIu64
-		             " not yet seen in enough places: "
-		             "not deleted before that\n",
-		             a->unsafe);
-	if (safe > 0) {
-		(void)printf("  on server %" PRIu64 " stored safely: ", safe);
-		print_policy(a, now);
-	}
+	print_kept(a, now);
 	print_held(a, now);
 	return sled_status_deliver(status, a->conf, err) &&
 	       sled_status_quota(status, a->conf, a->server_bytes, err);

@@ -37,14 +37,6 @@ end_worry(struct home *home)
 
 /* ---- accounts ---- */
 
-static bool
-take_visit(void *ctx, const struct sled_visit_row *row, struct sled_err *err)
-{
-	(void)err;
-	*(struct sled_visit_row *)ctx = *row;
-	return true;
-}
-
 static void
 add_outcome(struct sled_page *page, const struct sled_visit_row *visit)
 {
@@ -88,8 +80,8 @@ add_account(struct home *home, const struct sled_conf_account *account,
 	struct sled_page *page = &home->ask->page;
 	struct sled_visit_row visit = { .id = 0 };
 
-	if (!sled_ledger_visits(home->ledger, account->name, 1, take_visit,
-	                        &visit, err))
+	if (!sled_cli_last_visit(home->ledger, account->name, home->ask->now,
+	                         &visit, err))
 		return false;
 	sled_page_add(page,
 	              "<tr><th scope=\"row\"><a href=\"/mail?account=%s\">%s"

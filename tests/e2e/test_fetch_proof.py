@@ -276,7 +276,9 @@ def test_a_first_visit_in_which_most_came_cut(tmp):
             sled = Sled(here, {"home": liar})
             done = fetch(sled)
             assert done.status == 76 and len(liar.mail) == count - 1, done
+            assert f"{count - 1} whose answers" in sled.run("status").out
             all_home(here, sled, liar, mail)
+            assert "on server" not in sled.run("status").out
 
 
 def test_no_ids_and_a_place_that_is_away(tmp):
