@@ -64,23 +64,29 @@ check_receipt(void *ctx, const struct sled_receipt *receipt,
 	                 (unsigned long long)receipt->number);
 }
 
-/* Each volume names the one before it, and the hash that it has. */
+/* Each volume names the one before it, and the hash that it has. Where another
+ * history came in between, that is not the one before it in order. */
 static bool
 check_chain(void *ctx, const struct sled_volume_info *info,
             struct sled_err *err)
 {
 	const struct verify *v = ctx;
-	const struct sled_volume_row *before = &v->before;
+	struct sled_volume_row before = { 0 };
+	bool found = false;
 
-	if (strcmp(info->label, before->label) == 0 &&
-	    info->before[0] != '\0' && strcmp(info->before, before->name) != 0)
+	if (strcmp(info->label, v->before.label) != 0 ||
+	    info->before[0] == '\0')
+		return true;
+	if (!sled_ledger_volume_named(v->store->ledger, info->label,
+	                              info->before, &before, &found, err))
+		return false;
+	if (!found)
 		return sled_fail(err, SLED_ERR_DAMAGED,
 		                 "names %s as the volume before it, which the "
 		                 "ledger does not know: `mailsled rebuild`",
 		                 info->before);
-	return strcmp(info->label, before->label) != 0 || !before->turned ||
-	       before->end == 0 || before->revision > 0 ||
-	       sled_hash_equal(&info->before_sha256, &before->sha256) ||
+	return !before.turned || before.end == 0 || before.revision > 0 ||
+	       sled_hash_equal(&info->before_sha256, &before.sha256) ||
 	       sled_fail(err, SLED_ERR_DAMAGED,
 	                 "names %s as the volume before it, with other bytes "
 	                 "than it has: `mailsled repair`",
