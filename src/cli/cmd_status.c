@@ -13,10 +13,10 @@ struct account {
 	const struct sled_conf_account *conf; /* NULL: no longer configured */
 	struct sled_visit_row visit;          /* id 0: never visited */
 	struct sled_message_counts counts;
-	uint64_t on_server;    /* of the last listing, and not gone since */
-	uint64_t unsafe;       /* of these, in too few places */
-	uint64_t unproved;     /* ... in enough, but perhaps not what they seem */
-	int64_t trial_ends;    /* 0: there is none, or not known */
+	uint64_t on_server; /* of the last listing, and not gone since */
+	uint64_t unsafe;    /* of these, in too few places */
+	uint64_t unproved;  /* ... in enough, but perhaps not what they seem */
+	int64_t trial_ends; /* 0: there is none, or not known */
 	struct sled_path path; /* that the next visit takes; or no name */
 	/* Held mail: how much, the first time any of it was seen, and when the
 	 * server deletes the first of it; 0: not told. */
@@ -30,8 +30,8 @@ struct account {
 static bool
 count_kept(void *ctx, const struct sled_message *message, struct sled_err *err)
 {
-	const unsigned unproved = SLED_MESSAGE_SHORT | SLED_MESSAGE_DOUBTFUL |
-	                          SLED_MESSAGE_UNSURE;
+	const unsigned unproved =
+	    SLED_MESSAGE_SHORT | SLED_MESSAGE_DOUBTFUL | SLED_MESSAGE_UNSURE;
 	struct account *account = ctx;
 
 	(void)err;

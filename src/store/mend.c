@@ -136,22 +136,28 @@ find_member(struct sled_reading *reading, const struct extents *extents,
 	return true;
 }
 
-/* Append to the first place each member of READING from SIZE to LIMIT that
- * holds. */
+/* What the first place has of a volume, and may get. */
+struct lack {
+	struct sled_store *store;
+	const struct sled_volume_row *volume;
+	const struct extents *extents;
+	uint64_t limit; /* nothing is taken from there on */
+};
+
+/* Append to the first place each member of READING behind *SIZE that holds. */
 static bool
-pull_members(struct sled_store *store, struct sled_reading *reading,
-             const struct sled_volume_row *volume,
-             const struct extents *extents, uint64_t limit, uint64_t *size,
-             struct sled_err *err)
+pull_members(const struct lack *lack, struct sled_reading *reading,
+             uint64_t *size, struct sled_err *err)
 {
 	unsigned last = 0;
 	uint64_t length = 0;
 
-	if (!goes_on(reading, extents, *size, &last))
+	if (!goes_on(reading, lack->extents, *size, &last))
 		return true;
-	while (*size < limit && *size < reading->source.size &&
-	       find_member(reading, extents, *size, &last, &length)) {
-		if (!append_member(store, reading, volume, *size, length, err))
+	while (*size < lack->limit && *size < reading->source.size &&
+	       find_member(reading, lack->extents, *size, &last, &length)) {
+		if (!append_member(lack->store, reading, lack->volume, *size,
+		                   length, err))
 			return false;
 		*size += length;
 	}
@@ -254,6 +260,8 @@ static bool
 pull(struct sled_store *store, const struct sled_volume_row *volume,
      const struct extents *extents, uint64_t *size, struct sled_err *err)
 {
+	const struct lack lack = { store, volume, extents, UINT64_MAX };
+
 	for (size_t i = 1; i < store->len; i++) {
 		struct sled_seat *seat = &store->seats[i];
 		struct sled_volume_found found;
@@ -266,8 +274,7 @@ pull(struct sled_store *store, const struct sled_volume_row *volume,
 		    found.size <= *size ||
 		    !sled_seat_read(&reading, seat, volume, false, &why))
 			continue;
-		ok = pull_members(store, &reading, volume, extents, UINT64_MAX,
-		                  size, err);
+		ok = pull_members(&lack, &reading, size, err);
 		sled_reading_close(&reading);
 		if (!ok)
 			return false;
@@ -281,13 +288,13 @@ static bool
 pull_old(struct sled_store *store, const struct sled_volume_row *volume,
          const struct extents *extents, uint64_t *size, struct sled_err *err)
 {
+	const struct lack lack = { store, volume, extents, volume->end };
 	struct sled_origins old = { 0 };
 	bool ok = *size >= volume->end ||
 	          sled_origins_add_old(&old, store, volume, err);
 
 	for (size_t i = 0; ok && i < old.len && *size < volume->end; i++)
-		ok = pull_members(store, &old.list[i]->reading, volume, extents,
-		                  volume->end, size, err);
+		ok = pull_members(&lack, &old.list[i]->reading, size, err);
 	sled_origins_free(&old);
 	return ok;
 }

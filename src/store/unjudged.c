@@ -72,17 +72,15 @@ mark(struct sled_ledger *ledger, const struct came *came, unsigned flags,
 static bool
 is_short(const struct sled_maildrop *habit, const struct came *came)
 {
-	return sled_box_is_exact(habit)
-	           ? came->odd
-	           : sled_box_tells(habit) && came->loose;
+	return sled_box_is_exact(habit) ? came->odd
+	                                : sled_box_tells(habit) && came->loose;
 }
 
 static bool
 any_short(const struct sled_unjudged *u, const struct sled_maildrop *habit)
 {
-	return sled_box_is_exact(habit)
-	           ? u->any_odd
-	           : sled_box_tells(habit) && u->loose > 0;
+	return sled_box_is_exact(habit) ? u->any_odd
+	                                : sled_box_tells(habit) && u->loose > 0;
 }
 
 /* One whose size is that of no other is what it seems to be, where sizes tell. */
