@@ -152,11 +152,14 @@ tell_length(GMimeStream *stream)
 	return g_mime_stream_length(of(stream)->below);
 }
 
-/* What is read of a part later needs no ration. */
+/* What is read of a part later needs no ration. GMime, which calls this, has what
+ * it gets hold on to us: a hold on what is below would be forgotten. */
 static GMimeStream *
 take_out(GMimeStream *stream, gint64 from, gint64 end)
 {
-	return g_mime_stream_substream(of(stream)->below, from, end);
+	GMimeStream *below = of(stream)->below;
+
+	return GMIME_STREAM_GET_CLASS(below)->substream(below, from, end);
 }
 
 static void
