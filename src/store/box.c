@@ -104,6 +104,9 @@ open_parts(struct sled_box *box, const struct sled_spool_owner *owner,
 	                          err) ||
 	    !learn_anew(box, owner->label, err))
 		return false;
+	/* Of a clock that was wrong: the days of trial are still to come. */
+	if (sled_clock_doubtful(box->maildrop.first_visit))
+		box->maildrop.first_visit = 0;
 	box->whose.maildrop = box->maildrop.id;
 	box->loose = sled_box_is_loose(&box->maildrop);
 	box->last_received = newest.found ? newest.row.received : 0;

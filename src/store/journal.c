@@ -576,6 +576,7 @@ replay_visit(struct sled_store *store, const struct fields *f,
 	(void)snprintf(row.error, sizeof(row.error), "%s", f->text[19].data);
 	read_more(f, &row);
 	if ((row.listed > 0 || row.error[0] == '\0') &&
+	    !sled_clock_doubtful(row.began) &&
 	    (maildrop.first_visit == 0 || row.began < maildrop.first_visit)) {
 		maildrop.first_visit = row.began;
 		if (!sled_ledger_maildrop_put(store->ledger, &maildrop, err))

@@ -60,6 +60,8 @@ the_policy_says_what_is_due(void **state)
 static void
 the_trial_begins_when_the_clock_is_right(void **state)
 {
+	struct sled_maildrop maildrop;
+	struct sled_err err = { 0 };
 	struct fx_box fx;
 	int64_t now;
 
@@ -69,6 +71,14 @@ the_trial_begins_when_the_clock_is_right(void **state)
 	fx.now = DAY;
 	fx_box_visit(&fx, mail, 2, FX_NEVER);
 	assert_int_equal(fx_box_habits(&fx).first_visit, 0);
+	fx_box_close(&fx);
+	fx_box_shell(&fx, "rm %s/a/.mailsled/ledger.db*");
+	fx_box_open(&fx);
+	assert_int_equal(fx_box_habits(&fx).first_visit, 0);
+	maildrop = fx_box_habits(&fx);
+	maildrop.first_visit = DAY; /* as it was noted once */
+	assert_true(sled_ledger_maildrop_put(sled_store_ledger(fx.store),
+	                                     &maildrop, &err));
 	for (int64_t day = 0; day < 2; day++) {
 		fx.now = now + day * DAY;
 		fx_box_visit(&fx, mail, 2, FX_NEVER);
