@@ -84,6 +84,9 @@ uint64_t sled_store_lost(const struct sled_store *store);
 
 /* ---- places ---- */
 
+/* What was read back of a place that is away counts for so long: 30 days. */
+#define SLED_ABSENT_S 2592000
+
 struct sled_place_status {
 	const char *path; /* borrowed */
 	const char *id;   /* "" when it was never marked */

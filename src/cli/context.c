@@ -297,22 +297,42 @@ sled_cli_add_lost(struct sled_cli *cli, struct sled_err *why)
 	sled_cli_add_failure(cli, why, &lost);
 }
 
+/* By the rule for a DELETE: one that is away counts for a while. */
+static bool
+has_all(const struct sled_place_status *place, int64_t now)
+{
+	bool counts = place->present || place->far ||
+	              (place->seen > 0 && now - place->seen < SLED_ABSENT_S);
+
+	return counts && place->lacks == 0 && place->damaged == 0;
+}
+
 bool
 sled_cli_in_places(struct sled_cli *cli, struct sled_err *err)
 {
-	struct sled_place_status place, behind = { .path = "" };
+	struct sled_place_status place, behind = { .path = NULL };
+	int64_t now = sled_clock_now();
 	char lacks[SLED_CLI_WORD];
 	unsigned whole = 0;
 
 	for (size_t i = 0; i < sled_store_places(cli->store); i++) {
 		if (!sled_store_place(cli->store, i, &place, err))
 			return false;
-		whole += place.lacks == 0;
-		if (place.lacks > 0)
+		if (has_all(&place, now))
+			whole++;
+		else
 			behind = place;
 	}
 	if (whole >= cli->conf->store.min_copies)
 		return true;
+	if (behind.path == NULL)
+		return sled_fail(err, SLED_ERR_PLACE,
+		                 "there are fewer places than min-copies");
+	if (behind.lacks == 0)
+		return sled_fail(err, SLED_ERR_PLACE,
+		                 "fewer than min-copies places have all mail: "
+		                 "%s is damaged, or was not seen for long",
+		                 behind.path);
 	sled_cli_bytes(lacks, behind.lacks);
 	return sled_fail(err, SLED_ERR_PLACE,
 	                 "fewer than min-copies places have all mail: %s lacks "

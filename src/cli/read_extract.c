@@ -205,9 +205,13 @@ extract(struct extract *x, struct sled_err *err)
 		sled_cli_say(x->cli, "there is more in it than can be taken "
 		                     "apart: it was made to have no end");
 	if (!(x->cli->args_len > 1 ? save_named(x, err)
-	                           : save_attached(x, err)))
+	                           : save_attached(x, err)) ||
+	    !sled_dir_sync(x->cli->sys, x->dir, x->to, err))
 		return false;
-	return sled_dir_sync(x->cli->sys, x->dir, x->to, err);
+	if (!sled_letter_cut(x->letter))
+		return true;
+	(void)sled_fail(err, SLED_ERR_DAMAGED, "there may be more attachments");
+	return sled_hint(err, "mailsled show --raw has all of it");
 }
 
 static int

@@ -21,7 +21,6 @@
 #define SLED_MEMBER_ALONE (1U << 20)   /* a larger message is alone in one */
 #define SLED_FRESH_S      86400        /* 24 h: a read-back counts so long */
 #define SLED_LATE_S       1209600 /* 14 d: an absent place is warned about */
-#define SLED_ABSENT_S     2592000 /* 30 d: ... and of an absent place */
 
 /* One configured place, as this run found it. */
 struct sled_seat {
