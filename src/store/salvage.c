@@ -57,13 +57,14 @@ on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
          struct sled_err *err)
 {
 	struct salvage *s = ctx;
-	bool known = false;
+	bool known = false, twin = false;
 
 	(void)tar_at;
 	if (!sled_ledger_record_known(s->store->ledger, receipt->record, &known,
-	                              err))
+	                              err) ||
+	    (!known && !sled_is_twin(s->store, s->label, receipt, &twin, err)))
 		return false;
-	s->wanted = !known && s->label[0] != '\0';
+	s->wanted = !known && !twin && s->label[0] != '\0';
 	if (s->wanted && was_given_up(s, receipt)) {
 		s->wanted = false;
 		s->back++;
