@@ -44,6 +44,8 @@ append_member(struct sled_store *store, struct sled_reading *from,
 
 /* The members that the ledger has of a volume. */
 struct extents {
+	struct sled_store *store;
+	const struct sled_volume_row *volume;
 	struct sled_member_row *rows;
 	size_t len;
 };
@@ -52,7 +54,7 @@ static bool
 load_extents(struct extents *out, struct sled_store *store,
              const struct sled_volume_row *volume, struct sled_err *err)
 {
-	*out = (struct extents){ 0 };
+	*out = (struct extents){ .store = store, .volume = volume };
 	return volume->id == 0 ||
 	       sled_volume_extents(store, volume->id, 0, &out->rows, &out->len,
 	                           err);
@@ -137,10 +139,10 @@ see_twin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
 
 /* Is mail of this member here by another record? Then it is of another way. */
 static bool
-has_twin(struct sled_store *store, struct sled_reading *reading,
-         const struct sled_volume_row *volume, uint64_t at)
+has_twin(struct sled_reading *reading, const struct extents *extents,
+         uint64_t at)
 {
-	struct twins twins = { store, volume->label, false };
+	struct twins twins = { extents->store, extents->volume->label, false };
 	const struct sled_member_visitor visitor = { .ctx = &twins,
 		                                     .begin = see_twin };
 	struct sled_member_sum sum;
@@ -156,8 +158,7 @@ has_twin(struct sled_store *store, struct sled_reading *reading,
  * it the next: what has the number of one before it was stored already, and
  * nothing may follow the end member. */
 static bool
-find_member(struct sled_store *store, struct sled_reading *reading,
-            const struct sled_volume_row *volume, const struct extents *extents,
+find_member(struct sled_reading *reading, const struct extents *extents,
             uint64_t at, unsigned *last, uint64_t *length)
 {
 	const struct sled_member_row *row = row_at(extents, at);
@@ -166,7 +167,7 @@ find_member(struct sled_store *store, struct sled_reading *reading,
 
 	if ((row != NULL && !compare_row(reading, row, &why)) ||
 	    !find_seq(reading, at, &seq, length) || seq <= *last ||
-	    (row == NULL && has_twin(store, reading, volume, at)))
+	    (row == NULL && has_twin(reading, extents, at)))
 		return false;
 	*last = seq;
 	return true;
@@ -175,10 +176,8 @@ find_member(struct sled_store *store, struct sled_reading *reading,
 /* Append to the first place each member of READING from SIZE to LIMIT that
  * holds. */
 static bool
-pull_members(struct sled_store *store, struct sled_reading *reading,
-             const struct sled_volume_row *volume,
-             const struct extents *extents, uint64_t limit, uint64_t *size,
-             struct sled_err *err)
+pull_members(struct sled_reading *reading, const struct extents *extents,
+             uint64_t limit, uint64_t *size, struct sled_err *err)
 {
 	unsigned last = 0;
 	uint64_t length = 0;
@@ -186,9 +185,9 @@ pull_members(struct sled_store *store, struct sled_reading *reading,
 	if (!goes_on(reading, extents, *size, &last))
 		return true;
 	while (*size < limit && *size < reading->source.size &&
-	       find_member(store, reading, volume, extents, *size, &last,
-	                   &length)) {
-		if (!append_member(store, reading, volume, *size, length, err))
+	       find_member(reading, extents, *size, &last, &length)) {
+		if (!append_member(extents->store, reading, extents->volume,
+		                   *size, length, err))
 			return false;
 		*size += length;
 	}
@@ -301,8 +300,7 @@ pull(struct sled_store *store, const struct sled_volume_row *volume,
 		    found.size <= *size ||
 		    !sled_seat_read(&reading, seat, volume, false, &why))
 			continue;
-		ok = pull_members(store, &reading, volume, extents, UINT64_MAX,
-		                  size, err);
+		ok = pull_members(&reading, extents, UINT64_MAX, size, err);
 		sled_reading_close(&reading);
 		if (!ok)
 			return false;
@@ -321,8 +319,8 @@ pull_old(struct sled_store *store, const struct sled_volume_row *volume,
 	          sled_origins_add_old(&old, store, volume, err);
 
 	for (size_t i = 0; ok && i < old.len && *size < volume->end; i++)
-		ok = pull_members(store, &old.list[i]->reading, volume, extents,
-		                  volume->end, size, err);
+		ok = pull_members(&old.list[i]->reading, extents, volume->end,
+		                  size, err);
 	sled_origins_free(&old);
 	return ok;
 }
@@ -674,16 +672,17 @@ leave_other_way(struct sled_store *store, const struct sled_volume_row *volume,
 /* The ledger does not know of its seal: it was lost, or its commit was. */
 static bool
 adopt_sealed(struct sled_store *store, struct sled_volume_row *volume,
-             const struct sled_volume_found *found, struct sled_err *err)
+             const struct sled_volume_found *found, bool *whole,
+             struct sled_err *err)
 {
-	bool remade = false, whole = true, left = false;
+	bool remade = false, left = false;
 	uint64_t size = found->size;
 
 	if (!leave_other_way(store, volume, found, &left, err))
 		return false;
 	if (left)
 		return mend_open(store, volume,
-		                 &(const struct sled_volume_found){ 0 }, &whole,
+		                 &(const struct sled_volume_found){ 0 }, whole,
 		                 err);
 	if (!sled_adopt(store, volume, size, false, err))
 		return false;
@@ -698,7 +697,7 @@ adopt_sealed(struct sled_store *store, struct sled_volume_row *volume,
 	       (!remade || mend_open(store, volume,
 	                             &(const struct sled_volume_found){
 					 .there = true, .size = size },
-	                             &whole, err));
+	                             whole, err));
 }
 
 static bool
@@ -706,7 +705,7 @@ mend_sealed(struct sled_store *store, struct sled_volume_row *volume,
             const struct sled_volume_found *found, bool *whole,
             struct sled_err *err)
 {
-	if (!volume->sealed && !adopt_sealed(store, volume, found, err))
+	if (!volume->sealed && !adopt_sealed(store, volume, found, whole, err))
 		return false;
 	if (!volume->sealed)
 		return true;
@@ -836,6 +835,26 @@ put_one_aside(struct sled_store *store, struct sled_seat *seat,
 	                             err);
 }
 
+/* *MET: it is one of which nothing holds. */
+static bool
+clear_seat(struct sled_store *store, struct sled_seat *seat,
+           const struct sled_volume_row *volume, bool *met,
+           struct sled_err *err)
+{
+	struct sled_volume_found found = { 0 };
+	bool other;
+
+	if (!sled_seat_usable(seat))
+		return true;
+	if (!sled_seat_volume(seat, volume, &found, err))
+		return false;
+	other = found.there && is_other_way(seat, volume);
+	if (!found.there || (!found.sealed && !other))
+		return true;
+	*met = *met || !other;
+	return put_one_aside(store, seat, volume, &found, other, err);
+}
+
 /* A sealed file of which nothing holds, of a volume that nobody knows and that
  * holds nowhere: tar cannot read it, and its name may be given again. And one of
  * another way, sealed or not, whose mail came in before. */
@@ -847,18 +866,9 @@ put_nothing_aside(struct sled_store *store,
 
 	for (size_t i = 0; i < store->len; i++) {
 		struct sled_seat *seat = &store->seats[i];
-		struct sled_volume_found found = { 0 };
 		struct sled_err why = { 0 };
-		bool ok = true, other = false;
+		bool ok = clear_seat(store, seat, volume, &met, &why);
 
-		if (sled_seat_usable(seat))
-			ok = sled_seat_volume(seat, volume, &found, &why);
-		other = ok && found.there && is_other_way(seat, volume);
-		if (ok && found.there && (found.sealed || other)) {
-			met = met || !other;
-			ok = put_one_aside(store, seat, volume, &found, other,
-			                   &why);
-		}
 		if (!ok && (i == 0 || why.kind == SLED_ERR_NOMEM)) {
 			*err = why;
 			return false;

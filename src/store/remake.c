@@ -106,7 +106,6 @@ look(struct remake *r, size_t i, uint64_t at, uint64_t *length)
 			return LAST;
 		/* Mail of one that does not follow was salvaged. */
 		r->seen = seq <= r->seq || (r->astray && !r->fresh) || r->twin;
-		r->headless = r->headless || (r->twin && at == 0);
 		if (r->seen)
 			return NOT;
 		r->seq = seq;
@@ -170,7 +169,7 @@ walk(struct remake *r, struct sled_err *err)
 	r->named = at > 0 || r->nameless;
 	r->seq = r->before;
 	r->held = r->lost = 0;
-	r->astray = r->ended = false;
+	r->astray = r->ended = r->headless = false;
 	do {
 		size_t i = find_holder(r, at, &length);
 
@@ -182,6 +181,8 @@ walk(struct remake *r, struct sled_err *err)
 				return false;
 		} else if (!r->seen) {
 			r->lost += length;
+		} else if (at == 0) {
+			r->headless = true;
 		}
 		at += length;
 	} while (length > 0);
