@@ -509,6 +509,7 @@ SLED_CHECK bool sled_ledger_record_known(struct sled_ledger *ledger,
 SLED_CHECK bool sled_ledger_by_uid(struct sled_ledger *ledger, int64_t maildrop,
                                    const char *uid, sled_message_fn *each,
                                    void *ctx, struct sled_err *err);
+/* MAILDROP 0: of all. */
 SLED_CHECK bool sled_ledger_by_hash(struct sled_ledger *ledger,
                                     int64_t maildrop,
                                     const struct sled_hash *sha256,

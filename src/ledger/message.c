@@ -223,7 +223,8 @@ sled_ledger_by_hash(struct sled_ledger *ledger, int64_t maildrop,
 	return sled_message_each(
 	    ledger,
 	    SLED_SQL("SELECT " COLUMNS " FROM message"
-	             " WHERE maildrop = ?1 AND sha256 = ?2 ORDER BY number",
+	             " WHERE sha256 = ?2 AND (?1 = 0 OR +maildrop = ?1)"
+	             " ORDER BY number",
 	             sled_value_int(maildrop), sled_value_hash(sha256)),
 	    each, ctx, err);
 }

@@ -162,6 +162,79 @@ note_taken(void *ctx, const struct sled_message *message, struct sled_err *err)
 	return true;
 }
 
+struct twin {
+	const struct sled_receipt *receipt;
+	const char *label;
+	int64_t member; /* of its row; 0: there is none */
+};
+
+static bool
+take_twin(void *ctx, const struct sled_message *row, struct sled_err *err)
+{
+	struct twin *twin = ctx;
+	const struct sled_receipt *receipt = twin->receipt;
+	size_t nonce = strcspn(receipt->record, "-");
+	bool nameless = (receipt->flags & SLED_RECEIPT_NOID) != 0 &&
+	                (row->flags & SLED_MESSAGE_NOID) != 0;
+
+	(void)err;
+	if (row->octets == receipt->octets &&
+	    row->received == receipt->received && row->record[0] != '\0' &&
+	    receipt->record[0] != '\0' &&
+	    strcmp(row->label, twin->label) == 0 &&
+	    strcmp(row->uid, receipt->uid) == 0 &&
+	    (row->uid[0] != '\0' || nameless) &&
+	    strncmp(row->record, receipt->record, nonce) != 0)
+		twin->member = row->member;
+	return true;
+}
+
+struct holder {
+	const char *place;
+	bool holds;
+};
+
+static bool
+take_holder(void *ctx, const struct sled_holding *holding, struct sled_err *err)
+{
+	struct holder *holder = ctx;
+
+	(void)err;
+	holder->holds =
+	    holder->holds || strcmp(holding->place, holder->place) == 0;
+	return true;
+}
+
+bool
+sled_is_twin(struct sled_store *store, const char *label,
+             const struct sled_receipt *receipt, bool *twin,
+             struct sled_err *err)
+{
+	struct twin found = { receipt, label, 0 };
+	struct holder first = { store->seats[0].id, false };
+	bool ok = sled_ledger_by_hash(store->ledger, 0, &receipt->sha256,
+	                              take_twin, &found, err) &&
+	          (found.member == 0 ||
+	           sled_ledger_holdings(store->ledger, found.member,
+	                                take_holder, &first, err));
+
+	*twin = first.holds;
+	return ok;
+}
+
+/* Is any of the mail that was found here by another record? */
+static bool
+find_twin(struct adoption *a, bool *twin, struct sled_err *err)
+{
+	bool ok = true;
+
+	*twin = false;
+	for (size_t i = 0; ok && !*twin && i < a->len; i++)
+		ok = sled_is_twin(a->store, a->volume->label,
+		                  &a->list[i].receipt, twin, err);
+	return ok;
+}
+
 /* The number that its receipt has, unless another message has it by now: a place
  * that came from a backup, and one that went on without it, gave it to two. */
 static bool
@@ -339,6 +412,7 @@ adopt_one(struct adoption *a, struct sled_reading *reading, bool *held,
 	struct sled_volume_row *volume = a->volume;
 	struct sled_member_sum sum;
 	uint64_t at = volume->end;
+	bool twin = false;
 	unsigned seq = 0;
 
 	forget_found(a);
@@ -355,7 +429,9 @@ adopt_one(struct adoption *a, struct sled_reading *reading, bool *held,
 		*err = (struct sled_err){ 0 };
 		return true;
 	}
-	if (seq <= a->last) {
+	if (!find_twin(a, &twin, err))
+		return false;
+	if (seq <= a->last || twin) {
 		*held = false; /* it was here before, or is of another way */
 		sled_store_say(a->store,
 		               "%s: the member at %llu does not follow",
@@ -432,22 +508,17 @@ learn_origin(struct adoption *a, struct sled_err *err)
 	return ok;
 }
 
-/* The number of the last receipts that are ours; 0 where they cannot be read. */
 static bool
 learn_last(struct adoption *a, struct sled_reading *reading,
            struct sled_err *err)
 {
 	struct sled_member_row *rows = NULL;
-	struct sled_member_sum sum;
-	struct sled_err why = { 0 };
 	size_t len = 0;
 	bool ok =
 	    a->volume->end == 0 ||
 	    sled_volume_extents(a->store, a->volume->id, 0, &rows, &len, err);
 
-	if (len > 0 && !sled_member_check(&reading->source, rows[len - 1].at,
-	                                  NULL, &sum, &a->last, &why))
-		a->last = 0;
+	a->last = ok ? sled_last_receipts(&reading->source, rows, len) : 0;
 	free(rows);
 	return ok;
 }

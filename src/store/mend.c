@@ -44,6 +44,8 @@ append_member(struct sled_store *store, struct sled_reading *from,
 
 /* The members that the ledger has of a volume. */
 struct extents {
+	struct sled_store *store;
+	const struct sled_volume_row *volume;
 	struct sled_member_row *rows;
 	size_t len;
 };
@@ -52,7 +54,7 @@ static bool
 load_extents(struct extents *out, struct sled_store *store,
              const struct sled_volume_row *volume, struct sled_err *err)
 {
-	*out = (struct extents){ 0 };
+	*out = (struct extents){ .store = store, .volume = volume };
 	return volume->id == 0 ||
 	       sled_volume_extents(store, volume->id, 0, &out->rows, &out->len,
 	                           err);
@@ -118,6 +120,40 @@ goes_on(struct sled_reading *reading, const struct extents *extents,
 	       find_seq(reading, row->at, seq, &length);
 }
 
+struct twins {
+	struct sled_store *store;
+	const char *label;
+	bool found;
+};
+
+static bool
+see_twin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
+         struct sled_err *err)
+{
+	struct twins *twins = ctx;
+
+	(void)tar_at;
+	return twins->found || sled_is_twin(twins->store, twins->label, receipt,
+	                                    &twins->found, err);
+}
+
+/* Is mail of this member here by another record? Then it is of another way. */
+static bool
+has_twin(struct sled_reading *reading, const struct extents *extents,
+         uint64_t at)
+{
+	struct twins twins = { extents->store, extents->volume->label, false };
+	const struct sled_member_visitor visitor = { .ctx = &twins,
+		                                     .begin = see_twin };
+	struct sled_member_sum sum;
+	struct sled_err why = { 0 };
+	unsigned seq = 0;
+
+	return !sled_member_check(&reading->source, at, &visitor, &sum, &seq,
+	                          &why) ||
+	       twins.found;
+}
+
 /* Does the member at AT hold: is it the ledger's, or proved by itself? And is
  * it the next: what has the number of one before it was stored already, and
  * nothing may follow the end member. */
@@ -130,34 +166,28 @@ find_member(struct sled_reading *reading, const struct extents *extents,
 	unsigned seq = 0;
 
 	if ((row != NULL && !compare_row(reading, row, &why)) ||
-	    !find_seq(reading, at, &seq, length) || seq <= *last)
+	    !find_seq(reading, at, &seq, length) || seq <= *last ||
+	    (row == NULL && has_twin(reading, extents, at)))
 		return false;
 	*last = seq;
 	return true;
 }
 
-/* What the first place has of a volume, and may get. */
-struct lack {
-	struct sled_store *store;
-	const struct sled_volume_row *volume;
-	const struct extents *extents;
-	uint64_t limit; /* nothing is taken from there on */
-};
-
-/* Append to the first place each member of READING behind *SIZE that holds. */
+/* Append to the first place each member of READING from SIZE to LIMIT that
+ * holds. */
 static bool
-pull_members(const struct lack *lack, struct sled_reading *reading,
-             uint64_t *size, struct sled_err *err)
+pull_members(struct sled_reading *reading, const struct extents *extents,
+             uint64_t limit, uint64_t *size, struct sled_err *err)
 {
 	unsigned last = 0;
 	uint64_t length = 0;
 
-	if (!goes_on(reading, lack->extents, *size, &last))
+	if (!goes_on(reading, extents, *size, &last))
 		return true;
-	while (*size < lack->limit && *size < reading->source.size &&
-	       find_member(reading, lack->extents, *size, &last, &length)) {
-		if (!append_member(lack->store, reading, lack->volume, *size,
-		                   length, err))
+	while (*size < limit && *size < reading->source.size &&
+	       find_member(reading, extents, *size, &last, &length)) {
+		if (!append_member(extents->store, reading, extents->volume,
+		                   *size, length, err))
 			return false;
 		*size += length;
 	}
@@ -219,15 +249,13 @@ is_another(struct sled_store *store, const struct sled_volume_row *volume,
 	return true;
 }
 
-/* Before anything is cut or remade behind AT. */
+/* Before anything of FILE is cut or remade behind AT. */
 static bool
 save_another(struct sled_store *store, const struct sled_volume_row *volume,
-             uint64_t at, struct sled_err *err)
+             const char *file, uint64_t at, struct sled_err *err)
 {
-	char file[SLED_VOLUME_FILE];
 	bool another = false;
 
-	sled_volume_file(file, volume->name, true);
 	return is_another(store, volume, at, &another, err) &&
 	       (!another || sled_salvage_readable(store, &store->seats[0],
 	                                          volume, file, err));
@@ -260,8 +288,6 @@ static bool
 pull(struct sled_store *store, const struct sled_volume_row *volume,
      const struct extents *extents, uint64_t *size, struct sled_err *err)
 {
-	const struct lack lack = { store, volume, extents, UINT64_MAX };
-
 	for (size_t i = 1; i < store->len; i++) {
 		struct sled_seat *seat = &store->seats[i];
 		struct sled_volume_found found;
@@ -274,7 +300,7 @@ pull(struct sled_store *store, const struct sled_volume_row *volume,
 		    found.size <= *size ||
 		    !sled_seat_read(&reading, seat, volume, false, &why))
 			continue;
-		ok = pull_members(&lack, &reading, size, err);
+		ok = pull_members(&reading, extents, UINT64_MAX, size, err);
 		sled_reading_close(&reading);
 		if (!ok)
 			return false;
@@ -288,13 +314,13 @@ static bool
 pull_old(struct sled_store *store, const struct sled_volume_row *volume,
          const struct extents *extents, uint64_t *size, struct sled_err *err)
 {
-	const struct lack lack = { store, volume, extents, volume->end };
 	struct sled_origins old = { 0 };
 	bool ok = *size >= volume->end ||
 	          sled_origins_add_old(&old, store, volume, err);
 
 	for (size_t i = 0; ok && i < old.len && *size < volume->end; i++)
-		ok = pull_members(&lack, &old.list[i]->reading, size, err);
+		ok = pull_members(&old.list[i]->reading, extents, volume->end,
+		                  size, err);
 	sled_origins_free(&old);
 	return ok;
 }
@@ -410,9 +436,12 @@ lengthen(struct sled_store *store, struct sled_volume_row *volume,
          const struct extents *extents, uint64_t *size, struct sled_err *err)
 {
 	uint64_t boundary = last_boundary(extents, *size);
+	char file[SLED_VOLUME_FILE];
 
-	if (boundary < *size && (!save_another(store, volume, boundary, err) ||
-	                         !cut_first(store, volume, boundary, err)))
+	sled_volume_file(file, volume->name, true);
+	if (boundary < *size &&
+	    (!save_another(store, volume, file, boundary, err) ||
+	     !cut_first(store, volume, boundary, err)))
 		return false;
 	*size = boundary;
 	if (!pull(store, volume, extents, size, err) ||
@@ -461,16 +490,18 @@ static bool
 adopt_tail(struct sled_store *store, struct sled_volume_row *volume,
            uint64_t size, bool old, struct sled_err *err)
 {
+	char file[SLED_VOLUME_FILE];
 	bool remade = false;
 
 	if (size == volume->end)
 		return true;
+	sled_volume_file(file, volume->name, true);
 	if (!sled_adopt(store, volume, size, old, err) ||
 	    !strip_end(store, volume, &size, err))
 		return false;
 	if (size == volume->end)
 		return true;
-	if (!save_another(store, volume, volume->end, err) ||
+	if (!save_another(store, volume, file, volume->end, err) ||
 	    !sled_remake(store, volume, &size, &remade, err))
 		return false;
 	if (remade && !sled_adopt(store, volume, size, old, err))
@@ -586,14 +617,73 @@ mend_open(struct sled_store *store, struct sled_volume_row *volume,
 	       (!*whole || recover_more(store, volume, err));
 }
 
+/* Is what the ledger has not what a sealed file of SIZE begins with? Damage is none
+ * of this: whole members lie where the ledger has others, or it ends before. */
+static bool
+is_elsewhere(struct sled_reading *reading, const struct extents *extents,
+             const struct sled_volume_row *volume, uint64_t size)
+{
+	struct sled_err why = { 0 };
+	uint64_t length = 0;
+	unsigned seq = 0;
+
+	if (size < volume->end)
+		return true;
+	for (size_t i = extents->len; i > 0; i--) {
+		if (compare_row(reading, &extents->rows[i - 1], &why))
+			return false;
+		if (find_seq(reading, extents->rows[i - 1].at, &seq, &length))
+			return true;
+	}
+	return false;
+}
+
+/* The disk was a copy of another way meanwhile. */
+static bool
+leave_other_way(struct sled_store *store, const struct sled_volume_row *volume,
+                const struct sled_volume_found *found, bool *left,
+                struct sled_err *err)
+{
+	struct sled_seat *first = &store->seats[0];
+	struct sled_reading reading;
+	struct extents extents;
+
+	*left = false;
+	if (volume->end == 0 || !load_extents(&extents, store, volume, err))
+		return volume->end == 0;
+	if (!sled_seat_read(&reading, first, volume, false, err)) {
+		free(extents.rows);
+		return false;
+	}
+	*left = is_elsewhere(&reading, &extents, volume, found->size);
+	sled_reading_close(&reading);
+	free(extents.rows);
+	if (!*left)
+		return true;
+	sled_store_say(store,
+	               "%s/%s/%s is not what the ledger has of it: it is kept "
+	               "in quarantine",
+	               store->conf.path, volume->label, found->file);
+	return sled_salvage_readable(store, first, volume, found->file, err) &&
+	       sled_place_quarantine(&first->place, volume->label, found->file,
+	                             err);
+}
+
 /* The ledger does not know of its seal: it was lost, or its commit was. */
 static bool
 adopt_sealed(struct sled_store *store, struct sled_volume_row *volume,
-             const struct sled_volume_found *found, struct sled_err *err)
+             const struct sled_volume_found *found, bool *whole,
+             struct sled_err *err)
 {
-	bool remade = false, whole = true;
+	bool remade = false, left = false;
 	uint64_t size = found->size;
 
+	if (!leave_other_way(store, volume, found, &left, err))
+		return false;
+	if (left)
+		return mend_open(store, volume,
+		                 &(const struct sled_volume_found){ 0 }, whole,
+		                 err);
 	if (!sled_adopt(store, volume, size, false, err))
 		return false;
 	if (volume->end + SLED_MEMBER_LAST == size) {
@@ -602,11 +692,12 @@ adopt_sealed(struct sled_store *store, struct sled_volume_row *volume,
 		volume->sealed = true;
 		return sled_ledger_volume_put(store->ledger, volume, err);
 	}
-	return sled_remake(store, volume, &size, &remade, err) &&
+	return save_another(store, volume, found->file, volume->end, err) &&
+	       sled_remake(store, volume, &size, &remade, err) &&
 	       (!remade || mend_open(store, volume,
 	                             &(const struct sled_volume_found){
 					 .there = true, .size = size },
-	                             &whole, err));
+	                             whole, err));
 }
 
 static bool
@@ -614,7 +705,7 @@ mend_sealed(struct sled_store *store, struct sled_volume_row *volume,
             const struct sled_volume_found *found, bool *whole,
             struct sled_err *err)
 {
-	if (!volume->sealed && !adopt_sealed(store, volume, found, err))
+	if (!volume->sealed && !adopt_sealed(store, volume, found, whole, err))
 		return false;
 	if (!volume->sealed)
 		return true;
@@ -698,26 +789,75 @@ tell_broken(struct sled_store *store, const struct sled_volume_row *volume)
 	               (unsigned long long)volume->end);
 }
 
+/* Whole members, and none was adopted. */
+static bool
+is_other_way(struct sled_seat *seat, const struct sled_volume_row *volume)
+{
+	struct sled_reading reading;
+	struct sled_err why = { 0 };
+	uint64_t length = 0;
+	unsigned seq = 0;
+	bool whole = false;
+
+	if (!sled_seat_read(&reading, seat, volume, false, &why))
+		return false;
+	whole = find_seq(&reading, 0, &seq, &length) && seq > 0;
+	sled_reading_close(&reading);
+	return whole;
+}
+
 /* Of a volume that nobody knows: mail that it has all the same, as another
  * account's, is taken over. */
 static bool
-put_sealed_aside(struct sled_store *store, struct sled_seat *seat,
-                 const struct sled_volume_row *volume,
-                 const struct sled_volume_found *found, struct sled_err *err)
+put_one_aside(struct sled_store *store, struct sled_seat *seat,
+              const struct sled_volume_row *volume,
+              const struct sled_volume_found *found, bool other,
+              struct sled_err *err)
 {
-	sled_store_say(store,
-	               "%s/%s/%s %s: it is put into quarantine, and no place "
-	               "that can be reached has what was in it",
-	               seat->place.path, volume->label, found->file,
-	               found->size == 0 ? "is empty"
-	                                : "cannot be read as this volume");
+	static const char lost[] =
+	    "it is put into quarantine, and no place that can be reached has "
+	    "what was in it";
+
+	if (other)
+		sled_store_say(store,
+		               "%s/%s/%s went another way: mail that only it "
+		               "has is taken over, it is put into quarantine",
+		               seat->place.path, volume->label, found->file);
+	else
+		sled_store_say(store, "%s/%s/%s %s: %s", seat->place.path,
+		               volume->label, found->file,
+		               found->size == 0
+		                   ? "is empty"
+		                   : "cannot be read as this volume",
+		               lost);
 	return sled_salvage_readable(store, seat, volume, found->file, err) &&
 	       sled_place_quarantine(&seat->place, volume->label, found->file,
 	                             err);
 }
 
+/* *MET: it is one of which nothing holds. */
+static bool
+clear_seat(struct sled_store *store, struct sled_seat *seat,
+           const struct sled_volume_row *volume, bool *met,
+           struct sled_err *err)
+{
+	struct sled_volume_found found = { 0 };
+	bool other;
+
+	if (!sled_seat_usable(seat))
+		return true;
+	if (!sled_seat_volume(seat, volume, &found, err))
+		return false;
+	other = found.there && is_other_way(seat, volume);
+	if (!found.there || (!found.sealed && !other))
+		return true;
+	*met = *met || !other;
+	return put_one_aside(store, seat, volume, &found, other, err);
+}
+
 /* A sealed file of which nothing holds, of a volume that nobody knows and that
- * holds nowhere: tar cannot read it, and its name may be given again. */
+ * holds nowhere: tar cannot read it, and its name may be given again. And one of
+ * another way, sealed or not, whose mail came in before. */
 static bool
 put_nothing_aside(struct sled_store *store,
                   const struct sled_volume_row *volume, struct sled_err *err)
@@ -726,17 +866,9 @@ put_nothing_aside(struct sled_store *store,
 
 	for (size_t i = 0; i < store->len; i++) {
 		struct sled_seat *seat = &store->seats[i];
-		struct sled_volume_found found = { 0 };
 		struct sled_err why = { 0 };
-		bool ok = true;
+		bool ok = clear_seat(store, seat, volume, &met, &why);
 
-		if (sled_seat_usable(seat))
-			ok = sled_seat_volume(seat, volume, &found, &why);
-		if (ok && found.there && found.sealed) {
-			met = true;
-			ok =
-			    put_sealed_aside(store, seat, volume, &found, &why);
-		}
 		if (!ok && (i == 0 || why.kind == SLED_ERR_NOMEM)) {
 			*err = why;
 			return false;

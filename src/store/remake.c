@@ -27,6 +27,8 @@ struct remake {
 	bool astray;         /* no header led here */
 	bool ended;          /* a seal's end was met */
 	bool fresh, seen;    /* the member at hand: its mail is new, is not */
+	bool twin;           /* of it: it is there by another record */
+	bool headless;       /* the first member is left out, for its mail */
 	uint64_t held, lost; /* members; bytes of those that hold nowhere */
 };
 
@@ -51,7 +53,8 @@ on_message(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
 	                              err))
 		return false;
 	r->fresh = r->fresh || !known;
-	return true;
+	return known || r->twin ||
+	       sled_is_twin(r->store, r->volume->label, receipt, &r->twin, err);
 }
 
 enum holds {
@@ -92,7 +95,7 @@ look(struct remake *r, size_t i, uint64_t at, uint64_t *length)
 	unsigned seq = 0;
 
 	*length = 0;
-	r->fresh = false;
+	r->fresh = r->twin = false;
 	if (!r->open[i] || at >= source->size)
 		return NOT;
 	if (sled_member_check(source, at, &visitor, &sum, &seq, &why) &&
@@ -102,7 +105,7 @@ look(struct remake *r, size_t i, uint64_t at, uint64_t *length)
 		if (r->ended)
 			return LAST;
 		/* Mail of one that does not follow was salvaged. */
-		r->seen = seq <= r->seq || (r->astray && !r->fresh);
+		r->seen = seq <= r->seq || (r->astray && !r->fresh) || r->twin;
 		if (r->seen)
 			return NOT;
 		r->seq = seq;
@@ -166,7 +169,7 @@ walk(struct remake *r, struct sled_err *err)
 	r->named = at > 0 || r->nameless;
 	r->seq = r->before;
 	r->held = r->lost = 0;
-	r->astray = r->ended = false;
+	r->astray = r->ended = r->headless = false;
 	do {
 		size_t i = find_holder(r, at, &length);
 
@@ -178,6 +181,8 @@ walk(struct remake *r, struct sled_err *err)
 				return false;
 		} else if (!r->seen) {
 			r->lost += length;
+		} else if (at == 0) {
+			r->headless = true;
 		}
 		at += length;
 	} while (length > 0);
@@ -203,20 +208,20 @@ static bool
 find_before(struct remake *r, struct sled_err *err)
 {
 	struct sled_member_row *rows = NULL;
-	struct sled_member_sum sum;
-	bool found = false;
 	size_t len = 0;
 
 	if (r->volume->id == 0)
 		return true;
 	if (!sled_volume_extents(r->store, r->volume->id, 0, &rows, &len, err))
 		return false;
-	for (size_t i = 0; len > 0 && !found && i < r->store->len; i++) {
-		struct sled_err why = { 0 };
+	for (size_t i = 0; i < r->store->len; i++) {
+		unsigned last = 0;
 
-		found = r->open[i] &&
-		        sled_member_check(&r->from[i].source, rows[len - 1].at,
-		                          NULL, &sum, &r->before, &why);
+		if (r->open[i])
+			last =
+			    sled_last_receipts(&r->from[i].source, rows, len);
+		if (last > r->before)
+			r->before = last;
 	}
 	free(rows);
 	return true;
@@ -401,6 +406,7 @@ run(struct remake *r, uint64_t *size, bool *remade, struct sled_err *err)
 		r->nameless = true;
 		ok = walk(r, err);
 	}
+	r->nameless = r->nameless || r->headless;
 	ok = ok && is_broken_off(r, &broken, err);
 	if (ok && r->held == 0 && !broken && r->lost > r->store->broken)
 		r->store->broken = r->lost;

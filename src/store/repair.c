@@ -392,13 +392,13 @@ is_other(struct sled_repair *r, bool *other, struct sled_err *err)
 	*other = false;
 	if (!r->volume.turned || r->volume.end == 0 || is_changed(r))
 		return true;
-	if (r->volume.sealed)
-		return r->volume.revision > 0 ||
-		       is_named_otherwise(r, other, err);
-	if (!hash_mended(r, &now, err))
-		return false;
-	*other = !sled_hash_equal(&now, &r->volume.sha256);
-	return true;
+	if (!r->volume.sealed) {
+		if (!hash_mended(r, &now, err))
+			return false;
+		*other = !sled_hash_equal(&now, &r->volume.sha256);
+	}
+	return *other || r->volume.revision > 0 ||
+	       is_named_otherwise(r, other, err);
 }
 
 /* ---- the ledger ---- */

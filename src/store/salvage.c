@@ -42,6 +42,18 @@ on_volume(void *ctx, const struct sled_volume_info *info, struct sled_err *err)
 	return true;
 }
 
+/* Is it here, if by another record? Those without an id unspool.c counts. */
+static bool
+is_here(const struct salvage *s, const struct sled_receipt *receipt, bool *here,
+        struct sled_err *err)
+{
+	if (!sled_ledger_record_known(s->store->ledger, receipt->record, here,
+	                              err))
+		return false;
+	return *here || receipt->uid[0] == '\0' ||
+	       sled_is_twin(s->store, s->label, receipt, here, err);
+}
+
 /* A repair that meets its member again puts it where it was. */
 static bool
 was_given_up(const struct salvage *s, const struct sled_receipt *receipt)
@@ -57,13 +69,12 @@ on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
          struct sled_err *err)
 {
 	struct salvage *s = ctx;
-	bool known = false;
+	bool here = false;
 
 	(void)tar_at;
-	if (!sled_ledger_record_known(s->store->ledger, receipt->record, &known,
-	                              err))
+	if (!is_here(s, receipt, &here, err))
 		return false;
-	s->wanted = !known && s->label[0] != '\0';
+	s->wanted = !here && s->label[0] != '\0';
 	if (s->wanted && was_given_up(s, receipt)) {
 		s->wanted = false;
 		s->back++;

@@ -612,6 +612,16 @@ bool sled_recover_spools(struct sled_store *store, struct sled_err *err);
 /* OLD: what is found may be older than what the ledger knows. */
 bool sled_adopt(struct sled_store *store, struct sled_volume_row *volume,
                 uint64_t limit, bool old, struct sled_err *err);
+/* Did what this receipt of the label tells of come in before, by another record?
+ * Salvaged from our way into another one it has that one's, and is no second
+ * message. What the first place does not hold counts for nothing. */
+bool sled_is_twin(struct sled_store *store, const char *label,
+                  const struct sled_receipt *receipt, bool *twin,
+                  struct sled_err *err);
+/* The number of the last receipts of ROWS: as SOURCE has them, or the least that
+ * it can be where their last ones cannot be read there. */
+unsigned sled_last_receipts(const struct sled_source *source,
+                            const struct sled_member_row *rows, size_t len);
 /* Rows for those messages of one member, at ROW->at, that have none; in the
  * caller's transaction. */
 bool sled_adopt_messages(struct sled_store *store,

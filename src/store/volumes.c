@@ -79,6 +79,24 @@ sled_volume_hash_range(struct sled_reading *reading, uint64_t at,
 	return true;
 }
 
+unsigned
+sled_last_receipts(const struct sled_source *source,
+                   const struct sled_member_row *rows, size_t len)
+{
+	for (size_t i = len; i > 0; i--) {
+		const struct sled_member_sum was = sled_row_sum(&rows[i - 1]);
+		struct sled_member_sum sum;
+		struct sled_err why = { 0 };
+		unsigned seq = 0;
+
+		if (sled_member_compare(source, rows[i - 1].at, &was, &why) &&
+		    sled_member_check(source, rows[i - 1].at, NULL, &sum, &seq,
+		                      &why))
+			return seq + (unsigned)(len - i);
+	}
+	return (unsigned)len;
+}
+
 /* From a place in which the member is what the ledger says: the hash stands for
  * good, and damage must not get into it. The first place's where none is. */
 static bool

@@ -614,6 +614,129 @@ test_members_that_do_not_follow_give_their_mail(void **state)
 	assert_place_untars(w, w->path, mails, 6);
 }
 
+static void
+on_volume(void *ctx, const struct sled_repaired *volume)
+{
+	(void)ctx;
+	assert_int_not_equal(volume->outcome, SLED_REPAIR_FAILED);
+}
+
+static void
+repair(struct fx_store *w)
+{
+	const struct sled_repair_conf conf = { NULL, 0, false };
+	const struct sled_repair_reader reader = { NULL, on_volume, NULL,
+		                                   NULL };
+	struct sled_repair_report report;
+
+	if (!fx_store_try(w, SLED_STORE_REPAIR) ||
+	    !sled_store_repair(w->store, &conf, &reader, &report, &w->err))
+		fail_msg("%s", w->err.text);
+	fx_store_close(w);
+}
+
+/* And damage before them: the last one cannot tell which members follow. */
+static void
+test_members_behind_a_damaged_last_one_are_adopted_once(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	fx_store_sh(w, "mkdir away && mv copy1 away/ && cp store/" VOLUME
+	               " x && cat x >> store/" VOLUME);
+	fx_store_damage(w, "store/" VOLUME,
+	                (unsigned)fx_store_size(w, "x") - 100);
+	fx_store_open(w);
+	fx_store_close(w);
+	fx_store_sh(w, "rm -rf copy1 && mv away/copy1 . && "
+	               "test $(wc -c <store/" VOLUME ") = $(wc -c <x)");
+	repair(w);
+	fx_store_open(w);
+	assert_store_has(w, mails, 4);
+	assert_store_verifies(w);
+	assert_place_untars(w, w->path, mails, 4);
+}
+
+/* A disk was first place, then a copy of another one that went its own way, which
+ * took over what only this one had; and it is first again, with its ledger. */
+static void
+go_two_ways(struct fx_store *w, size_t more)
+{
+	uint64_t n = 0;
+
+	fx_store_open(w);
+	(void)visit(w, 0, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "mkdir one two && mv copy1 two/store");
+	fx_store_open(w);
+	(void)visit(w, 1, 2, true);
+	fx_store_close(w);
+	fx_store_sh(w, "mv store one/ && rm -rf copy1 && mv two/store .");
+	w->now += 60;
+	fx_store_open(w);
+	(void)visit(w, 3, 1, true);
+	if (!sled_store_seal(w->store, NULL, true, &n, &w->err))
+		fail_msg("%s", w->err.text);
+	fx_store_close(w);
+	fx_store_sh(w, "rm -rf copy1 && mv one/store copy1");
+	fx_store_open(w);
+	assert_store_has(w, mails, 4);
+	for (size_t i = 4; i < 4 + more; i++)
+		(void)visit(w, i, 1, true);
+	fx_store_close(w);
+	fx_store_sh(w, "mv store two/ && mv copy1 store && mv two/store copy1");
+}
+
+static void
+assert_each_is_there_once(struct fx_store *w, size_t len)
+{
+	fx_store_open(w);
+	assert_store_has(w, mails, len);
+	fx_store_close(w);
+	/* The sealed copy is for this alone. */
+	repair(w);
+	fx_store_open(w);
+	assert_string_equal(w->said.len > 0 ? w->said.data : "", "");
+	assert_store_has(w, mails, len);
+	assert_store_verifies(w);
+	assert_place_has(w->path, mails, len, NULL);
+	assert_place_has(w->copy[0], mails, len, NULL);
+	assert_place_untars(w, w->path, mails, len);
+}
+
+static void
+test_a_ledger_of_another_way_brings_no_mail_twice(void **state)
+{
+	struct fx_store *w = *state;
+
+	w->conf.min_copies = 1;
+	go_two_ways(w, 0);
+	assert_each_is_there_once(w, 4);
+}
+
+/* Members behind those are new here, and stay where they are. */
+static void
+test_what_follows_mail_that_is_here_is_kept(void **state)
+{
+	struct fx_store *w = *state;
+
+	w->conf.min_copies = 1;
+	go_two_ways(w, 2);
+	assert_each_is_there_once(w, 6);
+}
+
+/* And if its file is gone, the ledger's own mail comes from no other way. */
+static void
+test_mail_of_another_way_is_taken_where_ours_is_gone(void **state)
+{
+	struct fx_store *w = *state;
+
+	w->conf.min_copies = 1;
+	go_two_ways(w, 2);
+	fx_store_sh(w, "rm -r */.mailsled/quarantine");
+	assert_each_is_there_once(w, 6);
+}
+
 /* It was set aside when the other place was whole. */
 static void
 test_what_is_left_in_quarantine_alone_is_no_loss(void **state)
@@ -1091,6 +1214,10 @@ main(void)
 		TEST(test_a_sealed_file_of_garbage_goes_aside),
 		TEST(test_members_that_were_there_before_are_adopted_once),
 		TEST(test_members_that_do_not_follow_give_their_mail),
+		TEST(test_members_behind_a_damaged_last_one_are_adopted_once),
+		TEST(test_a_ledger_of_another_way_brings_no_mail_twice),
+		TEST(test_what_follows_mail_that_is_here_is_kept),
+		TEST(test_mail_of_another_way_is_taken_where_ours_is_gone),
 		TEST(test_what_is_left_in_quarantine_alone_is_no_loss),
 		TEST(test_a_rebuild_knows_of_a_volume_that_is_away),
 		TEST(test_a_shorter_file_is_filled_from_a_copy),

@@ -747,6 +747,43 @@ a_volume_that_came_back_behind_its_follower_is_a_revision(void **state)
 	assert_a_further_run_changes_nothing(w, SLED_REPAIR_WHOLE);
 }
 
+/* The same where neither is sealed yet: it turned with its own hash, and the next
+ * is of another way. */
+static void
+an_open_volume_that_the_next_names_otherwise_is_a_revision(void **state)
+{
+	static const struct fx_mail more[] = { { "u13", 900, 13 },
+		                               { "u14", 800, 14 },
+		                               { "u15", 700, 15 } };
+	struct fx_store *w = *state;
+	struct sled_verify_report report;
+	struct heard heard;
+
+	fx_store_sh(w, "mkdir kept && cp -a store copy1 kept/");
+	visit(w, more, 1, true);
+	w->conf.rotate_bytes = 1;
+	visit(w, more + 1, 1, true);
+	fx_store_sh(w, "mkdir away && mv store/home/2026-11-002* away/ && "
+	               "rm -r store copy1 && mv kept/* .");
+	w->conf.rotate_bytes = UINT64_MAX;
+	visit(w, more + 2, 1, true);
+	w->conf.rotate_bytes = 1;
+	visit(w, more, 0, true);
+	fx_store_sh(w, "cp away/* store/home/");
+	fx_store_open(w);
+	assert_true(
+	    sled_store_verify(w->store, true, NULL, NULL, &report, &w->err));
+	assert_true(report.damaged > 0);
+	fx_store_close(w);
+	repair(w, &heard, false);
+	assert_int_equal(heard.worst, SLED_REPAIR_REVISED);
+	assert_int_equal(heard.report.lost, 0);
+	fx_store_open(w);
+	assert_store_verifies(w);
+	fx_store_close(w);
+	assert_a_further_run_changes_nothing(w, SLED_REPAIR_WHOLE);
+}
+
 /* ---- cut off at every call ---- */
 
 static void
@@ -904,6 +941,7 @@ main(void)
 		cmocka_unit_test(what_turned_while_it_was_damaged_is_mended),
 		TO(what_turned_while_it_was_damaged_comes_back_whole),
 		TO(a_volume_that_came_back_behind_its_follower_is_a_revision),
+		TO(an_open_volume_that_the_next_names_otherwise_is_a_revision),
 		T(a_kill_at_any_call_is_gone_on_from),
 		T(a_kill_while_something_is_lost_is_gone_on_from),
 		T(a_failure_of_any_write_is_gone_on_from),
