@@ -66,6 +66,24 @@ def test_who_asks_is_told_why_no_line_is_dialled(tmp):
             assert run.stop() == 0
 
 
+def test_a_line_has_its_up_timeout_when_the_store_took_that_long(tmp):
+    """It was closed at once, and never dialled at all."""
+    with Away(tmp, "--generate", "1") as away:
+        sled = Sled(tmp, {"home": away.server})
+        config = schedule("5s") + away.line().replace("10s", "3s")
+        with Run(sled, config=config) as run:
+            run.wait("home: 1 came")
+            wait_for(lambda: away.calls() == ["up", "down"], "its end")
+            with locked(sled):  # it waits 5 s for that
+                run.wait("dial0: dialling", 2)
+                until = time.monotonic() + 3.5
+                wait_for(lambda: time.monotonic() > until, "up-timeout")
+            run.wait("home: 0 came")
+            assert "did not come up" not in run.text, run.text
+            assert run.stop() == 0
+        assert away.calls()[:4] == ["up", "down"] * 2, away.calls()
+
+
 def test_what_no_rest_of_a_window_carries_is_asked_for_once(tmp):
     """Each minute of the window cost a visit."""
     now = int(time.time())

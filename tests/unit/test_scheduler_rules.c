@@ -652,6 +652,54 @@ a_line_that_was_not_dialled_is_not_hung_up_and_waits(void **state)
 	end(&w);
 }
 
+/* Before up-command the store was opened, which may take minutes. */
+static void
+up_timeout_counts_from_the_beginning_of_up_command(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 1h\njitter = 0s\n" DIALS);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	pass(&w, 2 * MINUTE);
+	assert_true(sled_scheduler_dials(w.s, &w.now));
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	pass(&w, 60000 - 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	pass(&w, 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_HANG_UP);
+	end(&w);
+}
+
+static void
+no_line_is_dialled_when_the_window_ran_out_before_up_command(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nwindows = 00:00-01:00\n" DIALS);
+	pass(&w, 50 * MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	pass(&w, 9 * MINUTE + 55000);
+	assert_false(sled_scheduler_dials(w.s, &w.now));
+	assert_true(sled_scheduler_idle(w.s));
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	pass(&w, 23 * HOUR + 5000);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	assert_true(sled_scheduler_dials(w.s, &w.now));
+	/* Who asks needs no window. */
+	links(&w, "ppp0", w.now.ms, 1);
+	visit_well(&w);
+	assert_int_equal(step(&w), SLED_SCHEDULER_HANG_UP);
+	links(&w, "", 0, 0);
+	sled_scheduler_hung_up(w.s, true, &w.now);
+	pass(&w, 2 * HOUR);
+	sled_scheduler_ask(w.s, 0, NULL);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	assert_true(sled_scheduler_dials(w.s, &w.now));
+	end(&w);
+}
+
 static void
 a_line_that_comes_up_by_another_name_is_tried_later(void **state)
 {
@@ -945,6 +993,10 @@ main(void)
 		cmocka_unit_test(
 		    a_line_that_comes_up_by_another_name_is_tried_later),
 		cmocka_unit_test(a_line_that_was_dialled_ends_no_wait),
+		cmocka_unit_test(
+		    up_timeout_counts_from_the_beginning_of_up_command),
+		cmocka_unit_test(
+		    no_line_is_dialled_when_the_window_ran_out_before_up_command),
 		cmocka_unit_test(
 		    nothing_is_dialled_beside_a_link_nor_for_one_that_came_up),
 		cmocka_unit_test(a_line_that_stays_is_hung_up_again),
