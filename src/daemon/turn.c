@@ -84,23 +84,33 @@ begin_dial(struct sled_daemon *d, const struct sled_conf_link *link,
 }
 
 static void
+not_dialled(struct sled_daemon *d, const struct sled_conf_link *link,
+            struct sled_err *err)
+{
+	struct sled_scheduler_now now = sled_daemon_now();
+
+	(void)sled_note(err, "%s is not dialled", link->name);
+	sled_daemon_complain(d, err);
+	sled_scheduler_undialled(d->scheduler, &now);
+	d->status = sled_err_exit(err->kind);
+	d->rounds_done = true;
+	if (d->my->once)
+		sled_scheduler_stop(d->scheduler);
+}
+
+static void
 dial(struct sled_daemon *d, const struct sled_scheduler_decision *decision)
 {
 	const struct sled_conf_link *link = decision->profile;
-	struct sled_scheduler_now now;
 	struct sled_err err = { 0 };
 
 	sled_daemon_say(d, SLED_DAEMON_INFO, "%s: dialling: %s", link->name,
 	                decision->why);
 	d->dialled_row.id = 0;
 	d->command_over = false;
-	if (can_store(d, &err) &&
-	    (!is_in_time(d, link) || begin_dial(d, link, &err)))
-		return;
-	(void)sled_note(&err, "%s is not dialled", link->name);
-	sled_daemon_complain(d, &err);
-	now = sled_daemon_now();
-	sled_scheduler_undialled(d->scheduler, &now);
+	if (!can_store(d, &err) ||
+	    (is_in_time(d, link) && !begin_dial(d, link, &err)))
+		not_dialled(d, link, &err);
 }
 
 static void

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from harness import BUILD, Account, Pop3d, Sled, Time, wait_for
+from harness import BUILD, DEADLINE, Account, Pop3d, Sled, Time, wait_for
 from test_run import CLONE_NEWNS, Away, Run, schedule, sh, unshare
 from test_run_rules import Minutes, rows
 
@@ -82,6 +82,22 @@ def test_a_line_has_its_up_timeout_when_the_store_took_that_long(tmp):
             assert "did not come up" not in run.text, run.text
             assert run.stop() == 0
         assert away.calls()[:4] == ["up", "down"] * 2, away.calls()
+
+
+def test_once_ends_where_the_store_cannot_be_opened_for_a_dial(tmp):
+    """It waited for another visit, and another."""
+    with Away(tmp, "--generate", "1") as away:
+        sled = Sled(tmp, {"home": away.server})
+        sled.config.write_text(sled.config.read_text() + schedule("15m") +
+                               away.line().replace("10s", "5m"))
+        assert sled.run("run", "--once").status == 0
+        with Minutes(sled, "--once") as run:
+            wait_for(lambda: "by `every`" in sled.run("status").out,
+                     "the scheduler")
+            with locked(sled):
+                assert run.process.wait(DEADLINE) == 75, run.text
+        assert "dial0 is not dialled" in run.text, run.text
+        assert away.calls() == ["up", "down"], away.calls()
 
 
 def test_what_no_rest_of_a_window_carries_is_asked_for_once(tmp):
