@@ -114,7 +114,7 @@ remember_round(struct sled_scheduler *s, size_t up, bool whole,
 	const struct sled_scheduler_link *link = &s->ups[up].link;
 
 	s->state = SLED_SCHEDULER_VISITING;
-	s->line_failed = false;
+	s->unvisited = false;
 	s->rounds++;
 	s->began_ms = now->ms;
 	s->began_wall = now->doubtful ? 0 : now->wall;
@@ -238,7 +238,6 @@ give_up_dialling(struct sled_scheduler *s, const char *why,
                  struct sled_scheduler_decision *out)
 {
 	sled_scheduler_dial_later(s, &s->sections[s->line], now);
-	s->line_failed = false;
 	hang_up(s, why, out);
 }
 
@@ -329,7 +328,7 @@ static void
 close_line(struct sled_scheduler *s, const struct sled_scheduler_now *now,
            struct sled_scheduler_decision *out)
 {
-	if (s->line_failed)
+	if (s->unvisited)
 		give_up_dialling(s, "the visit could not begin", now, out);
 	else
 		hang_up(s,

@@ -595,7 +595,7 @@ pay_in_vain(struct world *w)
 	for (size_t i = 0; i < w->last.accounts_len; i++)
 		sled_scheduler_visited(w->s, w->last.accounts[i],
 		                       SLED_SCHEDULER_LEFT, 0, &w->now);
-	sled_scheduler_line_failed(w->s);
+	sled_scheduler_unvisited(w->s);
 	sled_scheduler_round_over(w->s, false, &none, &w->now);
 	assert_int_equal(step(w), SLED_SCHEDULER_HANG_UP);
 	links(w, "", 0, 0);
@@ -624,6 +624,37 @@ a_line_that_was_paid_for_in_vain_waits_longer_each_time(void **state)
 	sled_scheduler_hung_up(w.s, true, &w.now);
 	pass(&w, HOUR);
 	pay_in_vain(&w);
+	pass(&w, MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	end(&w);
+}
+
+/* pppd is ended with a status that is not 0 when its peer hangs up, say. */
+static void
+an_up_command_that_ends_after_the_line_came_is_no_failure(void **state)
+{
+	const struct sled_used none = { 0 };
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 1h\njitter = 0s\n" DIALS);
+	dial_in_vain(&w, "ppp1", 1);
+	pass(&w, MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	links(&w, "ppp0", w.now.ms, 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+	sled_scheduler_line_failed(w.s);
+	for (size_t i = 0; i < w.last.accounts_len; i++)
+		sled_scheduler_visited(w.s, w.last.accounts[i],
+		                       SLED_SCHEDULER_GOOD, 0, &w.now);
+	sled_scheduler_round_over(w.s, false, &none, &w.now);
+	assert_int_equal(step(&w), SLED_SCHEDULER_HANG_UP);
+	assert_non_null(strstr(w.last.why, "the visit is over"));
+	links(&w, "", 0, 0);
+	sled_scheduler_hung_up(w.s, true, &w.now);
+	pass(&w, HOUR);
+	/* The first failure since, so a minute. */
+	dial_in_vain(&w, "ppp1", 2);
 	pass(&w, MINUTE);
 	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
 	end(&w);
@@ -993,6 +1024,8 @@ main(void)
 		cmocka_unit_test(
 		    a_line_that_comes_up_by_another_name_is_tried_later),
 		cmocka_unit_test(a_line_that_was_dialled_ends_no_wait),
+		cmocka_unit_test(
+		    an_up_command_that_ends_after_the_line_came_is_no_failure),
 		cmocka_unit_test(
 		    up_timeout_counts_from_the_beginning_of_up_command),
 		cmocka_unit_test(
