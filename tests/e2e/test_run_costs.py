@@ -149,6 +149,28 @@ def test_a_visit_counts_before_it_is_spent(tmp):
         assert not over and 4000 <= spent <= 8000, rows(sled)
 
 
+def test_a_download_does_not_wait_for_the_disk_each_second(tmp):
+    """A budget's row did, each time on the thread that reads."""
+    with Pop3d(tmp, "--generate", "20,80000", "--fault",
+               "RETR:delay=400") as server:
+        sled = Sled(tmp, {"home": server}, copies=1)
+        config = schedule() + BUDGET.replace("200KiB", "1GiB")
+        spent = [0]
+        with Run(sled, config=config) as run:
+            def is_over():
+                row = rows(sled)
+                if row and row[-1][0] != spent[-1]:
+                    spent.append(row[-1][0])
+                return run.count("home: 20 came")
+            wait_for(lambda: server.retrs() > 0, "the first RETR")
+            began = time.monotonic()
+            wait_for(is_over, "its end")
+            took = time.monotonic() - began
+            assert run.stop() == 0
+        # The first row, and the last two.
+        assert took > 6 and len(spent) - 1 <= took / 2 + 3, (took, spent)
+
+
 def spend(sled, ahead_s, octets):
     """A round of LO that began so many seconds from now on."""
     with contextlib.closing(sqlite3.connect(
