@@ -363,6 +363,8 @@ start_timers(struct sled_round *round)
 {
 	uint64_t end = round->conf.window_ms, budget = round->ms_left;
 	uint64_t line = sled_round_line_ms(round);
+	/* The passwords took some of it. */
+	uint64_t gone = plan_now(round) + END_MARGIN_MS;
 
 	if (budget != UINT64_MAX)
 		budget = budget > line ? budget - line : 0;
@@ -370,8 +372,7 @@ start_timers(struct sled_round *round)
 		end = budget;
 	sled_timer_start(round->tick, TICK_MS);
 	if (end != SLED_PLAN_NO_END)
-		sled_timer_start(round->end,
-		                 end > END_MARGIN_MS ? end - END_MARGIN_MS : 1);
+		sled_timer_start(round->end, end > gone ? end - gone : 1);
 	round->end_ms = end;
 }
 
