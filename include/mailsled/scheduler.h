@@ -8,10 +8,11 @@
  *   at the latest when next()->wake_ms have passed, step() is called until it
  *   says NOTHING. What it says to do is done until its end was told:
  *     VISIT    visited() once for each account, then round_over()
- *     DIAL     line_failed() when up-command says that it failed; that the
- *              link is there is seen by links(); undialled() when it was
- *              not even tried. Where a VISIT by the line could not begin,
- *              line_failed() comes before round_over()
+ *     DIAL     dials() when up-command begins, which may be a while later;
+ *              line_failed() when it says that it failed; that the link is
+ *              there is seen by links(); undialled() when it was not even
+ *              tried. Where a VISIT by the line could not begin,
+ *              unvisited() comes before round_over()
  *     HANG_UP  hung_up()
  *     REFUSE   nothing: what was asked for cannot be done now
  *   Nothing else is begun meanwhile. CONF is borrowed until conf() gives
@@ -119,7 +120,14 @@ void sled_scheduler_visited(struct sled_scheduler *s, size_t account,
 void sled_scheduler_round_over(struct sled_scheduler *s, bool portal,
                                const struct sled_used *used,
                                const struct sled_scheduler_now *now);
+/* Of no weight once the link was there. */
 void sled_scheduler_line_failed(struct sled_scheduler *s);
+/* The line was paid for in vain: it waits as one that failed does. */
+void sled_scheduler_unvisited(struct sled_scheduler *s);
+/* up-timeout counts from now on. False: what is left of the window holds no
+ * visit any more; nothing is to be dialled or hung up. */
+SLED_CHECK bool sled_scheduler_dials(struct sled_scheduler *s,
+                                     const struct sled_scheduler_now *now);
 /* Nothing is to be hung up; it waits as one that failed does. */
 void sled_scheduler_undialled(struct sled_scheduler *s,
                               const struct sled_scheduler_now *now);

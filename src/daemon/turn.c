@@ -54,31 +54,63 @@ can_store(struct sled_daemon *d, struct sled_err *err)
 	return ok;
 }
 
+/* False: the store took so long that no visit fits into the window any more. */
+static bool
+is_in_time(struct sled_daemon *d, const struct sled_conf_link *link)
+{
+	struct sled_scheduler_now now = sled_daemon_now();
+
+	if (sled_scheduler_dials(d->scheduler, &now))
+		return true;
+	sled_daemon_say(d, SLED_DAEMON_INFO,
+	                "%s is not dialled: the window closes", link->name);
+	return false;
+}
+
+static bool
+begin_dial(struct sled_daemon *d, const struct sled_conf_link *link,
+           struct sled_err *err)
+{
+	if (!sled_daemon_line_keep(d, link->name, err))
+		return false;
+	d->line = link;
+	d->dial_ms = sled_clock_ms();
+	if (sled_command_new(&d->command, d->loop, link->up_command,
+	                     ms_of(link->up_timeout_s), on_command, d, err))
+		return true;
+	d->line = NULL;
+	sled_daemon_line_forget(d);
+	return false;
+}
+
+static void
+not_dialled(struct sled_daemon *d, const struct sled_conf_link *link,
+            struct sled_err *err)
+{
+	struct sled_scheduler_now now = sled_daemon_now();
+
+	(void)sled_note(err, "%s is not dialled", link->name);
+	sled_daemon_complain(d, err);
+	sled_scheduler_undialled(d->scheduler, &now);
+	d->status = sled_err_exit(err->kind);
+	d->rounds_done = true;
+	if (d->my->once)
+		sled_scheduler_stop(d->scheduler);
+}
+
 static void
 dial(struct sled_daemon *d, const struct sled_scheduler_decision *decision)
 {
 	const struct sled_conf_link *link = decision->profile;
-	struct sled_scheduler_now now;
 	struct sled_err err = { 0 };
 
 	sled_daemon_say(d, SLED_DAEMON_INFO, "%s: dialling: %s", link->name,
 	                decision->why);
 	d->dialled_row.id = 0;
 	d->command_over = false;
-	if (can_store(d, &err) && sled_daemon_line_keep(d, link->name, &err)) {
-		d->line = link;
-		d->dial_ms = sled_clock_ms();
-		if (sled_command_new(&d->command, d->loop, link->up_command,
-		                     ms_of(link->up_timeout_s), on_command, d,
-		                     &err))
-			return;
-		d->line = NULL;
-		sled_daemon_line_forget(d);
-	}
-	(void)sled_note(&err, "%s is not dialled", link->name);
-	sled_daemon_complain(d, &err);
-	now = sled_daemon_now();
-	sled_scheduler_undialled(d->scheduler, &now);
+	if (!can_store(d, &err) ||
+	    (is_in_time(d, link) && !begin_dial(d, link, &err)))
+		not_dialled(d, link, &err);
 }
 
 static void

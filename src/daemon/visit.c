@@ -232,7 +232,7 @@ could_not_begin(struct sled_daemon *d, const struct sled_err *err)
 	d->status = sled_err_exit(err->kind);
 	d->rounds_done = true;
 	if (d->visit.dialled)
-		sled_scheduler_line_failed(d->scheduler);
+		sled_scheduler_unvisited(d->scheduler);
 	sled_scheduler_round_over(d->scheduler, false, &none, &now);
 	if (d->my->once)
 		sled_scheduler_stop(d->scheduler);

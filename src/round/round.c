@@ -8,7 +8,7 @@
 #include "mailsled/secret.h"
 #include "round/internal.h"
 
-#define ROW_SOON_MS   2000 /* between two rows, when mail became safe */
+#define ROW_SOON_MS   2000 /* between two rows, at least */
 #define ROW_OFTEN_MS  5000 /* in the first minute: a kill teaches */
 #define ROW_SELDOM_MS 30000
 #define ROW_BYTES     65536 /* ... where a budget counts: a kill spends less */
@@ -332,9 +332,11 @@ is_row_due(const struct sled_round *round)
 	int64_t gap =
 	    now - round->began_ms < FIRST_MS ? ROW_OFTEN_MS : ROW_SELDOM_MS;
 
-	return now - round->put_ms >= gap ||
-	       (round->conf.link != NULL && round->conf.link->budgets_len > 0 &&
-	        round->result.row.wire - round->put_wire >= ROW_BYTES);
+	/* Each is synced while the link waits. */
+	if (round->conf.link != NULL && round->conf.link->budgets_len > 0 &&
+	    round->result.row.wire - round->put_wire >= ROW_BYTES)
+		gap = ROW_SOON_MS;
+	return now - round->put_ms >= gap;
 }
 
 /* The loop's timers stand still while the machine sleeps; the window does not.
@@ -361,6 +363,8 @@ start_timers(struct sled_round *round)
 {
 	uint64_t end = round->conf.window_ms, budget = round->ms_left;
 	uint64_t line = sled_round_line_ms(round);
+	/* The passwords took some of it. */
+	uint64_t gone = plan_now(round) + END_MARGIN_MS;
 
 	if (budget != UINT64_MAX)
 		budget = budget > line ? budget - line : 0;
@@ -368,8 +372,7 @@ start_timers(struct sled_round *round)
 		end = budget;
 	sled_timer_start(round->tick, TICK_MS);
 	if (end != SLED_PLAN_NO_END)
-		sled_timer_start(round->end,
-		                 end > END_MARGIN_MS ? end - END_MARGIN_MS : 1);
+		sled_timer_start(round->end, end > gone ? end - gone : 1);
 	round->end_ms = end;
 }
 

@@ -75,7 +75,8 @@ struct sled_scheduler {
 	bool round_whole;  /* it has each account that the link serves */
 	bool round_proved; /* a server of ours answered */
 	size_t line;       /* the section whose line we opened; NONE */
-	bool line_failed;
+	bool line_failed;  /* up-command, while DIALLING */
+	bool unvisited;    /* the visit by that line could not begin */
 	int64_t dial_ms, dial_until_ms; /* when DIALLING began, and ends */
 	size_t hung; /* the section that was hung up last; NONE */
 	int64_t hung_ms, again_ms;

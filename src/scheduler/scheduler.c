@@ -410,7 +410,7 @@ sled_scheduler_round_over(struct sled_scheduler *s, bool portal,
 	if (s->round_section == SLED_SCHEDULER_NONE)
 		return;
 	section = &s->sections[s->round_section];
-	if (!s->line_failed)
+	if (!s->unvisited)
 		section->dial_fails = 0;
 	if (!now->doubtful && now->wall >= section->day_end) {
 		section->used.day = (struct sled_used){ 0 };
@@ -428,6 +428,12 @@ void
 sled_scheduler_line_failed(struct sled_scheduler *s)
 {
 	s->line_failed = true;
+}
+
+void
+sled_scheduler_unvisited(struct sled_scheduler *s)
+{
+	s->unvisited = true;
 }
 
 void

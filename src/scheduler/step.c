@@ -77,15 +77,22 @@ is_wanted(const struct sled_scheduler *s, size_t section, bool asked,
 	return false;
 }
 
+/* Dialled in vain: the window would be over. */
+static bool
+holds_a_dial(const struct sled_scheduler *s, bool asked,
+             const struct sled_scheduler_now *now)
+{
+	return asked || sled_scheduler_window_ms(s, now) >=
+	                    SLED_CONF_DIAL_MS + SLED_CONF_VISIT_MS;
+}
+
 static size_t
 choose_line(const struct sled_scheduler *s, bool asked,
             const struct sled_scheduler_now *now)
 {
 	size_t best = SLED_SCHEDULER_NONE;
 
-	/* Dialled in vain: the window would be over. */
-	if (!asked && sled_scheduler_window_ms(s, now) <
-	                  SLED_CONF_DIAL_MS + SLED_CONF_VISIT_MS)
+	if (!holds_a_dial(s, asked, now))
 		return best;
 	for (size_t i = 0; i < s->conf->links_len; i++) {
 		if (!is_wanted(s, i, asked, now) ||
@@ -107,7 +114,7 @@ remember_round(struct sled_scheduler *s, size_t up, bool whole,
 	const struct sled_scheduler_link *link = &s->ups[up].link;
 
 	s->state = SLED_SCHEDULER_VISITING;
-	s->line_failed = false;
+	s->unvisited = false;
 	s->rounds++;
 	s->began_ms = now->ms;
 	s->began_wall = now->doubtful ? 0 : now->wall;
@@ -187,6 +194,27 @@ hang_up(struct sled_scheduler *s, const char *why,
 }
 
 static void
+start_dial_clock(struct sled_scheduler *s, const struct sled_scheduler_now *now)
+{
+	s->dial_ms = now->ms;
+	s->dial_until_ms =
+	    now->ms + s->conf->links[s->line].up_timeout_s * 1000;
+}
+
+bool
+sled_scheduler_dials(struct sled_scheduler *s,
+                     const struct sled_scheduler_now *now)
+{
+	if (holds_a_dial(s, s->ask_dialled, now)) {
+		start_dial_clock(s, now);
+		return true;
+	}
+	s->state = SLED_SCHEDULER_IDLE;
+	s->line = SLED_SCHEDULER_NONE;
+	return false;
+}
+
+static void
 dial(struct sled_scheduler *s, size_t section, bool asked,
      const struct sled_scheduler_now *now, struct sled_scheduler_decision *out)
 {
@@ -194,9 +222,7 @@ dial(struct sled_scheduler *s, size_t section, bool asked,
 	s->line = section;
 	s->line_failed = false;
 	s->ask_dialled = asked;
-	s->dial_ms = now->ms;
-	s->dial_until_ms =
-	    now->ms + s->conf->links[section].up_timeout_s * 1000;
+	start_dial_clock(s, now);
 	out->what = SLED_SCHEDULER_DIAL;
 	out->profile = &s->conf->links[section];
 	out->asked = asked;
@@ -212,7 +238,6 @@ give_up_dialling(struct sled_scheduler *s, const char *why,
                  struct sled_scheduler_decision *out)
 {
 	sled_scheduler_dial_later(s, &s->sections[s->line], now);
-	s->line_failed = false;
 	hang_up(s, why, out);
 }
 
@@ -303,7 +328,7 @@ static void
 close_line(struct sled_scheduler *s, const struct sled_scheduler_now *now,
            struct sled_scheduler_decision *out)
 {
-	if (s->line_failed)
+	if (s->unvisited)
 		give_up_dialling(s, "the visit could not begin", now, out);
 	else
 		hang_up(s,

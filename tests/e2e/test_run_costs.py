@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from harness import BUILD, Account, Pop3d, Sled, Time, wait_for
+from harness import BUILD, DEADLINE, Account, Pop3d, Sled, Time, wait_for
 from test_run import CLONE_NEWNS, Away, Run, schedule, sh, unshare
 from test_run_rules import Minutes, rows
 
@@ -66,6 +66,40 @@ def test_who_asks_is_told_why_no_line_is_dialled(tmp):
             assert run.stop() == 0
 
 
+def test_a_line_has_its_up_timeout_when_the_store_took_that_long(tmp):
+    """It was closed at once, and never dialled at all."""
+    with Away(tmp, "--generate", "1") as away:
+        sled = Sled(tmp, {"home": away.server})
+        config = schedule("5s") + away.line().replace("10s", "3s")
+        with Run(sled, config=config) as run:
+            run.wait("home: 1 came")
+            wait_for(lambda: away.calls() == ["up", "down"], "its end")
+            with locked(sled):  # it waits 5 s for that
+                run.wait("dial0: dialling", 2)
+                until = time.monotonic() + 3.5
+                wait_for(lambda: time.monotonic() > until, "up-timeout")
+            run.wait("home: 0 came")
+            assert "did not come up" not in run.text, run.text
+            assert run.stop() == 0
+        assert away.calls()[:4] == ["up", "down"] * 2, away.calls()
+
+
+def test_once_ends_where_the_store_cannot_be_opened_for_a_dial(tmp):
+    """It waited for another visit, and another."""
+    with Away(tmp, "--generate", "1") as away:
+        sled = Sled(tmp, {"home": away.server})
+        sled.config.write_text(sled.config.read_text() + schedule("15m") +
+                               away.line().replace("10s", "5m"))
+        assert sled.run("run", "--once").status == 0
+        with Minutes(sled, "--once") as run:
+            wait_for(lambda: "by `every`" in sled.run("status").out,
+                     "the scheduler")
+            with locked(sled):
+                assert run.process.wait(DEADLINE) == 75, run.text
+        assert "dial0 is not dialled" in run.text, run.text
+        assert away.calls() == ["up", "down"], away.calls()
+
+
 def test_what_no_rest_of_a_window_carries_is_asked_for_once(tmp):
     """Each minute of the window cost a visit."""
     now = int(time.time())
@@ -113,6 +147,41 @@ def test_a_visit_counts_before_it_is_spent(tmp):
             run.process.wait()
         (spent, _, over), = rows(sled)
         assert not over and 4000 <= spent <= 8000, rows(sled)
+
+
+def test_a_download_does_not_wait_for_the_disk_each_second(tmp):
+    """A budget's row did, each time on the thread that reads."""
+    with Pop3d(tmp, "--generate", "20,80000", "--fault",
+               "RETR:delay=400") as server:
+        sled = Sled(tmp, {"home": server}, copies=1)
+        config = schedule() + BUDGET.replace("200KiB", "1GiB")
+        spent = [0]
+        with Run(sled, config=config) as run:
+            def is_over():
+                row = rows(sled)
+                if row and row[-1][0] != spent[-1]:
+                    spent.append(row[-1][0])
+                return run.count("home: 20 came")
+            wait_for(lambda: server.retrs() > 0, "the first RETR")
+            began = time.monotonic()
+            wait_for(is_over, "its end")
+            took = time.monotonic() - began
+            assert run.stop() == 0
+        # The first row, and the last two.
+        assert took > 6 and len(spent) - 1 <= took / 2 + 3, (took, spent)
+
+
+def test_a_window_ends_in_time_behind_a_slow_password(tmp):
+    """Up to a second after it."""
+    with Pop3d(tmp, "--generate", "1", "--fault", "LOGIN:stall") as server:
+        sled = Sled(tmp, {"home": server}, copies=1)
+        sled.config.write_text(re.sub(
+            r"password-file = .*", "password-command = sleep 2.6; echo demo",
+            sled.config.read_text()))
+        done = sled.fetch("--window", "5s")
+        assert done.status == 75 and "the window ended" in done.err, done
+    (_, ms, over), = rows(sled)
+    assert over and 4500 <= ms < 5300, ms
 
 
 def spend(sled, ahead_s, octets):

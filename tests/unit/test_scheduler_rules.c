@@ -595,7 +595,7 @@ pay_in_vain(struct world *w)
 	for (size_t i = 0; i < w->last.accounts_len; i++)
 		sled_scheduler_visited(w->s, w->last.accounts[i],
 		                       SLED_SCHEDULER_LEFT, 0, &w->now);
-	sled_scheduler_line_failed(w->s);
+	sled_scheduler_unvisited(w->s);
 	sled_scheduler_round_over(w->s, false, &none, &w->now);
 	assert_int_equal(step(w), SLED_SCHEDULER_HANG_UP);
 	links(w, "", 0, 0);
@@ -629,6 +629,37 @@ a_line_that_was_paid_for_in_vain_waits_longer_each_time(void **state)
 	end(&w);
 }
 
+/* pppd is ended with a status that is not 0 when its peer hangs up, say. */
+static void
+an_up_command_that_ends_after_the_line_came_is_no_failure(void **state)
+{
+	const struct sled_used none = { 0 };
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 1h\njitter = 0s\n" DIALS);
+	dial_in_vain(&w, "ppp1", 1);
+	pass(&w, MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	links(&w, "ppp0", w.now.ms, 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_VISIT);
+	sled_scheduler_line_failed(w.s);
+	for (size_t i = 0; i < w.last.accounts_len; i++)
+		sled_scheduler_visited(w.s, w.last.accounts[i],
+		                       SLED_SCHEDULER_GOOD, 0, &w.now);
+	sled_scheduler_round_over(w.s, false, &none, &w.now);
+	assert_int_equal(step(&w), SLED_SCHEDULER_HANG_UP);
+	assert_non_null(strstr(w.last.why, "the visit is over"));
+	links(&w, "", 0, 0);
+	sled_scheduler_hung_up(w.s, true, &w.now);
+	pass(&w, HOUR);
+	/* The first failure since, so a minute. */
+	dial_in_vain(&w, "ppp1", 2);
+	pass(&w, MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	end(&w);
+}
+
 static void
 a_line_that_was_not_dialled_is_not_hung_up_and_waits(void **state)
 {
@@ -649,6 +680,54 @@ a_line_that_was_not_dialled_is_not_hung_up_and_waits(void **state)
 	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
 	sled_scheduler_undialled(w.s, &w.now);
 	assert_int_equal(step(&w), SLED_SCHEDULER_REFUSE);
+	end(&w);
+}
+
+/* Before up-command the store was opened, which may take minutes. */
+static void
+up_timeout_counts_from_the_beginning_of_up_command(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nevery = 1h\njitter = 0s\n" DIALS);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	pass(&w, 2 * MINUTE);
+	assert_true(sled_scheduler_dials(w.s, &w.now));
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	pass(&w, 60000 - 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	pass(&w, 1);
+	assert_int_equal(step(&w), SLED_SCHEDULER_HANG_UP);
+	end(&w);
+}
+
+static void
+no_line_is_dialled_when_the_window_ran_out_before_up_command(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "[schedule]\nwindows = 00:00-01:00\n" DIALS);
+	pass(&w, 50 * MINUTE);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	pass(&w, 9 * MINUTE + 55000);
+	assert_false(sled_scheduler_dials(w.s, &w.now));
+	assert_true(sled_scheduler_idle(w.s));
+	assert_int_equal(step(&w), SLED_SCHEDULER_NOTHING);
+	pass(&w, 23 * HOUR + 5000);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	assert_true(sled_scheduler_dials(w.s, &w.now));
+	/* Who asks needs no window. */
+	links(&w, "ppp0", w.now.ms, 1);
+	visit_well(&w);
+	assert_int_equal(step(&w), SLED_SCHEDULER_HANG_UP);
+	links(&w, "", 0, 0);
+	sled_scheduler_hung_up(w.s, true, &w.now);
+	pass(&w, 2 * HOUR);
+	sled_scheduler_ask(w.s, 0, NULL);
+	assert_int_equal(step(&w), SLED_SCHEDULER_DIAL);
+	assert_true(sled_scheduler_dials(w.s, &w.now));
 	end(&w);
 }
 
@@ -945,6 +1024,12 @@ main(void)
 		cmocka_unit_test(
 		    a_line_that_comes_up_by_another_name_is_tried_later),
 		cmocka_unit_test(a_line_that_was_dialled_ends_no_wait),
+		cmocka_unit_test(
+		    an_up_command_that_ends_after_the_line_came_is_no_failure),
+		cmocka_unit_test(
+		    up_timeout_counts_from_the_beginning_of_up_command),
+		cmocka_unit_test(
+		    no_line_is_dialled_when_the_window_ran_out_before_up_command),
 		cmocka_unit_test(
 		    nothing_is_dialled_beside_a_link_nor_for_one_that_came_up),
 		cmocka_unit_test(a_line_that_stays_is_hung_up_again),
