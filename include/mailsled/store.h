@@ -476,7 +476,8 @@ struct sled_item {
 	uint8_t verdict;
 	uint8_t flags;
 	uint8_t asked; /* the session's: a command for it is on its way */
-	uint8_t fate;  /* the session's: why it was not fetched */
+	unsigned fate : 7; /* the session's: why it was not fetched */
+	bool moved : 1;    /* a TOP proved a row that has not this id */
 };
 
 struct sled_listing {

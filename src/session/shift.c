@@ -47,11 +47,12 @@ has_twin(const struct sled_session *s, size_t i, uint64_t size,
 	return false;
 }
 
-/* It is believed for the header that a TOP of this visit showed. */
+/* It is believed only for the header that a TOP of this visit showed, whatever its
+ * id says. */
 static bool
 is_proved(const struct sled_item *item)
 {
-	return item->asked == SLED_ASKED_TOP &&
+	return item->asked == SLED_ASKED_TOP && item->moved &&
 	       item->verdict == SLED_ITEM_STORED;
 }
 

@@ -6,7 +6,7 @@ from collections import Counter
 from harness import Sled, message, untar, wire
 from liar import CAPA, Liar, stuffed
 from lying import MAIL, fetch, said
-from test_fetch_aside import only, skip
+from test_fetch_aside import hang_up, only, skip
 from test_fetch_doubt import all_home, behind, half, kill_waiting
 
 
@@ -147,6 +147,31 @@ def test_a_header_too_many_under_new_ids(tmp):
         s.back = s.honest("TOP", arg)
         return s.back
     renumbered(tmp, twice, (0, 1, 2))
+
+
+def test_a_line_that_drops_among_many_headers(tmp):
+    """[S4] Each proved the row of its own id: it stays proved, and mail that is
+    new gets its turn."""
+    mail = [message(i, f"text {i}\n" * 3) for i in range(10, 30)]
+    liar, sled = stored(tmp, mail)
+
+    def some(s, _):
+        s.tops = getattr(s, "tops", 0) + 1
+        return hang_up(s, _) if s.tops > 12 else None
+    with liar:
+        liar.lies["QUIT"] = hang_up
+        fetch(sled)
+        assert len(liar.mail) == 20 and liar.count("DELE") == 20
+        new = message(30, "new\n")
+        liar.mail["new"] = wire(new)
+        liar.lies = {"TOP": some}
+        assert fetch(sled).status == 75
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        assert liar.count("TOP") <= 13 + 9, liar.commands
+        # But that at which the line ended: no TOP is tried for it again [W4].
+        assert len(liar.wanted) <= 20 + 1 + 1, liar.wanted
+        assert len(untar(sled.path, tmp / "out")) == 21
 
 
 # ---- a visit that was killed ----
