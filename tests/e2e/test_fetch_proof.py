@@ -6,7 +6,7 @@ from collections import Counter
 from harness import Sled, message, untar, wire
 from liar import CAPA, Liar, stuffed
 from lying import MAIL, fetch, said
-from test_fetch_aside import hang_up, only, skip
+from test_fetch_aside import hang_up, only, skip, with_a_field
 from test_fetch_doubt import all_home, behind, half, kill_waiting
 
 
@@ -22,6 +22,10 @@ def late(s):
     """From now on each answer waits for the next command, whichever it is."""
     s.liar.lies.update({verb: held_back(verb)
                         for verb in ("TOP", "RETR", "DELE", "STAT", "QUIT")})
+
+
+def refuse(*_):
+    return b"-ERR not this one\r\n"
 
 
 def forget(sled):
@@ -114,6 +118,38 @@ def test_twins_that_lie_apart_are_deleted(tmp):
         assert done.status == 0 and not liar.mail, done
         assert liar.count("TOP") <= 2, liar.commands
         assert len(untar(sled.path, tmp / "out")) == 4
+
+
+def test_twins_whose_headers_top_rewrites_are_deleted(tmp):
+    """Both show the same one: neither was given for the other."""
+    mail = [*MAIL, message(7, "twin\n"), message(7, "twin\n")]
+    with Liar(tmp, mail, TOP=with_a_field("TOP")) as liar:
+        sled = Sled(tmp, {"home": liar})
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        said(done, "")
+        assert len(liar.wanted) == 7 and liar.count("TOP") == 2, liar.commands
+        assert len(untar(sled.path, tmp / "out")) == 7
+
+
+def test_one_given_for_another_where_top_rewrites_headers(tmp):
+    """[W5] Beside two that are twins: each shows its own, or no header at all,
+    or the line ends at it."""
+    mail = [*MAIL, MAIL[0]]
+    add = with_a_field("TOP")
+    for visits, top in ((2, add), (1, only("id4", refuse)),
+                        (1, only("id1", refuse)), (1, only("id4", hang_up))):
+        here = tmp / str(len(list(tmp.iterdir())))
+        with Liar(here, mail, TOP=lambda s, a, t=top: t(s, a) or add(s, a),
+                  RETR=only("id4", lambda s, a: s.honest("RETR", "1"))
+                  ) as liar:
+            sled = Sled(here, {"home": liar})
+            for _ in range(visits):
+                done = fetch(sled)
+                assert "id4" in liar.mail, done
+            sled.run("want", *(
+                r["id"] for r in sled.run("--json", "held").json))
+            all_home(here, sled, liar, mail)
 
 
 def renumbered(tmp, top, order):
