@@ -325,6 +325,20 @@ def test_other_octets_at_each_visit_are_paid_twice(tmp):
         all_home(tmp, sled, liar, mail)
 
 
+def test_one_that_was_in_doubt_and_came_cut_once(tmp):
+    """[W4] No TOP tells, and it is fetched again, for the doubt alone: that is
+    no second time that it came wrong."""
+    with Liar(tmp, MAIL, TOP=refuse, RETR=only("id2", skip)) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "1s"})
+        assert fetch(sled).status
+        assert "id4" in liar.mail
+        liar.lies["RETR"] = only("id4", half)
+        liar.wanted.clear()
+        done = fetch(sled)
+        assert "id4" in liar.wanted and "id4" in liar.mail, done
+        all_home(tmp, sled, liar, MAIL)
+
+
 def test_a_first_visit_in_which_most_came_cut(tmp):
     """[S3] One that is as long as it was listed shows how long the others are."""
     for count, whole in ((2, "1"), (2, "2"), (3, "1"), (3, "3")):
