@@ -712,6 +712,10 @@ const struct sled_aside_row *sled_box_aside(const struct sled_box *box,
 SLED_CHECK bool sled_box_set_aside(struct sled_box *box, size_t item,
                                    const struct sled_strike *by, int64_t now,
                                    struct sled_err *err);
+/* The same for all that again() names, at once. */
+SLED_CHECK bool sled_box_set_again_aside(struct sled_box *box,
+                                         const struct sled_strike *by,
+                                         int64_t now, struct sled_err *err);
 
 /* ---- rounds ---- */
 
