@@ -478,8 +478,9 @@ struct sled_item {
 	uint32_t uid;  /* offset in .uids; the text there ends with a NUL */
 	uint8_t verdict;
 	uint8_t flags;
-	uint8_t asked; /* the session's: a command for it is on its way */
-	uint8_t fate;  /* the session's: why it was not fetched */
+	uint8_t asked;     /* the session's: a command for it is on its way */
+	unsigned fate : 7; /* the session's: why it was not fetched */
+	bool moved : 1;    /* a TOP proved a row that has not this id */
 };
 
 struct sled_listing {
@@ -561,11 +562,15 @@ SLED_CHECK bool sled_box_doubt(struct sled_box *box, size_t item,
  * not known yet that this server's sizes tell nothing, it may be that one. */
 bool sled_box_stray(const struct sled_box *box, size_t *at, size_t *item);
 /* What TOP n 0 brought for it (NULL: refused). The header of what came: all is
- * well. *other: that of another message; it is short, and fetched once more. Where
- * none tells it is in doubt, unless it came so before. Not beside a job. */
+ * well. *other: that of another message; it is short, and fetched once more; of one
+ * whose octets came twice strange() says so. Where none tells it is in doubt, unless it came so before. Not beside a job. */
 SLED_CHECK bool sled_box_shown(struct sled_box *box, size_t item,
                                const struct sled_digest *top, bool *other,
                                struct sled_err *err);
+/* Behind all of them: what showed the header of another message, while none with
+ * its octets showed the same one, is *other too. Not beside a job. */
+SLED_CHECK bool sled_box_strange(struct sled_box *box, bool *other,
+                                 struct sled_err *err);
 /* Such an item of an earlier visit, that neither a TOP nor its octets in this one
  * have settled. */
 bool sled_box_in_doubt(const struct sled_box *box, size_t item);
@@ -710,6 +715,10 @@ const struct sled_aside_row *sled_box_aside(const struct sled_box *box,
 SLED_CHECK bool sled_box_set_aside(struct sled_box *box, size_t item,
                                    const struct sled_strike *by, int64_t now,
                                    struct sled_err *err);
+/* The same for all that again() names, at once. */
+SLED_CHECK bool sled_box_set_again_aside(struct sled_box *box,
+                                         const struct sled_strike *by,
+                                         int64_t now, struct sled_err *err);
 
 /* ---- rounds ---- */
 

@@ -131,15 +131,6 @@ sled_aside_ended(struct sled_session *s, const struct sled_err *err)
 
 /* ---- what is kept, and told ---- */
 
-static void
-set_aside(struct sled_session *s, size_t i, const struct sled_strike *strike)
-{
-	struct sled_err err = { 0 };
-
-	if (!sled_box_set_aside(s->box, i, strike, sled_clock_now(), &err))
-		sled_session_warn(s, "%s", err.text);
-}
-
 void
 sled_aside_keep(struct sled_session *s)
 {
@@ -149,13 +140,18 @@ sled_aside_keep(struct sled_session *s)
 		.why = "it came more than once, and not as the server lists it",
 	};
 
+	int64_t now = sled_clock_now();
+	struct sled_err err = { 0 };
+
 	s->blamed.strike.why = s->blamed.why;
 	if (s->store_failed)
 		return;
-	if (s->blamed.item != 0)
-		set_aside(s, s->blamed.item - 1, &s->blamed.strike);
-	for (size_t at = 0, i; sled_box_again(s->box, &at, &i);)
-		set_aside(s, i, &wrong);
+	if (s->blamed.item != 0 &&
+	    !sled_box_set_aside(s->box, s->blamed.item - 1, &s->blamed.strike,
+	                        now, &err))
+		sled_session_warn(s, "%s", err.text);
+	if (!sled_box_set_again_aside(s->box, &wrong, now, &err))
+		sled_session_warn(s, "%s", err.text);
 }
 
 /* The one command that asks for it again. */

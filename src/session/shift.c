@@ -47,11 +47,12 @@ has_twin(const struct sled_session *s, size_t i, uint64_t size,
 	return false;
 }
 
-/* It is believed for the header that a TOP of this visit showed. */
+/* It is believed only for the header that a TOP of this visit showed, whatever its
+ * id says. */
 static bool
 is_proved(const struct sled_item *item)
 {
-	return item->asked == SLED_ASKED_TOP &&
+	return item->asked == SLED_ASKED_TOP && item->moved &&
 	       item->verdict == SLED_ITEM_STORED;
 }
 
@@ -181,6 +182,18 @@ sled_shift_shown(struct sled_session *s, size_t i,
 	s->shifted = s->shifted || other;
 }
 
+/* Of two with the same octets one showed a header of its own. */
+static void
+judge_twins(struct sled_session *s)
+{
+	struct sled_err err = { 0 };
+	bool other = false;
+
+	if (!sled_box_strange(s->box, &other, &err))
+		sled_session_warn(s, "%s", err.text);
+	s->shifted = s->shifted || other;
+}
+
 /* Those that no TOP could tell of in this visit. */
 static void
 doubt_strays(struct sled_session *s)
@@ -242,6 +255,7 @@ look_behind(struct sled_session *s)
 void
 sled_shift_check(struct sled_session *s)
 {
+	judge_twins(s);
 	judge(s);
 	look_behind(s);
 }
@@ -281,6 +295,7 @@ sled_shift_ended(struct sled_session *s)
 	size_t last = s->last_whole - 1;
 	bool open;
 
+	judge_twins(s);
 	if (s->store_failed && !s->shifted)
 		return;
 	if ((err->kind == SLED_ERR_PROTO && s->lost_order) ||

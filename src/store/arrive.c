@@ -354,14 +354,22 @@ sled_box_note(struct sled_box *box, const struct sled_digest *digest)
 	box->came = digest->sha256;
 }
 
-/* Did it come before, and was not what is listed, or perhaps another one? */
+/* Did it come before, and was perhaps another one? */
+static bool
+was_in_doubt(const struct sled_box *box)
+{
+	const struct sled_item *it = &box->listing->items[box->current];
+
+	return it->row != 0 && sled_is_claimed(&box->asked, it->row);
+}
+
+/* ... and was not what is listed? */
 static bool
 is_again(const struct sled_box *box, const struct twin *twin)
 {
 	const struct sled_item *it = &box->listing->items[box->current];
 
 	return (it->flags & SLED_ITEM_SHORT) != 0 ||
-	       (it->row != 0 && sled_is_claimed(&box->asked, it->row)) ||
 	       (twin->copy.found &&
 	        (twin->copy.row.flags & SLED_MESSAGE_SHORT) != 0);
 }
@@ -395,9 +403,10 @@ accept(struct sled_box *box, struct twin *twin, struct sled_err *err)
 	const struct sled_digest *digest = twin->digest;
 	int64_t own = twin->copy.found ? twin->copy.row.id : 0;
 	bool again = is_again(box, twin), found = twin->copy.found;
+	bool before = again || was_in_doubt(box);
 	struct alike alike;
 
-	if (!find_alike(box, digest, own, again, &alike, err))
+	if (!find_alike(box, digest, own, before, &alike, err))
 		return false;
 	if (found ? !accept_twin(box, twin,
 	                         alike.found || sled_stray_is(box, digest), err)
@@ -406,7 +415,7 @@ accept(struct sled_box *box, struct twin *twin, struct sled_err *err)
 	if (again && !note_again(box, err))
 		return false;
 	if (alike.found)
-		return sled_stray_alike(box, box->current, !again, err) &&
+		return sled_stray_alike(box, box->current, !before, err) &&
 		       (alike.item == SIZE_MAX ||
 		        sled_stray_alike(box, alike.item, true, err));
 	return sled_stray_note(box, digest, !found, err);

@@ -52,55 +52,116 @@ is_this(const struct sled_box *box, size_t item,
 	       strcmp(sled_listing_uid_of(box->listing, item), row->uid) == 0;
 }
 
-static void
-find_item(struct sled_box *box, struct sled_aside *aside)
+struct by_uid {
+	const struct sled_listing *listing;
+	uint32_t *order; /* see sled_listing_order() */
+	size_t len;
+};
+
+/* The first of the order whose id is not before this one. */
+static size_t
+first_from(const struct by_uid *by, const char *uid)
 {
-	for (size_t i = 0; i < box->listing->len; i++)
-		if (is_this(box, i, &aside->row)) {
-			aside->item = i;
-			return;
-		}
+	size_t from = 0, end = by->len;
+
+	while (from < end) {
+		size_t mid = from + (end - from) / 2;
+
+		if (strcmp(sled_listing_uid_of(by->listing, by->order[mid]),
+		           uid) < 0)
+			from = mid + 1;
+		else
+			end = mid;
+	}
+	return from;
+}
+
+/* SIZE_MAX: it is not listed any more. */
+static size_t
+find_item(const struct sled_box *box, const struct by_uid *by,
+          const struct sled_aside_row *row)
+{
+	size_t item = row->number - (size_t)1, at;
+
+	if (row->uid[0] != '\0') {
+		at = first_from(by, row->uid);
+		item = at < by->len ? by->order[at] : SIZE_MAX;
+	}
+	return item < box->listing->len && is_this(box, item, row) ? item
+	                                                           : SIZE_MAX;
+}
+
+static bool
+note_place(struct sled_box *box, size_t at, struct sled_err *err)
+{
+	struct sled_asides *asides = &box->asides;
+
+	if (asides->of == NULL)
+		asides->of = calloc(box->listing->len, sizeof(*asides->of));
+	if (asides->of == NULL)
+		return sled_fail(err, SLED_ERR_NOMEM, "set aside");
+	asides->of[asides->list[at].item] = (uint32_t)at + 1;
+	return true;
 }
 
 /* Rows of messages that are not there any more go. */
-bool
-sled_asides_listed(struct sled_box *box, struct sled_err *err)
+static bool
+match_rows(struct sled_box *box, const struct by_uid *by, struct sled_err *err)
 {
 	struct sled_asides *asides = &box->asides;
-	struct sled_ledger *ledger = box->store->ledger;
 	size_t kept = 0;
 
-	if (!sled_ledger_asides(ledger, box->maildrop.id, take_aside, asides,
-	                        err))
-		return false;
 	for (size_t i = 0; i < asides->len; i++) {
 		struct sled_aside *aside = &asides->list[i];
 
-		find_item(box, aside);
-		if (aside->item == SIZE_MAX &&
-		    !sled_ledger_aside_forget(ledger, &aside->row, err))
+		aside->item = find_item(box, by, &aside->row);
+		if (aside->item == SIZE_MAX) {
+			if (!sled_ledger_aside_forget(box->store->ledger,
+			                              &aside->row, err))
+				return false;
+			continue;
+		}
+		asides->list[kept] = *aside;
+		if (!note_place(box, kept++, err))
 			return false;
-		if (aside->item != SIZE_MAX)
-			asides->list[kept++] = *aside;
 	}
 	asides->len = kept;
 	return true;
+}
+
+bool
+sled_asides_listed(struct sled_box *box, struct sled_err *err)
+{
+	struct by_uid by = { .listing = box->listing };
+	bool ok;
+
+	if (!sled_ledger_asides(box->store->ledger, box->maildrop.id,
+	                        take_aside, &box->asides, err))
+		return false;
+	if (box->asides.len == 0)
+		return true;
+	ok = sled_listing_order(box->listing, &by.order, &by.len, err) &&
+	     match_rows(box, &by, err);
+	free(by.order);
+	return ok;
 }
 
 void
 sled_asides_free(struct sled_box *box)
 {
 	free(box->asides.list);
+	free(box->asides.of);
 	box->asides = (struct sled_asides){ 0 };
 }
 
 static struct sled_aside *
 of_item(const struct sled_box *box, size_t item)
 {
-	for (size_t i = 0; i < box->asides.len; i++)
-		if (box->asides.list[i].item == item)
-			return &box->asides.list[i];
-	return NULL;
+	const struct sled_asides *asides = &box->asides;
+
+	return asides->of == NULL || asides->of[item] == 0
+	           ? NULL
+	           : &asides->list[asides->of[item] - 1];
 }
 
 const struct sled_aside_row *
@@ -141,7 +202,7 @@ new_row(struct sled_box *box, size_t item, struct sled_aside **out,
 		return false;
 	*out = &box->asides.list[box->asides.len - 1];
 	(*out)->item = item;
-	return true;
+	return note_place(box, box->asides.len - 1, err);
 }
 
 static void
@@ -170,25 +231,50 @@ show(struct sled_box *box, size_t item, const struct sled_strike *by,
 	       sled_held_unwant(box, item, by->why, now, err);
 }
 
-bool
-sled_box_set_aside(struct sled_box *box, size_t item,
-                   const struct sled_strike *by, int64_t now,
-                   struct sled_err *err)
+static bool
+set_aside(struct sled_box *box, size_t item, const struct sled_strike *by,
+          int64_t now, struct sled_err *err)
 {
-	struct sled_ledger *ledger = box->store->ledger;
 	struct sled_aside *aside = of_item(box, item);
 
 	if (aside == NULL && !new_row(box, item, &aside, err))
 		return false;
 	strike(&aside->row, by, now);
-	if (!sled_ledger_begin(ledger, err))
+	return sled_ledger_aside_put(box->store->ledger, &aside->row, err) &&
+	       (aside->row.again <= now || show(box, item, by, now, err));
+}
+
+static bool
+end(struct sled_box *box, bool ok, struct sled_err *err)
+{
+	if (ok)
+		return sled_ledger_commit(box->store->ledger, err);
+	sled_ledger_drop(box->store->ledger);
+	return false;
+}
+
+bool
+sled_box_set_aside(struct sled_box *box, size_t item,
+                   const struct sled_strike *by, int64_t now,
+                   struct sled_err *err)
+{
+	return sled_ledger_begin(box->store->ledger, err) &&
+	       end(box, set_aside(box, item, by, now, err), err);
+}
+
+bool
+sled_box_set_again_aside(struct sled_box *box, const struct sled_strike *by,
+                         int64_t now, struct sled_err *err)
+{
+	bool ok = true;
+
+	if (box->again.len == 0)
+		return true;
+	if (!sled_ledger_begin(box->store->ledger, err))
 		return false;
-	if (!sled_ledger_aside_put(ledger, &aside->row, err) ||
-	    (aside->row.again > now && !show(box, item, by, now, err))) {
-		sled_ledger_drop(ledger);
-		return false;
-	}
-	return sled_ledger_commit(ledger, err);
+	for (size_t at = 0, item; ok && sled_box_again(box, &at, &item);)
+		ok = set_aside(box, item, by, now, err);
+	return end(box, ok, err);
 }
 
 static bool

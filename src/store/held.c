@@ -456,6 +456,18 @@ new_row(const struct sled_box *box, size_t item, int64_t now,
 	                    row->id, err);
 }
 
+/* The last of the list goes to its place: most come in order. */
+static void
+settle_last(struct sled_helds *all)
+{
+	size_t at = all->len - 1;
+	const struct sled_held last = all->list[at];
+
+	for (; at > 0 && by_item(&all->list[at - 1], &last) > 0; at--)
+		all->list[at] = all->list[at - 1];
+	all->list[at] = last;
+}
+
 /* Into the ledger, and into the list of the visit. */
 static bool
 put_held(struct sled_box *box, size_t item, const struct sled_held_row *row,
@@ -470,7 +482,7 @@ put_held(struct sled_box *box, size_t item, const struct sled_held_row *row,
 		if (!take_held(all, row, err))
 			return false;
 		all->list[all->len - 1].item = item;
-		qsort(all->list, all->len, sizeof(*all->list), by_item);
+		settle_last(all);
 		return true;
 	}
 	held->previewed = row->previewed;

@@ -617,6 +617,15 @@ look_elsewhere(struct sled_box *box, size_t item, struct proof *proof,
 	       (proof->copy.found || find_proved(box, item, proof, err));
 }
 
+/* A header of the row that has this id was not another message's. */
+static bool
+has_moved(const struct sled_box *box, size_t item,
+          const struct sled_message *row)
+{
+	return (box->listing->items[item].flags & SLED_ITEM_NOID) != 0 ||
+	       strcmp(row->uid, sled_listing_uid_of(box->listing, item)) != 0;
+}
+
 static bool
 apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
             struct sled_err *err)
@@ -631,6 +640,7 @@ apply_proof(struct sled_box *box, size_t item, const struct sled_digest *top,
 	    (!proof.copy.found || proof.copy.row.id != it->row) &&
 	    !look_elsewhere(box, item, &proof, err))
 		return false;
+	it->moved = proof.copy.found && has_moved(box, item, &proof.copy.row);
 	if (!proof.copy.found) {
 		it->verdict = SLED_ITEM_NEW;
 		if (proof.grown)

@@ -254,6 +254,7 @@ struct sled_aside {
 struct sled_asides {
 	struct sled_aside *list;
 	size_t len, cap;
+	uint32_t *of; /* by item: 1 + its place in the list; NULL: none yet */
 };
 
 /* A row that is not gone: one that a message without an id may be. */

@@ -10,7 +10,8 @@
  *
  * The same octets under two ids are one message that was delivered twice, or one
  * that was given for another: of its size, nothing else tells. Each shows its
- * header.
+ * header. Where that is not the one that came, and is the same for both, TOP
+ * rewrites headers: had one been given for the other, they would differ.
  */
 #include <string.h>
 
@@ -21,6 +22,10 @@ struct stray {
 	bool by_lf;   /* it is as listed, if this server counts bare LF */
 	bool learned; /* it was counted so, or as loose */
 	bool first;   /* it did not come so before */
+	bool alike;   /* another one has its octets */
+	/* Of one that is alike, behind a TOP that showed another header: */
+	bool strange;
+	struct sled_hash octets, head;
 };
 
 /* In either way of counting, a final line end added or not; see habit.c. */
@@ -56,9 +61,12 @@ bool
 sled_stray_note(struct sled_box *box, const struct sled_digest *digest,
                 bool learned, struct sled_err *err)
 {
-	const struct stray stray = { (uint32_t)box->current,
-		                     habit_of(box, digest).lf_counted > 0,
-		                     learned, learned };
+	const struct stray stray = {
+		.item = (uint32_t)box->current,
+		.by_lf = habit_of(box, digest).lf_counted > 0,
+		.learned = learned,
+		.first = learned,
+	};
 	struct sled_item *it = &box->listing->items[stray.item];
 
 	if ((it->flags & SLED_ITEM_SHORT) != 0 || !sled_stray_is(box, digest))
@@ -72,7 +80,9 @@ bool
 sled_stray_alike(struct sled_box *box, size_t item, bool first,
                  struct sled_err *err)
 {
-	const struct stray stray = { (uint32_t)item, false, false, first };
+	const struct stray stray = { .item = (uint32_t)item,
+		                     .first = first,
+		                     .alike = true };
 	struct sled_item *it = &box->listing->items[item];
 
 	if ((it->flags & SLED_ITEM_SHORT) != 0)
@@ -113,12 +123,14 @@ sled_box_stray(const struct sled_box *box, size_t *at, size_t *item)
 	return false;
 }
 
-/* Each is asked about in the order of the list. */
+/* Each is asked about in the order of the list: it is the one before .shown. */
 static struct stray
 next_shown(struct sled_box *box, size_t item)
 {
 	size_t len = box->strays.len / sizeof(struct stray);
-	struct stray stray = { UINT32_MAX, false, true, true };
+	struct stray stray = { .item = UINT32_MAX,
+		               .learned = true,
+		               .first = true };
 
 	while (box->shown < len && stray.item != item)
 		stray = stray_at(box, box->shown++);
@@ -155,6 +167,59 @@ is_other(struct sled_box *box, size_t item, const struct stray *stray,
 	return sled_box_short(box, item, stray->learned ? counted : NULL, err);
 }
 
+/* One with the same octets that showed the same header; SIZE_MAX: none did. */
+static size_t
+find_twin(const struct sled_box *box, const struct stray *of)
+{
+	for (size_t at = 0; at < box->shown; at++) {
+		struct stray stray = stray_at(box, at);
+
+		if (stray.strange && stray.item != of->item &&
+		    sled_hash_equal(&stray.octets, &of->octets) &&
+		    sled_hash_equal(&stray.head, &of->head))
+			return stray.item;
+	}
+	return SIZE_MAX;
+}
+
+/* It is not settled before its twin shows the same header. */
+static bool
+compare(struct sled_box *box, struct stray *stray, const struct sled_hash *head,
+        const struct sled_message *row, struct sled_err *err)
+{
+	struct sled_item *items = box->listing->items;
+	size_t twin;
+
+	stray->strange = true;
+	stray->octets = row->sha256;
+	stray->head = *head;
+	memcpy(box->strays.data + (box->shown - 1) * sizeof(*stray), stray,
+	       sizeof(*stray));
+	twin = find_twin(box, stray);
+	if (twin == SIZE_MAX) {
+		items[stray->item].flags &= (uint8_t)~SLED_ITEM_TOPPED;
+		return true;
+	}
+	items[twin].flags |= SLED_ITEM_TOPPED;
+	return believe(box, twin, err) && believe(box, stray->item, err);
+}
+
+bool
+sled_box_strange(struct sled_box *box, bool *other, struct sled_err *err)
+{
+	for (size_t at = 0; at < box->shown; at++) {
+		struct stray stray = stray_at(box, at);
+
+		if (!stray.strange || !is_open(box, &stray))
+			continue;
+		*other = true;
+		box->listing->items[stray.item].flags |= SLED_ITEM_TOPPED;
+		if (!is_other(box, stray.item, &stray, err))
+			return false;
+	}
+	return true;
+}
+
 bool
 sled_box_shown(struct sled_box *box, size_t item, const struct sled_digest *top,
                bool *other, struct sled_err *err)
@@ -170,8 +235,11 @@ sled_box_shown(struct sled_box *box, size_t item, const struct sled_digest *top,
 	if (!sled_ledger_by_id(box->store->ledger, it->row, sled_row_take,
 	                       &copy, err))
 		return false;
-	*other = !copy.found || copy.row.head_octets == 0 ||
-	         !sled_hash_equal(&copy.row.head_sha256, &top->head_sha256);
-	return *other ? is_other(box, item, &stray, err)
-	              : believe(box, item, err);
+	if (copy.found && copy.row.head_octets > 0 &&
+	    sled_hash_equal(&copy.row.head_sha256, &top->head_sha256))
+		return believe(box, item, err);
+	if (copy.found && stray.alike)
+		return compare(box, &stray, &top->head_sha256, &copy.row, err);
+	*other = true;
+	return is_other(box, item, &stray, err);
 }

@@ -6,7 +6,7 @@ from collections import Counter
 from harness import Sled, message, untar, wire
 from liar import CAPA, Liar, stuffed
 from lying import MAIL, fetch, said
-from test_fetch_aside import only, skip
+from test_fetch_aside import hang_up, only, skip, with_a_field
 from test_fetch_doubt import all_home, behind, half, kill_waiting
 
 
@@ -22,6 +22,10 @@ def late(s):
     """From now on each answer waits for the next command, whichever it is."""
     s.liar.lies.update({verb: held_back(verb)
                         for verb in ("TOP", "RETR", "DELE", "STAT", "QUIT")})
+
+
+def refuse(*_):
+    return b"-ERR not this one\r\n"
 
 
 def forget(sled):
@@ -116,6 +120,38 @@ def test_twins_that_lie_apart_are_deleted(tmp):
         assert len(untar(sled.path, tmp / "out")) == 4
 
 
+def test_twins_whose_headers_top_rewrites_are_deleted(tmp):
+    """Both show the same one: neither was given for the other."""
+    mail = [*MAIL, message(7, "twin\n"), message(7, "twin\n")]
+    with Liar(tmp, mail, TOP=with_a_field("TOP")) as liar:
+        sled = Sled(tmp, {"home": liar})
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        said(done, "")
+        assert len(liar.wanted) == 7 and liar.count("TOP") == 2, liar.commands
+        assert len(untar(sled.path, tmp / "out")) == 7
+
+
+def test_one_given_for_another_where_top_rewrites_headers(tmp):
+    """[W5] Beside two that are twins: each shows its own, or no header at all,
+    or the line ends at it."""
+    mail = [*MAIL, MAIL[0]]
+    add = with_a_field("TOP")
+    for visits, top in ((2, add), (1, only("id4", refuse)),
+                        (1, only("id1", refuse)), (1, only("id4", hang_up))):
+        here = tmp / str(len(list(tmp.iterdir())))
+        with Liar(here, mail, TOP=lambda s, a, t=top: t(s, a) or add(s, a),
+                  RETR=only("id4", lambda s, a: s.honest("RETR", "1"))
+                  ) as liar:
+            sled = Sled(here, {"home": liar})
+            for _ in range(visits):
+                done = fetch(sled)
+                assert "id4" in liar.mail, done
+            sled.run("want", *(
+                r["id"] for r in sled.run("--json", "held").json))
+            all_home(here, sled, liar, mail)
+
+
 def renumbered(tmp, top, order):
     """All ids are new, one message is gone and one is new, all of one size: each
     shows its header, and TOP lies; then the server is honest."""
@@ -147,6 +183,31 @@ def test_a_header_too_many_under_new_ids(tmp):
         s.back = s.honest("TOP", arg)
         return s.back
     renumbered(tmp, twice, (0, 1, 2))
+
+
+def test_a_line_that_drops_among_many_headers(tmp):
+    """[S4] Each proved the row of its own id: it stays proved, and mail that is
+    new gets its turn."""
+    mail = [message(i, f"text {i}\n" * 3) for i in range(10, 30)]
+    liar, sled = stored(tmp, mail)
+
+    def some(s, _):
+        s.tops = getattr(s, "tops", 0) + 1
+        return hang_up(s, _) if s.tops > 12 else None
+    with liar:
+        liar.lies["QUIT"] = hang_up
+        fetch(sled)
+        assert len(liar.mail) == 20 and liar.count("DELE") == 20
+        new = message(30, "new\n")
+        liar.mail["new"] = wire(new)
+        liar.lies = {"TOP": some}
+        assert fetch(sled).status == 75
+        done = fetch(sled)
+        assert done.status == 0 and not liar.mail, done
+        assert liar.count("TOP") <= 13 + 9, liar.commands
+        # But that at which the line ended: no TOP is tried for it again [W4].
+        assert len(liar.wanted) <= 20 + 1 + 1, liar.wanted
+        assert len(untar(sled.path, tmp / "out")) == 21
 
 
 # ---- a visit that was killed ----
@@ -262,6 +323,20 @@ def test_other_octets_at_each_visit_are_paid_twice(tmp):
         row, = sled.run("--json", "held").json
         assert sled.run("want", row["id"]).status == 0
         all_home(tmp, sled, liar, mail)
+
+
+def test_one_that_was_in_doubt_and_came_cut_once(tmp):
+    """[W4] No TOP tells, and it is fetched again, for the doubt alone: that is
+    no second time that it came wrong."""
+    with Liar(tmp, MAIL, TOP=refuse, RETR=only("id2", skip)) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "1s"})
+        assert fetch(sled).status
+        assert "id4" in liar.mail
+        liar.lies["RETR"] = only("id4", half)
+        liar.wanted.clear()
+        done = fetch(sled)
+        assert "id4" in liar.wanted and "id4" in liar.mail, done
+        all_home(tmp, sled, liar, MAIL)
 
 
 def test_a_first_visit_in_which_most_came_cut(tmp):
