@@ -228,14 +228,12 @@ pop3d_wire_delay(struct pop3d_conn *conn, uint64_t ms)
 	(void)poll(NULL, 0, ms < INT_MAX ? (int)ms : INT_MAX);
 }
 
-/* Little room for what nobody reads. */
+/* The room for what nobody reads stays as the window told it: from a socket that
+ * takes a promised window back the kernel hears no acknowledgement either. */
 void
 pop3d_wire_keys(struct pop3d_conn *conn, uint64_t count)
 {
-	int room = 4096;
-
 	pop3d_wire_flush(conn);
-	(void)setsockopt(conn->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	for (; count > 0 && !conn->dead; count--)
 		conn->dead =
 		    conn->ssl == NULL ||
