@@ -32,6 +32,8 @@
 void sled_volume_name(char out[SLED_VOLUME_NAME], int month, unsigned seq);
 SLED_CHECK bool sled_volume_name_parse(const char *name, int *month,
                                        unsigned *seq);
+/* In time, as strcmp() tells it; what is no such name comes first. */
+int sled_volume_name_compare(const char *a, const char *b);
 /* "2026-11-001.open.tar.gz", or "2026-11-001.tar.gz" once sealed. */
 void sled_volume_file(char out[SLED_VOLUME_FILE], const char *name, bool open);
 /* The sealed file of a REVISION: 0 as above; from 1 on, made by a repair that

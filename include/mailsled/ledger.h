@@ -455,6 +455,9 @@ enum {
 	SLED_MESSAGE_UNSURE = 2048,
 };
 
+/* Of a row: it may be another message. */
+#define SLED_IN_DOUBT (SLED_MESSAGE_DOUBTFUL | SLED_MESSAGE_UNSURE)
+
 struct sled_message {
 	int64_t id; /* 0: not yet in the ledger */
 	int64_t maildrop;

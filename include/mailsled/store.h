@@ -562,8 +562,9 @@ SLED_CHECK bool sled_box_doubt(struct sled_box *box, size_t item,
  * not known yet that this server's sizes tell nothing, it may be that one. */
 bool sled_box_stray(const struct sled_box *box, size_t *at, size_t *item);
 /* What TOP n 0 brought for it (NULL: refused). The header of what came: all is
- * well. *other: that of another message; it is short, and fetched once more; of one
- * whose octets came twice strange() says so. Where none tells it is in doubt, unless it came so before. Not beside a job. */
+ * well. *other: that of another message; it is short, and fetched once more; of
+ * one whose octets came twice strange() says so. Where none tells it is in doubt,
+ * unless it came so before. Not beside a job. */
 SLED_CHECK bool sled_box_shown(struct sled_box *box, size_t item,
                                const struct sled_digest *top, bool *other,
                                struct sled_err *err);

@@ -54,6 +54,28 @@ sled_volume_name_parse(const char *name, int *month, unsigned *seq)
 	return strcmp(again, name) == 0;
 }
 
+static void
+order_of(const char *name, int *month, unsigned *seq)
+{
+	if (!sled_volume_name_parse(name, month, seq)) {
+		*month = 0;
+		*seq = 0;
+	}
+}
+
+int
+sled_volume_name_compare(const char *a, const char *b)
+{
+	int month[2];
+	unsigned seq[2];
+
+	order_of(a, &month[0], &seq[0]);
+	order_of(b, &month[1], &seq[1]);
+	if (month[0] != month[1])
+		return month[0] < month[1] ? -1 : 1;
+	return seq[0] == seq[1] ? 0 : seq[0] < seq[1] ? -1 : 1;
+}
+
 void
 sled_volume_file(char out[SLED_VOLUME_FILE], const char *name, bool open)
 {

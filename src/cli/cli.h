@@ -166,9 +166,11 @@ SLED_CHECK bool sled_cli_whole(const struct sled_cli *cli,
                                struct sled_err *err);
 /* The same for a run that has counted all it did and ends with *WHY. */
 void sled_cli_add_lost(struct sled_cli *cli, struct sled_err *why);
-/* PLACE when fewer than min-copies places have all that the store has: so said
- * by a run that found mail there already. */
-SLED_CHECK bool sled_cli_in_places(struct sled_cli *cli, struct sled_err *err);
+/* PLACE when what CAME is in fewer than min-copies places; or, for a run that
+ * found mail there ALREADY, what the store has. */
+SLED_CHECK bool sled_cli_in_places(struct sled_cli *cli,
+                                   const struct sled_import_sums *came,
+                                   bool already, struct sled_err *err);
 /* Is NAME a configured account, or one with mail in the open store?
  * MISSING with the nearest name when not. */
 SLED_CHECK bool sled_cli_known(struct sled_cli *cli, const char *name,

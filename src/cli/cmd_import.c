@@ -409,15 +409,9 @@ waiting(const struct importing *i)
 static void
 judge_places(const struct importing *i, struct sled_err *why)
 {
-	if (i->sums.unsafe > 0)
-		(void)sled_fail(why, SLED_ERR_PLACE,
-		                "%" PRIu64 " messages are in fewer than "
-		                "min-copies places: %s",
-		                i->sums.unsafe, i->sums.unsafe_why);
-	else if (i->all.present == 0 || sled_cli_in_places(i->cli, why))
-		return;
-	(void)sled_hint(why, "keep the old mailbox until `mailsled sync` has "
-	                     "brought the copies up");
+	if (!sled_cli_in_places(i->cli, &i->sums, i->all.present > 0, why))
+		(void)sled_hint(why, "keep the old mailbox until `mailsled "
+		                     "sync` has brought the copies up");
 }
 
 /* What the run ends with; *why is what ended it early. */

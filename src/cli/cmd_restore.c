@@ -425,12 +425,7 @@ judge(const struct restore *r, struct sled_err *err)
 		return sled_hint(err, "restore from another copy too: it adds "
 		                      "what is missing");
 	}
-	if (r->sums.unsafe > 0)
-		(void)sled_fail(err, SLED_ERR_PLACE,
-		                "%" PRIu64 " messages are in fewer than "
-		                "min-copies places: %s",
-		                r->sums.unsafe, r->sums.unsafe_why);
-	else if (!r->into || sled_cli_in_places(r->cli, err))
+	if (sled_cli_in_places(r->cli, &r->sums, r->into, err))
 		return true;
 	return sled_hint(err, "plug in what is missing, then `mailsled sync`");
 }

@@ -30,8 +30,7 @@ struct account {
 static bool
 count_kept(void *ctx, const struct sled_message *message, struct sled_err *err)
 {
-	const unsigned unproved =
-	    SLED_MESSAGE_SHORT | SLED_MESSAGE_DOUBTFUL | SLED_MESSAGE_UNSURE;
+	const unsigned unproved = SLED_MESSAGE_SHORT | SLED_IN_DOUBT;
 	struct account *account = ctx;
 
 	(void)err;

@@ -1,6 +1,7 @@
 /* context.c - the configuration and the store that a command works with. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -307,8 +308,8 @@ has_all(const struct sled_place_status *place, int64_t now)
 	return counts && place->lacks == 0 && place->damaged == 0;
 }
 
-bool
-sled_cli_in_places(struct sled_cli *cli, struct sled_err *err)
+static bool
+are_whole(struct sled_cli *cli, struct sled_err *err)
 {
 	struct sled_place_status place, behind = { .path = NULL };
 	int64_t now = sled_clock_now();
@@ -338,6 +339,18 @@ sled_cli_in_places(struct sled_cli *cli, struct sled_err *err)
 	                 "fewer than min-copies places have all mail: %s lacks "
 	                 "%s",
 	                 behind.path, lacks);
+}
+
+bool
+sled_cli_in_places(struct sled_cli *cli, const struct sled_import_sums *came,
+                   bool already, struct sled_err *err)
+{
+	if (came->unsafe > 0)
+		return sled_fail(err, SLED_ERR_PLACE,
+		                 "%" PRIu64 " messages are in fewer than "
+		                 "min-copies places: %s",
+		                 came->unsafe, came->unsafe_why);
+	return !already || are_whole(cli, err);
 }
 
 static bool

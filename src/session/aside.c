@@ -139,7 +139,6 @@ sled_aside_keep(struct sled_session *s)
 		.for_good = true,
 		.why = "it came more than once, and not as the server lists it",
 	};
-
 	int64_t now = sled_clock_now();
 	struct sled_err err = { 0 };
 

@@ -107,17 +107,12 @@ static int
 compare(const void *a, const void *b)
 {
 	const struct sled_shelf_file *x = a, *y = b;
-	int month[2] = { 0, 0 }, order = strcmp(x->label, y->label);
-	unsigned seq[2] = { 0, 0 };
+	int order = strcmp(x->label, y->label);
 
+	if (order == 0)
+		order = sled_volume_name_compare(x->volume, y->volume);
 	if (order != 0)
 		return order;
-	(void)!sled_volume_name_parse(x->volume, &month[0], &seq[0]);
-	(void)!sled_volume_name_parse(y->volume, &month[1], &seq[1]);
-	if (month[0] != month[1])
-		return month[0] < month[1] ? -1 : 1;
-	if (seq[0] != seq[1])
-		return seq[0] < seq[1] ? -1 : 1;
 	if (x->from != y->from)
 		return x->from < y->from ? -1 : 1;
 	return strcmp(x->path, y->path);

@@ -279,14 +279,13 @@ keep_whole(struct sled_box *box, const struct sled_digest *digest,
 	return false;
 }
 
-/* Octets that are not those listed, nor less by one a line, before it is known
- * how this server counts: to be judged when it is. */
 static bool
-note_odd(struct sled_box *box, struct sled_err *err)
+note_current(const struct sled_box *box, struct sled_buf *items,
+             struct sled_err *err)
 {
 	uint32_t item = (uint32_t)box->current;
 
-	return sled_buf_add(&box->odd, &item, sizeof(item), err);
+	return sled_buf_add(items, &item, sizeof(item), err);
 }
 
 bool
@@ -336,7 +335,10 @@ accept_new(struct sled_box *box, const struct sled_digest *digest, bool alike,
 		uint32_t loose = box->maildrop.loose;
 
 		sled_box_learn(&box->maildrop, digest, it->size);
-		if (box->maildrop.loose > loose && !note_odd(box, err))
+		/* Octets that are not those listed, nor less by one a line,
+		 * before it is known how this server counts. */
+		if (box->maildrop.loose > loose &&
+		    !note_current(box, &box->odd, err))
 			return false;
 		alike = alike || (box->maildrop.loose > loose &&
 		                  sled_stray_is(box, digest));
@@ -374,14 +376,6 @@ is_again(const struct sled_box *box, const struct twin *twin)
 	        (twin->copy.row.flags & SLED_MESSAGE_SHORT) != 0);
 }
 
-static bool
-note_again(struct sled_box *box, struct sled_err *err)
-{
-	uint32_t item = (uint32_t)box->current;
-
-	return sled_buf_add(&box->again, &item, sizeof(item), err);
-}
-
 bool
 sled_box_again(const struct sled_box *box, size_t *at, size_t *item)
 {
@@ -412,7 +406,7 @@ accept(struct sled_box *box, struct twin *twin, struct sled_err *err)
 	                         alike.found || sled_stray_is(box, digest), err)
 	          : !accept_new(box, digest, alike.found, err))
 		return false;
-	if (again && !note_again(box, err))
+	if (again && !note_current(box, &box->again, err))
 		return false;
 	if (alike.found)
 		return sled_stray_alike(box, box->current, !before, err) &&

@@ -248,28 +248,43 @@ write_down(struct sled_recount *r, struct sled_err *err)
 	return sled_ledger_commit(r->store->ledger, err);
 }
 
+/* With room for so many that are due; NULL: no memory. */
+static struct sled_recount *
+new_recount(struct sled_store *store, size_t due, struct sled_err *err)
+{
+	struct sled_recount *r = calloc(1, sizeof(*r));
+
+	if (r != NULL) {
+		r->store = store;
+		r->due = calloc(due + 1, sizeof(*r->due));
+		r->verified = calloc(store->len, sizeof(*r->verified));
+		r->holds = calloc(store->len, sizeof(*r->holds));
+	}
+	if (r == NULL || r->due == NULL || r->verified == NULL ||
+	    r->holds == NULL) {
+		sled_recount_free(&r);
+		(void)sled_fail(err, SLED_ERR_NOMEM, "recheck");
+	}
+	return r;
+}
+
 bool
 sled_recount_could(struct sled_store *store, int64_t member, int64_t now,
                    bool *could, struct sled_err *err)
 {
-	struct sled_recount r = { .store = store, .now = now };
-	bool ok = false;
+	struct sled_recount *r = new_recount(store, 0, err);
+	bool ok;
 
 	*could = false;
-	r.verified = calloc(store->len, sizeof(*r.verified));
-	r.holds = calloc(store->len, sizeof(*r.holds));
-	if (r.verified == NULL || r.holds == NULL) {
-		(void)sled_fail(err, SLED_ERR_NOMEM, "recheck");
-		goto out;
-	}
-	ok = sled_ledger_holdings(store->ledger, member, take_holding, &r, err);
+	if (r == NULL)
+		return false;
+	r->now = now;
+	ok = sled_ledger_holdings(store->ledger, member, take_holding, r, err);
 	for (size_t i = 0; ok && i < store->len; i++)
-		r.holds[i] =
-		    sled_seat_usable(&store->seats[i]) || absent_holds(&r, i);
-	*could = ok && is_enough(&r);
-out:
-	free(r.verified);
-	free(r.holds);
+		r->holds[i] =
+		    sled_seat_usable(&store->seats[i]) || absent_holds(r, i);
+	*could = ok && is_enough(r);
+	sled_recount_free(&r);
 	return ok;
 }
 
@@ -291,23 +306,11 @@ sled_recount_free(struct sled_recount **recount)
 bool
 sled_box_recheck_take(struct sled_box *box, struct sled_err *err)
 {
-	struct sled_recount *r = calloc(1, sizeof(*r));
-
-	if (r != NULL) {
-		r->store = box->store;
-		r->due = calloc(box->listing->len + 1, sizeof(*r->due));
-		r->verified = calloc(box->store->len, sizeof(*r->verified));
-		r->holds = calloc(box->store->len, sizeof(*r->holds));
-	}
 	sled_recount_free(&box->recount); /* no thread was to be had for it */
-	box->recount = r;
-	if (r == NULL || r->due == NULL || r->verified == NULL ||
-	    r->holds == NULL) {
-		sled_recount_free(&box->recount);
-		return sled_fail(err, SLED_ERR_NOMEM, "recheck");
-	}
-	collect(r, box->listing);
-	return true;
+	box->recount = new_recount(box->store, box->listing->len, err);
+	if (box->recount != NULL)
+		collect(box->recount, box->listing);
+	return box->recount != NULL;
 }
 
 void

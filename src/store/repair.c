@@ -323,16 +323,12 @@ static bool
 take_next(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 {
 	struct chain *chain = ctx;
-	int month = 0, after = 0, best = 0;
-	unsigned seq = 0, seq_after = 0, seq_best = 0;
 
 	(void)err;
 	if (row->end > 0 &&
-	    sled_volume_name_parse(chain->volume->name, &month, &seq) &&
-	    sled_volume_name_parse(row->name, &after, &seq_after) &&
-	    (after > month || (after == month && seq_after > seq)) &&
-	    (!sled_volume_name_parse(chain->next.name, &best, &seq_best) ||
-	     after < best || (after == best && seq_after < seq_best)))
+	    sled_volume_name_compare(row->name, chain->volume->name) > 0 &&
+	    (chain->next.id == 0 ||
+	     sled_volume_name_compare(row->name, chain->next.name) < 0))
 		chain->next = *row;
 	return true;
 }

@@ -209,9 +209,6 @@ bool sled_lock_is_held(const struct sled_store *store);
 
 /* ---- box.c ---- */
 
-/* Of a row: it may be another message. */
-#define SLED_IN_DOUBT (SLED_MESSAGE_DOUBTFUL | SLED_MESSAGE_UNSURE)
-
 /* Ids of rows that are taken; room for one a listed message. */
 struct sled_claims {
 	int64_t *rows; /* a hash table of CAP slots; 0: free */

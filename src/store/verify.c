@@ -18,9 +18,9 @@ struct verify {
 	void *ctx;
 	struct sled_verify_report *report;
 	uint64_t done, total;
-	struct sled_volume_row before; /* the label's last one; label "" */
-	uint64_t counted;              /* messages of this volume's receipts */
-	bool sound;                    /* no fault in this volume yet */
+	char before[25];  /* label of the volume before this one; "" */
+	uint64_t counted; /* messages of this volume's receipts */
+	bool sound;       /* no fault in this volume yet */
 };
 
 static void
@@ -74,8 +74,7 @@ check_chain(void *ctx, const struct sled_volume_info *info,
 	struct sled_volume_row before = { 0 };
 	bool found = false;
 
-	if (strcmp(info->label, v->before.label) != 0 ||
-	    info->before[0] == '\0')
+	if (strcmp(info->label, v->before) != 0 || info->before[0] == '\0')
 		return true;
 	if (!sled_ledger_volume_named(v->store->ledger, info->label,
 	                              info->before, &before, &found, err))
@@ -264,14 +263,14 @@ verify_volume(void *ctx, const struct sled_volume_row *volume,
 	bool ok = true, pruned = false;
 
 	if (volume->end == 0) { /* lost whole, and said then */
-		v->before = *volume;
+		memcpy(v->before, volume->label, sizeof(v->before));
 		return true;
 	}
 	if (!sled_ledger_pruned(v->store->ledger, volume->id, v->seat->id,
 	                        &pruned, err))
 		return false;
 	if (pruned) {
-		v->before = *volume;
+		memcpy(v->before, volume->label, sizeof(v->before));
 		return true;
 	}
 	if (!sled_seat_read(&reading, v->seat, volume, true, &why)) {
@@ -280,7 +279,7 @@ verify_volume(void *ctx, const struct sled_volume_row *volume,
 	}
 	ok = verify_file(v, &reading, volume, err);
 	sled_reading_close(&reading);
-	v->before = *volume;
+	memcpy(v->before, volume->label, sizeof(v->before));
 	return ok;
 }
 
@@ -312,7 +311,7 @@ sled_store_verify(struct sled_store *store, bool deep, sled_verify_fn *each,
 	v.total = one * present;
 	for (size_t i = 0; i < store->len; i++) {
 		v.seat = &store->seats[i];
-		v.before = (struct sled_volume_row){ 0 };
+		v.before[0] = '\0';
 		if (v.seat->far)
 			continue;
 		if (!v.seat->present) {

@@ -348,13 +348,9 @@ static bool
 take_before(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 {
 	struct chain *chain = ctx;
-	int month = 0, before = 0;
-	unsigned seq = 0, seq_before = 0;
 
 	(void)err;
-	if (sled_volume_name_parse(chain->volume->name, &month, &seq) &&
-	    sled_volume_name_parse(row->name, &before, &seq_before) &&
-	    (before < month || (before == month && seq_before < seq)))
+	if (sled_volume_name_compare(row->name, chain->volume->name) < 0)
 		chain->before = *row;
 	return true;
 }

@@ -34,14 +34,18 @@ def took(lock):
     return True
 
 
+def first_visit(run, away):
+    run.wait("home: 1 came")
+    wait_for(lambda: away.calls() == ["up", "down"], "its end")
+
+
 def test_no_line_is_dialled_while_the_store_cannot_be_opened(tmp):
     """It was, each minute."""
     with Away(tmp, "--generate", "1") as away:
         sled = Sled(tmp, {"home": away.server})
         config = schedule("5m") + away.line().replace("10s", "5m")
         with Minutes(sled, config=config) as run:
-            run.wait("home: 1 came")
-            wait_for(lambda: away.calls() == ["up", "down"], "its end")
+            first_visit(run, away)
             with locked(sled):
                 run.wait("dial0 is not dialled", 2)
                 assert away.calls() == ["up", "down"], run.text
@@ -56,8 +60,7 @@ def test_who_asks_is_told_why_no_line_is_dialled(tmp):
     with Away(tmp, "--generate", "1") as away:
         sled = Sled(tmp, {"home": away.server})
         with Run(sled, config=schedule() + away.line()) as run:
-            run.wait("home: 1 came")
-            wait_for(lambda: away.calls() == ["up", "down"], "its end")
+            first_visit(run, away)
             with locked(sled):
                 done = sled.fetch()
                 assert done.status == 75, done
@@ -72,8 +75,7 @@ def test_a_line_has_its_up_timeout_when_the_store_took_that_long(tmp):
         sled = Sled(tmp, {"home": away.server})
         config = schedule("5s") + away.line().replace("10s", "3s")
         with Run(sled, config=config) as run:
-            run.wait("home: 1 came")
-            wait_for(lambda: away.calls() == ["up", "down"], "its end")
+            first_visit(run, away)
             with locked(sled):  # it waits 5 s for that
                 run.wait("dial0: dialling", 2)
                 until = time.monotonic() + 3.5
