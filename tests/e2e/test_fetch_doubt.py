@@ -340,3 +340,29 @@ def test_one_in_doubt_that_is_a_row_whose_id_was_taken_away(tmp):
         del liar.mail["id3"]
         sled.be_patient()
         all_home(tmp, sled, liar, MAIL)
+
+
+def test_a_reply_too_few_where_no_size_is_as_listed(tmp):
+    """[W5] Any may be any other: the line ends, or the visit is killed; and the
+    one that would show it may be taken away by another client."""
+    def sizes(s, arg):
+        def size(n):
+            name, octets = s.mail[n - 1]
+            return b"%d" % (len(octets) + 1000 * int(name[2:]))
+        return s.one(arg, size) if arg else s.listed(size)
+    mail = [message(i, f"text {i}\n" * i) for i in range(1, 7)]
+    for kill, taken in ((False, None), (True, None), (False, "id5")):
+        here = tmp / f"{kill}{taken}"
+        with Liar(here, mail, LIST=sizes, RETR=only("id3", skip)) as liar:
+            sled = Sled(here, {"home": liar}, account={
+                "timeout": "20s" if kill else "1s"})
+            if kill:
+                kill_waiting(sled, 5)
+            else:
+                assert fetch(sled).status == 75
+            sled.be_patient()
+            liar.mail.pop(taken, None)
+            del liar.lies["RETR"]
+            for _ in range(2):
+                fetch(sled)
+            all_home(here, sled, liar, mail)
