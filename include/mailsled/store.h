@@ -561,6 +561,10 @@ SLED_CHECK bool sled_box_doubt(struct sled_box *box, size_t item,
  * the size that another one is listed with, and not with its own: where it is
  * not known yet that this server's sizes tell nothing, it may be that one. */
 bool sled_box_stray(const struct sled_box *box, size_t *at, size_t *item);
+/* One that came in this visit may be another of its size, whatever came for
+ * that: it is among those too, until its header is shown. Not beside a job. */
+SLED_CHECK bool sled_box_suspect(struct sled_box *box, size_t item,
+                                 struct sled_err *err);
 /* What TOP n 0 brought for it (NULL: refused). The header of what came: all is
  * well. *other: that of another message; it is short, and fetched once more; of
  * one whose octets came twice strange() says so. Where none tells it is in doubt,

@@ -153,6 +153,7 @@ struct sled_session {
 	bool refused_twice; /* in the same words, one behind the other */
 	bool shifted;       /* one came that may have been another */
 	bool lost_order;    /* a reply was not what it had to be */
+	bool suspected;     /* what came beside one that did not as listed */
 	bool no_top;        /* the server refused one */
 
 	struct sled_visit_progress now;
@@ -362,8 +363,8 @@ void sled_shift_shown(struct sled_session *s, size_t i,
 void sled_shift_landed(struct sled_session *s, size_t i, uint64_t size);
 /* A RETR or TOP was refused, in these words. */
 void sled_shift_refused(struct sled_session *s, const char *text);
-/* Were two answers in a row the same, or is one of no size that is listed? It may
- * be one too many. */
+/* Were two answers in a row the same, or was one a refusal, or of no size that is
+ * listed? It may be one too many. */
 bool sled_shift_echoed(const struct sled_session *s);
 /* All is committed, and nothing deleted yet. */
 void sled_shift_check(struct sled_session *s);

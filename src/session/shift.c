@@ -4,8 +4,8 @@
  * behind it is taken for another one. Where sizes are listed to the octet, that
  * goes unseen only among messages of one size. It is looked for when something
  * shows that the order may be lost: mail that was asked for did not come; or
- * came with the size of another; or a reply answered nothing. What may be
- * another message is not deleted before a TOP proved it.
+ * came with the size of another; or was refused, or cut; or a reply answered
+ * nothing. What may be another message is not deleted before a TOP proved it.
  *
  * An order that is lost stays lost. Where replies may be missing, the last
  * message that came speaks for those before it.
@@ -96,6 +96,7 @@ sled_shift_landed(struct sled_session *s, size_t i, uint64_t size)
 {
 	s->last_whole = i + 1;
 	s->last_size = size;
+	s->suspected = false;
 	if ((s->listing.items[i].flags & SLED_ITEM_SHORT) != 0 &&
 	    has_twin(s, i, size, was_asked))
 		s->shifted = true;
@@ -110,14 +111,22 @@ sled_shift_refused(struct sled_session *s, const char *text)
 	(void)snprintf(s->refused, sizeof(s->refused), "-%s", text);
 }
 
-/* What seems to be cut may be an answer too many. */
+/* It was asked for, and did not come as it is listed: refused, or cut. Either may
+ * be an answer too many, or that of another one. */
 static bool
-any_short(const struct sled_session *s)
+is_wrong(void *ctx, const struct sled_item *item)
 {
-	const unsigned both = SLED_ITEM_SHORT | SLED_ITEM_RETRIEVED;
+	(void)ctx;
+	return was_asked(item) &&
+	       (is_retrieved(item) ? (item->flags & SLED_ITEM_SHORT) != 0
+	                           : item->fate == SLED_FATE_FAILED);
+}
 
+static bool
+any_wrong(const struct sled_session *s)
+{
 	for (size_t i = 0; i < s->listing.len; i++)
-		if ((s->listing.items[i].flags & both) == both)
+		if (is_wrong(NULL, &s->listing.items[i]))
 			return true;
 	return false;
 }
@@ -125,7 +134,28 @@ any_short(const struct sled_session *s)
 bool
 sled_shift_echoed(const struct sled_session *s)
 {
-	return s->refused_twice || sled_box_echoed(s->box) || any_short(s);
+	return s->refused_twice || sled_box_echoed(s->box) || any_wrong(s);
+}
+
+/* Where one did not come as it is listed, its answer may have come behind others:
+ * what has its size may be another's, though none is too few or too many. */
+static bool
+suspect(struct sled_session *s, struct sled_err *err)
+{
+	bool told = tells_sizes(s), ok = true;
+	struct sled_sizes sizes;
+
+	if (s->suspected || s->shifted || !any_wrong(s))
+		return true;
+	s->suspected = true;
+	sled_sizes_new(&sizes, &s->listing, is_wrong, NULL);
+	for (size_t i = 0; ok && i < s->listing.len; i++)
+		if (is_retrieved(&s->listing.items[i]) &&
+		    (!told ||
+		     sled_sizes_count(&sizes, s->listing.items[i].size) > 0))
+			ok = sled_box_suspect(s->box, i, err);
+	sled_sizes_free(&sizes);
+	return ok;
 }
 
 /* The order is lost: where, nobody knows. */
@@ -156,7 +186,7 @@ reconsider(struct sled_session *s)
 {
 	struct sled_err err = { 0 };
 
-	if (!sled_box_reconsider(s->box, &err))
+	if (!sled_box_reconsider(s->box, &err) || !suspect(s, &err))
 		sled_session_warn(s, "%s", err.text);
 }
 

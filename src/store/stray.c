@@ -91,6 +91,15 @@ sled_stray_alike(struct sled_box *box, size_t item, bool first,
 	return sled_buf_add(&box->strays, &stray, sizeof(stray), err);
 }
 
+bool
+sled_box_suspect(struct sled_box *box, size_t item, struct sled_err *err)
+{
+	int64_t row = box->listing->items[item].row;
+
+	return sled_stray_alike(box, item, !sled_is_claimed(&box->asked, row),
+	                        err);
+}
+
 static struct stray
 stray_at(const struct sled_box *box, size_t at)
 {

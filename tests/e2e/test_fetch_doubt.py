@@ -3,6 +3,8 @@ was left out, or came twice, among messages of one size, the next one finds it
 out all the same, before it deletes anything. An honest server costs it a TOP at
 most, and no message again."""
 import os
+import signal
+import subprocess
 from collections import Counter
 
 from harness import Pop3d, Sled, fill_folder, message, untar, wire
@@ -226,7 +228,7 @@ def test_a_header_that_came_twice_shifts_what_is_fetched_behind_it(tmp):
             liar.lies.update(TOP=top, RETR=late("RETR"), DELE=behind("DELE"),
                              STAT=behind("STAT"))
             fetch(sled)
-            assert liar.count("TOP") == len(MAIL)
+            assert len({a for _, v, a in liar.commands if v == "TOP"}) == 5
             all_home(here, sled, liar, later)
 
 
@@ -278,3 +280,89 @@ def test_one_that_spoke_for_others_and_is_refused(tmp):
         said(done, "may have answered other commands")
         assert liar.mail.keys() >= {"id1", "id2", "id3", "id4"}, liar.mail
         all_home(tmp, sled, liar, MAIL)
+
+
+def test_told_to_stop_before_a_header_could_tell(tmp):
+    """What came with the octets of another one is not deleted for the haste."""
+    def stop(s, _):
+        run.send_signal(signal.SIGTERM)
+        while b"stopping" not in run.stdout.readline():
+            pass
+    with Liar(tmp, MAIL, RETR=by_id(id4=lambda s, a: s.honest("RETR", "2"),
+                                    id5=stop)) as liar:
+        sled = Sled(tmp, {"home": liar})
+        run = subprocess.Popen(sled.argv("fetch"), stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT)
+        assert run.wait(60) == 75
+        assert liar.count("TOP") == 0 and "id4" in liar.mail, liar.commands
+        all_home(tmp, sled, liar, MAIL)
+
+
+def test_a_line_that_ends_behind_a_message_that_is_cut(tmp):
+    """It is fetched again, and speaks for none of those before it: there a reply
+    was left out."""
+    def last(s, arg):
+        s.done = True
+        return half(s, arg)
+    with Liar(tmp, MAIL, RETR=by_id(id2=skip, id5=last)) as liar:
+        sled = Sled(tmp, {"home": liar})
+        assert fetch(sled).status == 76
+        all_home(tmp, sled, liar, MAIL)
+
+
+def test_a_line_that_ends_where_another_one_has_two_octets_more(tmp):
+    """The size that it came with is that of the one that did not come."""
+    mail = [message(1, "same\n"), message(2, "same..\n")]
+    with Liar(tmp, mail, RETR=only("id1", skip)) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "1s"})
+        assert fetch(sled).status == 75
+        sled.be_patient()
+        all_home(tmp, sled, liar, mail)
+
+
+def test_a_reply_to_no_command(tmp):
+    """All is committed by then; nobody knows from where on the order is lost."""
+    two = b"-ERR not now\r\n-ERR not at all\r\n"
+    with Liar(tmp, MAIL, RETR=only("id2", lambda s, a: two)) as liar:
+        sled = Sled(tmp, {"home": liar})
+        done = fetch(sled)
+        assert done.status == 76, done
+        said(done, "may have answered other commands")
+        all_home(tmp, sled, liar, MAIL)
+
+
+def test_one_in_doubt_that_is_a_row_whose_id_was_taken_away(tmp):
+    """[S1] Another client deleted the one before it: its header proves that row,
+    and so that the ids of this visit are not to be believed."""
+    with Liar(tmp, MAIL, RETR=only("id2", skip)) as liar:
+        sled = Sled(tmp, {"home": liar}, account={"timeout": "1s"})
+        assert fetch(sled).status == 75
+        del liar.mail["id3"]
+        sled.be_patient()
+        all_home(tmp, sled, liar, MAIL)
+
+
+def test_a_reply_too_few_where_no_size_is_as_listed(tmp):
+    """[W5] Any may be any other: the line ends, or the visit is killed; and the
+    one that would show it may be taken away by another client."""
+    def sizes(s, arg):
+        def size(n):
+            name, octets = s.mail[n - 1]
+            return b"%d" % (len(octets) + 1000 * int(name[2:]))
+        return s.one(arg, size) if arg else s.listed(size)
+    mail = [message(i, f"text {i}\n" * i) for i in range(1, 7)]
+    for kill, taken in ((False, None), (True, None), (False, "id5")):
+        here = tmp / f"{kill}{taken}"
+        with Liar(here, mail, LIST=sizes, RETR=only("id3", skip)) as liar:
+            sled = Sled(here, {"home": liar}, account={
+                "timeout": "20s" if kill else "1s"})
+            if kill:
+                kill_waiting(sled, 5)
+            else:
+                assert fetch(sled).status == 75
+            sled.be_patient()
+            liar.mail.pop(taken, None)
+            del liar.lies["RETR"]
+            for _ in range(2):
+                fetch(sled)
+            all_home(here, sled, liar, mail)

@@ -7,7 +7,8 @@ from harness import Sled, message, untar, wire
 from liar import CAPA, Liar, stuffed
 from lying import MAIL, fetch, said
 from test_fetch_aside import hang_up, only, skip, with_a_field
-from test_fetch_doubt import all_home, behind, half, kill_waiting
+from test_fetch_doubt import (all_home, behind, by_id, half, hold, keep_back,
+                              kill_waiting)
 
 
 def held_back(verb):
@@ -91,6 +92,64 @@ def test_an_answer_too_many_before_messages_of_one_size(tmp):
             assert done.status == 76, done
             said(done, "may have answered other commands")
             all_home(here, sled, liar, MAIL[1:] if known else MAIL)
+
+
+def test_an_answer_that_comes_behind_others(tmp):
+    """[W5] None is too few or too many, but that of the second, refused or cut,
+    stands behind the next one's or all: what has its size shows its header."""
+    for wrong in (refuse, lambda s, _: half(s, "2")):
+        for behind_it in ("id3", "id5"):
+            here = tmp / str(len(list(tmp.iterdir())))
+            with Liar(here, MAIL, RETR=by_id(id2=skip, **{
+                    behind_it: lambda s, a: s.honest("RETR", a) + wrong(s, a)
+                    })) as liar:
+                sled = Sled(here, {"home": liar})
+                done = fetch(sled)
+                said(done, "may have answered other commands")
+                all_home(here, sled, liar, MAIL)
+
+
+def test_a_refusal_that_is_one_answer_too_many(tmp):
+    """[W5] In other words than the first, or before the message itself: the
+    last one's answer is still on its way when all seems to have come."""
+    for more in (lambda s, a: b"-ERR nor ever\r\n",
+                 lambda s, a: s.honest("RETR", a)):
+        here = tmp / str(len(list(tmp.iterdir())))
+        with Liar(here, MAIL, DELE=hold, STAT=behind("STAT"),
+                  QUIT=behind("QUIT"), RETR=by_id(
+                      id2=lambda s, a: refuse() + more(s, a), id5=keep_back)
+                  ) as liar:
+            sled = Sled(here, {"home": liar})
+            assert fetch(sled).status == 76
+            all_home(here, sled, liar, MAIL)
+
+
+def test_an_answer_too_many_that_looks_like_the_one_to_stat(tmp):
+    """[W5] But for its figures; the rest of it comes later."""
+    def numbered(s, arg):
+        return b"+OK %s 0" % s.size(int(arg)) + s.honest("RETR", arg)[3:]
+
+    def more(s, arg):
+        s.liar.lies["RETR"] = one_late
+        s.back = numbered(s, arg)
+        return b"+OK\r\nno message at all\r\n.\r\n"
+
+    def one_late(s, arg):
+        back, s.back = s.back, numbered(s, arg)
+        return back
+
+    def stat(s, arg):
+        first, end, s.back = getattr(s, "back", b"").partition(b"\r\n")
+        return first + end or None
+    # No header tells: then only the order of the answers does.
+    with Liar(tmp, MAIL, RETR=only("id2", more), STAT=stat,
+              DELE=behind("DELE"), TOP=refuse,
+              capa=[c for c in CAPA if c != "TOP"]) as liar:
+        sled = Sled(tmp, {"home": liar})
+        done = fetch(sled)
+        assert done.status == 76 and not liar.count("DELE"), done
+        said(done, "STAT is answered by")
+        all_home(tmp, sled, liar, MAIL)
 
 
 def test_one_message_given_for_another_of_its_size(tmp):
@@ -323,6 +382,25 @@ def test_other_octets_at_each_visit_are_paid_twice(tmp):
         row, = sled.run("--json", "held").json
         assert sled.run("want", row["id"]).status == 0
         all_home(tmp, sled, liar, mail)
+
+
+def test_one_that_is_always_refused_costs_no_other_a_third_time(tmp):
+    """[W4] Those of its size go when their header is shown; where none is, or
+    another one, they are paid for once more at most."""
+    for visits, paid, top, gone in ((1, 1, None, True), (2, 2, refuse, True),
+                                    (4, 2, with_a_field("TOP"), False)):
+        here = tmp / str(len(list(tmp.iterdir())))
+        with Liar(here, MAIL, RETR=only("id2", refuse)) as liar:
+            if top is not None:
+                liar.lies["TOP"] = top
+            sled = Sled(here, {"home": liar})
+            for _ in range(visits):
+                done = fetch(sled)
+            assert not gone or list(liar.mail) == ["id2"], done
+            times = Counter(liar.wanted)
+            del times["id2"]
+            assert set(times.values()) == {paid}, liar.wanted
+            assert len(untar(sled.path, here / "out")) == 4
 
 
 def test_one_that_was_in_doubt_and_came_cut_once(tmp):
