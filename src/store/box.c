@@ -188,16 +188,17 @@ static bool
 journal_known(struct sled_box *box, size_t item, const struct sled_message *row,
               struct sled_err *err)
 {
-	char number[24], size[24];
+	char number[24], size[24], hex[SLED_HASH_HEX];
 	const char *fields[] = { row->label, number,
-		                 sled_listing_uid_of(box->listing, item),
-		                 size };
+		                 sled_listing_uid_of(box->listing, item), size,
+		                 hex };
 
+	sled_hash_hex(hex, &row->sha256);
 	(void)snprintf(number, sizeof(number), "%llu",
 	               (unsigned long long)row->number);
 	(void)snprintf(size, sizeof(size), "%llu",
 	               (unsigned long long)box->listing->items[item].size);
-	return sled_box_line(box, sled_clock_now(), "known", fields, 4, err);
+	return sled_box_line(box, sled_clock_now(), "known", fields, 5, err);
 }
 
 static bool

@@ -119,7 +119,9 @@ decide(struct sled_store *store, const char *id, enum sled_decision decision,
 	ok = (copy.found && strcmp(copy.row.id, id) == 0) ||
 	     sled_fail(err, SLED_ERR_MISSING, "no such held mail");
 	copy.row.decision = decision;
-	copy.row.decided = now;
+	/* A rebuild goes by these times, and the clock may be set back. */
+	if (now > copy.row.decided)
+		copy.row.decided = now;
 	copy.row.lapsed[0] = '\0';
 	ok = ok && put(store, &copy.row, err);
 	sled_buf_free(&copy.texts);

@@ -4,7 +4,7 @@
  * journal/2026-11.tsv: a line a fact, tab-separated, fields percent-escaped:
  *   time kind field... check       check: 8 hex digits of the line's SHA-256
  *   gone     label number sha256 server user
- *   known    label number uid size           (another id or size of a message)
+ *   known    label number uid size sha256    (another id or size of a message)
  *   want, drop, undecided, dropped           see decide.c
  *   visit    label server user began ms listed fetched deleted kept held left
  *            failed mail_bytes wire_down wire_up resumed exit error
@@ -501,23 +501,32 @@ find_target(struct sled_store *store, const struct fields *fields,
 	                             number(fields, 3), take_target, out, err);
 }
 
+/* Two machines may have given a number to two messages: the hash at I tells. */
+static bool
+is_of(const struct target *target, const struct fields *fields, size_t i)
+{
+	char hex[SLED_HASH_HEX];
+
+	if (!target->found || i >= fields->len)
+		return false;
+	sled_hash_hex(hex, &target->message.sha256);
+	return strcmp(hex, fields->text[i].data) == 0;
+}
+
 static bool
 replay_gone(struct sled_store *store, const struct fields *fields, int64_t when,
             struct sled_err *err)
 {
 	struct target target;
-	char hex[SLED_HASH_HEX];
 
 	if (!find_target(store, fields, &target, err))
 		return false;
-	sled_hash_hex(hex, &target.message.sha256);
-	if (!target.found || fields->len < 5 ||
-	    strcmp(hex, fields->text[4].data) != 0)
-		return true;
-	return sled_ledger_set_gone(store->ledger, target.message.id, when,
+	return !is_of(&target, fields, 4) ||
+	       sled_ledger_set_gone(store->ledger, target.message.id, when,
 	                            err);
 }
 
+/* A line without a hash is not believed: its mail is proved once more. */
 static bool
 replay_known(struct sled_store *store, const struct fields *fields,
              struct sled_err *err)
@@ -526,7 +535,7 @@ replay_known(struct sled_store *store, const struct fields *fields,
 
 	if (!find_target(store, fields, &target, err))
 		return false;
-	return !target.found || fields->len < 6 ||
+	return !is_of(&target, fields, 6) ||
 	       sled_ledger_known_put(store->ledger, target.message.id,
 	                             fields->text[4].data, number(fields, 5),
 	                             err);

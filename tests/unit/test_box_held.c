@@ -496,6 +496,25 @@ the_later_line_counts_whatever_their_order(void **state)
 	fx_box_drop(&fx);
 }
 
+/* By an hour, and into the month before, whose journal is replayed first. */
+static void
+the_last_decision_counts_though_the_clock_was_set_back(void **state)
+{
+	static const int64_t back[] = { 3600, 40 * INT64_C(86400) };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct fx_box fx;
+
+		hold_and_drop(&fx, true);
+		fx.now -= back[i];
+		decide(&fx, SLED_DECIDE_NONE);
+		rebuild(&fx);
+		assert_int_equal(rows_of(&fx).len, 0);
+		fx_box_drop(&fx);
+	}
+}
+
 static void
 an_unknown_id_is_missing(void **state)
 {
@@ -534,6 +553,8 @@ main(void)
 		cmocka_unit_test(a_rebuild_keeps_the_decision_and_its_header),
 		cmocka_unit_test(a_rebuild_keeps_no_decision_that_is_over),
 		cmocka_unit_test(the_later_line_counts_whatever_their_order),
+		cmocka_unit_test(
+		    the_last_decision_counts_though_the_clock_was_set_back),
 		cmocka_unit_test(an_unknown_id_is_missing),
 	};
 

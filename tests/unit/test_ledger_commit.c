@@ -357,6 +357,64 @@ errors_name_errno_and_kind(void **state)
 	fx_sys_done(&fx);
 }
 
+/* A read that fails makes SQLite roll back: what comes behind it must not
+ * become a transaction of its own. */
+static void
+a_failed_read_dooms_its_transaction(void **state)
+{
+	static char text[3000];
+	struct sled_message_query query = { 0 };
+	struct fx_numbers got = { 0 };
+	static struct fx_sys fx; /* tear_down closes */
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	assert_true(sled_ledger_begin(ledger, &err));
+	for (unsigned batch = 0; batch < 10; batch++)
+		assert_true(put_batch(ledger, batch,
+		                      (struct sled_span){ text, sizeof(text) },
+		                      &err));
+	assert_true(sled_ledger_commit(ledger, &err));
+	sled_ledger_close(&ledger);
+	fx_sys_init(&fx, tmp.path);
+	ledger = fx_ledger_open(&tmp, &fx.sys, SLED_LEDGER_WRITE);
+	assert_true(sled_ledger_begin(ledger, &err));
+	put(101);
+	fx_sys_fail(&fx, FX_PREAD, 1, EIO, false);
+	assert_false(sled_ledger_messages(ledger, &query, fx_ledger_collect,
+	                                  &got, &err));
+	assert_true(fx_sys_fired(&fx));
+	assert_false(fx_ledger_put(ledger, 102, &err));
+	assert_false(sled_ledger_commit(ledger, &err));
+	assert_int_equal(err.sys, EIO);
+	assert_int_equal(fx_ledger_count(ledger), 10 * BATCH);
+	put(101);
+	sled_ledger_close(&ledger);
+	fx_sys_done(&fx);
+}
+
+static void
+nothing_is_written_behind_a_failed_sync(void **state)
+{
+	static struct fx_sys fx; /* tear_down closes */
+
+	(void)state;
+	sled_ledger_close(&ledger);
+	fx_sys_init(&fx, tmp.path);
+	ledger = fx_ledger_open(&tmp, &fx.sys, SLED_LEDGER_WRITE);
+	put(1);
+	fx_sys_fail(&fx, FX_FDATASYNC, 1, EIO, false);
+	assert_false(fx_ledger_put(ledger, 2, &err));
+	fx_sys_log_on(&fx);
+	assert_false(fx_ledger_put(ledger, 3, &err));
+	sled_ledger_close(&ledger);
+	assert_null(strstr(fx_sys_log(&fx), "> pwrite"));
+	assert_null(strstr(fx_sys_log(&fx), "> fdatasync"));
+	fx_sys_done(&fx);
+	assert_int_equal(count_after(), 1);
+	ledger = fx_ledger_open(&tmp, NULL, SLED_LEDGER_WRITE);
+}
+
 /* More pages than the -wal may have before it is folded in: the fold happens
  * between the commits, and a fault in it loses nothing. */
 static void
@@ -513,6 +571,8 @@ main(void)
 		T(a_failed_sync_is_never_a_commit),
 		T(a_full_disk_refuses_and_keeps),
 		T(errors_name_errno_and_kind),
+		T(a_failed_read_dooms_its_transaction),
+		T(nothing_is_written_behind_a_failed_sync),
 		T(folding_in_the_wal_loses_nothing),
 		T(what_was_committed_outlives_kill_9),
 		T(a_kill_at_each_call_tears_no_transaction),

@@ -239,13 +239,13 @@ who_lacks_what_is_known_before_and_after(void **state)
 		                                       SLED_LEDGER_WRITE };
 
 	(void)state;
-	fx_ledger_sql(&tmp,
-	              "INSERT INTO volume VALUES (1, 'home', '2026-11-001', 1,"
-	              " 30, 1, 0, zeroblob(32));"
-	              "INSERT INTO member VALUES (1, 1, 0, 10, 1, zeroblob(32)),"
-	              " (2, 1, 10, 20, 1, zeroblob(32));"
-	              "INSERT INTO holding VALUES (1, 'a', 5), (2, 'a', 5),"
-	              " (1, 'b', 5);");
+	fx_ledger_sql(
+	    &tmp, "INSERT INTO volume VALUES (1, 'home', '2026-11-001', 1,"
+		  " 30, 1, 0, zeroblob(32));"
+		  "INSERT INTO member VALUES (1, 1, 0, 10, 1, zeroblob(32)),"
+		  " (2, 1, 10, 20, 1, zeroblob(32));"
+		  "INSERT INTO holding VALUES (1, 'a', 5), (2, 'a', 5),"
+		  " (1, 'b', 5);");
 	for (size_t i = 0; i < 2; i++) {
 		struct sled_ledger *ledger =
 		    fx_ledger_open(&tmp, NULL, modes[i]);
@@ -311,6 +311,26 @@ a_grown_ledger_has_the_schema_of_a_new_one(void **state)
 	assert_non_null(strstr(made, "CREATE TABLE seen"));
 	assert_non_null(strstr(made, "CREATE TABLE round"));
 	assert_string_equal(grown, made);
+}
+
+/* The last statement of the last growth finds its table's name taken. */
+static void
+a_growth_that_fails_in_its_midst_leaves_the_old_one(void **state)
+{
+	static char before[1 << 14], after[1 << 14];
+	struct sled_ledger *ledger = NULL;
+	char path[512];
+
+	(void)state;
+	fx_ledger_sql(&tmp, "CREATE TABLE placed (taken)");
+	look_up(all, before, sizeof(before));
+	assert_false(sled_ledger_open(&ledger, sled_sys_posix(),
+	                              fx_ledger_path(&tmp, path),
+	                              SLED_LEDGER_WRITE, &err));
+	assert_int_equal(err.kind, SLED_ERR_DAMAGED);
+	look_up(all, after, sizeof(after));
+	assert_string_equal(after, before);
+	assert_int_equal(version(), schema);
 }
 
 static bool
@@ -552,6 +572,7 @@ main(void)
 		T(a_writer_makes_it_grow_and_keeps_every_row),
 		T(who_lacks_what_is_known_before_and_after),
 		T(a_grown_ledger_has_the_schema_of_a_new_one),
+		T(a_growth_that_fails_in_its_midst_leaves_the_old_one),
 		cmocka_unit_test_setup_teardown(
 		    the_last_two_schemas_are_read_and_grow, set_up_1,
 		    tear_down),

@@ -432,15 +432,15 @@ a_second_writer_is_told_that_it_is_locked(void **state)
 	stop(&other);
 }
 
+/* Two rows are in the -wal and nowhere else: one was told, one was not. */
 static void
-what_a_killed_process_wrote_is_synced_before_it_is_believed(void **state)
+leave_a_wal(void)
 {
 	struct sled_ledger *ledger;
 	struct fx_sys fx;
 	pid_t pid = fork();
 	int status;
 
-	(void)state;
 	if (pid == 0) {
 		fx_sys_init(&fx, tmp.path);
 		ledger = fx_ledger_open(&tmp, &fx.sys, SLED_LEDGER_CREATE);
@@ -451,6 +451,16 @@ what_a_killed_process_wrote_is_synced_before_it_is_believed(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
+}
+
+static void
+what_a_killed_process_wrote_is_synced_before_it_is_believed(void **state)
+{
+	struct sled_ledger *ledger;
+	struct fx_sys fx;
+
+	(void)state;
+	leave_a_wal();
 	fx_sys_init(&fx, tmp.path);
 	fx_sys_log_on(&fx);
 	ledger = fx_ledger_open(&tmp, &fx.sys, SLED_LEDGER_WRITE);
@@ -488,6 +498,33 @@ a_wal_whose_name_was_not_synced_is_made_anew(void **state)
 	fx_sys_done(&fx);
 }
 
+static void
+a_failed_sync_takes_no_wal_that_was_there(void **state)
+{
+	static const enum fx_call calls[] = { FX_FSYNC, FX_FSYNC,
+		                              FX_FDATASYNC };
+	struct sled_ledger *ledger = NULL;
+	char path[512];
+
+	(void)state;
+	leave_a_wal();
+	for (unsigned i = 0; i < 3; i++) {
+		struct fx_sys fx;
+
+		fx_sys_init(&fx, tmp.path);
+		fx_sys_fail(&fx, calls[i], i == 1 ? 2 : 1, EIO, false);
+		assert_false(sled_ledger_open(&ledger, &fx.sys,
+		                              fx_ledger_path(&tmp, path),
+		                              SLED_LEDGER_WRITE, &err));
+		assert_true(fx_sys_fired(&fx));
+		fx_sys_done(&fx);
+	}
+	err = (struct sled_err){ 0 };
+	ledger = fx_ledger_open(&tmp, NULL, SLED_LEDGER_WRITE);
+	assert_int_equal(fx_ledger_count(ledger), 2);
+	sled_ledger_close(&ledger);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -509,6 +546,7 @@ main(void)
 		T(a_second_writer_is_told_that_it_is_locked),
 		T(what_a_killed_process_wrote_is_synced_before_it_is_believed),
 		T(a_wal_whose_name_was_not_synced_is_made_anew),
+		T(a_failed_sync_takes_no_wal_that_was_there),
 	};
 
 	return cmocka_run_group_tests_name("ledger_open", tests, NULL, NULL);

@@ -242,6 +242,35 @@ test_a_listed_size_once_known_stays_known(void **state)
 	}
 }
 
+/* A machine that went on without this store gave its number 1 to other mail,
+ * of which only its journal came here. */
+static void
+test_what_is_known_of_another_s_number_is_of_no_message_here(void **state)
+{
+	struct fx_store *w = *state;
+	struct fx_visit v = { .w = w, .mails = mails, .len = 1 };
+	struct sled_span uid = { "other", 5 };
+
+	(void)visit(w, 0, 1, false);
+	fx_store_sh(w, "line=$(printf '2026-11-23T15:00:00Z\tknown\thome\t1"
+	               "\tother\t4321\t%%064d' 7) && "
+	               "sum=$(printf %%s \"$line\" | sha256sum | cut -c1-8) && "
+	               "printf '%%s\t%%s\n' \"$line\" $sum | "
+	               "tee -a store/" JOURNAL " >> copy1/" JOURNAL);
+	fx_store_sh(w, "rm store/.mailsled/ledger.db*");
+	fx_store_open(w);
+	assert_true(sled_listing_new(&v.listing, 1, &v.err));
+	assert_true(sled_listing_size(&v.listing, 1, 4321, &v.err));
+	assert_true(sled_listing_uid(&v.listing, 1, uid, &v.err));
+	assert_true(
+	    sled_box_open(&v.box, w->store, &fx_store_owner, w->now, &v.err));
+	assert_true(
+	    sled_box_listed(v.box, &v.listing, INT64_MIN, w->now, &v.err));
+	assert_int_equal(v.listing.items[0].verdict, SLED_ITEM_NEW);
+	assert_true(fx_visit_end(&v, true));
+	fx_store_close(w);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -255,6 +284,8 @@ main(void)
 		TEST(test_visits_and_what_is_gone_survive_a_lost_ledger),
 		TEST(test_a_failed_visit_is_not_the_first),
 		TEST(test_a_listed_size_once_known_stays_known),
+		TEST(
+		    test_what_is_known_of_another_s_number_is_of_no_message_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
