@@ -745,6 +745,29 @@ test_a_copy_that_went_another_way_fills_no_gap_of_the_first(void **state)
 	assert_equal_copies(w);
 }
 
+static bool
+take_copy(void *ctx, const struct sled_place_row *row, struct sled_err *err)
+{
+	struct sled_place_row *copy = ctx;
+
+	(void)err;
+	if (strstr(row->path, "/copy1") != NULL)
+		*copy = *row;
+	return true;
+}
+
+/* What lies at its path once it is gone is on another disk. */
+static void
+learn_another_disk(struct fx_store *w)
+{
+	struct sled_ledger *ledger = sled_store_ledger(w->store);
+	struct sled_place_row copy = { .path = "" };
+
+	assert_true(sled_ledger_places(ledger, take_copy, &copy, &w->err));
+	copy.fsid ^= 1;
+	assert_true(sled_ledger_place_put(ledger, &copy, &w->err));
+}
+
 /* Set aside, and the disk too full to make it anew; then it is taken away. */
 static void
 test_a_copy_that_was_set_aside_counts_for_nothing_when_it_is_away(
@@ -764,6 +787,7 @@ test_a_copy_that_was_set_aside_counts_for_nothing_when_it_is_away(
 	fx_sys_limit(&w->fx, w->copy[0], 1000);
 	fx_store_open(w);
 	assert_true(fx_store_has_said(w, "kept in quarantine"));
+	learn_another_disk(w);
 	fx_store_close(w);
 	fx_sys_calm(&w->fx);
 	fx_store_sh(w, "test ! -e copy1/" VOLUME " && mv copy1 away/");
@@ -774,6 +798,33 @@ test_a_copy_that_was_set_aside_counts_for_nothing_when_it_is_away(
 	assert_true(fx_visit_count(&v));
 	assert_int_equal(deletable(&v), 0);
 	assert_true(fx_visit_end(&v, false));
+}
+
+/* It waits still, for its copy is full; and that goes a third way meanwhile. */
+static void
+test_what_is_salvaged_and_waits_is_not_given_up_for_another_salvage(
+    void **state)
+{
+	struct fx_store *w = *state;
+
+	members(w, 0, 1);
+	fx_store_sh(w, "mkdir base && cp -a store copy1 base/");
+	members(w, 3, 1);
+	fx_store_sh(w, "mv copy1 third && rm -r store && cp -a base/* .");
+	members(w, 5, 1);
+	fx_store_sh(w, "mv copy1 other && rm -r store && mv base/* .");
+	members(w, 1, 2);
+	fx_store_sh(w, "rm -r copy1 && mv other copy1");
+	fx_sys_limit(&w->fx, w->copy[0], 1000);
+	fx_store_open(w);
+	fx_store_close(w);
+	fx_sys_calm(&w->fx);
+	assert_true(has_salvage(w));
+	fx_store_sh(w, "mv third/" VOLUME " copy1/" VOLUME);
+	fx_store_open(w);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(fx_store_rows(w, &mails[i]), i == 4 ? 0 : 1);
+	assert_equal_copies(w);
 }
 
 static void
@@ -916,6 +967,8 @@ main(void)
 		TEST(test_what_is_salvaged_waits_for_its_place),
 		TEST(
 		    test_a_copy_that_went_another_way_fills_no_gap_of_the_first),
+		TEST(
+		    test_what_is_salvaged_and_waits_is_not_given_up_for_another_salvage),
 		TEST(
 		    test_a_copy_that_was_set_aside_counts_for_nothing_when_it_is_away),
 		TEST(
