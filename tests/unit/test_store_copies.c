@@ -614,6 +614,44 @@ test_what_two_copies_have_alike_without_ids_is_taken_over_once(void **state)
 	fx_store_drop(&w);
 }
 
+/* One of them fetched one more, and another in another second. */
+static void
+test_mail_without_ids_of_two_ways_is_taken_over_by_count_and_time(
+    void **state)
+{
+	/* The spool of either may be the first. */
+	static const struct fx_mail alike[] = { { "", 60, 4 }, { "", 60, 4 } };
+	static const struct fx_mail more[] = { { "", 70, 5 }, { "", 70, 5 } };
+	static const struct fx_mail other[] = { { "", 50, 3 } };
+	struct fx_store w;
+
+	(void)state;
+	fx_store_make(&w, 2);
+	members(&w, 0, 1);
+	fx_store_sh(&w, "mkdir base && cp -a store copy1 copy2 base/");
+	for (unsigned way = 1; way <= 2; way++) {
+		fx_store_open(&w);
+		visit_to(&w, alike, way, true);
+		visit_to(&w, more, 3 - way, true);
+		w.now += way == 2 ? 60 : 0;
+		visit_to(&w, other, 1, true);
+		fx_store_close(&w);
+		w.now = FX_STORE_NOW;
+		fx_store_sh(&w,
+		            "mv copy%u way%u && rm -r store copy* && "
+		            "cp -a base/* .",
+		            way, way);
+	}
+	members(&w, 1, 1);
+	fx_store_sh(&w, "rm -r copy1 copy2 && mv way1 copy1 && mv way2 copy2");
+	fx_store_open(&w);
+	assert_int_equal(fx_store_rows(&w, &alike[0]), 2);
+	assert_int_equal(fx_store_rows(&w, &more[0]), 2);
+	assert_int_equal(fx_store_rows(&w, &other[0]), 2);
+	assert_store_verifies(&w);
+	fx_store_drop(&w);
+}
+
 static void
 test_what_two_copies_have_alike_is_taken_over_once(void **state)
 {
@@ -958,6 +996,8 @@ main(void)
 		TEST(
 		    test_a_volume_of_another_way_comes_in_though_its_numbers_are_used),
 		TEST(test_what_two_copies_have_alike_is_taken_over_once),
+		TEST(
+		    test_mail_without_ids_of_two_ways_is_taken_over_by_count_and_time),
 		TEST(test_what_two_copies_have_alike_without_ids_is_taken_over_once),
 		TEST(
 		    test_mail_without_ids_that_two_copies_have_is_taken_over_once),
