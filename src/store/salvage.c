@@ -3,11 +3,13 @@
  * of its own, which rule 3 of the recovery commits. Nothing of the file is
  * changed; it is set aside when this returned true.
  *
- * States (F: the file, S: the spool in salvage/PLACE.LABEL.F/, for a repair in
- * salvage/PLACE.LABEL.F.repair/: it begins with what others left in S2)
+ * States (F: the file, H: what its hash begins with, S: the spool in
+ * salvage/PLACE.LABEL.F.H/, for a repair in salvage/PLACE.LABEL.F.H.repair/: it
+ * begins with what others left in S2)
  *   S0  F in its place, no S
  *   S1  F in its place, S in part or whole   begun again: S is removed
  *   S2  F in quarantine, S whole             rule 3 commits S
+ * S may wait in S2, for want of room; another F of that name has another H.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,6 +215,28 @@ salvage(struct salvage *s, struct sled_seat *seat,
 	return ok;
 }
 
+/* Of one that cannot be read to its end all is saved that can be. */
+static bool
+name_folder(char out[SLED_SALVAGE_NAME], const struct sled_store *store,
+            struct sled_seat *seat, const char *label, const char *file,
+            struct sled_err *err)
+{
+	struct sled_hash sha256 = { { 0 } };
+	char hex[SLED_HASH_HEX];
+
+	if (!sled_place_hash(&seat->place, label, file, &sha256, err)) {
+		if (err->kind != SLED_ERR_IO)
+			return false;
+		*err = (struct sled_err){ 0 };
+	}
+	sled_hash_hex(hex, &sha256);
+	(void)snprintf(out, SLED_SALVAGE_NAME,
+	               SLED_SALVAGE "/%.32s.%s.%.39s.%.16s%s", seat->id, label,
+	               file, hex,
+	               store->mode == SLED_STORE_REPAIR ? ".repair" : "");
+	return true;
+}
+
 bool
 sled_salvage(struct sled_store *store, struct sled_seat *seat,
              const struct sled_volume_row *volume, const char *file,
@@ -220,12 +244,10 @@ sled_salvage(struct sled_store *store, struct sled_seat *seat,
 {
 	struct salvage s = { .store = store, .dir = -1 };
 	char name[SLED_SALVAGE_NAME];
-	bool ok;
+	bool ok = name_folder(name, store, seat, volume->label, file, err) &&
+	          open_folder(&s, name, err) &&
+	          salvage(&s, seat, volume, file, err);
 
-	(void)snprintf(name, sizeof(name), SLED_SALVAGE "/%.32s.%s.%.39s%s",
-	               seat->id, volume->label, file,
-	               store->mode == SLED_STORE_REPAIR ? ".repair" : "");
-	ok = open_folder(&s, name, err) && salvage(&s, seat, volume, file, err);
 	if (s.dir != -1)
 		(void)store->sys->close(store->sys->ctx, s.dir);
 	free(s.rows);

@@ -593,10 +593,10 @@ bool sled_copies_reconcile(struct sled_store *store, struct sled_seat *seat,
 
 /* ---- recover.c, mend.c, remake.c, adopt.c, salvage.c, unspool.c ---- */
 
-/* Below the state folder: a folder PLACE.LABEL.FILE each, of a place's file
+/* Below the state folder: a folder PLACE.LABEL.FILE.HASH each, of a place's file
  * that is about to be set aside, with what only that file has. */
 #define SLED_SALVAGE      "salvage"
-#define SLED_SALVAGE_NAME 128
+#define SLED_SALVAGE_NAME 160
 
 bool sled_recover(struct sled_store *store, struct sled_err *err);
 bool sled_mend_volume(struct sled_store *store, struct sled_volume_row *volume,

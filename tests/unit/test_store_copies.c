@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "fx_store.h"
+#include "mailsled/clock.h"
 
 #define VOLUME "home/2026-11-001.open.tar.gz"
 
@@ -462,7 +463,8 @@ static void
 diverge(struct fx_store *w)
 {
 	members(w, 0, 1);
-	fx_store_sh(w, "mkdir base && cp -a store copy1 base/");
+	fx_store_sh(w, "mkdir base && cp -a store copy1 base/ && "
+	               "wc -c < store/" VOLUME " > one");
 	members(w, 3, 3);
 	fx_store_sh(w, "mv copy1 other && rm -r store && mv base/* .");
 	members(w, 1, 2);
@@ -479,14 +481,39 @@ assert_united(struct fx_store *w)
 	assert_equal_copies(w);
 }
 
+/* Its bytes are in the spool, durably, when the file that has them goes. */
+static void
+assert_synced_before_set_aside(struct fx_store *w)
+{
+	const char *log = fx_sys_log(&w->fx);
+	const char *aside = strstr(log, "> renameat copy1/" VOLUME), *at = log;
+	const char *written = NULL, *synced = NULL;
+
+	assert_non_null(aside);
+	for (; (at = strstr(at, "< pwrite store/.mailsled/salvage/")) != NULL &&
+	       at < aside;
+	     at++)
+		written = at;
+	for (at = log;
+	     (at = strstr(at, "< fdatasync store/.mailsled/salvage/")) !=
+	         NULL &&
+	     at < aside;
+	     at++)
+		synced = at;
+	assert_non_null(written);
+	assert_true(synced > written);
+}
+
 static void
 test_messages_of_a_copy_that_went_another_way_are_taken_over(void **state)
 {
 	struct fx_store *w = *state;
 
 	diverge(w);
+	fx_sys_log_on(&w->fx);
 	fx_store_open(w);
 	assert_true(fx_store_has_said(w, "3 messages that only this file"));
+	assert_synced_before_set_aside(w);
 	assert_united(w);
 	fx_store_sh(w,
 	            "cmp kept/copy1/" VOLUME " copy1/.mailsled/quarantine/*");
@@ -583,6 +610,44 @@ test_what_two_copies_have_alike_without_ids_is_taken_over_once(void **state)
 	for (size_t i = 0; i < 6; i++)
 		assert_int_equal(fx_store_rows(&w, &nameless[i]),
 		                 nameless[i].len == 60 ? 2 : 1);
+	assert_store_verifies(&w);
+	fx_store_drop(&w);
+}
+
+/* One of them fetched one more, and another in another second. */
+static void
+test_mail_without_ids_of_two_ways_is_taken_over_by_count_and_time(
+    void **state)
+{
+	/* The spool of either may be the first. */
+	static const struct fx_mail alike[] = { { "", 60, 4 }, { "", 60, 4 } };
+	static const struct fx_mail more[] = { { "", 70, 5 }, { "", 70, 5 } };
+	static const struct fx_mail other[] = { { "", 50, 3 } };
+	struct fx_store w;
+
+	(void)state;
+	fx_store_make(&w, 2);
+	members(&w, 0, 1);
+	fx_store_sh(&w, "mkdir base && cp -a store copy1 copy2 base/");
+	for (unsigned way = 1; way <= 2; way++) {
+		fx_store_open(&w);
+		visit_to(&w, alike, way, true);
+		visit_to(&w, more, 3 - way, true);
+		w.now += way == 2 ? 60 : 0;
+		visit_to(&w, other, 1, true);
+		fx_store_close(&w);
+		w.now = FX_STORE_NOW;
+		fx_store_sh(&w,
+		            "mv copy%u way%u && rm -r store copy* && "
+		            "cp -a base/* .",
+		            way, way);
+	}
+	members(&w, 1, 1);
+	fx_store_sh(&w, "rm -r copy1 copy2 && mv way1 copy1 && mv way2 copy2");
+	fx_store_open(&w);
+	assert_int_equal(fx_store_rows(&w, &alike[0]), 2);
+	assert_int_equal(fx_store_rows(&w, &more[0]), 2);
+	assert_int_equal(fx_store_rows(&w, &other[0]), 2);
 	assert_store_verifies(&w);
 	fx_store_drop(&w);
 }
@@ -700,6 +765,104 @@ test_what_is_salvaged_waits_for_its_place(void **state)
 	fx_store_sh(w, "mv away/copy1 .");
 	fx_store_open(w);
 	assert_united(w);
+}
+
+/* Its other members are not what the ledger has there. */
+static void
+test_a_copy_that_went_another_way_fills_no_gap_of_the_first(void **state)
+{
+	struct fx_store *w = *state;
+
+	diverge(w);
+	fx_store_sh(w, "truncate -s $(cat one) store/" VOLUME);
+	fx_store_open(w);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(fx_store_rows(w, &mails[i]),
+		                 i == 1 || i == 2 ? 0 : 1);
+	assert_true(fx_store_has_said(w, "lost in every place"));
+	assert_equal_copies(w);
+}
+
+static bool
+take_copy(void *ctx, const struct sled_place_row *row, struct sled_err *err)
+{
+	struct sled_place_row *copy = ctx;
+
+	(void)err;
+	if (strstr(row->path, "/copy1") != NULL)
+		*copy = *row;
+	return true;
+}
+
+/* What lies at its path once it is gone is on another disk. */
+static void
+learn_another_disk(struct fx_store *w)
+{
+	struct sled_ledger *ledger = sled_store_ledger(w->store);
+	struct sled_place_row copy = { .path = "" };
+
+	assert_true(sled_ledger_places(ledger, take_copy, &copy, &w->err));
+	copy.fsid ^= 1;
+	assert_true(sled_ledger_place_put(ledger, &copy, &w->err));
+}
+
+/* Set aside, and the disk too full to make it anew; then it is taken away. */
+static void
+test_a_copy_that_was_set_aside_counts_for_nothing_when_it_is_away(
+    void **state)
+{
+	struct fx_store *w = *state;
+	struct fx_visit v;
+
+	fx_store_open(w);
+	(void)visit(w, 0, 2, false);
+	fx_store_close(w);
+	fx_store_sh(w, "mkdir away && mv copy1 away/");
+	fx_store_open(w);
+	(void)visit(w, 5, 1, false);
+	fx_store_close(w);
+	fx_store_sh(w, "mv away/copy1 . && printf other >> copy1/" VOLUME);
+	fx_sys_limit(&w->fx, w->copy[0], 1000);
+	fx_store_open(w);
+	assert_true(fx_store_has_said(w, "kept in quarantine"));
+	learn_another_disk(w);
+	fx_store_close(w);
+	fx_sys_calm(&w->fx);
+	fx_store_sh(w, "test ! -e copy1/" VOLUME " && mv copy1 away/");
+	w->now = sled_clock_now(); /* the places were read just now */
+	fx_store_open(w);
+	assert_true(fx_visit_begin(&v, w, mails, 2));
+	assert_int_equal(v.verdict[0], SLED_ITEM_STORED);
+	assert_true(fx_visit_count(&v));
+	assert_int_equal(deletable(&v), 0);
+	assert_true(fx_visit_end(&v, false));
+}
+
+/* It waits still, for its copy is full; and that goes a third way meanwhile. */
+static void
+test_what_is_salvaged_and_waits_is_not_given_up_for_another_salvage(
+    void **state)
+{
+	struct fx_store *w = *state;
+
+	members(w, 0, 1);
+	fx_store_sh(w, "mkdir base && cp -a store copy1 base/");
+	members(w, 3, 1);
+	fx_store_sh(w, "mv copy1 third && rm -r store && cp -a base/* .");
+	members(w, 5, 1);
+	fx_store_sh(w, "mv copy1 other && rm -r store && mv base/* .");
+	members(w, 1, 2);
+	fx_store_sh(w, "rm -r copy1 && mv other copy1");
+	fx_sys_limit(&w->fx, w->copy[0], 1000);
+	fx_store_open(w);
+	fx_store_close(w);
+	fx_sys_calm(&w->fx);
+	assert_true(has_salvage(w));
+	fx_store_sh(w, "mv third/" VOLUME " copy1/" VOLUME);
+	fx_store_open(w);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(fx_store_rows(w, &mails[i]), i == 4 ? 0 : 1);
+	assert_equal_copies(w);
 }
 
 static void
@@ -833,6 +996,8 @@ main(void)
 		TEST(
 		    test_a_volume_of_another_way_comes_in_though_its_numbers_are_used),
 		TEST(test_what_two_copies_have_alike_is_taken_over_once),
+		TEST(
+		    test_mail_without_ids_of_two_ways_is_taken_over_by_count_and_time),
 		TEST(test_what_two_copies_have_alike_without_ids_is_taken_over_once),
 		TEST(
 		    test_mail_without_ids_that_two_copies_have_is_taken_over_once),
@@ -840,6 +1005,12 @@ main(void)
 		    test_an_id_of_a_salvaged_message_is_proved_before_a_delete),
 		TEST(test_a_salvage_that_is_cut_off_comes_in_once),
 		TEST(test_what_is_salvaged_waits_for_its_place),
+		TEST(
+		    test_a_copy_that_went_another_way_fills_no_gap_of_the_first),
+		TEST(
+		    test_what_is_salvaged_and_waits_is_not_given_up_for_another_salvage),
+		TEST(
+		    test_a_copy_that_was_set_aside_counts_for_nothing_when_it_is_away),
 		TEST(
 		    test_what_lies_behind_a_damaged_member_of_a_copy_is_taken_over),
 		TEST(

@@ -299,6 +299,26 @@ a_damaged_volume_is_not_sealed_and_nothing_is_taken_from_it(void **state)
 	               "test ! -e store/home/" NAME ".tar.gz");
 }
 
+/* Then the hash that is noted is that of the damage: it proves nothing. */
+static void
+what_is_damaged_everywhere_is_not_sealed(void **state)
+{
+	struct fx_store *w = *state;
+	uint64_t sealed = 0;
+
+	for (unsigned i = 0; i < 2; i++)
+		fx_store_damage(w,
+		                i == 0 ? "store/home/" NAME ".open.tar.gz"
+		                       : "copy1/home/" NAME ".open.tar.gz",
+		                400);
+	fx_store_open(w);
+	assert_false(seal(w, &sealed));
+	assert_int_equal(w->err.kind, SLED_ERR_DAMAGED);
+	assert_int_equal(sealed, 0);
+	fx_store_close(w);
+	fx_store_sh(w, "test ! -e store/home/" NAME ".tar.gz");
+}
+
 /* The hash is noted when the volume turns, before the seal reads it whole: it
  * is that of the members as they were stored. */
 static void
@@ -499,6 +519,7 @@ main(void)
 		T(a_lost_sidecar_of_a_copy_comes_back),
 		T(a_sidecar_beside_an_open_file_is_made_anew),
 		T(a_damaged_volume_is_not_sealed_and_nothing_is_taken_from_it),
+		T(what_is_damaged_everywhere_is_not_sealed),
 		T(damage_at_the_turn_does_not_get_into_the_hash),
 		T(a_sealed_copy_that_is_damaged_is_left_as_it_is),
 		T(a_copy_with_other_bytes_is_told_and_noted_and_made_anew),

@@ -11,9 +11,11 @@
 #include <cmocka.h>
 
 #include "fx_store.h"
+#include "mailsled/clock.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define SEALED   "copy1/home/2026-11-001.tar.gz"
+#define OPEN     "store/home/2026-11-002.open.tar.gz"
 
 static const struct fx_mail mails[] = { { "u1", 100, 1 }, { "u2", 3000, 2 } };
 static const struct fx_mail later[] = { { "u3", 900, 3 } };
@@ -130,6 +132,43 @@ a_bit_of_a_sealed_volume_is_found_deep(void **state)
 	assert_met(verify(w, true), "2026-11-001");
 }
 
+/* Nothing is believed of the place from there on: what the next writer does not
+ * find on the disk itself, synced, counts no more. */
+static void
+what_a_reader_found_counts_no_more(void **state)
+{
+	static const struct fx_mail kept[] = { { "u4", 800, 4 } };
+	struct fx_store *w = *state;
+	struct fx_visit v;
+	const char *log;
+
+	fx_store_open(w);
+	assert_true(fx_visit_run(&v, w, kept, 1, 1, false));
+	assert_true(v.may[0]);
+	fx_store_close(w);
+	fx_store_damage(w, OPEN, (unsigned)fx_store_size(w, OPEN) - 100);
+	fx_sys_log_on(&w->fx);
+	assert_int_not_equal(verify(w, true).faults, 0);
+	assert_true(fx_sys_before(&w->fx, "> openat store/.mailsled/doubt-",
+	                          "< fsync store/.mailsled = 0"));
+	fx_sys_log_clear(&w->fx);
+	w->now = sled_clock_now(); /* the places were read just now */
+	for (unsigned i = 0; i < 2; i++) {
+		fx_store_open(w);
+		assert_true(fx_visit_begin(&v, w, kept, 1));
+		assert_int_equal(v.verdict[0], SLED_ITEM_STORED);
+		assert_true(fx_visit_count(&v));
+		assert_false(v.may[0]);
+		assert_true(fx_visit_end(&v, false));
+		fx_store_close(w);
+	}
+	log = strstr(fx_sys_log(&w->fx), "< fdatasync " OPEN " = 0");
+	assert_non_null(log);
+	log = strstr(log, "< drop_pages " OPEN " = 0");
+	assert_non_null(log);
+	assert_non_null(strstr(log, "> pread " OPEN));
+}
+
 static void
 a_bit_of_its_end_is_found(void **state)
 {
@@ -203,6 +242,7 @@ main(void)
 		T(what_is_as_it_was_stored_has_no_fault),
 		T(a_sidecar_that_is_gone_or_wrong_is_named),
 		T(a_bit_of_a_sealed_volume_is_found_deep),
+		T(what_a_reader_found_counts_no_more),
 		T(a_bit_of_its_end_is_found),
 		T(a_volume_that_is_gone_is_named),
 		T(a_row_without_receipt_is_found_deep),
