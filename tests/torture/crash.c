@@ -32,7 +32,7 @@
 
 #define STATES_MAX 400000
 #define WHY        512
-#define ENDED      "ended " /* how a reason begins that is no law's */
+#define ENDED      "ended by signal " /* so begins a reason that is no law's */
 #define PATIENCE_S 600 /* of a loaded machine */
 
 /* ---- children ---- */
@@ -322,9 +322,9 @@ look_at(struct look *look, size_t n, char why[WHY])
 	look->n = n;
 	status = in_child(do_look, look, why);
 	if (status >= 256)
-		(void)snprintf(why, WHY, ENDED "by signal %d", status - 256);
+		(void)snprintf(why, WHY, ENDED "%d", status - 256);
 	else if (status != 0 && why[0] == '\0')
-		(void)snprintf(why, WHY, ENDED "with %d, without a word",
+		(void)snprintf(why, WHY, "ended with %d, without a word",
 		               status);
 	if (status != 0 && getenv("KEEP") != NULL) {
 		(void)printf("kept: %s\n", look->world->w.tmp.path);
