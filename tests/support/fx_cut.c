@@ -38,8 +38,8 @@ enum {
 	IS_THERE,
 	IS_NOT,
 	IS_LENGTH, /* of zeros */
-	IS_FRONT,  /* sectors of the first half */
-	IS_BACK,
+	IS_FRONT,  /* its first sectors */
+	IS_BACK,   /* all but these */
 };
 
 static void
@@ -426,6 +426,7 @@ fx_cut_begin(struct fx_cut *cut, const struct fx_log *log, size_t after)
 
 	cut->after = after;
 	cut->pending = 0;
+	cut->tear = 0;
 	for (size_t i = after; i-- > 0;)
 		if (look_back(&cover, &log->op[i])) {
 			n = cut->pending++;
@@ -504,6 +505,7 @@ fx_cut_choose(struct fx_cut *cut, const struct fx_log *log, size_t n,
 		                              { IS_THERE, IS_LENGTH } };
 	size_t p = cut->pending;
 
+	cut->tear = seed ^ (n << 20) ^ cut->after;
 	if (fx_cut_ways(cut, most + 1) <= most) {
 		for (size_t i = 0; i < p; i++) {
 			cut->choice[i] = (uint8_t)(n % cut->choices[i]);
@@ -536,16 +538,24 @@ put_sectors(struct node *node, const struct fx_op *op, const uint8_t *data,
 	memcpy(node->data + from, data + (from - op->at), to - from);
 }
 
+/* A bound between two sectors of it, which has two at least. */
+static uint64_t
+bound_of(const struct fx_op *op, uint64_t tear)
+{
+	uint64_t first = op->at / SECTOR;
+	uint64_t bounds = (op->at + op->len - 1) / SECTOR - first;
+
+	return (first + 1 + next_random(&tear) % bounds) * SECTOR;
+}
+
 static void
 apply_write(struct fx_tree *tree, const struct fx_op *op, const uint8_t *data,
-            uint8_t choice)
+            uint8_t choice, uint64_t tear)
 {
 	struct node *node = node_of(tree, op->ino);
 	uint64_t end = op->at + op->len;
-	uint64_t middle = (op->at + op->len / 2) / SECTOR * SECTOR;
+	uint64_t middle = choice < IS_FRONT ? end : bound_of(op, tear);
 
-	if (middle < op->at) /* the only bound within it */
-		middle = (op->at / SECTOR + 1) * SECTOR;
 	if (choice == IS_NOT || op->len == 0 || end > node->uncut)
 		return;
 	if (choice == IS_LENGTH && end > node->len)
@@ -584,7 +594,7 @@ apply_name(struct fx_tree *tree, const struct fx_op *op)
 
 static void
 apply(struct fx_tree *tree, const struct fx_log *log, const struct fx_op *op,
-      uint8_t choice)
+      uint8_t choice, uint64_t tear)
 {
 	if (op->kind == FX_OP_CREATE || op->kind == FX_OP_MKDIR)
 		(void)add_node(tree, op->ino, op->kind == FX_OP_MKDIR,
@@ -592,7 +602,7 @@ apply(struct fx_tree *tree, const struct fx_log *log, const struct fx_op *op,
 	if (is_of_name(op) && choice == IS_THERE)
 		apply_name(tree, op);
 	else if (op->kind == FX_OP_WRITE)
-		apply_write(tree, op, log->data + op->data, choice);
+		apply_write(tree, op, log->data + op->data, choice, tear);
 	else if (op->kind == FX_OP_CUT)
 		apply_cut(tree, op, choice == IS_THERE);
 	else if (op->kind == FX_OP_MODE && choice == IS_THERE)
@@ -627,7 +637,7 @@ fx_cut_build(const struct fx_cut *cut, const struct fx_log *log,
 
 		if (next > 0 && cut->op[next - 1] == i)
 			choice = cut->choice[--next];
-		apply(tree, log, &log->op[i], choice);
+		apply(tree, log, &log->op[i], choice, cut->tear + i);
 	}
 	return tree;
 }

@@ -133,6 +133,7 @@ struct fx_cut {
 	size_t pending;
 	uint32_t op[FX_DISK_OPS];
 	uint8_t choice[FX_DISK_OPS], choices[FX_DISK_OPS];
+	uint64_t tear; /* decides at which sector each torn write is */
 };
 
 /* The pending ops of a cut after AFTER ops; each choice is 0: all is there. */

@@ -80,7 +80,7 @@ read_file(void *ctx, void *data, size_t len, uint64_t at, size_t *got,
 	return sled_file_read(ctx, data, len, at, got, err);
 }
 
-/* Up to the first member that does not hold. */
+/* Each member that holds, behind one that does not too. */
 static void
 see_volume(struct shelf *shelf, int dir, const char *name)
 {
@@ -97,8 +97,12 @@ see_volume(struct shelf *shelf, int dir, const char *name)
 	assert_true(sled_file_size(&file, &source.size, &err));
 	while (at < source.size) {
 		shelf->now = 0;
-		if (!sled_member_check(&source, at, &visitor, &sum, &seq, &err))
-			break;
+		if (!sled_member_check(&source, at, &visitor, &sum, &seq,
+		                       &err)) {
+			assert_true(
+			    sled_member_behind(&source, at, &at, &err));
+			continue;
+		}
 		for (size_t i = 0; i < shelf->len; i++)
 			if ((shelf->now >> i & 1) != 0)
 				shelf->has[i] = true;
@@ -191,14 +195,16 @@ check_places(struct world *world, const struct fx_mail *all, size_t len,
 
 		see_place(&shelf, place);
 		/* A volume that is pruned goes last, without its sidecar. */
-		if (p > 0 || !world->scene->pruned)
+		if ((p > 0 || !world->scene->pruned) && !world->scene->damaged)
 			check_sidecars(place);
 		for (size_t i = 0; i < len; i++)
 			count[i] += has[i];
 	}
 	for (size_t i = 0; i < len; i++) {
-		bool must = i < world->scene->before ||
-		            (gone >> (i - world->scene->before) & 1) != 0;
+		/* What damage took before is for the end to be counted. */
+		bool must = i < world->scene->before
+		                ? !world->scene->damaged
+		                : (gone >> (i - world->scene->before) & 1) != 0;
 
 		if (must && count[i] < world->w.conf.min_copies)
 			fail_msg("%s is deleted on the server, and in %u "
@@ -307,9 +313,7 @@ state_check(struct world *world, const struct moment *moment, bool untar)
 	w->fx.sys = world->disk.sys;
 	w->now = FX_STORE_NOW + 7200;
 	plug_in(world);
-	/* What is damaged ends where that looks no further. */
-	if (!world->scene->damaged)
-		check_places(world, all, len, moment->gone);
+	check_places(world, all, len, moment->gone);
 	if (world->scene->again != NULL)
 		world->scene->again(world);
 	fx_store_open(w);

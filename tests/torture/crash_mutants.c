@@ -66,6 +66,10 @@ const struct mutant crash_mutants[] = {
 	  .rule = { NO_FOLDER("$/home") } },
 	{ .name = "a copy counts while it is brought up", .scene = "short-copy",
 	  .holds_on = true },
+	{ .name = "a copy that was wiped is not synced", .scene = "wiped",
+	  .rule = { NO_SYNC("/copy1/home/") } },
+	{ .name = "a copy beside a repair is not synced", .scene = "repair",
+	  .rule = { NO_SYNC("/copy1/home/") } },
 	{ .name = "import is not synced", .scene = "import",
 	  .rule = { NO_SYNC("/copy1/home/") } },
 };

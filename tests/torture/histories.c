@@ -318,11 +318,38 @@ fetch(struct visit *visit, size_t group)
 	return fx_visit_commit(v, true);
 }
 
+/* [D1] What came in this visit and goes by it was read back from so many of the
+ * places that are there now. */
+static void
+insist_on_copies(const struct visit *visit)
+{
+	bool has[PLACES][MAILS] = { { false } };
+
+	for (size_t i = 0; i < h.places; i++) {
+		struct sight sight = { .has = has[i] };
+
+		see_place(&sight, path_of(i));
+	}
+	for (size_t i = 0; i < visit->len; i++) {
+		size_t mail = visit->index[i], count = 0;
+
+		for (size_t p = 0; p < h.places; p++)
+			count += has[p][mail];
+		if (visit->v.whole[i] &&
+		    sled_box_may_delete(visit->v.box, i) &&
+		    count < h.w.conf.min_copies)
+			fail_msg("mail %zu came, is in %zu places, and may be "
+			         "deleted",
+			         mail, count);
+	}
+}
+
 /* The server deletes at QUIT; its answer may be LOST. */
 static bool delete (struct visit *visit, bool lost)
 {
 	struct fx_visit *v = &visit->v;
 
+	insist_on_copies(visit);
 	if (!sled_box_dele_sent(v->box, h.w.now, &v->err))
 		return false;
 	for (size_t i = 0; i < visit->len; i++)
@@ -938,11 +965,12 @@ mend_all(void)
 	h.w.now += 60;
 }
 
-/* How often each message is in the rows: as often as it was fetched at most. */
+/* Into ALL: each message as often as it is in the rows: as often as it was
+ * fetched at most. Their number. */
 static size_t
-twice(void)
+list_all(struct fx_mail all[2 * MAILS])
 {
-	size_t more = 0;
+	size_t len = 0;
 
 	for (size_t i = 0; i < h.len; i++) {
 		size_t rows = fx_store_rows(&h.w, &h.mails[i]);
@@ -953,9 +981,37 @@ twice(void)
 			fail_msg("mail %zu is there %zu times, and was fetched "
 			         "%u times",
 			         i, rows, h.told->fetched[i]);
-		more += rows - 1;
+		for (; rows > 0; rows--) {
+			assert_true(len < 2 * (size_t)MAILS);
+			all[len++] = h.mails[i];
+		}
 	}
-	return more;
+	return len;
+}
+
+/* By GNU tar alone: each of them, as often as it is listed. */
+static void
+insist_on_tar(const char *path, const struct fx_mail *all, size_t len)
+{
+	struct sled_buf want = { 0 };
+	struct sled_err err = { 0 };
+	char hex[SLED_HASH_HEX];
+
+	for (size_t i = 0; i < len; i++) {
+		struct sled_hash hash = fx_store_hash(&all[i]);
+
+		sled_hash_hex(hex, &hash);
+		assert_true(sled_buf_add(&want, hex, strlen(hex), &err) &&
+		            sled_buf_add(&want, "\n", 1, &err));
+	}
+	fx_tmp_write(&h.w.tmp, "want", want.data, want.len);
+	sled_buf_free(&want);
+	fx_store_sh(&h.w,
+	            "rm -rf out && mkdir out && for f in '%s'/*/*.tar.gz; do "
+	            "tar xzf \"$f\" -C out --keep-old-files || exit 1; done && "
+	            "find out -name '*.eml' -exec sha256sum {} + | cut -c1-64 | "
+	            "sort >has && sort want | diff - has >&2",
+	            path);
 }
 
 static void
@@ -964,7 +1020,8 @@ check_end(void **state)
 	struct fx_store *w = &h.w;
 	enum sled_outcome worst;
 	uint64_t damaged = 0;
-	size_t more;
+	static struct fx_mail all[2 * MAILS];
+	size_t len;
 
 	(void)state;
 	if (!fx_store_try(w, SLED_STORE_REPAIR) || !run_repair(&worst))
@@ -975,19 +1032,22 @@ check_end(void **state)
 	fx_store_open(w);
 	if (w->said.len > 0)
 		say("%s", w->said.data);
-	more = twice();
+	len = list_all(all);
 	for (size_t i = 0; i < h.len; i++)
 		if (!h.told->gone[i])
 			fail_msg("mail %zu stays on the server", i);
 	if (!run_verify(&damaged) || damaged > 0)
 		fail_msg("verify finds damage that repair does not");
-	if (more == 0) {
+	for (size_t i = 0; i < h.places; i++)
+		insist_on_tar(path_of(i), all, len);
+	if (len == h.len) {
 		assert_store_has(w, h.mails, h.len);
 		for (size_t i = 0; i < h.places; i++)
 			assert_place_has(path_of(i), h.mails, h.len, NULL);
 		assert_place_untars(w, path_of(roll(h.places)), h.mails, h.len);
 	} else {
-		say("%zu were fetched twice, and are there twice\n", more);
+		say("%zu were fetched twice, and are there twice\n",
+		    len - h.len);
 	}
 	fx_store_close(w);
 }

@@ -70,6 +70,7 @@ class Scene:
     # ends with where it is not killed.
     faults, ends = (), (0,)
     sled = None
+    cuts = ()  # of this trial: what was whole at a kill, what was asked till then
     every = 1  # of so many kills one is made
 
     def __init__(self, tmp):
@@ -130,6 +131,7 @@ class Scene:
         shutil.copytree(self.tmp / "kept", self.sled.dir, symlinks=True)
         if self.server.log.exists():
             os.truncate(self.server.log, 0)
+        self.cuts = []
 
     def kill(self, nth):
         """The call it was killed at, or None."""
@@ -167,19 +169,30 @@ class Scene:
             assert held[sha] >= (self.least or len(self.sled.places)), (
                 f"{sha.hex()[:12]} is in {held[sha]} places")
 
+    def note_whole(self, disk):
+        """What was whole at a kill, or at the command's end."""
+        self.cuts.append((disk.archived(self.sled.path) | disk.spooled(),
+                          len(self.server.mails("RETR"))))
+
+    def check_twice(self):
+        """Behind each kill, the first of two too."""
+        all_asked = self.server.mails("RETR")
+        for whole, before in self.cuts:
+            asked = all_asked[before:]
+            twice = [name for name, m in self.named(self.late).items()
+                     if digest(wire(m)) in whole and f"{name}.eml" in asked]
+            assert not (self.once and twice), (
+                f"whole before, and fetched again: {twice}")
+
     def check(self):
         self.odd.unlink(missing_ok=True)
-        disk = Disk(self.sled)
-        whole = disk.archived(self.sled.path) | disk.spooled()
+        self.note_whole(Disk(self.sled))
         before = len(self.server.mails("RETR"))
         self.expect(*self.argv)
         self.check_again()
         self.expect("fetch")
+        self.check_twice()
         asked = self.server.mails("RETR")[before:]
-        twice = [name for name, m in self.named(self.late).items()
-                 if digest(wire(m)) in whole and f"{name}.eml" in asked]
-        assert not (self.once and twice), (
-            f"whole before, and fetched again: {twice}")
         assert len(asked) == len(set(asked)), asked
         assert bool(self.server.left()) == self.keeps, self.server.left()
         self.check_end()
@@ -558,7 +571,9 @@ def try_kills(scene, *moments):
             if call is None:
                 break
             calls.append(call)
-            scene.check_law(Disk(scene.sled))
+            disk = Disk(scene.sled)
+            scene.note_whole(disk)
+            scene.check_law(disk)
         scene.check()
     except AssertionError as why:
         return calls, str(why)
@@ -598,9 +613,11 @@ def run_share(task):
 
 
 def tell(name, got):
-    """(kills, failures) of a scene."""
+    """(kills, failures) of a scene; one in which nothing was killed failed."""
     kills = collections.Counter(call for _, calls, _ in got for call in calls)
     failures = [one for one in got if one[2]]
+    if not kills:
+        failures.append((0, [], "nothing was killed"))
     print(f"{name:10} {kills.total():5} kills, {len(failures)} failed: " +
           ", ".join(f"{call} {n}" for call, n in kills.most_common()),
           flush=True)

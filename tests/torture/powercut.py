@@ -10,13 +10,15 @@ is cut at one of its writes or flushes. Then the file system is mounted from
 what is left, and:
   - whatever the server has no more is whole in both places, read by Python's
     zlib and tarfile alone
-  - the next visit brings the rest, exit status 0, and empties the server
+  - the next visit brings the rest, exit status 0, and empties the server; it
+    asks for nothing that is left whole in the archives or the spool
   - every message is in both places once, by GNU tar; verify --deep is content
 --no-sync is the control: with a program whose syncs are swallowed (by strace),
 cuts must be seen to lose mail, or this test proves nothing.
 
 It needs root, loop devices, FUSE and the mkfs of each file system; what is not
-there is skipped, and said; with none of them it ends with 77. The last line
+there is skipped, and said; with none of them it ends with 77. A visit that is over
+before its cut is none: another one is made. The last line
 counts.
 """
 import argparse
@@ -181,10 +183,20 @@ class Trial:
         with Mounted(self.out, self.mount, MENDS.get(self.kind, ())):
             sled = self.sled_at(self.mount)
             self.check_law(sled, gone)
+            disk, before = Disk(sled), len(self.server.mails("RETR"))
+            whole = disk.archived(sled.path) | disk.spooled()
             done = sled.fetch()
             if done.status != 0 or self.server.left():
                 raise Lost(f"the next visit: {done}")
+            self.check_twice(whole, self.server.mails("RETR")[before:])
             self.check_end(sled)
+
+    def check_twice(self, whole, asked):
+        twice = [m for m in self.late if digest(wire(m)) in whole and
+                 f"m{digest(m).hex()[:12]}.eml" in asked]
+        if twice:
+            raise Lost(f"{len(twice)} messages were whole, and are fetched "
+                       "again")
 
     def check_law(self, sled, gone):
         must = {digest(wire(m)) for m in self.early}
@@ -210,8 +222,11 @@ class Trial:
 
 
 def try_cut(trial, cut, seed):
-    """What was lost, or None."""
-    trial.visit(cut, seed)
+    """(was it cut, what was lost or None)"""
+    return trial.visit(cut, seed) >= cut, what_is_lost(trial)
+
+
+def what_is_lost(trial):
     try:
         trial.check()
     except (Lost, AssertionError) as why:
@@ -228,16 +243,21 @@ def run_kind(tmp, kind, options):
         trial.begin()
         length = trial.visit(0, 0)
         trial.check()
-        lost = 0
-        for number in range(options.cuts):
+        lost = number = late = 0
+        while number < options.cuts:
             cut, seed = chance.randrange(1, length + 1), chance.getrandbits(32)
-            why = try_cut(trial, cut, seed)
+            was_cut, why = try_cut(trial, cut, seed)
+            number += was_cut
+            late += not was_cut
+            if late > options.cuts:
+                raise AssertionError(f"{kind}: {late} visits were not cut")
             lost += why is not None
             if why is not None and not options.no_sync:
                 print(f"  {kind} cut {number} at {cut} of {length}, seed "
                       f"{seed}: {why}", flush=True)
         print(f"{kind}: {length} writes and flushes a visit, {options.cuts} "
-              f"cuts, {lost} with a loss", flush=True)
+              f"cuts, {late} visits over before theirs, {lost} with a loss",
+              flush=True)
         return lost
     finally:
         if trial.server is not None:
