@@ -14,6 +14,8 @@
 #ifndef CRASH_H
 #define CRASH_H
 
+#include <stdatomic.h>
+
 #include "fx_disk.h"
 #include "fx_store.h"
 
@@ -110,8 +112,16 @@ struct moment {
 };
 struct moment moment_at(const struct fx_log *log, size_t after);
 
-/* In a child, W's folder holding a state: the laws. Ends the process when one
- * does not hold. UNTAR: also by the system's tar. */
-void state_check(struct world *world, const struct moment *moment, bool untar);
+/* What GNU tar has read, by the octets: the same are not read to it twice. In
+ * memory that all who look share. */
+struct readings {
+	atomic_size_t made;
+	atomic_uint_least64_t key[1 << 16]; /* 0: free */
+};
+
+/* In a child, W's folder holding a state: the laws; in the end by GNU tar too.
+ * Ends the process when one does not hold. */
+void state_check(struct world *world, const struct moment *moment,
+                 struct readings *readings);
 
 #endif
