@@ -17,8 +17,10 @@
  * not written anew for it: the tail is kept in quarantine and taken back, as
  * any append of ours that fails.
  * Which bytes are right is what the ledger's hashes say, not what the first
- * place has. A volume that is sealed in the first place goes from K2 to K4
- * (places/volume.c has the steps between).
+ * place has. Of a volume that was pruned in the first place another one that
+ * has it stands for it; while that is away, nothing is appended. A volume that
+ * is sealed in the first place goes from K2 to K4 (places/volume.c has the steps
+ * between).
  */
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -35,7 +37,7 @@
 struct job {
 	const struct sled_sys *sys;
 	struct sled_place *place; /* the seat's; left with the job */
-	char *from_path;          /* the first place's folder */
+	char *from_path;          /* the folder of the place with the bytes */
 	struct sled_volume_row volume;
 	char file[SLED_VOLUME_FILE]; /* the place's */
 	bool sealed;                 /* that file is */
@@ -160,7 +162,8 @@ run_job(void *ctx)
 /* What a seat has to get and to read back. */
 struct task {
 	const struct sled_volume_row *volume;
-	bool sealed; /* in that seat */
+	const char *from; /* a place's path */
+	bool sealed;      /* in that seat */
 	uint64_t at, end;
 	const struct sled_member_row *extents;
 	size_t len;
@@ -175,7 +178,7 @@ new_job(struct sled_store *store, struct sled_seat *seat,
 	if (job != NULL) {
 		job->sys = store->sys;
 		job->place = &seat->place;
-		job->from_path = strdup(store->conf.path);
+		job->from_path = strdup(task->from);
 		job->extents = calloc(task->len + 1, sizeof(*task->extents));
 	}
 	if (job == NULL || job->from_path == NULL || job->extents == NULL) {
@@ -285,8 +288,10 @@ sled_copies_extend(struct sled_store *store,
                    const struct sled_member_row *extents, size_t len, bool *ok,
                    struct sled_err *err)
 {
-	const struct task task = { volume,      false,   extents[0].at,
-		                   volume->end, extents, len };
+	const struct task task = { volume,      store->conf.path,
+		                   false,       extents[0].at,
+		                   volume->end, extents,
+		                   len };
 	struct job **jobs = calloc(store->len, sizeof(struct job *));
 	bool fine = true;
 
@@ -369,6 +374,8 @@ set_aside(struct sled_store *store, struct sled_seat *seat,
 struct reconcile {
 	struct sled_store *store;
 	struct sled_seat *seat;
+	struct sled_seat *source; /* that has the volume; NULL: none that is
+	                             there */
 	const struct sled_volume_row *volume;
 	struct sled_member_row *rows; /* all of the volume */
 	size_t len;
@@ -384,11 +391,65 @@ static bool
 run(struct reconcile *r, size_t first, size_t end, uint64_t at, uint64_t to,
     struct sled_err *why)
 {
-	const struct task task = { r->volume, r->found.sealed, at,
-		                   to,        r->rows + first, end - first };
+	const struct sled_seat *from = r->source == NULL ? r->seat : r->source;
+	const struct task task = {
+		r->volume, from->place.path, r->found.sealed, at,
+		to,        r->rows + first,  end - first
+	};
 	struct job *job = begin_job(r->store, r->seat, &task, why);
 
 	return job != NULL && end_job(r->store, r->seat, job, why);
+}
+
+/* Has this place all of the volume, as far as the ledger knows? */
+static bool
+has_all(struct reconcile *r, struct sled_seat *seat, bool *has,
+        struct sled_err *err)
+{
+	struct sled_volume_found found;
+	struct sled_member_row *rows = NULL;
+	struct sled_err why = { 0 };
+	size_t len = 0;
+
+	*has = false;
+	if (seat == r->seat || seat->far || !sled_seat_usable(seat) ||
+	    !sled_seat_volume(seat, r->volume, &found, &why) || !found.there)
+		return true;
+	if (!sled_volume_lacking(r->store, r->volume->id, seat->id, &rows, &len,
+	                         err))
+		return false;
+	free(rows);
+	*has = len == 0;
+	return true;
+}
+
+/* The first place; but another, where the volume was pruned there. */
+static bool
+find_source(struct reconcile *r, struct sled_err *err)
+{
+	struct sled_store *store = r->store;
+	bool has = false;
+
+	r->source = &store->seats[0];
+	if (!sled_ledger_pruned(store->ledger, r->volume->id, r->source->id,
+	                        &has, err))
+		return false;
+	for (size_t i = 1; has && i < store->len; i++) {
+		if (!has_all(r, &store->seats[i], &has, err))
+			return false;
+		r->source = has ? &store->seats[i] : NULL;
+		has = !has;
+	}
+	return true;
+}
+
+static bool
+need_source(struct reconcile *r, struct sled_err *why)
+{
+	return r->source != NULL ||
+	       sled_fail(why, SLED_ERR_MISSING,
+	                 "%s/%s: the places that have it are away",
+	                 r->volume->label, r->volume->name);
 }
 
 /* Of a file that has another size than it can have nothing is believed. */
@@ -418,7 +479,7 @@ boundary(const struct reconcile *r)
 	return last->at + last->length;
 }
 
-/* Has the copy what the first place has, from the boundary up to TO? */
+/* Has the copy what the source has, from the boundary up to TO? */
 static bool
 same_bytes(struct reconcile *r, uint64_t to, bool *equal, struct sled_err *err)
 {
@@ -426,7 +487,8 @@ same_bytes(struct reconcile *r, uint64_t to, bool *equal, struct sled_err *err)
 	struct sled_reading a, b;
 	bool ok;
 
-	if (!sled_seat_read(&a, &r->store->seats[0], volume, false, err))
+	if (!need_source(r, err) ||
+	    !sled_seat_read(&a, r->source, volume, false, err))
 		return false;
 	if (!sled_seat_read(&b, r->seat, volume, false, err)) {
 		sled_reading_close(&a);
@@ -506,14 +568,14 @@ damaged_seal(struct reconcile *r, struct sled_err *why)
 	return sled_hint(why, "mailsled repair");
 }
 
-/* Can the copy be made anew? Where the first place has damage too, what this
- * one has may be all that is left of a member. */
+/* Can the copy be made anew? Where the source has damage too, what this one has
+ * may be all that is left of a member. */
 static bool
-first_holds(struct reconcile *r, struct sled_err *why)
+source_holds(struct reconcile *r, struct sled_err *why)
 {
 	struct sled_reading reading;
-	bool ok = sled_seat_read(&reading, &r->store->seats[0], r->volume,
-	                         false, why);
+	bool ok = need_source(r, why) &&
+	          sled_seat_read(&reading, r->source, r->volume, false, why);
 
 	if (!ok)
 		return false;
@@ -529,14 +591,14 @@ first_holds(struct reconcile *r, struct sled_err *why)
 	if (!ok)
 		(void)sled_hint(why, "mailsled repair");
 	return ok || sled_note(why, "%s and %s both have damage",
-	                       r->store->conf.path, r->seat->place.path);
+	                       r->source->place.path, r->seat->place.path);
 }
 
 /* K3: nothing counts on the copy before it is set aside. */
 static bool
 begin_anew(struct reconcile *r, struct sled_err *why)
 {
-	if (!first_holds(r, why))
+	if (!source_holds(r, why))
 		return false;
 	r->from = r->whole = 0;
 	r->size = 0;
@@ -564,6 +626,8 @@ bring(struct reconcile *r, uint64_t *octets, struct sled_err *why)
 		return false;
 	if (r->size == r->volume->end)
 		return true;
+	if (!need_source(r, why))
+		return false;
 	*octets += r->volume->end - r->size;
 	return run(r, r->whole, r->len, r->size, r->volume->end, why);
 }
@@ -577,10 +641,14 @@ reconcile(struct reconcile *r, uint64_t *octets, struct sled_err *err)
 	                         err))
 		return false;
 	find_whole(r);
-	if (!tell_ledger(r, false, err))
+	if (!tell_ledger(r, false, err) || !find_source(r, err))
 		return false;
 	if (bring(r, octets, &why))
 		return tell_ledger(r, true, err);
+	if (r->source == NULL && why.kind == SLED_ERR_MISSING) {
+		r->seat->waits = true; /* and is written all the same */
+		return true;
+	}
 	if (why.kind == SLED_ERR_NOMEM) {
 		*err = why;
 		return false;

@@ -34,6 +34,7 @@ struct sled_seat {
 	atomic_bool
 	    left;     /* a job of it hangs: its memory is not ours any more */
 	bool suspect; /* something bad is known of it */
+	bool waits;   /* what it lacks is in places that are away alone */
 	bool far;     /* behind rclone: never present here */
 	bool fails;   /* far: the last try to send to it failed */
 	/* Why it is not present; why it is out or left, once that is told. */

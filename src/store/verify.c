@@ -406,6 +406,13 @@ is_whole(struct sled_store *store, size_t index, struct sled_err *err)
 		return false;
 	if (place.lacks == 0)
 		return true;
+	if (store->seats[index].waits) {
+		(void)sled_fail(err, SLED_ERR_PLACE,
+		                "%s: the places that have what it lacks are "
+		                "away",
+		                place.path);
+		return sled_hint(err, "plug them in, then mailsled sync");
+	}
 	(void)sled_fail(err, SLED_ERR_DAMAGED,
 	                "%s: %llu bytes of it are not what was stored",
 	                place.path, (unsigned long long)place.lacks);
