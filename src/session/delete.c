@@ -84,9 +84,9 @@ delete_all(struct sled_session *s)
 
 /* The same octets twice running may be one reply that was given twice, and octets
  * of no size that is listed, or a refusal, one too many: then the next one's is
- * still on its way. An answer that has a form of its own shows that none is [W5]; true twins
- * and what is cut cost a round trip. So it is where nothing is
- * deleted: a later visit does that, and sees one that is stored and listed. */
+ * still on its way. An answer that has a form of its own shows that none is [W5];
+ * true twins and what is cut cost a round trip. So it is where nothing is deleted:
+ * a later visit does that, and sees one that is stored and listed. */
 static bool
 ask_for_order(struct sled_session *s)
 {
