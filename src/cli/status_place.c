@@ -358,8 +358,8 @@ show_revised(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 		return true;
 	revised->count++;
 	if (!revised->quiet)
-		(void)printf("  %s/%s has lost mail, %s.r%u.tsv beside it "
-		             "tells which\n",
+		(void)printf("  %s/%s is not as it was: %s.r%u.tsv beside it "
+		             "tells what it lost\n",
 		             row->label, row->name, row->name, row->revision);
 	return true;
 }
