@@ -135,9 +135,10 @@ take_volume(void *ctx, const struct sled_volume_row *row, struct sled_err *err)
 
 	if (row->revision == 0)
 		return true;
-	(void)snprintf(line, sizeof(line),
-	               "%s/%s is not as it was: %s.r%u.tsv beside it tells what it lost",
-	               row->label, row->name, row->name, row->revision);
+	(void)snprintf(
+	    line, sizeof(line),
+	    "%s/%s is not as it was: %s.r%u.tsv beside it tells what it lost",
+	    row->label, row->name, row->name, row->revision);
 	return notice(gathering->out, true, line, err);
 }
 
