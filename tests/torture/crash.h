@@ -119,8 +119,8 @@ struct readings {
 	atomic_uint_least64_t key[1 << 16]; /* 0: free */
 };
 
-/* In a child, W's folder holding a state: the laws; in the end by GNU tar too.
- * Ends the process when one does not hold. */
+/* In a child, W's folder holding a state: the laws; in the end by GNU tar too,
+ * unless READINGS is NULL. Ends the process when one does not hold. */
 void state_check(struct world *world, const struct moment *moment,
                  struct readings *readings);
 

@@ -361,7 +361,8 @@ check_archives(struct world *world, const struct fx_mail *all, size_t len,
 			continue;
 		assert_place_has(path, all, len, NULL);
 		check_papers(path);
-		check_by_tar(world, path, all, len, readings);
+		if (readings != NULL)
+			check_by_tar(world, path, all, len, readings);
 	}
 }
 

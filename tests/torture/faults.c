@@ -479,7 +479,7 @@ in_the_child(struct trial *trial)
 	if (trial->operation->behind != NULL)
 		trial->operation->behind(world, out);
 	if (trial->operation->format == NULL)
-		state_check(world, &out->moment, false);
+		state_check(world, &out->moment, NULL);
 	free(out);
 }
 
