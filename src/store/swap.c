@@ -35,7 +35,12 @@ take_name(struct sled_place *place, const char *label, const char *file,
 		return false;
 	ok = sys->renameat(sys->ctx, dir, remade, dir, file) == 0 ||
 	     sled_fail_sys(err, errno, "%s: rename to %s", place->path, file);
-	ok = ok && sled_dir_sync(sys, dir, file, err);
+	if (ok && !sled_dir_sync(sys, dir, file, err)) {
+		/* What a failed sync let go no later one brings back: W2
+		 * again, and the next try takes the name anew. */
+		(void)sys->renameat(sys->ctx, dir, file, dir, remade);
+		ok = false;
+	}
 	(void)sys->close(sys->ctx, dir);
 	return ok;
 }
