@@ -428,17 +428,19 @@ static bool
 find_source(struct reconcile *r, struct sled_err *err)
 {
 	struct sled_store *store = r->store;
-	bool has = false;
+	bool pruned = false, has = false;
 
 	r->source = &store->seats[0];
 	if (!sled_ledger_pruned(store->ledger, r->volume->id, r->source->id,
-	                        &has, err))
+	                        &pruned, err))
 		return false;
-	for (size_t i = 1; has && i < store->len; i++) {
+	if (pruned)
+		r->source = NULL;
+	for (size_t i = 1; r->source == NULL && i < store->len; i++) {
 		if (!has_all(r, &store->seats[i], &has, err))
 			return false;
-		r->source = has ? &store->seats[i] : NULL;
-		has = !has;
+		if (has)
+			r->source = &store->seats[i];
 	}
 	return true;
 }
