@@ -428,19 +428,17 @@ static bool
 find_source(struct reconcile *r, struct sled_err *err)
 {
 	struct sled_store *store = r->store;
-	bool pruned = false, has = false;
+	bool has = false;
 
 	r->source = &store->seats[0];
 	if (!sled_ledger_pruned(store->ledger, r->volume->id, r->source->id,
-	                        &pruned, err))
+	                        &has, err))
 		return false;
-	if (pruned)
-		r->source = NULL;
-	for (size_t i = 1; r->source == NULL && i < store->len; i++) {
+	for (size_t i = 1; has && i < store->len; i++) {
 		if (!has_all(r, &store->seats[i], &has, err))
 			return false;
-		if (has)
-			r->source = &store->seats[i];
+		r->source = has ? &store->seats[i] : NULL;
+		has = !has;
 	}
 	return true;
 }
