@@ -2,6 +2,7 @@
  * recover.c - every start of a writer, in this order (STORE.md, Recovery):
  *   1  the ledger is missing: all rows come from receipts and journal, from
  *      the union of the places that can be reached [R3]
+ *      the names in each place are synced, before any is believed
  *   2  bytes behind the committed end: whole members are adopted, the rest is
  *      kept in quarantine and cut [R2]
  *      a file shorter than its committed end: the missing range comes from a
@@ -84,6 +85,21 @@ is_no_account(const struct names *names, const struct sled_store *store,
 	return true;
 }
 
+/* Who was killed behind a rename left a name that no sync holds yet: what is
+ * read, counted and appended to under it must not go with the power. */
+static bool
+hold_names(const struct sled_place *place, const char *folder,
+           struct sled_err *err)
+{
+	int dir = -1;
+	bool ok = sled_dir_open(&dir, place->sys, place->dir, folder, err) &&
+	          sled_dir_sync(place->sys, dir, folder, err);
+
+	if (dir != -1)
+		(void)place->sys->close(place->sys->ctx, dir);
+	return ok;
+}
+
 static bool
 add_folder(struct names *names, struct sled_store *store, size_t i,
            const char *label, struct sled_err *err)
@@ -110,7 +126,7 @@ add_folder(struct names *names, struct sled_store *store, size_t i,
 		                           &revision))
 			ok = add_name(names, label, volume, err);
 	sled_buf_free(&files);
-	return ok;
+	return ok && hold_names(place, label, err);
 }
 
 static bool
@@ -125,6 +141,8 @@ add_folders(struct names *names, struct sled_store *store, size_t i,
 	     at += strlen(labels.data + at) + 1)
 		if (is_label(labels.data + at))
 			ok = add_folder(names, store, i, labels.data + at, err);
+		else if (strcmp(labels.data + at, "journal") == 0)
+			ok = hold_names(place, "journal", err);
 	sled_buf_free(&labels);
 	return ok;
 }

@@ -5,7 +5,7 @@
  *   W0  F, no R
  *   W1  F, R in part or whole    begun again: R is removed
  *   W2  F in quarantine, R whole R takes F's name
- *   W3  R is F
+ *   W3  R is F                   a start syncs the folder first: recover.c
  * R gets its own name only when it is synced and was read back; between W2 and
  * W3 no file has F's name, and the next start ends that.
  */

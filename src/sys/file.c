@@ -255,9 +255,16 @@ bool
 sled_dir_make(const struct sled_sys *sys, int parent, const char *name,
               mode_t mode, struct sled_err *err)
 {
-	if (sys->mkdirat(sys->ctx, parent, name, mode) == -1 && errno != EEXIST)
+	const bool made = sys->mkdirat(sys->ctx, parent, name, mode) == 0;
+
+	if (!made && errno != EEXIST)
 		return sled_fail_sys(err, errno, "make folder %s", name);
-	return sled_dir_sync(sys, parent, name, err);
+	if (sled_dir_sync(sys, parent, name, err))
+		return true;
+	/* What a failed sync let go no later one brings back. */
+	if (made)
+		(void)sys->unlinkat(sys->ctx, parent, name, AT_REMOVEDIR);
+	return false;
 }
 
 bool

@@ -289,6 +289,25 @@ test_a_copy_is_synced_before_it_is_believed(void **state)
 	assert_non_null(strstr(log, "< drop_pages copy1/" VOLUME));
 }
 
+/* A run that was killed behind its rename left a name that no sync holds. */
+static void
+test_names_are_on_the_disk_before_what_they_name_is_believed(void **state)
+{
+	struct fx_store *w = *state;
+
+	three_members(w);
+	fx_sys_log_on(&w->fx);
+	fx_store_open(w);
+	assert_true(fx_sys_before(&w->fx, "< fsync store/home = 0",
+	                          "> fstatat store/" VOLUME));
+	assert_true(fx_sys_before(&w->fx, "< fsync copy1/home = 0",
+	                          "> fstatat copy1/" VOLUME));
+	assert_non_null(
+	    strstr(fx_sys_log(&w->fx), "< fsync store/journal = 0"));
+	assert_non_null(
+	    strstr(fx_sys_log(&w->fx), "< fsync copy1/journal = 0"));
+}
+
 static void
 test_garbage_behind_the_committed_end_is_kept_aside_and_cut(void **state)
 {
@@ -1196,6 +1215,8 @@ main(void)
 		TEST(test_a_rebuild_that_is_killed_goes_on),
 		TEST(test_whole_members_behind_the_committed_end_are_adopted),
 		TEST(test_a_copy_is_synced_before_it_is_believed),
+		TEST(
+		    test_names_are_on_the_disk_before_what_they_name_is_believed),
 		TEST(
 		    test_garbage_behind_the_committed_end_is_kept_aside_and_cut),
 		TEST(
