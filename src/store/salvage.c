@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mailsled/tally.h"
 #include "store/repair.h"
 
 struct salvage {
@@ -27,6 +28,7 @@ struct salvage {
 	struct sled_spool_owner owner;
 	char server[256], user[256], label[25];
 	bool wanted; /* the message that is coming is in no archive of ours */
+	struct sled_tally met; /* records that the spool has of this file */
 	uint64_t saved, back;
 	uint64_t lost; /* bytes of members that do not hold, nor are known */
 };
@@ -42,6 +44,44 @@ on_volume(void *ctx, const struct sled_volume_info *info, struct sled_err *err)
 	memcpy(s->label, info->label, sizeof(s->label));
 	s->owner = (struct sled_spool_owner){ s->label, s->server, s->user };
 	return true;
+}
+
+static bool
+key_of(struct sled_hash *out, const struct sled_receipt *receipt,
+       struct sled_err *err)
+{
+	struct sled_sha256 *sha = NULL;
+
+	if (!sled_sha256_new(&sha, err))
+		return false;
+	sled_sha256_add(sha, receipt->record, strlen(receipt->record));
+	*out = sled_sha256_end(sha);
+	sled_sha256_free(&sha);
+	return true;
+}
+
+/* A file may have a member twice: damage is often another part of it. */
+static bool
+is_taken(const struct salvage *s, const struct sled_receipt *receipt,
+         bool *taken, struct sled_err *err)
+{
+	struct sled_hash key;
+
+	if (!key_of(&key, receipt, err))
+		return false;
+	*taken = sled_tally_met(&s->met, &key);
+	return true;
+}
+
+static bool
+note_taken(struct salvage *s, const struct sled_receipt *receipt,
+           struct sled_err *err)
+{
+	struct sled_hash key;
+	uint32_t times = 0;
+
+	return key_of(&key, receipt, err) &&
+	       sled_tally_count(&s->met, &key, &times, err);
 }
 
 /* Is it here, if by another record? Those without an id unspool.c counts. */
@@ -74,7 +114,8 @@ on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
 	bool here = false;
 
 	(void)tar_at;
-	if (!is_here(s, receipt, &here, err))
+	if (!is_here(s, receipt, &here, err) ||
+	    (!here && !is_taken(s, receipt, &here, err)))
 		return false;
 	s->wanted = !here && s->label[0] != '\0';
 	if (s->wanted && was_given_up(s, receipt)) {
@@ -108,7 +149,8 @@ on_end(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 		return true;
 	s->saved++;
 	s->wanted = false;
-	return sled_spool_end(s->spool, &receipt->sha256, &record, err);
+	return sled_spool_end(s->spool, &receipt->sha256, &record, err) &&
+	       note_taken(s, receipt, err);
 }
 
 /* Damaged, but in the ledger: other places have it, or a repair says so. */
@@ -251,6 +293,7 @@ sled_salvage(struct sled_store *store, struct sled_seat *seat,
 	if (s.dir != -1)
 		(void)store->sys->close(store->sys->ctx, s.dir);
 	free(s.rows);
+	sled_tally_free(&s.met);
 	sled_revision_free(&s.revision);
 	if (ok && s.back > 0)
 		sled_store_say(store,

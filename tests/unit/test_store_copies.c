@@ -529,6 +529,20 @@ test_messages_of_a_copy_that_went_another_way_are_taken_over(void **state)
 	assert_united(w);
 }
 
+/* What damages it is its own beginning, put behind it. */
+static void
+test_a_member_that_a_copy_has_twice_is_taken_over_once(void **state)
+{
+	struct fx_store *w = *state;
+
+	diverge(w);
+	fx_store_sh(w, "cp copy1/" VOLUME " twice && "
+	               "cat twice >> copy1/" VOLUME);
+	fx_store_open(w);
+	assert_united(w);
+	assert_place_untars(w, w->path, mails, 6);
+}
+
 /* The first place comes from a backup and goes on, while the copy is away with
  * a volume of the next month: both have given the same numbers. */
 static void
@@ -993,6 +1007,7 @@ main(void)
 		    test_a_damaged_copy_is_not_given_up_for_a_damaged_first_place),
 		TEST(
 		    test_messages_of_a_copy_that_went_another_way_are_taken_over),
+		TEST(test_a_member_that_a_copy_has_twice_is_taken_over_once),
 		TEST(
 		    test_a_volume_of_another_way_comes_in_though_its_numbers_are_used),
 		TEST(test_what_two_copies_have_alike_is_taken_over_once),
