@@ -57,6 +57,9 @@ SLED_CHECK bool sled_dir_open(int *out, const struct sled_sys *sys, int dir,
 /* Where a folder cannot be synced by itself (EINVAL), its file system is. */
 SLED_CHECK bool sled_dir_sync(const struct sled_sys *sys, int dir,
                               const char *name, struct sled_err *err);
+/* The folder NAME in DIR: opened, synced, closed. */
+SLED_CHECK bool sled_dir_sync_below(const struct sled_sys *sys, int dir,
+                                    const char *name, struct sled_err *err);
 /* Make NAME unless it is there already; durable in its parent either way. One
  * made here whose sync failed is taken back. */
 SLED_CHECK bool sled_dir_make(const struct sled_sys *sys, int parent,

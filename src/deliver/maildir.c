@@ -179,23 +179,12 @@ write_temp(struct sled_delivery *d, struct sled_letter *letter,
 	return false;
 }
 
-static bool
-sync_part(const struct sled_delivery *d, const char *part, struct sled_err *err)
-{
-	int fd = -1;
-	bool ok = sled_dir_open(&fd, d->sys, d->dir, part, err) &&
-	          sled_dir_sync(d->sys, fd, part, err);
-
-	if (fd != -1)
-		(void)d->sys->close(d->sys->ctx, fd);
-	return ok;
-}
-
 /* A rename from one folder to another is durable when both are. */
 static bool
 sync_names(const struct sled_delivery *d, struct sled_err *err)
 {
-	return sync_part(d, "new", err) && sync_part(d, "tmp", err);
+	return sled_dir_sync_below(d->sys, d->dir, "new", err) &&
+	       sled_dir_sync_below(d->sys, d->dir, "tmp", err);
 }
 
 static void
@@ -216,7 +205,8 @@ put(struct sled_delivery *d, struct sled_letter *letter, struct sled_err *err)
 
 	make_name(name, d, letter);
 	if (sled_mailbox_names_have(&d->names, name))
-		return sync_part(d, "cur", err) && sync_names(d, err);
+		return sled_dir_sync_below(d->sys, d->dir, "cur", err) &&
+		       sync_names(d, err);
 	(void)snprintf(temp, sizeof(temp), "tmp/%s", name);
 	(void)snprintf(final, sizeof(final), "new/%s", name);
 	if (!write_temp(d, letter, temp, err))

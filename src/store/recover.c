@@ -91,13 +91,7 @@ static bool
 hold_names(const struct sled_place *place, const char *folder,
            struct sled_err *err)
 {
-	int dir = -1;
-	bool ok = sled_dir_open(&dir, place->sys, place->dir, folder, err) &&
-	          sled_dir_sync(place->sys, dir, folder, err);
-
-	if (dir != -1)
-		(void)place->sys->close(place->sys->ctx, dir);
-	return ok;
+	return sled_dir_sync_below(place->sys, place->dir, folder, err);
 }
 
 static bool

@@ -28,7 +28,10 @@ struct salvage {
 	struct sled_spool_owner owner;
 	char server[256], user[256], label[25];
 	bool wanted; /* the message that is coming is in no archive of ours */
-	struct sled_tally met; /* records that the spool has of this file */
+	/* A file may have a member twice: damage is often another part of it.
+	 * The record that is coming, and those that the spool has. */
+	struct sled_hash key;
+	struct sled_tally met;
 	uint64_t saved, back;
 	uint64_t lost; /* bytes of members that do not hold, nor are known */
 };
@@ -58,30 +61,6 @@ key_of(struct sled_hash *out, const struct sled_receipt *receipt,
 	*out = sled_sha256_end(sha);
 	sled_sha256_free(&sha);
 	return true;
-}
-
-/* A file may have a member twice: damage is often another part of it. */
-static bool
-is_taken(const struct salvage *s, const struct sled_receipt *receipt,
-         bool *taken, struct sled_err *err)
-{
-	struct sled_hash key;
-
-	if (!key_of(&key, receipt, err))
-		return false;
-	*taken = sled_tally_met(&s->met, &key);
-	return true;
-}
-
-static bool
-note_taken(struct salvage *s, const struct sled_receipt *receipt,
-           struct sled_err *err)
-{
-	struct sled_hash key;
-	uint32_t times = 0;
-
-	return key_of(&key, receipt, err) &&
-	       sled_tally_count(&s->met, &key, &times, err);
 }
 
 /* Is it here, if by another record? Those without an id unspool.c counts. */
@@ -114,10 +93,10 @@ on_begin(void *ctx, const struct sled_receipt *receipt, uint64_t tar_at,
 	bool here = false;
 
 	(void)tar_at;
-	if (!is_here(s, receipt, &here, err) ||
-	    (!here && !is_taken(s, receipt, &here, err)))
+	if (!is_here(s, receipt, &here, err) || !key_of(&s->key, receipt, err))
 		return false;
-	s->wanted = !here && s->label[0] != '\0';
+	s->wanted =
+	    !here && !sled_tally_met(&s->met, &s->key) && s->label[0] != '\0';
 	if (s->wanted && was_given_up(s, receipt)) {
 		s->wanted = false;
 		s->back++;
@@ -144,13 +123,14 @@ on_end(void *ctx, const struct sled_receipt *receipt, struct sled_err *err)
 {
 	struct salvage *s = ctx;
 	struct sled_record record;
+	uint32_t times = 0;
 
 	if (!s->wanted)
 		return true;
 	s->saved++;
 	s->wanted = false;
 	return sled_spool_end(s->spool, &receipt->sha256, &record, err) &&
-	       note_taken(s, receipt, err);
+	       sled_tally_count(&s->met, &s->key, &times, err);
 }
 
 /* Damaged, but in the ledger: other places have it, or a repair says so. */

@@ -249,6 +249,19 @@ sled_dir_sync(const struct sled_sys *sys, int dir, const char *name,
 	return true;
 }
 
+bool
+sled_dir_sync_below(const struct sled_sys *sys, int dir, const char *name,
+                    struct sled_err *err)
+{
+	int fd = -1;
+	bool ok = sled_dir_open(&fd, sys, dir, name, err) &&
+	          sled_dir_sync(sys, fd, name, err);
+
+	if (fd != -1)
+		(void)sys->close(sys->ctx, fd);
+	return ok;
+}
+
 /* One that is there may have been made by a run that was killed before its
  * sync, so it is synced too. */
 bool
